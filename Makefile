@@ -1,0 +1,53 @@
+# What you do with newswire, one target each. `make help` prints this list.
+
+PYTHON ?= python3
+PORT ?= 8000
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+.DEFAULT_GOAL := help
+.PHONY: help setup run test test-long check format bench lock clean
+
+help: ## print this list
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(STAMP) ## make the virtual environment (.venv) from the lock
+
+$(STAMP): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "newswire needs Python 3.11 or later: set PYTHON=" >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $(STAMP)
+
+run: setup ## load the sample feed into an empty data folder, serve on http://127.0.0.1:$(PORT), poll meanwhile
+	@$(BIN)/newswire serve --port $(PORT) --poll --sample sample/nato-sample.xml
+
+test: setup ## run the whole test suite (but what takes minutes)
+	$(BIN)/python -m pytest -m "not long" -n 2 --dist worksteal
+
+test-long: setup ## run the tests that take minutes
+	$(BIN)/python -m pytest -m long
+
+check: setup ## check style and types: ruff, mypy strict
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: setup ## put the code into the common format
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench: setup ## measure against named baselines, print a table, keep bench/results/*.json
+	$(BIN)/python -m bench
+
+lock: ## write requirements.lock anew from pyproject.toml, with hashes and no index addresses
+	$(PYTHON) -m venv .venv-lock
+	.venv-lock/bin/python -m pip install --quiet --disable-pip-version-check uv
+	.venv-lock/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	  --no-annotate --custom-compile-command "make lock" --group dev --output-file requirements.lock pyproject.toml
+	rm -rf .venv-lock
+
+clean: ## delete the virtual environment and caches; data folders stay
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis

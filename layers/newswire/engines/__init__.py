@@ -1,0 +1,162 @@
+"""The search engines: what an engine is told and what it answers, the same for all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Protocol
+
+from msgspec import Struct
+
+from newswire.clock import Instant
+from newswire.model import FeedStatus, IndexReport, Item, ItemWrite
+from newswire.query import Position, SearchQuery, ValueField
+
+if TYPE_CHECKING:
+    from newswire.settings import Settings
+
+
+class Hit(Struct, frozen=True):
+    """An item in an answer, with its score where one was asked for (it compares only within one answer)."""
+
+    item: Item
+    score: float | None
+
+
+class FacetValue(Struct, frozen=True):
+    """A value of a facet, in its commonest spelling, and how many items have it."""
+
+    value: str
+    count: int
+
+
+class Facet(Struct, frozen=True):
+    """The commonest values of a field over all that was found."""
+
+    field: ValueField
+    values: tuple[FacetValue, ...]
+    other: int
+    """How many pairs of item and value are not in `values`."""
+    missing: int
+    """How many items have no value."""
+    exact: bool
+
+
+class SearchPage(Struct, frozen=True):
+    """What an engine answers to a search."""
+
+    hits: tuple[Hit, ...]
+    total: int
+    next: Position | None
+    facets: tuple[Facet, ...] = ()
+    histogram: tuple[int, ...] = ()
+    version: str = ""
+    """Changes whenever the index does."""
+
+
+class EngineInfo(Struct, frozen=True):
+    """What an engine says of itself."""
+
+    name: str
+    version: str
+    healthy: bool
+
+
+class SearchEngine(Protocol):
+    """Keeps items and feed statuses, and searches the items. Each sentence here is a test in tests/contract/.
+
+    Constructing an engine opens nothing. Every method may be called from several threads and processes at once, and
+    raises nothing but the errors under `EngineError` and, for a local engine, `DataError`. An engine that does not
+    answer raises `EngineUnavailableError` from every method but `close`.
+
+    Generations: an index has a number, and searches see the current one only, whole. `index.py` writes, `reindex.py`
+    makes the next generation, `search.py` and the command line read.
+    """
+
+    # --- writing ---
+
+    def index(self, writes: Iterable[ItemWrite], generation: int) -> IndexReport:
+        """Write whole items into a generation, durably when it returns.
+
+        The writes are taken one by one, so that they need not fit into memory. Of one item the write with the higher
+        `seq` stays, whatever the order in which they come; an equal one replaces. Writing the same again changes
+        nothing that a search can see. An item that can't be kept is in the report as refused, with the reason, and
+        holds nothing back. A generation that does not exist is made.
+        """
+
+    def delete_feed(self, feed: str, generation: int) -> None:
+        """Delete all items of a feed from a generation."""
+
+    def refresh(self) -> None:
+        """Make all that was indexed before this call visible to searches after it."""
+
+    def publish(self, statuses: Iterable[FeedStatus]) -> None:
+        """Keep the status of each feed; one with a lower `rev` than what is kept is passed over, one marked deleted goes."""
+
+    # --- generations ---
+
+    def generation(self) -> int:
+        """Give the number of the generation that searches see; the first is 1."""
+
+    def generations(self) -> list[int]:
+        """Give the numbers of all generations that exist, in order."""
+
+    def swap(self, generation: int) -> None:
+        """Let searches see this generation from now on, in one step."""
+
+    def drop(self, generation: int) -> None:
+        """Delete a generation that searches do not see; nothing happens where it does not exist."""
+
+    def count(self, generation: int) -> int:
+        """Count the items of a generation that a search would see."""
+
+    # --- reading ---
+
+    def search(self, query: SearchQuery) -> SearchPage:
+        """Find items.
+
+        A word is found in title, summary and content together, by its folded form, or by its stem in items that have
+        stems; a phrase in its order within one of them; a prefix by how tokens begin; within `InField` only there.
+        Values compare whole and folded, and `lang=en` lets `en-US` through. An item without the date of `date_field`
+        is not found as soon as there is a bound or an order by that date. The range is half-open.
+
+        `newest` and `oldest` are total orders: equal dates are settled by the item's `tie`. `relevance` gives the
+        best first. `size` items are given, fewer only at the end; `next` is where the next page begins, None at the
+        end. Pages by date give each item once, also while others are added. By relevance the first 10,000 are given.
+        The total is exact. Facets and histogram are over all that was found, not over the page.
+        """
+
+    def get(self, ids: Iterable[str]) -> dict[str, Item]:
+        """Give those of the items that exist, with their content."""
+
+    def span(self, query: SearchQuery) -> tuple[Instant, Instant] | None:
+        """Give the first and the last instant of `date_field` among what the query finds; None where nothing is found."""
+
+    def statuses(self, feeds: Iterable[str] | None = None) -> list[FeedStatus]:
+        """Give the published statuses of these feeds, or of all, by id."""
+
+    def info(self) -> EngineInfo:
+        """Say what the engine is and whether it is well; unlike the others this does not raise."""
+
+    def close(self) -> None:
+        """Give back what is open; any method opens it again."""
+
+
+RELEVANCE_DEPTH = 10_000
+_TIE_DIGITS = 15
+
+
+def tie_of(item_id: str) -> int:
+    """Give the number that settles the order of items with equal dates: the first 60 bits of the id."""
+    return int(item_id[:_TIE_DIGITS], 16)
+
+
+def open_engine(settings: Settings) -> SearchEngine:
+    """Give the engine that the settings name; opens nothing yet, and loads no other engine."""
+    from newswire.engines.tantivy import TantivyEngine  # noqa: PLC0415 - only the chosen one is loaded
+
+    return TantivyEngine(
+        settings.data_folder / "index",
+        threads=settings.index_threads,
+        heap_mb=settings.index_heap_mb,
+        wait_s=settings.lock_wait_seconds,
+    )

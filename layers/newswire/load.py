@@ -1,0 +1,220 @@
+"""Back-fill: JSON Lines come in, are checked, archived in records of about 1,000 lines, and indexed.
+
+A loaded line never changes an item that a fetched document gave; among loads the later one wins.
+"""
+
+from __future__ import annotations
+
+import gzip
+import re
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from io import BufferedReader
+from pathlib import Path
+from typing import IO, cast
+
+import msgspec
+from msgspec import Struct
+
+from newswire.errors import DataBusyError, UsageError
+from newswire.feeds import PollResult
+from newswire.index import Indexed, index_feeds, publish
+from newswire.model import Feed, Record
+from newswire.parse.load_lines import LONGEST_LINE, LoadLine, read_line
+from newswire.poll import append, settle
+from newswire.wiring import Wired
+
+LINES_A_RECORD = 1_000
+LINES_HELD = 20_000
+"""So many lines are held in memory at most, over all feeds."""
+REFUSED_SHOWN = 1_000
+FEED_ID = re.compile(r"[a-z0-9](?:[a-z0-9._-]{0,62}[a-z0-9])?")
+
+_GZIP_MAGIC = b"\x1f\x8b"
+_encoder = msgspec.json.Encoder()
+
+
+class RefusedLine(Struct, frozen=True):
+    """A line that was not taken: where it stands and why."""
+
+    file: str
+    line: int
+    reason: str
+
+
+class LoadReport(Struct, frozen=True):
+    """What a load did."""
+
+    lines: int
+    refused: tuple[RefusedLine, ...]
+    refused_count: int
+    indexed: tuple[Indexed, ...]
+
+
+def check_feed_id(feed_id: str) -> str:
+    """Give the id back; `UsageError` for what can't be one."""
+    if not FEED_ID.fullmatch(feed_id):
+        msg = (
+            f"{feed_id[:80]!r} can't be the id of a feed: lower-case letters, digits, '.', '_' and '-', at most 64, "
+            "beginning and ending with a letter or digit."
+        )
+        raise UsageError(msg)
+    return feed_id
+
+
+def make_feed(wired: Wired, feed_id: str, **fields: object) -> None:
+    """Make a feed that is not polled, if there is none of this id."""
+    if wired.feeds.row(check_feed_id(feed_id)) is None:
+        feed = msgspec.convert({"id": feed_id, "origin": "made", "polled": False, **fields}, Feed)
+        wired.feeds.put(feed, wired.clock())
+
+
+def load(
+    wired: Wired, files: list[str], feed: str | None, progress: Callable[[int], object] | None = None
+) -> LoadReport:
+    """Load files (gzipped or not, `-` is standard input); a line without `feed` belongs to the given one.
+
+    `progress` is told of lines as they are archived, and of items as they are indexed.
+    """
+    keeper = _Keeper(wired, progress)
+    refused: list[RefusedLine] = []
+    refused_count = lines = 0
+    for name in files:
+        with _opened(name) as stream:
+            for number, text in _lines(stream):
+                read = read_line(text)
+                if isinstance(read, LoadLine):
+                    feed_id = read.feed or feed
+                    if feed_id is None:
+                        read = "it names no feed, and no --feed was given"
+                    elif not FEED_ID.fullmatch(feed_id):
+                        read = f"feed {feed_id[:80]!r} can't be the id of a feed"
+                if isinstance(read, str):
+                    refused_count += 1
+                    if len(refused) < REFUSED_SHOWN:
+                        refused.append(RefusedLine(name, number, read))
+                    continue
+                lines += 1
+                keeper.keep(read.feed or feed or "", read)
+    keeper.flush_all()
+    indexed = index_feeds(wired, keeper.feeds, progress=progress)
+    publish(wired, keeper.feeds)
+    return LoadReport(lines, tuple(refused), refused_count, tuple(indexed))
+
+
+class _Keeper:
+    """Holds checked lines by feed, and archives them in records."""
+
+    def __init__(self, wired: Wired, progress: Callable[[int], object] | None) -> None:
+        self._wired = wired
+        self._progress = progress
+        self._held: dict[str, list[bytes]] = {}
+        self._count = 0
+        self.feeds: dict[str, None] = {}
+
+    def keep(self, feed_id: str, line: LoadLine) -> None:
+        held = self._held.setdefault(feed_id, [])
+        held.append(_encoder.encode(line))
+        self._count += 1
+        if len(held) >= LINES_A_RECORD:
+            self._flush(feed_id)
+        elif self._count >= LINES_HELD:
+            self._flush(max(self._held, key=lambda one: len(self._held[one])))
+
+    def flush_all(self) -> None:
+        for feed_id in list(self._held):
+            self._flush(feed_id)
+
+    def _flush(self, feed_id: str) -> None:
+        lines = self._held.pop(feed_id)
+        self._count -= len(lines)
+        if feed_id not in self.feeds:
+            make_feed(self._wired, feed_id)
+            self.feeds[feed_id] = None
+        append_to_feed(self._wired, feed_id, b"\n".join(lines), kind="load")
+        if self._progress is not None:
+            self._progress(len(lines))
+
+
+def append_to_feed(wired: Wired, feed_id: str, body: bytes, **fields: object) -> int:
+    """Append a record to a feed's log under its poll lease, as polling does; gives its number.
+
+    `fields` are those of the record that are not the defaults of a back-fill; `fetched_at` is now unless given.
+    """
+    now = wired.clock()
+    lease = wired.lease(now)
+    row = wired.feeds.claim(feed_id, lease, now)
+    if row is None:
+        msg = f"The feed {feed_id} is being polled by another process: run it again in a minute."
+        raise DataBusyError(msg)
+    try:
+        head = wired.archive.head(feed_id, after=row.poll.head)
+        last = wired.archive.get(feed_id, head) if head > row.poll.head else None
+        head_at = max(row.poll.head_at, last.fetched_at if last else 0)
+        wanted = fields.pop("fetched_at", None)
+        if isinstance(wanted, int) and wanted < head_at:
+            msg = (
+                f"The time given for {feed_id} is before its last document: times in a feed's log never go back. "
+                "Leave --at out, or bring older items in with `newswire load`."
+            )
+            raise UsageError(msg)  # noqa: TRY301 - the lease is given back below
+        record = Record(
+            feed=feed_id,
+            seq=head + 1,
+            kind="load",
+            fetched_at=wanted if isinstance(wanted, int) else max(now, head_at),
+            confirmed_at=row.poll.last_success,
+            url=row.feed.url,
+            final_url=row.feed.url,
+            status=200,
+            headers={},
+            content_type="",
+            feed_kind=row.feed.kind,
+            listing=row.feed.listing,
+            lang=row.feed.lang,
+            truncated=False,
+            body=body,
+        )
+        record = msgspec.structs.replace(record, **fields)
+        seq = append(wired, record)
+    except BaseException:
+        wired.feeds.release(feed_id, lease.token)
+        raise
+    poll = msgspec.structs.replace(row.poll, head=seq, head_at=max(record.fetched_at, head_at))
+    if record.kind == "document":
+        poll = msgspec.structs.replace(poll, last_checked=record.fetched_at, last_success=record.fetched_at)
+    if wired.feeds.remember([PollResult(feed_id, lease.token, poll)]):
+        settle(wired, [feed_id])
+    return seq
+
+
+@contextmanager
+def _opened(name: str) -> Iterator[IO[bytes]]:
+    """Open a file, or standard input for `-`, unpacking it if it is gzipped."""
+    try:
+        stream = cast("BufferedReader", sys.stdin.buffer if name == "-" else Path(name).open("rb"))  # noqa: SIM115 - closed below
+    except OSError as error:
+        msg = f"{name} can't be read ({(error.strerror or 'no such file').lower()}): give the path of a file of JSON Lines."
+        raise UsageError(msg) from error
+    try:
+        start = stream.peek(2)[:2]
+        yield cast("IO[bytes]", gzip.GzipFile(fileobj=stream)) if start == _GZIP_MAGIC else stream
+    except (EOFError, gzip.BadGzipFile, OSError) as error:
+        msg = f"{name} can't be read to its end ({error}): what came before was taken; mend the file and load it again."
+        raise UsageError(msg) from error
+    finally:
+        if name != "-":
+            stream.close()
+
+
+def _lines(stream: IO[bytes]) -> Iterator[tuple[int, bytes]]:
+    """Give lines with their numbers, empty ones left out; of an overlong one its beginning."""
+    number = 0
+    while line := stream.readline(LONGEST_LINE + 2):
+        number += 1
+        if len(line) > LONGEST_LINE and not line.endswith(b"\n"):
+            while (rest := stream.readline(LONGEST_LINE)) and not rest.endswith(b"\n"):
+                pass
+        if stripped := line.strip():
+            yield number, line if len(line) > LONGEST_LINE else stripped

@@ -1,0 +1,379 @@
+"""Polling: a tick finds the feeds that are due or behind, a batch fetches, archives, remembers, indexes and publishes.
+
+One connection to a host at a time, many hosts at once. Fetching happens in threads; everything that is remembered is
+written from the thread that runs the batch, in this order: the record into the archive, then what polling remembers.
+"""
+
+from __future__ import annotations
+
+import queue
+import time
+import uuid
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+import msgspec
+from msgspec import Struct
+
+from newswire.clock import MINUTE, SECOND, Instant
+from newswire.errors import DataError, EngineError
+from newswire.feeds import DueFeed, FeedRow, PollResult, host_of
+from newswire.fetch import FetchRequest
+from newswire.index import Indexed, index_feeds, publish
+from newswire.log import log_defect
+from newswire.model import Batch, Fetched, FetchFailed, NotModified, Outcome, PollState, Record
+from newswire.remember import TOO_MANY, UNAVAILABLE, body_hash, decide, request_for, starting_state
+from newswire.schedule import limits_of
+from newswire.wiring import Wired
+from newswire.work import WorkQueue
+
+MOST_DUE = 100_000
+FEEDS_A_BATCH = 20
+FEEDS_TOGETHER = 16
+"""So many feeds of a host are claimed at once and fetched by one thread."""
+GATHER_S = 0.01
+"""So long results are gathered, to remember many in one transaction."""
+HOST_HOLD_AFTER = 3
+"""So many feeds of one host that answer 503 hold the host."""
+HOST_HOLD = 15 * MINUTE
+
+
+class Polled(Struct, frozen=True):
+    """What came of polling one feed, for whoever watches."""
+
+    feed: str
+    outcome: Outcome | None
+    changed: bool = False
+    refused: str | None = None
+    """Why nothing was fetched, or why what was fetched does not count, as a sentence."""
+
+
+class BatchReport(Struct, frozen=True):
+    """What a batch did."""
+
+    polled: tuple[Polled, ...]
+    indexed: tuple[Indexed, ...]
+    engine_error: str | None = None
+    """Why the engine took nothing; the feeds stay behind until it does."""
+
+
+Watcher = Callable[[Polled], object]
+
+
+def tick(wired: Wired, work: WorkQueue, now: Instant | None = None) -> int:
+    """Put everything that is to be done now into the queue: feeds that are due, behind, or were left in the middle.
+
+    Gives how many feeds that is.
+    """
+    now = wired.clock() if now is None else now
+    due = wired.feeds.due(now, MOST_DUE)
+    known = {one.id for one in due}
+    others = [
+        feed_id
+        for feed_id in dict.fromkeys(
+            (*wired.feeds.unsettled(now, MOST_DUE), *wired.feeds.behind(wired.engine.generation()))
+        )
+        if feed_id not in known
+    ]
+    work.put([*_batches(due), *(Batch((feed_id,)) for feed_id in others)])
+    return len(due) + len(others)
+
+
+def _batches(due: Iterable[DueFeed]) -> Iterator[Batch]:
+    """Put feeds of one host together, and a few at a time."""
+    by_host: dict[str, list[str]] = {}
+    for one in due:
+        by_host.setdefault(one.host, []).append(one.id)
+    for ids in by_host.values():
+        for start in range(0, len(ids), FEEDS_A_BATCH):
+            yield Batch(tuple(ids[start : start + FEEDS_A_BATCH]))
+
+
+def run_batches(wired: Wired, batches: Sequence[Batch], watch: Watcher | None = None) -> BatchReport:
+    """Carry batches out: poll what is due in them, index what is behind, publish how the feeds are.
+
+    A feed that somebody else is working on is passed over, and so is one that is not due any more.
+    """
+    asked = {feed_id: batch.now for batch in batches for feed_id in batch.feeds}
+    polled = _Poller(wired, watch).run(asked)
+    settle(wired, wired.feeds.unsettled(wired.clock(), MOST_DUE))
+    indexed: list[Indexed] = []
+    engine_error = None
+    try:
+        behind = set(wired.feeds.behind(wired.engine.generation()))
+        indexed = index_feeds(wired, [feed_id for feed_id in asked if feed_id in behind])
+        publish(wired, asked)
+    except EngineError as error:
+        engine_error = str(error)
+    return BatchReport(tuple(polled), tuple(indexed), engine_error)
+
+
+def settle(wired: Wired, feed_ids: Iterable[str] | None = None) -> int:
+    """Bring what polling knows of logs level with the logs themselves; gives how many feeds were not.
+
+    On every start of one machine: a crash of the machine can forget what was remembered, never what was archived.
+    """
+    settled = 0
+    for row in wired.feeds.rows() if feed_ids is None else filter(None, map(wired.feeds.row, feed_ids)):
+        feed_id = row.feed.id
+        if wired.archive.head(feed_id, after=row.poll.head) == row.poll.head and not row.unsettled:
+            continue
+        now = wired.clock()
+        lease = wired.lease(now)
+        claimed = wired.feeds.claim(feed_id, lease, now)
+        if claimed is not None:
+            poll = _with_head(wired, feed_id, claimed.poll)
+            settled += poll.head != claimed.poll.head
+            wired.feeds.remember([PollResult(feed_id, lease.token, poll)])
+    return settled
+
+
+def _with_head(wired: Wired, feed_id: str, poll: PollState) -> PollState:
+    """Give the state with the head that the log really has: a record's writer may have died before it was remembered."""
+    head = wired.archive.head(feed_id, after=poll.head)
+    if head == poll.head:
+        return poll
+    last = wired.archive.get(feed_id, head)
+    return msgspec.structs.replace(poll, head=head, head_at=max(poll.head_at, last.fetched_at if last else 0))
+
+
+class _Task(Struct, frozen=True):
+    """A feed that is being fetched: what we claimed, and what we start from."""
+
+    host: str
+    row: FeedRow
+    poll: PollState
+    request: FetchRequest
+
+
+_Came = tuple[_Task, Outcome | None]
+"""A feed and what came of fetching it; None where it was not tried any more."""
+
+
+class _Poller:
+    """Carries out one run of polls: at most one feed of a host at a time.
+
+    Feeds of a host are claimed a few together and handed to one thread, which fetches them one after the other; so the
+    thread that remembers is not asked between them, and many results are remembered in one transaction.
+    """
+
+    def __init__(self, wired: Wired, watch: Watcher | None) -> None:
+        self._wired = wired
+        self._watch = watch
+        self._token = uuid.uuid4().hex
+        self._generation = 1
+        self._done: queue.SimpleQueue[_Came | str] = queue.SimpleQueue()
+        self._results: list[Polled] = []
+        self._waiting: dict[str, deque[str]] = {}
+        self._held: dict[str, Instant] = {}
+        self._leased: dict[str, Instant] = {}
+        self._unavailable: dict[str, int] = {}
+        self._flying = 0
+        self._asked: dict[str, bool] = {}
+
+    def run(self, asked: dict[str, bool]) -> list[Polled]:
+        """Poll the feeds that are due, or that a person asked for (True), and give what came of each."""
+        self._asked = asked
+        now = self._wired.clock()
+        self._generation = self._wired.engine.generation()
+        for row in self._wired.feeds.rows(self._generation, asked):
+            at_once = asked[row.feed.id]
+            if row.poll.next_check > now and not at_once:
+                continue
+            url = row.poll.adopted_url or row.feed.url
+            if url and (at_once or (row.feed.polled and not row.feed.removed)):
+                self._waiting.setdefault(host_of(url), deque()).append(row.feed.id)
+        if not self._waiting:
+            return self._results
+        hosts = deque(self._waiting)
+        width = min(self._wired.settings.poll_concurrency, len(hosts))
+        with ThreadPoolExecutor(width, thread_name_prefix="fetch") as threads:
+            while hosts or self._flying:
+                while hosts and self._flying < width:
+                    self._start_host(threads, hosts.popleft())
+                if self._flying:
+                    self._take_results(threads)
+        return self._results
+
+    def _start_host(self, threads: ThreadPoolExecutor, host: str) -> None:
+        until = self._lease_host(host, self._wired.clock())
+        if until:
+            waiting = self._waiting[host]
+            for feed_id in waiting:
+                self._tell(
+                    Polled(feed_id, None, refused=f"{host} is left alone for now, or polled by another process.")
+                )
+            waiting.clear()
+            return
+        self._next_of(threads, host)
+
+    def _lease_host(self, host: str, now: Instant) -> Instant:
+        """Take the lease of a host, or make it last anew; 0 when we have it, else until when we do not get it."""
+        lease = self._wired.lease(now, self._token)
+        until = self._wired.feeds.claim_host(host, lease, now)
+        self._leased[host] = now if until else lease.until
+        return until
+
+    def _next_of(self, threads: ThreadPoolExecutor, host: str) -> None:
+        """Claim the next feeds of a host and send a thread off with them; give the host back when there are none."""
+        waiting = self._waiting[host]
+        while waiting and not self._held.get(host):
+            now = self._wired.clock()
+            if self._leased.get(host, 0) - now < self._wired.settings.lease_seconds * SECOND // 2:
+                self._lease_host(host, now)
+            chunk = [waiting.popleft() for _ in range(min(FEEDS_TOGETHER, len(waiting)))]
+            tasks = self._claimed(chunk, host, now)
+            if tasks:
+                self._flying += 1
+                threads.submit(self._fetch_all, host, tasks, self._unavailable.get(host, 0))
+                return
+        for feed_id in waiting:
+            self._tell(Polled(feed_id, None, refused=f"{host} asked to be left alone."))
+        waiting.clear()
+        self._wired.feeds.release_host(host, self._token, self._held.get(host, 0))
+
+    def _claimed(self, feed_ids: list[str], host: str, now: Instant) -> list[_Task]:
+        """Claim feeds, and prepare what to ask for; those that are not due any more are given back."""
+        rows = self._wired.feeds.claim_many(feed_ids, self._wired.lease(now, self._token), now, self._generation)
+        tasks = []
+        for feed_id in feed_ids:
+            row = rows.get(feed_id)
+            if row is None:
+                self._tell(Polled(feed_id, None, refused="It is being polled by another process."))
+            elif row.poll.next_check > now and not self._asked[feed_id]:
+                self._wired.feeds.release(feed_id, self._token)
+            else:
+                poll = starting_state(row)
+                tasks.append(_Task(host, row, poll, request_for(row, poll, now, self._wired.settings.user_agent)))
+        return tasks
+
+    def _fetch_all(self, host: str, tasks: list[_Task], unavailable: int) -> None:
+        """Fetch feeds of one host one after the other, in a thread; whatever happens, something comes back for each.
+
+        Ends early when the host asks for it, or when the leases would not outlast another fetch.
+        """
+        settings = self._wired.settings
+        last_start = time.monotonic() + settings.lease_seconds - 2 * settings.fetch_timeout_seconds
+        for position, task in enumerate(tasks):
+            outcome = None
+            if unavailable < HOST_HOLD_AFTER and (position == 0 or time.monotonic() < last_start):
+                outcome = self._fetched(task.request)
+                status = outcome.status if isinstance(outcome, FetchFailed) else None
+                unavailable += status == UNAVAILABLE
+                if status == TOO_MANY:
+                    unavailable = HOST_HOLD_AFTER
+            self._done.put((task, outcome))
+        self._done.put(host)
+
+    def _fetched(self, request: FetchRequest) -> Outcome:
+        try:
+            return self._wired.fetcher.fetch(request)
+        except Exception as error:  # noqa: BLE001 - a defect of ours fails one feed, and does not hang the run
+            log_defect(error)
+            sentence = f"newswire failed at it ({type(error).__name__}); see its log."
+            return FetchFailed(request.url, "internal", sentence)
+
+    def _take_results(self, threads: ThreadPoolExecutor) -> None:
+        """Archive and remember what has come, then send threads off again to the hosts that are through."""
+        came = [self._done.get()]
+        time.sleep(GATHER_S)
+        while not self._done.empty():
+            came.append(self._done.get())
+        results: list[PollResult] = []
+        told: list[Polled] = []
+        through: list[str] = []
+        for one in came:
+            if isinstance(one, str):
+                through.append(one)
+                continue
+            task, outcome = one
+            if outcome is None:
+                self._wired.feeds.release(task.row.feed.id, self._token)
+                self._waiting[task.host].append(task.row.feed.id)
+                continue
+            result, polled = self._decided(task, outcome)
+            if result is not None:
+                results.append(result)
+            told.append(polled)
+        lost = set(self._wired.feeds.remember(results)) if results else set()
+        self._flying -= len(through)
+        for host in through:
+            self._next_of(threads, host)
+        settle(self._wired, lost)  # what was archived without being remembered is seen at once, if the feed is free
+        for polled in told:
+            is_lost = polled.feed in lost
+            self._tell(Polled(polled.feed, None, refused="Its lease went to another process.") if is_lost else polled)
+
+    def _decided(self, task: _Task, outcome: Outcome) -> tuple[PollResult | None, Polled]:
+        """Archive and decide; a defect of ours fails one feed, and does not stop the run."""
+        try:
+            return self._result_of(task, outcome)
+        except Exception as error:  # noqa: BLE001 - logged as a defect; the feed is tried again when it is due
+            log_defect(error)
+            self._wired.feeds.release(task.row.feed.id, self._token)
+            sentence = f"newswire failed at it ({type(error).__name__}); see its log."
+            return None, Polled(task.row.feed.id, None, refused=sentence)
+
+    def _result_of(self, task: _Task, outcome: Outcome) -> tuple[PollResult | None, Polled]:
+        row = task.row
+        feed_id = row.feed.id
+        poll = _with_head(self._wired, feed_id, task.poll) if row.unsettled else task.poll
+        now = self._wired.clock()
+        seq = None
+        if isinstance(outcome, Fetched) and body_hash(outcome.body) != poll.body_hash:
+            try:
+                seq = append(self._wired, record_of(row, poll, outcome, now))
+            except DataError as error:
+                self._wired.feeds.release(feed_id, self._token)
+                return None, Polled(feed_id, None, refused=str(error))
+        decision = decide(row, poll, outcome, now, limits_of(row.feed, self._wired.settings), seq)
+        hold = decision.hold_host_until
+        if decision.is_unavailable:
+            self._unavailable[task.host] = self._unavailable.get(task.host, 0) + 1
+            if self._unavailable[task.host] >= HOST_HOLD_AFTER:
+                hold = max(hold, now + HOST_HOLD)
+        if hold:
+            self._held[task.host] = max(hold, self._held.get(task.host, 0))
+        refused = decision.poll.error if not isinstance(outcome, (FetchFailed, NotModified)) else None
+        return PollResult(feed_id, self._token, decision.poll), Polled(feed_id, outcome, seq is not None, refused)
+
+    def _tell(self, polled: Polled) -> None:
+        self._results.append(polled)
+        if self._watch is not None:
+            self._watch(polled)
+
+
+def record_of(row: FeedRow, poll: PollState, outcome: Fetched, now: Instant) -> Record:
+    """Make the record of a document that came, behind the last one that we know of."""
+    feed = row.feed
+    return Record(
+        feed=feed.id,
+        seq=poll.head + 1,
+        kind="document",
+        fetched_at=max(now, poll.head_at),
+        confirmed_at=poll.last_success,
+        url=outcome.url,
+        final_url=outcome.final_url,
+        status=outcome.status,
+        headers=outcome.headers,
+        content_type=outcome.content_type,
+        feed_kind=feed.kind,
+        listing=feed.listing,
+        lang=feed.lang,
+        truncated=outcome.truncated,
+        body=outcome.body,
+    )
+
+
+def append(wired: Wired, record: Record) -> int:
+    """Archive a record under the first number that is free from its own on; gives the number.
+
+    The number can be taken when a holder of the feed's lease outlived it; its record then comes first.
+    """
+    while not wired.archive.put(record):
+        seq = wired.archive.head(record.feed, after=record.seq)
+        last = wired.archive.get(record.feed, seq)
+        at = max(record.fetched_at, last.fetched_at if last else 0)
+        record = msgspec.structs.replace(record, seq=seq + 1, fetched_at=at)
+    return record.seq

@@ -1,0 +1,156 @@
+"""Reindexing: the archive comes in, a new generation of the index goes out, swapped in whole.
+
+The old generation serves and goes on meanwhile. When the new one is nearly level, the fence keeps everybody else from
+indexing, the rest is replayed, the counts are compared, and searches see the new one. Killed anywhere, it goes on or
+starts again, and a search never sees half an index.
+"""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Callable
+
+from msgspec import Struct
+
+from newswire.clock import SECOND
+from newswire.errors import DataBusyError, DataError, EngineUnavailableError
+from newswire.feeds import Lease
+from newswire.index import FENCE, index_feeds, publish
+from newswire.item import EXTRACTION
+from newswire.load import make_feed
+from newswire.poll import settle
+from newswire.wiring import Wired
+
+LOCK = "reindex"
+_NEARLY_LEVEL = 3
+_LOOK_EVERY_S = 0.1
+
+
+class Reindexed(Struct, frozen=True):
+    """What a reindex did."""
+
+    generation: int
+    items: int
+    feeds: int
+    resumed: bool
+
+
+def reindex(wired: Wired, progress: Callable[[int], object] | None = None) -> Reindexed:
+    """Build the next generation from the archive and swap it in; one reindex at a time.
+
+    Raises `DataBusyError` when another one runs, and what the engine raises: then the old generation goes on, and
+    the next call carries on where this one stopped.
+    """
+    keep = _Lock(wired, LOCK)
+    keep.take("Another reindex is running: wait for it to end.")
+    try:
+        for feed_id in wired.archive.feeds():
+            make_feed(wired, feed_id)  # a feed whose row was lost still has its log
+        settle(wired)
+        current = wired.engine.generation()
+        target, resumed = _target(wired, current)
+        for _round in range(_NEARLY_LEVEL):
+            keep.renew()
+            _replay(wired, target, keep, progress)
+            if not wired.feeds.behind(target):
+                break
+        return _swap(wired, current, target, keep, progress, resumed=resumed)
+    finally:
+        keep.free()
+
+
+def _target(wired: Wired, current: int) -> tuple[int, bool]:
+    """Choose the generation to build: one that was begun by the same code goes on, others are dropped."""
+    existing = wired.engine.generations()
+    for number in existing:
+        if number < current:
+            _drop(wired, number)  # of a reindex that died between its swap and its end
+    begun = [number for number in existing if number > current]
+    built_by = wired.feeds.note("reindex")
+    target = None
+    for number in begun:
+        if target is None and built_by == f"{number} {EXTRACTION}":
+            target = number
+        else:
+            _drop(wired, number)
+    for number in wired.feeds.generations():
+        if number not in {current, target}:
+            wired.feeds.drop_generation(number)
+    if target is not None:
+        return target, True
+    number = max([current, *wired.engine.generations()]) + 1
+    wired.feeds.keep_note("reindex", f"{number} {EXTRACTION}")
+    return number, False
+
+
+def _replay(wired: Wired, target: int, keep: _Lock, progress: Callable[[int], object] | None) -> None:
+    def told(count: int) -> None:
+        keep.renew()
+        if progress is not None:
+            progress(count)
+
+    for one in index_feeds(wired, wired.feeds.behind(target), target, fenced=False, progress=told):
+        if one.problem is not None:
+            msg = f"The old index goes on, since the log of {one.feed} can't be replayed whole. {one.problem}"
+            raise DataError(msg)
+
+
+def _swap(
+    wired: Wired, current: int, target: int, keep: _Lock, progress: Callable[[int], object] | None, *, resumed: bool
+) -> Reindexed:
+    fence = _Lock(wired, FENCE)
+    fence.take("Another process is about to swap the index: run it again in a minute.")
+    try:
+        until = time.monotonic() + wired.settings.lock_wait_seconds
+        while wired.feeds.index_leases(current, wired.clock()) and time.monotonic() < until:
+            time.sleep(_LOOK_EVERY_S)
+        _replay(wired, target, fence, progress)
+        keep.renew()
+        rows = wired.feeds.rows(target)
+        expected = sum(row.index.items - row.index.refused_count for row in rows)
+        wired.engine.refresh()
+        while (found := wired.engine.count(target)) < expected and time.monotonic() < until:
+            time.sleep(_LOOK_EVERY_S)
+        if found < expected:
+            msg = f"The new index has {found} items, not {expected}; the old one goes on. Run `newswire reindex` again."
+            raise EngineUnavailableError(msg)
+        wired.engine.swap(target)
+    finally:
+        fence.free()
+    publish(wired, [row.feed.id for row in rows])
+    _drop(wired, current)
+    return Reindexed(target, found, len(rows), resumed)
+
+
+def _drop(wired: Wired, generation: int) -> None:
+    wired.engine.drop(generation)
+    wired.feeds.drop_generation(generation)
+
+
+class _Lock:
+    """A named lock of the feed store that is renewed while long work goes on."""
+
+    def __init__(self, wired: Wired, name: str) -> None:
+        self._wired = wired
+        self._name = name
+        self._token = uuid.uuid4().hex
+        self._until = 0
+        self._otherwise = ""
+
+    def take(self, otherwise: str) -> None:
+        self._otherwise = otherwise
+        self.renew()
+
+    def renew(self) -> None:
+        """Set the end of the lock anew; `DataBusyError` when it has gone to somebody else."""
+        now = self._wired.clock()
+        length = self._wired.settings.lease_seconds * SECOND
+        if self._until - now > length // 2:
+            return
+        self._until = now + length
+        if not self._wired.feeds.lock(self._name, Lease(self._token, self._until), now):
+            raise DataBusyError(self._otherwise)
+
+    def free(self) -> None:
+        self._wired.feeds.unlock(self._name, self._token)

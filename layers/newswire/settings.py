@@ -1,0 +1,131 @@
+"""The settings: the environment comes in, one frozen `Settings` goes out; nothing else reads the environment.
+
+Each setting is one field below: its name in the environment is `NEWSWIRE_` and the field's name in capitals. The
+table in docs/settings.md is tested against this file.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+import msgspec
+from msgspec import Struct
+
+from newswire import __version__
+from newswire.errors import SettingsError
+
+PREFIX = "NEWSWIRE_"
+
+
+class Settings(Struct, frozen=True, forbid_unknown_fields=True):
+    """Everything that can be set from outside; the defaults are right for one machine."""
+
+    data: str = ".newswire"
+    feeds: str = "functions/ingest/feeds.toml"
+    engine: str = "tantivy"
+    user_agent: str = f"newswire/{__version__} (feed poller)"
+    poll_minimum_seconds: int = 300
+    poll_maximum_seconds: int = 21_600
+    poll_concurrency: int = 16
+    stale_grace_seconds: int = 900
+    fetch_timeout_seconds: int = 60
+    fetch_max_bytes: int = 20_000_000
+    fetch_max_decoded_bytes: int = 50_000_000
+    fetch_max_entries: int = 10_000
+    fetch_max_redirects: int = 8
+    fetch_ports: str = "80,443"
+    fetch_allow_private: bool = False
+    lease_seconds: int = 300
+    lock_wait_seconds: int = 120
+    index_threads: int = 1
+    index_heap_mb: int = 64
+
+    @property
+    def data_folder(self) -> Path:
+        """The folder in which everything lives on one machine."""
+        return Path(self.data)
+
+    @property
+    def ports(self) -> frozenset[int]:
+        """The ports that fetches may connect to; empty means any."""
+        return frozenset(int(port) for port in self.fetch_ports.split(",") if port.strip())
+
+
+_RANGES: Mapping[str, tuple[float, float]] = {
+    "poll_minimum_seconds": (10, 86_400),
+    "poll_maximum_seconds": (10, 86_400),
+    "poll_concurrency": (1, 256),
+    "stale_grace_seconds": (0, 86_400),
+    "fetch_timeout_seconds": (1, 600),
+    "fetch_max_bytes": (1_000, 1_000_000_000),
+    "fetch_max_decoded_bytes": (1_000, 1_000_000_000),
+    "fetch_max_entries": (1, 1_000_000),
+    "fetch_max_redirects": (0, 20),
+    "lease_seconds": (30, 3_600),
+    "lock_wait_seconds": (0, 3_600),
+    "index_threads": (1, 8),
+    "index_heap_mb": (15, 4_000),
+}
+
+
+def read_settings(environ: Mapping[str, str] | None = None) -> Settings:
+    """Read the settings from the environment (or from `environ`).
+
+    Raises `SettingsError` that names the variable: for a value that can't be read, one out of its range, two that
+    contradict each other, and a `NEWSWIRE_` variable that does not exist (a misspelt one would be ignored silently).
+    Variables that begin with `NEWSWIRE_TEST_` belong to the tests.
+    """
+    given = os.environ if environ is None else environ
+    values = {
+        name.removeprefix(PREFIX).lower(): value
+        for name, value in given.items()
+        if name.startswith(PREFIX) and not name.startswith(PREFIX + "TEST_")
+    }
+    for name in values:
+        if name not in Settings.__struct_fields__:
+            msg = f"{PREFIX}{name.upper()} is no setting of newswire; docs/settings.md lists them all."
+            raise SettingsError(msg)
+    settings = Settings()
+    for name, value in values.items():
+        try:
+            one = msgspec.convert({name: value}, Settings, strict=False)
+        except msgspec.ValidationError as error:
+            kind = type(getattr(settings, name)).__name__
+            msg = f"{PREFIX}{name.upper()} is {value[:100]!r}, which is not of the type {kind}: set it anew."
+            raise SettingsError(msg) from error
+        settings = msgspec.structs.replace(settings, **{name: getattr(one, name)})
+    _check(settings)
+    return settings
+
+
+def _check(settings: Settings) -> None:
+    for name, (low, high) in _RANGES.items():
+        value = getattr(settings, name)
+        if not low <= value <= high:
+            msg = f"{PREFIX}{name.upper()} is {value}, and must be from {low} to {high}."
+            raise SettingsError(msg)
+    if settings.poll_minimum_seconds > settings.poll_maximum_seconds:
+        msg = (
+            f"{PREFIX}POLL_MINIMUM_SECONDS ({settings.poll_minimum_seconds}) is above "
+            f"{PREFIX}POLL_MAXIMUM_SECONDS ({settings.poll_maximum_seconds}): raise the maximum or lower the minimum."
+        )
+        raise SettingsError(msg)
+    if settings.lease_seconds < 2 * settings.fetch_timeout_seconds:
+        msg = (
+            f"{PREFIX}LEASE_SECONDS ({settings.lease_seconds}) is less than twice "
+            f"{PREFIX}FETCH_TIMEOUT_SECONDS ({settings.fetch_timeout_seconds}): a lease must outlast a fetch."
+        )
+        raise SettingsError(msg)
+    if settings.engine != "tantivy":
+        msg = f"{PREFIX}ENGINE is {settings.engine[:100]!r}; it can be: tantivy."
+        raise SettingsError(msg)
+    try:
+        ports = settings.ports
+    except ValueError as error:
+        msg = f"{PREFIX}FETCH_PORTS is {settings.fetch_ports[:100]!r}; write ports with commas between, as in 80,443."
+        raise SettingsError(msg) from error
+    if any(not 0 < port < 65_536 for port in ports):  # noqa: PLR2004 - the range of TCP ports
+        msg = f"{PREFIX}FETCH_PORTS is {settings.fetch_ports[:100]!r}; a port is from 1 to 65535."
+        raise SettingsError(msg)

@@ -1,0 +1,56 @@
+"""Wiring: settings come in, the edges that they name go out, together. Nothing is opened or connected to yet."""
+
+from __future__ import annotations
+
+import uuid
+from typing import TYPE_CHECKING
+
+from newswire.archive import Archive, open_archive
+from newswire.clock import SECOND, Clock, Instant, system_clock
+from newswire.engines import SearchEngine, open_engine
+from newswire.feeds import FeedStore, Lease, open_feeds
+from newswire.settings import Settings
+
+if TYPE_CHECKING:
+    from newswire.fetch import Fetcher
+
+
+class Wired:
+    """The edges of one newswire, and its clock. Tests and the crash suite pass edges of their own."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        clock: Clock = system_clock,
+        feeds: FeedStore | None = None,
+        archive: Archive | None = None,
+        engine: SearchEngine | None = None,
+        fetcher: Fetcher | None = None,
+    ) -> None:
+        self.settings = settings
+        self.clock = clock
+        self.feeds = feeds or open_feeds(settings)
+        self.archive = archive or open_archive(settings)
+        self.engine = engine or open_engine(settings)
+        self._fetcher = fetcher
+
+    @property
+    def fetcher(self) -> Fetcher:
+        """The HTTP client, made on first use: answering searches needs none."""
+        if self._fetcher is None:
+            from newswire.fetch import Fetcher  # noqa: PLC0415 - urllib3 takes 50 ms
+
+            self._fetcher = Fetcher(self.settings)
+        return self._fetcher
+
+    def lease(self, now: Instant, token: str | None = None) -> Lease:
+        """Make a lease from now on, of the length that is set, with a new token or one that we have."""
+        return Lease(token or uuid.uuid4().hex, now + self.settings.lease_seconds * SECOND)
+
+    def close(self) -> None:
+        """Give back what is open."""
+        if self._fetcher is not None:
+            self._fetcher.close()
+        self.feeds.close()
+        self.engine.close()

@@ -1,0 +1,131 @@
+"""The analysis of text, the only one: text comes in, tokens go out, for indexing and queries alike.
+
+Both engines are given these tokens for fields that split at white space only, so both find the same items. The rules
+and what they were measured against are in docs/relevance.md and docs/decisions/0002-own-analysis.md.
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+import unicodedata
+
+import Stemmer
+
+TOKEN_LENGTH = 64
+"""Tokens are cut at this many characters: a 40,000-character token makes OpenSearch refuse the item."""
+
+# Marks that a reader leaves out when typing: accents, Hebrew points, Arabic vowel signs, tatweel, Cyrillic titlo.
+# Vowel signs of Indic and Thai scripts are marks too, but they are letters to their readers, so they stay.
+_DROPPED_RANGES = (
+    (0x0300, 0x036F),
+    (0x0483, 0x0487),
+    (0x0591, 0x05BD),
+    (0x05BF, 0x05BF),
+    (0x05C1, 0x05C2),
+    (0x05C4, 0x05C5),
+    (0x05C7, 0x05C7),
+    (0x0610, 0x061A),
+    (0x0640, 0x0640),
+    (0x064B, 0x065F),
+    (0x0670, 0x0670),
+    (0x06D6, 0x06DC),
+    (0x06DF, 0x06E4),
+    (0x06E7, 0x06E8),
+    (0x06EA, 0x06ED),
+    (0x1AB0, 0x1AFF),
+    (0x1DC0, 0x1DFF),
+    (0x20D0, 0x20FF),
+    (0xFE00, 0xFE0F),
+    (0xFE20, 0xFE2F),
+)
+_INVISIBLE = (0x00AD, 0x200B, 0x200C, 0x200D, 0x2060, 0xFEFF, 0x200E, 0x200F)
+# Letters that have no decomposition, with what a reader types for them (as ASCIIFoldingFilter of Lucene has them).
+_PLAIN = {
+    "ł": "l",
+    "ø": "o",
+    "đ": "d",
+    "ð": "d",
+    "þ": "th",
+    "æ": "ae",
+    "œ": "oe",
+    "ı": "i",
+    "ħ": "h",
+    "ŧ": "t",
+    "ŋ": "n",
+}
+_FOLD: dict[int, str | None] = {
+    **{code: None for low, high in _DROPPED_RANGES for code in range(low, high + 1)},
+    **dict.fromkeys(_INVISIBLE),
+    **{ord(letter): plain for letter, plain in _PLAIN.items()},
+}
+
+_FOLDED = re.compile("[" + "".join(map(re.escape, map(chr, _FOLD))) + "]+")
+
+
+def _plain(match: re.Match[str]) -> str:
+    return match.group().translate(_FOLD)
+
+
+# Han, Hiragana, Katakana and Hangul syllables: each character is a token, since no space parts their words.
+_SINGLE = (
+    "\u3005\u3007\u3041-\u3096\u309d-\u309f\u30a1-\u30fa\u30fc-\u30ff\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff"
+    "\uf900-\ufaff\uac00-\ud7a3\U0001b000-\U0001b16f\U00020000-\U000323af"
+)
+# Vowel signs and tone marks of Indic, Thai, Lao, Tibetan, Burmese and Khmer are no \\w, but stand inside their words.
+_INNER_MARKS = "\u0900-\u0dff\u0e31\u0e34-\u0e3a\u0e47-\u0e4e\u0eb0-\u0ecd\u0f18-\u0f84\u102b-\u109d\u17b4-\u17d3"
+_TOKEN = re.compile(rf"[{_SINGLE}]|(?:(?![{_SINGLE}_])[\w{_INNER_MARKS}])+")
+_ASCII_TOKEN = re.compile(r"[a-z0-9]+")
+
+_CACHE_LIMIT = 200_000
+_stem_cache: dict[str, str] = {}
+_stemmer_of_thread = threading.local()
+
+
+def fold(text: str) -> str:
+    """Fold case, width and accents away, so that Škoda equals skoda, ΟΔΌΣ equals οδός and ｶﾀｶﾅ equals カタカナ.
+
+    NFKC, case folding, decomposition, marks dropped, composition again (Unicode Standard Annex 15; the composition
+    keeps Hangul in syllables and the voicing of Kana).
+    """
+    if text.isascii():
+        return text.lower()
+    parted = unicodedata.normalize("NFD", unicodedata.normalize("NFKC", text).casefold())
+    if parted.isascii():
+        return parted
+    return unicodedata.normalize("NFC", _FOLDED.sub(_plain, parted))
+
+
+def tokens(text: str) -> list[str]:
+    """Give the folded tokens of a text in their order: letters and digits together, each Han or Kana by itself."""
+    if text.isascii():
+        found = _ASCII_TOKEN.findall(text.lower())
+    else:
+        found = _TOKEN.findall(fold(text))
+    return [token if len(token) <= TOKEN_LENGTH else token[:TOKEN_LENGTH] for token in found]
+
+
+def stem(token: str) -> str:
+    """Give the English stem of a folded token (Snowball's `english`, also called Porter 2)."""
+    known = _stem_cache.get(token)
+    if known is None:
+        try:
+            stemmer = _stemmer_of_thread.value
+        except AttributeError:
+            stemmer = _stemmer_of_thread.value = Stemmer.Stemmer("english", 0)
+        known = stemmer.stemWord(token)
+        if len(_stem_cache) >= _CACHE_LIMIT:
+            _stem_cache.clear()
+        _stem_cache[token] = known
+    return known
+
+
+def stems(folded: list[str]) -> list[str]:
+    """Give the stems of folded tokens, one for one."""
+    cache = _stem_cache
+    return [cache[token] if token in cache else stem(token) for token in folded]
+
+
+def is_stemmed(lang: str | None) -> bool:
+    """Say whether items of this language have English stems: English ones, and those of unknown language."""
+    return not lang or lang[:2].lower() == "en"

@@ -1,0 +1,96 @@
+"""What the tests share: a clock that is set by hand, a newswire in a folder of its own, a server that is told what to say."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from newswire.settings import Settings
+from newswire.wiring import Wired
+from tests.feed_server import FeedServer
+
+ROOT = Path(__file__).resolve().parent.parent
+SHARED = ROOT.parent / "shared" / "data"
+NOON = 1_763_985_600_000
+"""2025-11-24T12:00:00Z, when most tests begin."""
+
+
+class HandClock:
+    """A clock that stands still until it is set."""
+
+    def __init__(self, at: int = NOON) -> None:
+        self.at = at
+
+    def __call__(self) -> int:
+        return self.at
+
+    def go(self, *, seconds: float = 0, minutes: float = 0, hours: float = 0, days: float = 0) -> int:
+        self.at += round((seconds + 60 * minutes + 3600 * hours + 86400 * days) * 1000)
+        return self.at
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    for name in list(os.environ):
+        if name.startswith("NEWSWIRE_") and not name.startswith("NEWSWIRE_TEST_"):
+            del os.environ[name]
+
+
+@pytest.fixture
+def clock() -> HandClock:
+    return HandClock()
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    return Settings(
+        data=str(tmp_path / "data"),
+        feeds=str(tmp_path / "feeds.toml"),
+        fetch_allow_private=True,
+        fetch_ports="",
+        fetch_timeout_seconds=5,
+        lock_wait_seconds=20,
+    )
+
+
+@pytest.fixture
+def wired(settings: Settings, clock: HandClock) -> Iterator[Wired]:
+    made = Wired(settings, clock=clock)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def another(settings: Settings, clock: HandClock) -> Iterator[object]:
+    """A second newswire over the same folder, as another process would have it."""
+    opened: list[Wired] = []
+
+    def make(**changes: object) -> Wired:
+        opened.append(Wired(msgspec.structs.replace(settings, **changes), clock=clock))
+        return opened[-1]
+
+    yield make
+    for one in opened:
+        one.close()
+
+
+@pytest.fixture
+def server() -> Iterator[FeedServer]:
+    made = FeedServer()
+    yield made
+    made.close()
+
+
+def _absent(what: str) -> None:
+    if os.environ.get("CI"):
+        pytest.fail(f"{what}; in CI this is not skipped")
+    pytest.skip(what)
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The folder of real material beside the checkout."""
+    if not SHARED.is_dir():
+        _absent("the real feeds and items are not beside this checkout (../shared/data)")
+    return SHARED

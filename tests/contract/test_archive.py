@@ -1,0 +1,98 @@
+"""The contract of `Archive`: each sentence of its docstrings."""
+
+import threading
+
+import msgspec
+import pytest
+
+from newswire.archive import decode_record, encode_record
+from newswire.archive.folder import FolderArchive
+from newswire.errors import DataError, DataNewerError
+from newswire.model import Listing, Record
+
+
+@pytest.fixture(params=["folder"])
+def archive(request, tmp_path):
+    return {"folder": FolderArchive}[request.param](tmp_path / "archive")
+
+
+def record(seq: int = 1, feed: str = "f", body: bytes = b"<rss/>") -> Record:
+    return Record(
+        feed,
+        seq,
+        "document",
+        5,
+        3,
+        "http://a/\u00e9",
+        "http://b",
+        200,
+        {"etag": '"x"'},
+        "text/xml",
+        "listing",
+        Listing(rows="pages"),
+        "en",
+        False,
+        body,
+    )
+
+
+@pytest.mark.parametrize("body", [b"", b"\n\n", b"x" * 100_000, bytes(range(256)) * 9])
+def test_a_record_comes_back_exactly_as_it_was_put(archive, body: bytes) -> None:
+    assert archive.put(record(body=body))
+    assert archive.get("f", 1) == record(body=body)
+
+
+def test_a_number_that_is_taken_is_refused_and_nothing_is_changed(archive) -> None:
+    assert archive.put(record(body=b"one"))
+    assert not archive.put(record(body=b"two"))
+    assert archive.get("f", 1).body == b"one"
+
+
+def test_what_is_not_there_is_none(archive) -> None:
+    assert archive.get("f", 1) is None
+    assert archive.head("f") == 0
+    assert archive.feeds() == []
+    archive.remove("f")
+
+
+def test_the_head_is_found_with_and_without_knowing_where_to_look(archive) -> None:
+    for seq in range(1, 13):
+        archive.put(record(seq))
+    assert archive.head("f") == 12
+    assert archive.head("f", after=12) == 12
+    assert archive.head("f", after=10) == 12
+
+
+def test_feeds_are_apart_and_a_removed_one_is_gone(archive) -> None:
+    archive.put(record(feed="a"))
+    archive.put(record(feed="b"))
+    assert archive.feeds() == ["a", "b"]
+    archive.remove("a")
+    assert archive.feeds() == ["b"]
+    assert archive.get("a", 1) is None
+
+
+def test_of_many_writers_of_one_number_exactly_one_wins(archive) -> None:
+    won: list[int] = []
+
+    def write(number: int) -> None:
+        if archive.put(record(body=str(number).encode())):
+            won.append(number)
+
+    threads = [threading.Thread(target=write, args=(number,)) for number in range(16)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(won) == 1
+    assert archive.get("f", 1).body == str(won[0]).encode()
+
+
+def test_a_damaged_record_and_a_newer_one_are_named() -> None:
+    data = encode_record(record(body=b"x" * 1000))
+    for broken in (data[:20], data[:-9], b"", b"{}\n"):
+        with pytest.raises(DataError, match="the place"):
+            decode_record(broken, "the place")
+    line = msgspec.json.encode({"format": 99, "packing": "plain", "record": {}})
+    with pytest.raises(DataNewerError, match="newer version"):
+        decode_record(line + b"\n", "the place")

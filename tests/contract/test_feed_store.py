@@ -1,0 +1,235 @@
+"""The contract of `FeedStore`: each sentence of its docstrings."""
+
+import threading
+
+import msgspec
+import pytest
+
+from newswire.feeds import Lease, PollResult
+from newswire.feeds.sqlite import SqliteFeedStore
+from newswire.model import Feed, IndexState, ItemDate, ItemState
+
+NOW = 1_763_985_600_000
+
+
+def open_sqlite(folder):
+    return SqliteFeedStore(folder)
+
+
+@pytest.fixture(params=["sqlite"])
+def make(request, tmp_path):
+    opened = []
+
+    def build():
+        opened.append({"sqlite": open_sqlite}[request.param](tmp_path / "store"))
+        return opened[-1]
+
+    yield build
+    for store in opened:
+        store.close()
+
+
+@pytest.fixture
+def store(make):
+    made = make()
+    made.put(Feed(id="a", url="http://one.example/feed"), NOW)
+    return made
+
+
+def lease(token: str = "t", seconds: int = 300) -> Lease:
+    return Lease(token, NOW + seconds * 1000)
+
+
+def state(seq: int = 1) -> ItemState:
+    return ItemState("h", 1, 1, 5, 5, ItemDate(5, "pubDate", "second", "x"), "l", seq)
+
+
+def remember(store, token: str, **fields):
+    row = store.row("a")
+    return store.remember([PollResult("a", token, msgspec.structs.replace(row.poll, **fields))])
+
+
+def test_a_feed_comes_back_as_it_was_put_and_its_states_stay_when_it_is_put_again(store) -> None:
+    store.claim("a", lease(), NOW)
+    remember(store, "t", head=7, next_check=NOW + 5)
+    store.put(Feed(id="a", url="http://two.example/feed", title="New"), NOW)
+    row = store.row("a")
+    assert (row.feed.title, row.poll.head, row.poll.next_check) == ("New", 7, NOW + 5)
+    assert store.row("b") is None
+
+
+def test_the_rev_grows_with_every_change_and_over_a_removal(store) -> None:
+    before = store.row("a").rev
+    store.claim("a", lease(), NOW)
+    remember(store, "t")
+    assert store.row("a").rev > before
+    last = store.row("a").rev
+    store.remove("a")
+    assert store.row("a") is None
+    store.put(Feed(id="a"), NOW + 60_000)
+    assert store.row("a").rev > last
+
+
+def test_feeds_are_listed_by_id(store) -> None:
+    store.put(Feed(id="c"), NOW)
+    store.put(Feed(id="b"), NOW)
+    assert [row.feed.id for row in store.rows()] == ["a", "b", "c"]
+
+
+def test_due_feeds_come_longest_due_first_with_their_host(store) -> None:
+    store.put(Feed(id="b", url="http://User:pw@Two.example:81/x"), NOW)
+    store.put(Feed(id="c", url=""), NOW)
+    store.put(Feed(id="d", url="http://x.example/", polled=False), NOW)
+    store.put(Feed(id="e", url="http://x.example/", removed=True), NOW)
+    store.claim("a", lease(), NOW)
+    remember(store, "t", next_check=NOW - 5)
+    assert [(one.id, one.host) for one in store.due(NOW, 10)] == [("b", "two.example:81"), ("a", "one.example")]
+    assert [one.id for one in store.due(NOW, 1)] == ["b"]
+    assert [one.id for one in store.due(NOW - 6, 10)] == ["b"]
+
+
+def test_a_claimed_feed_is_not_due_and_can_not_be_claimed_again(store) -> None:
+    assert store.claim("a", lease(), NOW) is not None
+    assert store.claim("a", lease("other"), NOW) is None
+    assert store.due(NOW, 10) == []
+    assert store.claim("nobody", lease(), NOW) is None
+
+
+def test_a_lease_that_ran_out_is_free_and_its_old_holder_can_write_nothing(store) -> None:
+    store.claim("a", lease(), NOW)
+    later = NOW + 300_000
+    assert store.unsettled(later, 10) == ["a"]
+    row = store.claim("a", Lease("new", later + 9), later)
+    assert row.unsettled
+    assert remember(store, "t", head=9) == ["a"]
+    assert store.row("a").poll.head == 0
+    assert not store.release("a", "t")
+    assert remember(store, "new", head=3) == []
+
+
+def test_remembering_gives_the_lease_back_unless_told_otherwise(store) -> None:
+    store.claim("a", lease(), NOW)
+    row = store.row("a")
+    assert store.remember([PollResult("a", "t", row.poll)], release=False) == []
+    assert store.claim("a", lease("other"), NOW) is None
+    assert store.release("a", "t")
+    assert not store.row("a").unsettled
+    assert not store.claim("a", lease("other"), NOW).unsettled
+
+
+def test_several_feeds_are_claimed_together_those_that_can_be(store) -> None:
+    store.put(Feed(id="b", url="http://b.example/"), NOW)
+    store.claim("a", lease("other"), NOW)
+    assert list(store.claim_many(["a", "b", "none"], lease(), NOW)) == ["b"]
+    assert store.claim("b", lease("third"), NOW) is None
+    assert [row.feed.id for row in store.rows(0, ["b", "a", "none"])] == ["a", "b"]
+
+
+def test_a_host_is_leased_once_and_can_be_held_off(store) -> None:
+    assert store.claim_host("h", lease(), NOW) == 0
+    assert store.claim_host("h", lease("other"), NOW) == NOW + 300_000
+    assert store.claim_host("h", lease(), NOW) == 0
+    assert store.release_host("h", "t", hold_until=NOW + 60_000)
+    assert store.claim_host("h", lease("other"), NOW) == NOW + 60_000
+    assert store.claim_host("h", Lease("other", NOW + 99_000), NOW + 60_000) == 0
+
+
+def test_a_feed_is_behind_while_its_head_is_beyond_its_cursor_in_that_generation(store) -> None:
+    assert store.behind(1) == []
+    store.claim("a", lease(), NOW)
+    remember(store, "t", head=2)
+    assert store.behind(1) == ["a"]
+    store.claim_index(1, "a", lease("i"), NOW)
+    assert store.save(1, "a", "i", IndexState(cursor=2, items=3), {"x": state()})
+    assert store.behind(1) == []
+    assert store.behind(2) == ["a"]
+    assert store.row("a", 1).index.items == 3
+    assert store.row("a", 2).index == IndexState()
+
+
+def test_item_states_are_kept_by_generation_and_given_where_there_are_any(store) -> None:
+    store.claim_index(1, "a", lease("i"), NOW)
+    many = {f"{n:032x}": state(n) for n in range(1200)}
+    store.save(1, "a", "i", IndexState(cursor=1), many)
+    assert store.item_states(1, "a", [*many, "none"]) == many
+    assert store.item_states(2, "a", many) == {}
+    assert store.item_states(1, "b", many) == {}
+
+
+def test_an_index_lease_keeps_others_out_of_its_generation_only(store) -> None:
+    assert store.claim_index(1, "a", lease("i"), NOW) is not None
+    assert store.claim_index(1, "a", lease("j"), NOW) is None
+    assert store.claim_index(2, "a", lease("j"), NOW) is not None
+    assert store.index_leases(1, NOW) == 1
+    assert not store.save(1, "a", "j", IndexState(cursor=9), {"x": state()})
+    assert store.item_states(1, "a", ["x"]) == {}
+    assert store.release_index(1, "a", "i")
+    assert store.index_leases(1, NOW) == 0
+    assert store.claim_index(1, "nobody", lease("j"), NOW) is None
+
+
+def test_polling_and_indexing_do_not_undo_each_other(store) -> None:
+    store.claim("a", lease(), NOW)
+    store.claim_index(1, "a", lease("i"), NOW)
+    remember(store, "t", head=5)
+    store.save(1, "a", "i", IndexState(cursor=4), {})
+    assert (store.row("a", 1).poll.head, store.row("a", 1).index.cursor) == (5, 4)
+
+
+def test_a_generation_can_be_dropped_whole(store) -> None:
+    for generation in (1, 2):
+        store.claim_index(generation, "a", lease("i"), NOW)
+        store.save(generation, "a", "i", IndexState(cursor=1), {"x": state()})
+    assert store.generations() == [1, 2]
+    store.drop_generation(1)
+    assert store.generations() == [2]
+    assert store.item_states(1, "a", ["x"]) == {}
+    assert store.item_states(2, "a", ["x"]) == {"x": state()}
+
+
+def test_named_locks_exclude_each_other_and_can_be_renewed(store) -> None:
+    assert store.lock("reindex", lease(), NOW)
+    assert not store.lock("reindex", lease("other"), NOW)
+    assert store.lock("reindex", lease("t", 900), NOW)
+    assert store.is_locked("reindex", NOW + 600_000)
+    assert not store.is_locked("fence", NOW)
+    assert store.unlock("reindex", "t")
+    assert not store.is_locked("reindex", NOW)
+    assert store.lock("reindex", lease("other"), NOW)
+
+
+def test_notes_are_kept(store) -> None:
+    assert store.note("k") is None
+    store.keep_note("k", "1")
+    store.keep_note("k", "2")
+    assert store.note("k") == "2"
+
+
+def test_a_paused_feed_is_polled_again_when_it_is_configured_anew(store) -> None:
+    from newswire.feeds import configuration_of
+
+    store.claim("a", lease(), NOW)
+    remember(store, "t", paused="gone", configured=configuration_of(store.row("a").feed))
+    assert store.due(NOW, 10) == []
+    store.put(Feed(id="a", url="http://one.example/new"), NOW)
+    assert [one.id for one in store.due(NOW, 10)] == ["a"]
+
+
+def test_of_many_that_claim_a_feed_exactly_one_gets_it(make, store) -> None:
+    got: list[int] = []
+
+    def claim(number: int) -> None:
+        if make().claim("a", lease(str(number)), NOW) is not None:
+            got.append(number)
+
+    threads = [threading.Thread(target=claim, args=(number,)) for number in range(12)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(got) == 1
+
+
+def test_closing_lets_go_of_files_and_anything_opens_them_again(store) -> None:
+    store.close()
+    assert store.row("a") is not None

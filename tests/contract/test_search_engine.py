@@ -1,0 +1,453 @@
+"""The contract of `SearchEngine`: each sentence of its docstrings, run against every engine with no skip list."""
+
+import random
+import threading
+
+import msgspec
+import pytest
+
+from newswire import words
+from newswire.engines import tie_of
+from newswire.engines.tantivy import TantivyEngine
+from newswire.errors import EngineError
+from newswire.item import item_id
+from newswire.model import FeedStatus, Item, ItemWrite
+from newswire.query import (
+    And,
+    FacetQuery,
+    InField,
+    Not,
+    Nothing,
+    Or,
+    Phrase,
+    Position,
+    Prefix,
+    SearchQuery,
+    Value,
+    ValueFilter,
+    Word,
+)
+
+DAY = 86_400_000
+
+
+@pytest.fixture(params=["tantivy"])
+def make(request, tmp_path):
+    opened = []
+
+    def build(**options):
+        opened.append({"tantivy": TantivyEngine}[request.param](tmp_path / "index", **options))
+        return opened[-1]
+
+    yield build
+    for engine in opened:
+        engine.close()
+
+
+@pytest.fixture
+def engine(make):
+    return make()
+
+
+def item(number: int, title: str = "", **more) -> Item:
+    fields = {
+        "id": item_id(str(number)),
+        "feed": "news",
+        "title": title,
+        "link": f"https://a.example/{number}",
+        "summary": "",
+        "content": "",
+        "authors": (),
+        "categories": (),
+        "lang": None,
+        "published": number * DAY,
+        "published_source": "pubDate",
+        "published_precision": "second",
+        "published_raw": None,
+        "date_flags": (),
+        "updated": None,
+        "changed": number * DAY,
+        "first_seen": number * DAY,
+        "revision": 1,
+    } | more
+    return msgspec.convert(fields, Item)
+
+
+def put(engine, *items: Item, seq: int = 1, generation: int = 1):
+    report = engine.index((ItemWrite(one, seq) for one in items), generation)
+    engine.refresh()
+    return report
+
+
+def word(text: str) -> Word:
+    return Word(words.tokens(text)[0], words.stem(words.tokens(text)[0]))
+
+
+def titles(engine, node=None, **more) -> list[str]:
+    query = SearchQuery(node=node, **{"size": 200, **more})
+    return sorted(hit.item.title for hit in engine.search(query).hits)
+
+
+def walk(engine, query: SearchQuery, each=None) -> list[str]:
+    ids: list[str] = []
+    while True:
+        page = engine.search(query)
+        ids += [hit.item.id for hit in page.hits]
+        if each is not None:
+            each()
+        if page.next is None:
+            return ids
+        query = msgspec.structs.replace(query, after=page.next)
+
+
+# --- writing ---
+
+
+def test_an_engine_with_nothing_in_it_answers_with_nothing(engine) -> None:
+    page = engine.search(SearchQuery(facets=(FacetQuery("feed"),), edges=(0, 1, 2)))
+    assert (page.hits, page.total, page.next, page.histogram) == ((), 0, None, (0, 0))
+    assert engine.get(["x"]) == {}
+    assert engine.statuses() == []
+    assert engine.span(SearchQuery()) is None
+    assert engine.generation() == 1
+    assert engine.count(1) == 0
+
+
+def test_an_item_comes_back_whole(engine) -> None:
+    whole = item(
+        1,
+        "Titel",
+        summary="s",
+        content="c" * 500,
+        authors=("A",),
+        categories=("X", "Y"),
+        lang="en-us",
+        updated=5,
+        date_flags=("midnight",),
+        published=-5_000_000_000_000,
+    )
+    put(engine, whole)
+    assert engine.get([whole.id, "none"]) == {whole.id: whole}
+    assert engine.search(SearchQuery(with_content=True)).hits[0].item == whole
+    assert engine.search(SearchQuery()).hits[0].item == msgspec.structs.replace(whole, content="")
+
+
+def test_the_write_with_the_higher_seq_stays_whatever_the_order(engine) -> None:
+    rng = random.Random(1)
+    writes = [ItemWrite(item(n % 20, f"v{seq}"), seq) for n in range(20) for seq in range(1, 9)]
+    rng.shuffle(writes)
+    for start in range(0, len(writes), 23):
+        engine.index(writes[start : start + 23] * 2, 1)
+    engine.refresh()
+    assert titles(engine) == ["v8"] * 20
+
+
+def test_an_equal_seq_replaces_and_a_re_send_changes_nothing(engine) -> None:
+    put(engine, item(1, "one"))
+    assert put(engine, item(1, "again")).written == 1
+    put(engine, item(1, "again"))
+    assert titles(engine) == ["again"]
+    assert engine.search(SearchQuery()).total == 1
+
+
+def test_a_lower_seq_is_outdated_and_nothing_to_worry_about(engine) -> None:
+    put(engine, item(1, "new"), seq=5)
+    report = put(engine, item(1, "old"), seq=4)
+    assert (report.written, report.outdated, report.refused) == (0, 1, ())
+    assert titles(engine) == ["new"]
+
+
+def test_writes_are_taken_one_by_one_and_a_failing_source_leaves_nothing_half_done(engine) -> None:
+    def broken():
+        for n in range(100):
+            yield ItemWrite(item(n), 1)
+        raise KeyError("the source broke")
+
+    with pytest.raises(KeyError):
+        engine.index(broken(), 1)
+    engine.refresh()
+    assert engine.search(SearchQuery()).total == 0
+    put(engine, item(1))
+
+
+def test_many_writers_at_once_lose_nothing(make) -> None:
+    engines = [make() for _ in range(3)]
+
+    def write(n: int) -> None:
+        for part in range(4):
+            engines[n].index([ItemWrite(item(n * 1000 + part * 10 + k), 1) for k in range(10)], 1)
+
+    threads = [threading.Thread(target=write, args=(n,)) for n in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    engines[0].refresh()
+    assert engines[0].search(SearchQuery()).total == 120
+
+
+def test_a_feed_can_be_deleted(engine) -> None:
+    put(engine, item(1, "stays"), item(2, "goes", feed="other"))
+    engine.delete_feed("other", 1)
+    engine.delete_feed("other", 9)
+    engine.refresh()
+    assert titles(engine) == ["stays"]
+
+
+def test_what_another_process_wrote_is_seen_after_a_refresh(make) -> None:
+    one, other = make(), make()
+    put(one, item(1, "a"))
+    assert titles(other) == ["a"]
+    put(one, item(2, "b"))
+    other.refresh()
+    assert titles(other) == ["a", "b"]
+
+
+# --- statuses ---
+
+
+def status(feed: str, rev: int, **more) -> FeedStatus:
+    fields = dict.fromkeys(FeedStatus.__struct_fields__) | {
+        "id": feed,
+        "rev": rev,
+        "title": "",
+        "description": "",
+        "link": "",
+        "url": "",
+        "kind": "",
+        "items": 0,
+        "behind": False,
+        "fetches": (),
+        "gaps": (),
+        "refused_items": (),
+        "deleted": False,
+    }
+    return msgspec.convert(fields | more, FeedStatus)
+
+
+def test_the_status_with_the_highest_rev_stays(engine) -> None:
+    engine.publish([status("a", 5, title="five"), status("b", 1)])
+    engine.publish([status("a", 4, title="four")])
+    engine.publish([status("a", 6, title="six")])
+    assert [(one.id, one.title) for one in engine.statuses()] == [("a", "six"), ("b", "")]
+    assert [one.id for one in engine.statuses(["b", "none"])] == ["b"]
+
+
+def test_a_deleted_status_goes_and_an_older_one_does_not_bring_it_back(engine) -> None:
+    engine.publish([status("a", 5)])
+    engine.publish([status("a", 6, deleted=True)])
+    engine.publish([status("a", 5)])
+    assert engine.statuses() == []
+    engine.publish([status("a", 7)])
+    assert len(engine.statuses()) == 1
+
+
+# --- generations ---
+
+
+def test_searches_see_the_current_generation_only_and_a_swap_is_one_step(engine) -> None:
+    put(engine, item(1, "old"))
+    put(engine, item(1, "new"), generation=2)
+    assert engine.generations() == [1, 2]
+    assert (titles(engine), engine.count(2)) == (["old"], 1)
+    engine.swap(2)
+    assert (titles(engine), engine.generation()) == (["new"], 2)
+    engine.drop(1)
+    engine.drop(1)
+    assert engine.generations() == [2]
+
+
+def test_the_current_generation_is_not_dropped(engine) -> None:
+    put(engine, item(1))
+    with pytest.raises(ValueError, match="not dropped"):
+        engine.drop(1)
+
+
+# --- finding ---
+
+
+@pytest.fixture
+def library(engine):
+    put(
+        engine,
+        item(1, "Baltic exercise begins", summary="Ships train for a week."),
+        item(2, "Summit in Vilnius", summary="An air policing mission was agreed", content="Deep inside: exercises"),
+        item(3, "Ćwiczenie na Bałtyku", lang="pl", summary="exercising is not stemmed here"),
+        item(4, "F-16 arrives", categories=("Air Force", "News"), authors=("Zoë Müller",), lang="en-us"),
+        item(5, "Air", summary="Policing the sky", feed="other", lang="en"),
+        item(6, "北京大学", lang="zh"),
+    )
+    return engine
+
+
+def test_a_word_is_found_in_title_summary_and_content_and_by_its_stem(library) -> None:
+    assert titles(library, word("exercise")) == ["Baltic exercise begins", "Summit in Vilnius"]
+
+
+def test_an_item_in_another_language_has_no_stems(library) -> None:
+    assert titles(library, word("exercising")) == [
+        "Baltic exercise begins",
+        "Summit in Vilnius",
+        "Ćwiczenie na Bałtyku",
+    ]
+
+
+def test_every_word_may_stand_in_another_field(library) -> None:
+    assert titles(library, And((word("summit"), word("policing"), word("inside")))) == ["Summit in Vilnius"]
+
+
+def test_a_phrase_stands_in_its_order_within_one_field(library) -> None:
+    assert titles(library, Phrase(("air", "policing"))) == ["Summit in Vilnius"]
+    assert titles(library, Phrase(("policing", "air"))) == []
+    assert titles(library, Phrase(("f", "16"))) == ["F-16 arrives"]
+    assert titles(library, Phrase(("北", "京"))) == ["北京大学"]
+
+
+def test_a_prefix_is_how_a_token_begins(library) -> None:
+    assert titles(library, Prefix("bal")) == ["Baltic exercise begins", "Ćwiczenie na Bałtyku"]
+
+
+def test_or_not_and_nothing(library) -> None:
+    assert titles(library, Or((word("vilnius"), word("ships")))) == ["Baltic exercise begins", "Summit in Vilnius"]
+    assert titles(library, And((word("air"), Not(word("summit"))))) == ["Air"]
+    assert len(titles(library, Not(word("air")))) == 4
+    assert titles(library, Nothing()) == []
+
+
+def test_words_within_a_field_are_looked_for_there_only(library) -> None:
+    assert titles(library, InField("title", word("air"))) == ["Air"]
+    assert titles(library, InField("content", word("exercise"))) == ["Summit in Vilnius"]
+    assert titles(library, InField("category", word("air"))) == ["F-16 arrives"]
+    assert titles(library, InField("author", word("zoe"))) == ["F-16 arrives"]
+    assert titles(library, InField("summary", Phrase(("air", "policing")))) == ["Summit in Vilnius"]
+
+
+def test_values_compare_whole_and_folded_and_a_language_lets_its_regions_through(library) -> None:
+    assert titles(library, Value("feed", "other")) == ["Air"]
+    assert titles(library, None, filters=(ValueFilter("category", ("air force",)),)) == ["F-16 arrives"]
+    assert titles(library, None, filters=(ValueFilter("category", ("air",)),)) == []
+    assert titles(library, None, filters=(ValueFilter("author", ("zoe muller",)),)) == ["F-16 arrives"]
+    assert titles(library, None, filters=(ValueFilter("lang", ("en",)),)) == ["Air", "F-16 arrives"]
+    assert titles(library, None, filters=(ValueFilter("lang", ("en-us",)),)) == ["F-16 arrives"]
+    assert len(titles(library, None, filters=(ValueFilter("feed", (), ("other",)),))) == 5
+
+
+def test_a_range_is_half_open(library) -> None:
+    ids = [hit.item.published // DAY for hit in library.search(SearchQuery(start=2 * DAY, end=4 * DAY)).hits]
+    assert ids == [3, 2]
+
+
+def test_an_item_without_the_date_is_not_found_by_it(engine) -> None:
+    put(engine, item(1, "without"), item(2, "with", updated=7))
+    assert titles(engine, date_field="updated") == ["with"]
+    assert engine.search(SearchQuery(date_field="updated", end=99)).total == 1
+    assert engine.span(SearchQuery(date_field="updated")) == (7, 7)
+
+
+# --- order ---
+
+
+@pytest.mark.parametrize("sort", ["newest", "oldest"])
+def test_pages_by_date_give_each_item_once_in_a_total_order(engine, sort: str) -> None:
+    items = [item(n, published=(n // 40) * DAY) for n in range(200)]
+    put(engine, *items)
+    ids = walk(engine, SearchQuery(sort=sort, size=7))
+    sign = -1 if sort == "newest" else 1
+    assert ids == [one.id for one in sorted(items, key=lambda one: (sign * one.published, tie_of(one.id)))]
+
+
+def test_pages_by_date_stand_while_items_are_added(engine) -> None:
+    rng = random.Random(2)
+    items = [item(n, published=rng.randrange(20) * DAY) for n in range(150)]
+    put(engine, *items)
+    number = iter(range(1000, 9000))
+    ids = walk(
+        engine,
+        SearchQuery(sort="newest", size=11),
+        lambda: put(engine, *[item(next(number), published=rng.randrange(20) * DAY) for _ in range(5)]),
+    )
+    assert [id_ for id_ in ids if id_ in {one.id for one in items}].__len__() == 150
+    assert len(set(ids)) == len(ids)
+
+
+def test_many_items_of_one_instant_are_walked_once_each(engine) -> None:
+    put(engine, *[item(n, published=DAY) for n in range(500)])
+    ids = walk(engine, SearchQuery(size=60))
+    assert len(ids) == len(set(ids)) == 500
+
+
+def test_relevance_gives_the_best_first_with_scores_and_pages_on(engine) -> None:
+    put(
+        engine, item(1, "tank", summary="x"), item(2, "news", summary="a tank among very many other words of a summary")
+    )
+    put(engine, *[item(n, "filler words only") for n in range(3, 30)])
+    page = engine.search(SearchQuery(node=word("tank"), sort="relevance"))
+    assert [hit.item.title for hit in page.hits] == ["tank", "news"]
+    assert page.hits[0].score > page.hits[1].score > 0
+    assert len(walk(engine, SearchQuery(node=word("filler"), sort="relevance", size=4))) == 27
+
+
+def test_the_total_is_exact_and_size_0_gives_only_counts(engine) -> None:
+    put(engine, *[item(n) for n in range(321)])
+    page = engine.search(SearchQuery(size=0))
+    assert (page.total, page.hits, page.next) == (321, (), None)
+    after = engine.search(SearchQuery(size=5, after=Position(value=100 * DAY, tie=-1)))
+    assert after.total == 321
+
+
+# --- counts ---
+
+
+def test_facets_are_over_all_that_was_found_in_their_commonest_spelling(engine) -> None:
+    put(
+        engine,
+        item(1, categories=("NATO",)),
+        item(2, categories=("NATO", "Nato")),
+        item(3, categories=("nato", "Air")),
+        item(4, categories=("Sea",)),
+        item(5),
+    )
+    facet = engine.search(SearchQuery(size=1, facets=(FacetQuery("category", 1),))).facets[0]
+    assert [(one.value, one.count) for one in facet.values] == [("NATO", 3)]
+    assert (facet.other, facet.missing, facet.exact) == (2, 1, True)
+
+
+def test_histogram_counts_add_up(engine) -> None:
+    put(engine, *[item(n) for n in range(10)])
+    page = engine.search(SearchQuery(start=0, end=10 * DAY, edges=(0, 3 * DAY, 4 * DAY, 4 * DAY + 1, 10 * DAY)))
+    assert page.histogram == (3, 1, 1, 5)
+    assert engine.span(SearchQuery()) == (0, 9 * DAY)
+
+
+# --- trouble ---
+
+
+def test_constructing_an_engine_opens_nothing(make, tmp_path) -> None:
+    make()
+    assert not (tmp_path / "index").exists()
+
+
+def test_a_damaged_index_is_an_engine_error_and_info_says_so(engine, make, tmp_path) -> None:
+    put(engine, item(1))
+    engine.close()
+    for file in (tmp_path / "index" / "g000001").glob("*.*"):
+        file.write_bytes(b"rubbish")
+    broken = make()
+    assert not broken.info().healthy
+    for call in (
+        lambda: broken.search(SearchQuery()),
+        lambda: broken.get(["x"]),
+        lambda: broken.count(1),
+        lambda: broken.refresh(),
+        lambda: broken.span(SearchQuery()),
+        lambda: put(broken, item(2)),
+    ):
+        with pytest.raises(EngineError, match="reindex"):
+            call()
+
+
+def test_an_engine_that_is_well_says_so_and_can_be_closed_and_used_again(engine) -> None:
+    put(engine, item(1, "x"))
+    engine.close()
+    assert titles(engine) == ["x"]
+    assert engine.info().healthy

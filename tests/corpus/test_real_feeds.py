@@ -1,0 +1,173 @@
+"""The 373 real, fixture and attack documents beside the checkout go through parsing, identity and the fold."""
+
+import json
+import resource
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from newswire.fold import step, wanted_ids
+from newswire.item import candidates_of
+from newswire.model import IndexState, Record, Refusal
+from newswire.parse import parse
+
+NOW = 1_763_985_600_000
+
+# Documents with another number of entries than feedparser counts, and why.
+JSON_FEEDS = "feedparser reads no JSON Feed; newswire does"
+OTHER_COUNTS: dict[str, tuple[int, str]] = {
+    "Ranchero-Software__RSParser/Tests/RSParserTests/Resources/authors.json": (4, JSON_FEEDS),
+    "Ranchero-Software__RSParser/Tests/RSParserTests/Resources/jsonfeed-extension.json": (3, JSON_FEEDS),
+    "RobertMyles__tidyRSS/tests/testthat/daringfireball.net/feeds/json.json": (48, JSON_FEEDS),
+    "alexdebril__feed-io/tests/samples/feed.json": (4, JSON_FEEDS),
+    "extractus__feed-extractor/tests/test-data/json-feed-miss-base-url.json": (2, JSON_FEEDS),
+    "extractus__feed-extractor/tests/test-data/json-feed-standard.json": (2, JSON_FEEDS),
+    "feed-rs__feed-rs/feed-rs/fixture/jsonfeed/jsonfeed_elastic_1.1.json": (3, JSON_FEEDS),
+    "feed-rs__feed-rs/feed-rs/fixture/jsonfeed/jsonfeed_spec_1.json": (1, JSON_FEEDS),
+    "lemon24__reader/tests/data/empty.json": (1, JSON_FEEDS),
+    "lemon24__reader/tests/data/full.json": (2, JSON_FEEDS),
+    "lemon24__reader/tests/data/invalid.json": (8, JSON_FEEDS),
+    "nmdias__FeedKit/Tests/FeedKitTests/Resources/json/feed.json": (2, JSON_FEEDS),
+    "spatie__laravel-feed/tests/__snapshots__/FeedTest__all_feed_items_have_expected_data__5.txt": (5, JSON_FEEDS),
+}
+
+REFUSED = {
+    "nkanaev__yarr/etc/formats.txt": "not_a_feed",
+    "nkanaev__yarr/src/parser/fixtures/json/basic.jsonc": "not_a_feed",
+    "tiran__defusedxml/cyclic.xml": "not_a_feed",
+    "tiran__defusedxml/dtd.xml": "html_page",
+    "tiran__defusedxml/dtd_element.xml": "not_a_feed",
+    "tiran__defusedxml/external.xml": "not_a_feed",
+    "tiran__defusedxml/external_file.xml": "not_a_feed",
+    "tiran__defusedxml/quadratic.xml": "not_a_feed",
+    "tiran__defusedxml/xmlbomb.xml": "not_a_feed",
+    "tiran__defusedxml/xmlbomb2.xml": "not_a_feed",
+}
+
+EMPTY = "entries that hold no title, text, link or guid are no items"
+TWICE = "entries that say the same identity twice are one item"
+# Documents with fewer items than entries, and why.
+FEWER_ITEMS: dict[str, tuple[int, str]] = json.loads((Path(__file__).parent / "fewer_items.json").read_text())
+
+
+def rows(shared: Path) -> list[dict]:
+    return [json.loads(line) for line in (shared / "feeds" / "index.jsonl").read_text().splitlines()]
+
+
+def record(body: bytes, path: str = "x") -> Record:
+    url = f"http://feeds.example/{path}"
+    return Record("f", 1, "document", NOW, None, url, url, 200, {}, "", "auto", None, None, False, body)
+
+
+def items_of(rec: Record):
+    read = parse(rec)
+    if isinstance(read, Refusal):
+        return read, {}
+    candidates = candidates_of(read, "f", NOW)
+    known: dict = {}
+    while wanted := wanted_ids(candidates, known):
+        known.update(dict.fromkeys(wanted))
+    taken = step(IndexState(), rec, read, candidates, known)
+    return read, {write.item.id: write.item for write in taken.writes}
+
+
+def test_every_document_gives_as_many_items_as_it_has_entries_or_is_refused_by_name(shared) -> None:
+    wrong = []
+    for row in rows(shared):
+        path = row["path"]
+        read, items = items_of(record((shared / "feeds" / path).read_bytes(), path))
+        if isinstance(read, Refusal):
+            if REFUSED.get(path) != read.code:
+                wrong.append((path, read.code))
+            continue
+        entries = OTHER_COUNTS.get(path, (row["entries"], ""))[0]
+        if len(read.entries) != entries or path in REFUSED:
+            wrong.append((path, "entries", len(read.entries), entries))
+        expected = FEWER_ITEMS.get(path, (entries, ""))[0]
+        if len(items) != expected:
+            wrong.append((path, "items", len(items), expected))
+    assert wrong == []
+    assert len(rows(shared)) == 373
+    assert all(reason in {EMPTY, TWICE} for _count, reason in FEWER_ITEMS.values())
+
+
+def test_no_document_takes_over_30_seconds_or_a_gibibyte(shared) -> None:
+    for row in rows(shared):
+        started = time.monotonic()
+        items_of(record((shared / "feeds" / row["path"]).read_bytes()))
+        assert time.monotonic() - started < 30, row["path"]
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss < 1024 * 1024
+
+
+def test_attack_documents_expand_nothing_and_read_nothing(shared, monkeypatch) -> None:
+    import socket
+
+    def refuse(*_args, **_named):
+        raise AssertionError("a document opened a connection")
+
+    monkeypatch.setattr(socket.socket, "connect", refuse)
+    for row in rows(shared):
+        if row["kind"] == "attack":
+            read, items = items_of(record((shared / "feeds" / row["path"]).read_bytes()))
+            text = "".join(item.title + item.summary + item.content for item in items.values())
+            assert "root:" not in text
+            assert len(text) < 3_000_000, row["path"]
+            assert read is not None
+
+
+@pytest.mark.parametrize("body", [b"/etc/passwd", b"/dev/zero", b"http://127.0.0.1:1/", b"file:///etc/passwd"])
+def test_a_body_that_is_a_path_or_an_address_is_never_opened(body: bytes) -> None:
+    done = threading.Event()
+
+    def run() -> None:
+        for kind in ("auto", "syndication", "jsonfeed", "sitemap"):
+            import msgspec
+
+            assert isinstance(parse(msgspec.structs.replace(record(body), feed_kind=kind)), Refusal)
+        done.set()
+
+    threading.Thread(target=run, daemon=True).start()
+    assert done.wait(10)
+
+
+def test_every_document_cut_anywhere_gives_only_entries_that_are_whole(shared) -> None:
+    import random
+
+    rng = random.Random(7)
+    for row in [one for one in rows(shared) if one["kind"] == "real" and one["bytes"] < 60_000][:60]:
+        body = (shared / "feeds" / row["path"]).read_bytes()
+        whole, _ = items_of(record(body))
+        if isinstance(whole, Refusal):
+            continue
+        titles = {entry.title.text for entry in whole.entries}
+        for _ in range(3):
+            cut, _ = items_of(record(body[: rng.randrange(len(body))]))
+            if not isinstance(cut, Refusal):
+                strange = {entry.title.text for entry in cut.entries} - titles
+                assert not strange, (row["path"], strange)
+
+
+def test_mutated_documents_give_a_document_or_a_refusal_and_nothing_else(shared) -> None:
+    import random
+
+    rng = random.Random(11)
+    small = [one for one in rows(shared) if one["bytes"] < 8_000]
+    for row in rng.sample(small, 150):
+        body = bytearray((shared / "feeds" / row["path"]).read_bytes())
+        for _ in range(12):
+            body[rng.randrange(len(body))] = rng.randrange(256)
+        items_of(record(bytes(body)))
+
+
+def test_each_of_the_real_encodings_reads_as_text(shared) -> None:
+    for row in rows(shared):
+        if row["kind"] != "real" or not (row["declared_encoding"] or "").lower().startswith(
+            ("windows-125", "iso-8859", "koi8", "gb", "euc", "shift")
+        ):
+            continue
+        read, items = items_of(record((shared / "feeds" / row["path"]).read_bytes()))
+        assert not isinstance(read, Refusal), row["path"]
+        text = "".join(item.title + item.summary for item in items.values())
+        assert text.count("\ufffd") <= len(text) // 200, row["path"]

@@ -1,0 +1,109 @@
+"""The documents tell the truth: settings, keys, codes, commands and links are what the code has."""
+
+import re
+import subprocess
+
+import pytest
+
+from newswire.feeds_file import FeedTable, read_toml
+from newswire.settings import Settings
+from tests.conftest import ROOT
+
+PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
+
+
+@pytest.mark.parametrize("name", Settings.__struct_fields__)
+def test_every_setting_is_documented_with_its_default(name: str) -> None:
+    line = next(
+        line
+        for line in (ROOT / "docs" / "settings.md").read_text().splitlines()
+        if f"`NEWSWIRE_{name.upper()}`" in line
+    )
+    default = getattr(Settings(), name)
+    shown = str(default).lower() if isinstance(default, bool) else str(default)
+    assert not shown or shown in line.replace(",", "") or shown in line
+
+
+def test_no_setting_is_documented_that_does_not_exist() -> None:
+    known = {f"NEWSWIRE_{name.upper()}" for name in Settings.__struct_fields__}
+    for page in PAGES:
+        for name in re.findall(r"NEWSWIRE_[A-Z_]+", page.read_text()):
+            assert name in known or name.startswith("NEWSWIRE_TEST"), (page.name, name)
+
+
+@pytest.mark.parametrize("key", FeedTable.__struct_fields__)
+def test_every_key_of_feeds_toml_is_documented(key: str) -> None:
+    assert f"`{key}`" in (ROOT / "docs" / "feeds.md").read_text()
+
+
+def test_every_code_of_a_failure_is_documented() -> None:
+    text = (ROOT / "docs" / "feeds.md").read_text()
+    codes = set()
+    for file in (ROOT / "layers" / "newswire").rglob("*.py"):
+        codes |= set(re.findall(r"(?:Refusal|FetchError)\(\s*\"([a-z_]+)\"", file.read_text()))
+        codes |= set(re.findall(r"FetchFailed\(\s*request\.url,\s*\"([a-z_]+)\"", file.read_text()))
+    assert len(codes) > 20
+    assert not [code for code in sorted(codes) if f"`{code}`" not in text]
+
+
+def test_links_between_the_pages_lead_somewhere() -> None:
+    for page in PAGES:
+        for target in re.findall(r"\]\(([^)#\s]+)(?:#[^)]*)?\)", page.read_text()):
+            if not target.startswith(("http:", "https:", "mailto:")):
+                assert (page.parent / target).exists(), (page.name, target)
+
+
+def test_every_module_opens_with_a_sentence() -> None:
+    for file in (ROOT / "layers" / "newswire").rglob("*.py"):
+        assert file.read_text().startswith('"""'), file
+
+
+def test_make_help_lists_every_target() -> None:
+    out = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    for target in ("setup", "run", "test", "test-long", "check", "bench", "lock", "help"):
+        assert re.search(rf"^  make {target} +\S", out, re.MULTILINE), target
+
+
+def test_the_feeds_that_ship_can_be_read_and_the_first_is_nato() -> None:
+    feeds = read_toml((ROOT / "functions" / "ingest" / "feeds.toml").read_bytes(), "feeds.toml")
+    assert feeds[0].id == "nato-news"
+    assert feeds[0].listing is not None
+    assert len(feeds) >= 15
+    assert len({feed.url for feed in feeds}) == len(feeds)
+
+
+def test_the_lock_has_hashes_and_names_no_index() -> None:
+    lock = (ROOT / "requirements.lock").read_text()
+    assert "--hash=sha256:" in lock
+    assert "index-url" not in lock
+    assert "http" not in re.sub(r"httpx|httpcore|httptools", "", lock)
+
+
+def test_the_answer_in_the_readme_is_the_real_one(tmp_path, monkeypatch, capsys) -> None:
+    import json
+
+    from newswire.__main__ import main
+
+    monkeypatch.setenv("NEWSWIRE_DATA", str(tmp_path / "data"))
+    main(
+        [
+            "ingest",
+            str(ROOT / "sample" / "nato-sample.xml"),
+            "--feed",
+            "sample-news",
+            "--url",
+            "https://news.example/feed.xml",
+        ]
+    )
+    capsys.readouterr()
+    main(["search", "baltic", "--json"])
+    real = json.loads(capsys.readouterr().out)
+    shown = json.loads(re.search(r"```json\n(\{.*?\n\})\n```", (ROOT / "README.md").read_text(), re.DOTALL)[1])
+    moving = {"age", "changed", "first_seen", "took_ms", "coverage", "score"}
+
+    def still(value):
+        if isinstance(value, dict):
+            return {key: still(one) for key, one in value.items() if key not in moving}
+        return [still(one) for one in value] if isinstance(value, list) else value
+
+    assert still(shown) == still(real)

@@ -1,0 +1,321 @@
+"""Fetching, against a real server on loopback that misbehaves in every way that publishers do."""
+
+import gzip
+import socket
+import time
+import zlib
+
+import msgspec
+import pytest
+
+from newswire.connect import is_public
+from newswire.fetch import Fetcher, FetchRequest
+from newswire.model import Fetched, FetchFailed, NotModified, Validators
+from newswire.settings import Settings
+from tests.feed_server import Answer, rss, story
+
+OPEN = Settings(
+    fetch_allow_private=True,
+    fetch_ports="",
+    fetch_timeout_seconds=2,
+    fetch_max_bytes=200_000,
+    fetch_max_decoded_bytes=400_000,
+)
+BODY = rss(story(1))
+
+
+@pytest.fixture
+def fetch():
+    made = Fetcher(OPEN)
+    yield lambda url, **more: made.fetch(FetchRequest(url, "test-agent", **more))
+    made.close()
+
+
+def test_a_document_comes_with_its_headers_and_the_way_it_came(fetch, server) -> None:
+    url = server.says("/feed", BODY, etag='"v1"', headers={"Content-Type": "text/xml", "Set-Cookie": "secret=1"})
+    outcome = fetch(url)
+    assert isinstance(outcome, Fetched)
+    assert (outcome.body, outcome.final_url, outcome.headers["etag"], outcome.truncated) == (BODY, url, '"v1"', False)
+    assert "set-cookie" not in outcome.headers
+    assert server.last("/feed")["user-agent"] == "test-agent"
+    assert server.last("/feed")["accept-encoding"] == "gzip"
+
+
+def test_validators_go_back_exactly_as_received_for_their_url_only(fetch, server) -> None:
+    url = server.says("/feed", BODY, etag='W/"odd, one"')
+    validators = Validators(url, 'W/"odd, one"', "Thu,  1 Jan 2025 00:00:00 gmt")
+    assert isinstance(fetch(url, validators=validators), NotModified)
+    assert server.last("/feed")["if-modified-since"] == "Thu,  1 Jan 2025 00:00:00 gmt"
+    assert isinstance(fetch(url, validators=msgspec.structs.replace(validators, url=url + "x")), Fetched)
+
+
+def test_a_304_that_was_not_asked_for_is_no_document(fetch, server) -> None:
+    assert fetch(server.says("/feed", status=304)).code == "bad_response"
+
+
+@pytest.mark.parametrize("named", ["gzip", "x-gzip", "deflate", ""])
+def test_compressed_documents_are_unpacked_by_what_they_are(fetch, server, named: str) -> None:
+    packed = zlib.compress(BODY) if named == "deflate" else gzip.compress(BODY)
+    url = server.says("/feed", packed, headers={"Content-Encoding": named} if named else {})
+    assert fetch(url).body == BODY
+
+
+def test_what_is_said_to_be_compressed_and_is_not_is_taken_as_it_is(fetch, server) -> None:
+    assert fetch(server.says("/feed", BODY, headers={"Content-Encoding": "gzip"})).body == BODY
+
+
+def test_a_compression_that_was_not_asked_for_is_named(fetch, server) -> None:
+    assert fetch(server.says("/feed", b"x", headers={"Content-Encoding": "br"})).code == "content_encoding"
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_redirects_are_followed_and_remembered(fetch, server, status: int) -> None:
+    server.says("/new", BODY)
+    outcome = fetch(server.says("/old", status=status, headers={"Location": "new"}))
+    assert outcome.body == BODY
+    assert (outcome.final_url, outcome.hops[0].status) == (server.url("/new"), status)
+
+
+def test_a_redirect_loop_and_a_long_chain_end(fetch, server) -> None:
+    server.says("/b", status=302, headers={"Location": "/a"})
+    assert fetch(server.says("/a", status=302, headers={"Location": "/b"})).code == "redirect_loop"
+    for n in range(20):
+        server.says(f"/{n}", status=302, headers={"Location": f"/{n + 1}"})
+    assert fetch(server.url("/0")).code == "too_many_redirects"
+
+
+def test_headers_of_a_feed_and_user_info_go_to_its_own_origin_only(fetch, server) -> None:
+    from tests.feed_server import FeedServer
+
+    other = FeedServer()
+    try:
+        target = other.says("/there", BODY)
+        url = server.says("/here", status=302, headers={"Location": target}).replace("http://", "http://user:p%40ss@")
+        assert isinstance(fetch(url, headers={"X-Key": "k"}), Fetched)
+        assert server.last("/here")["x-key"] == "k"
+        assert server.last("/here")["authorization"] == "Basic dXNlcjpwQHNz"
+        assert "x-key" not in other.last("/there")
+        assert "authorization" not in other.last("/there")
+    finally:
+        other.close()
+
+
+@pytest.mark.parametrize(
+    ("status", "code"), [(404, "http_404"), (410, "http_410"), (429, "http_429"), (500, "http_500"), (204, "http_204")]
+)
+def test_other_answers_are_failures_with_their_status(fetch, server, status: int, code: str) -> None:
+    outcome = fetch(server.says("/feed", b"x" if status != 204 else b"", status=status, headers={"Retry-After": "60"}))
+    assert (outcome.code, outcome.status, outcome.headers["retry-after"]) == (code, status, "60")
+
+
+def test_a_body_over_the_limit_is_not_read(fetch, server) -> None:
+    assert fetch(server.says("/feed", b"x" * 200_001)).code == "too_large"
+
+    def endless(connection: socket.socket) -> None:
+        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 10000000000\r\n\r\n")
+
+    server.answers["/huge"] = Answer(act=endless)
+    assert fetch(server.url("/huge")).code == "too_large"
+
+    def unannounced(connection: socket.socket) -> None:
+        connection.sendall(b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n")
+        try:
+            for _ in range(1000):
+                connection.sendall(b"x" * 10_000)
+        except OSError:
+            pass
+
+    server.answers["/more"] = Answer(act=unannounced)
+    assert fetch(server.url("/more")).code == "too_large"
+
+
+def test_a_decompression_bomb_is_stopped(fetch, server) -> None:
+    bomb = gzip.compress(b"\0" * 30_000_000)
+    assert len(bomb) < 200_000
+    assert fetch(server.says("/feed", bomb, headers={"Content-Encoding": "gzip"})).code == "too_large_decoded"
+
+
+def test_a_slow_drip_is_ended_by_the_total_time(fetch, server) -> None:
+    def drip(connection: socket.socket) -> None:
+        try:
+            connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 5000\r\n\r\n")
+            for _ in range(100):
+                connection.sendall(b"x")
+                time.sleep(0.1)
+        except OSError:
+            pass
+
+    def drip_headers(connection: socket.socket) -> None:
+        try:
+            for letter in b"HTTP/1.1 200 OK\r\nX: " + b"y" * 100:
+                connection.sendall(bytes([letter]))
+                time.sleep(0.1)
+        except OSError:
+            pass
+
+    for act in (drip, drip_headers):
+        server.answers["/feed"] = Answer(act=act)
+        started = time.monotonic()
+        assert fetch(server.url("/feed")).code == "timeout"
+        assert time.monotonic() - started < 4
+
+
+def test_a_transfer_that_ends_early_gives_what_came_and_says_so(fetch, server) -> None:
+    outcome = fetch(server.says("/feed", BODY, length=len(BODY) + 100))
+    assert isinstance(outcome, Fetched)
+    assert (outcome.truncated, outcome.body) == (True, BODY)
+    half = gzip.compress(BODY * 50)
+    outcome = fetch(server.says("/gz", half[: len(half) // 2], headers={"Content-Encoding": "gzip"}))
+    assert (outcome.truncated, outcome.body[:20]) == (True, BODY[:20])
+
+
+@pytest.mark.parametrize(
+    "said", [b"", b"HTTP/1.1 200 OK\r\nContent-Le", b"\x00\x01\x02rubbish\r\n\r\n", b"HTTP/1.1 999999999 X\r\n\r\n"]
+)
+def test_a_server_that_speaks_no_http_is_a_failure(fetch, server, said: bytes) -> None:
+    server.answers["/feed"] = Answer(act=lambda connection: connection.sendall(said) if said else None)
+    assert isinstance(fetch(server.url("/feed")), FetchFailed)
+
+
+@pytest.mark.parametrize(
+    ("url", "code"),
+    [
+        ("ftp://a.example/", "invalid_url"),
+        ("file:///etc/passwd", "invalid_url"),
+        ("http://", "invalid_url"),
+        ("http://[bad", "invalid_url"),
+        ("http://a.example:99999/", "invalid_url"),
+        ("http://a" + "b" * 5000, "invalid_url"),
+        ("/etc/passwd", "invalid_url"),
+        ("", "invalid_url"),
+        ("http://nothing.invalid/", "dns"),
+        ("http://127.0.0.1:9/", "connect"),
+    ],
+)
+def test_an_address_that_can_not_be_fetched_is_a_failure(fetch, url: str, code: str) -> None:
+    assert fetch(url).code == code
+
+
+def test_only_the_ports_that_are_set_are_fetched_from(server) -> None:
+    fetcher = Fetcher(msgspec.structs.replace(OPEN, fetch_ports="80,443"))
+    assert fetcher.fetch(FetchRequest(server.says("/feed", BODY), "t")).code == "port"
+
+
+PRIVATE = [
+    "127.0.0.1",
+    "127.255.0.1",
+    "10.0.0.1",
+    "172.16.0.1",
+    "192.168.1.1",
+    "169.254.169.254",
+    "100.64.0.1",
+    "0.0.0.0",
+    "192.0.0.192",
+    "192.0.2.1",
+    "198.18.0.1",
+    "203.0.113.1",
+    "224.0.0.1",
+    "239.1.1.1",
+    "240.0.0.1",
+    "255.255.255.255",
+    "::1",
+    "::",
+    "::127.0.0.1",
+    "::ffff:127.0.0.1",
+    "::ffff:10.0.0.1",
+    "::ffff:0:127.0.0.1",
+    "64:ff9b::a9fe:a9fe",
+    "64:ff9b::7f00:1",
+    "64:ff9b:1::a00:1",
+    "2002:7f00:1::",
+    "2002:a9fe:a9fe::1",
+    "2001:0:4136:e378:8000:63bf:80ff:fffe",
+    "2001:0:7f00:1::",
+    "fe80::1",
+    "fe80::1%eth0",
+    "fec0::1",
+    "fc00::1",
+    "fd12::1",
+    "ff02::1",
+    "2001:db8::1",
+    "100::1",
+    "2001:470::5efe:127.0.0.1",
+    "3fff::1",
+    "nonsense",
+]
+
+
+@pytest.mark.parametrize("address", PRIVATE)
+def test_no_disguise_of_a_private_address_is_public(address: str) -> None:
+    assert not is_public(address)
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "8.8.8.8",
+        "1.1.1.1",
+        "193.110.130.10",
+        "2606:4700::1111",
+        "2a00:1450:4001::1",
+        "::ffff:8.8.8.8",
+        "64:ff9b::808:808",
+    ],
+)
+def test_public_addresses_are_public(address: str) -> None:
+    assert is_public(address)
+
+
+@pytest.mark.parametrize("address", PRIVATE[:-1])
+def test_a_private_address_is_not_connected_to_whatever_name_leads_there(server, address: str) -> None:
+    url = server.says("/feed", BODY).replace("127.0.0.1", "news.example")
+    closed = Fetcher(
+        msgspec.structs.replace(OPEN, fetch_allow_private=False), resolver=lambda _host, _port: ["8.8.8.8", address]
+    )
+    outcome = closed.fetch(FetchRequest(url, "t"))
+    assert outcome.code == "private_address"
+    assert server.asked == []
+
+
+def test_the_address_that_was_checked_is_the_one_connected_to(server, monkeypatch) -> None:
+    answers = iter([["192.0.2.99"], ["127.0.0.1"]])
+    monkeypatch.setattr("newswire.connect.is_public", lambda address: address == "192.0.2.99")
+    monkeypatch.setattr("newswire.connect._CONNECT_S", 0.2)
+    fetcher = Fetcher(
+        msgspec.structs.replace(OPEN, fetch_allow_private=False), resolver=lambda _host, _port: next(answers)
+    )
+    outcome = fetcher.fetch(FetchRequest(server.says("/feed", BODY).replace("127.0.0.1", "news.example"), "t"))
+    assert outcome.code in {"timeout", "connect"}
+    assert server.asked == []
+    assert next(answers) == ["127.0.0.1"]  # the second answer was never asked for
+
+
+def test_a_redirect_to_a_private_address_is_refused(server) -> None:
+    url = server.says("/feed", status=302, headers={"Location": "http://inside.example/secret"})
+    names = {"public.example": ["127.0.0.1"], "inside.example": ["10.0.0.1"]}
+    fetcher = Fetcher(
+        msgspec.structs.replace(OPEN, fetch_allow_private=False), resolver=lambda host, _port: names[host]
+    )
+    import newswire.connect
+
+    real = newswire.connect.is_public
+    newswire.connect.is_public = lambda address: address == "127.0.0.1" or real(address)
+    try:
+        outcome = fetcher.fetch(FetchRequest(url.replace("127.0.0.1", "public.example"), "t"))
+    finally:
+        newswire.connect.is_public = real
+    assert outcome.code == "private_address"
+    assert "inside.example" in outcome.sentence
+
+
+def test_connections_are_used_again(fetch, server) -> None:
+    url = server.says("/feed", BODY)
+    for _ in range(3):
+        assert isinstance(fetch(url), Fetched)
+    assert len(server.asked) == 3
+
+
+def test_proxies_of_the_environment_are_not_used(fetch, server, monkeypatch) -> None:
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
+    assert isinstance(fetch(server.says("/feed", BODY)), Fetched)

@@ -1,0 +1,300 @@
+"""The command line as a person uses it: in this process, with what it prints and its exit status."""
+
+import gzip
+import io
+import json
+import os
+import stat
+from pathlib import Path
+
+import pytest
+
+from newswire.__main__ import main
+from tests.conftest import ROOT
+from tests.feed_server import rss, story
+
+SAMPLE = str(ROOT / "sample" / "nato-sample.xml")
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("NEWSWIRE_DATA", str(tmp_path / "data"))
+    monkeypatch.setenv("NEWSWIRE_FEEDS", str(tmp_path / "feeds.toml"))
+    monkeypatch.setenv("NEWSWIRE_FETCH_ALLOW_PRIVATE", "true")
+    monkeypatch.setenv("NEWSWIRE_FETCH_PORTS", "")
+
+    def call(*arguments: str) -> tuple[int, str, str]:
+        try:
+            status = main(arguments)
+        except SystemExit as error:
+            status = int(error.code or 0)
+        out, err = capsys.readouterr()
+        return status, out, err
+
+    return call
+
+
+def test_a_document_from_disk_is_found_by_words(run) -> None:
+    status, out, _err = run("ingest", SAMPLE, "--feed", "sample-news", "--url", "https://news.example/feed")
+    assert (status, out) == (0, "sample-news: 20 new, 0 changed, 0 as before\n")
+    status, out, _err = run("search", "F-16", "--size", "1")
+    assert status == 0
+    assert "Baltic air policing rotation begins at Šiauliai" in out
+    assert "1 item found" in out
+
+
+def test_search_prints_the_same_answer_as_the_api(run) -> None:
+    run("ingest", SAMPLE, "--feed", "sample-news")
+    status, out, _err = run("search", "--from", "2025-11-20", "--to", "2025-11-21", "--sort", "oldest", "--json")
+    answer = json.loads(out)
+    assert (status, answer["total"]["value"], answer["query"]["from"]) == (0, 2, "2025-11-20T00:00:00Z")
+
+
+def test_wrong_parameters_are_usage_errors_that_say_what_is_allowed(run) -> None:
+    status, _out, err = run("search", "--size", "many", "--sort", "best")
+    assert status == 2
+    assert "--size" in err
+    assert "relevance, newest, oldest" in err
+    assert run("search", "--nonsense")[0] == 2
+    assert run()[0] == 2
+
+
+def test_feeds_are_added_polled_listed_and_removed(run, server) -> None:
+    server.says("/news", '<html><head><link rel="alternate" type="application/rss+xml" href="/feed.xml"></head></html>')
+    server.says("/feed.xml", rss(story(1), title="Found"))
+    status, out, _err = run("feeds", "add", server.url("/news"), "--id", "found")
+    assert status == 0
+    assert "its feed is" in out
+    assert run("feeds", "add", server.url("/feed.xml"))[0] == 2
+    status, out, _err = run("poll")
+    assert status == 0
+    assert "1 item new" in out
+    assert "found: ok, 1 item" in run("feeds")[1]
+    assert json.loads(run("feeds", "--json")[1])[0]["title"] == "Found"
+    assert "No feed is due" in run("poll")[1]
+    assert run("feeds", "remove", "found")[0] == 0
+    assert "paused" in run("feeds")[1]
+    assert "1 item found" in run("search")[1]
+    assert "polled again" in run("feeds", "add", server.url("/feed.xml"))[1]
+    assert run("feeds", "remove", "found", "--purge")[0] == 0
+    assert "0 items found" in run("search")[1]
+    assert run("feeds", "remove", "found")[0] == 2
+
+
+def test_a_page_without_a_feed_is_said_to_have_none(run, server) -> None:
+    status, _out, err = run("feeds", "add", server.says("/page", "<!doctype html><p>hello"))
+    assert status == 2
+    assert "is no feed and names none" in err
+
+
+def test_a_failing_feed_is_a_line_and_exit_status_1(run, server) -> None:
+    run("feeds", "add", server.says("/x", rss(story(1))), "--id", "x")
+    server.says("/x", status=404)
+    status, out, _err = run("poll", "x", "--now")
+    assert status == 1
+    assert "x: failed: 127.0.0.1 answers 404 Not Found." in out
+    assert "1 failing" in run("status")[1]
+    assert run("poll", "nosuch")[0] == 2
+
+
+def test_lists_go_out_and_come_in_as_toml_and_opml(run, tmp_path) -> None:
+    (tmp_path / "feeds.toml").write_text((ROOT / "functions" / "ingest" / "feeds.toml").read_text())
+    import newswire.__main__ as command
+    from newswire.settings import read_settings
+    from newswire.wiring import Wired
+
+    wired = Wired(read_settings())
+    command._started(wired)
+    wired.close()
+    for name in ("out.toml", "out.opml"):
+        assert run("feeds", "export", str(tmp_path / name))[0] == 0
+    before = json.loads(run("feeds", "--json")[1])
+    os.environ["NEWSWIRE_DATA"] = str(tmp_path / "other")
+    assert "added" in run("feeds", "import", str(tmp_path / "out.toml"))[1]
+    assert [(one["id"], one["url"]) for one in json.loads(run("feeds", "--json")[1])] == [
+        (one["id"], one["url"]) for one in before
+    ]
+    assert "0 feeds added" in run("feeds", "import", str(tmp_path / "out.opml"))[1]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("[feed.x]\nurl = ", "line 2"),
+        ("[feed.x]\nurl = 5\n", "key feed.x.url"),
+        ("[feed.x]\nurl = 'ftp://a'\n", "line 2, key feed.x.url"),
+        ("[feed.x]\nurl = 'http://a.example'\nkindd = 'auto'\n", "line 3, key feed.x.kindd"),
+        ("[feed.x]\nurl = 'http://a.example'\nminimum_seconds = 1\n", "line 3, key feed.x.minimum_seconds"),
+        ("[feed.x]\nurl = 'http://a.example'\nkind = 'listing'\n", "listing"),
+        ("[feed.x]\nurl = 'http://a.example'\nlisting = { rows = 'a[' }\n", "JMESPath"),
+        ("[feed.X]\nurl = 'http://a.example'\n", "'X' can't be the id"),
+        ("other = 1\n", "unknown key 'other'"),
+        ("\xff", "UTF-8"),
+    ],
+)
+def test_a_wrong_feeds_toml_is_named_by_file_line_and_key(run, tmp_path, text: str, said: str) -> None:
+    (tmp_path / "feeds.toml").write_bytes(text.encode("latin-1"))
+    status, _out, err = run("poll")
+    assert status == 1
+    assert "feeds.toml" in err
+    assert said in err
+
+
+def test_good_lines_go_in_and_bad_ones_are_listed_with_their_numbers(run, tmp_path, monkeypatch) -> None:
+    lines = [
+        '{"title": "Good", "link": "https://a.example/1", "published": "2025-05-26"}',
+        "not json",
+        '{"published": "2025-05-26"}',
+        '{"title": 5}',
+        "",
+        '{"title": "Odd", "unknown": 1}',
+        '{"title": "Undatable", "published": "one day"}',
+        '{"title": "Elsewhere", "feed": "other-feed"}',
+        '{"title": "' + "x" * 40_000 + '"}',
+        '{"title": "bad feed", "feed": "../x"}',
+    ]
+    file = tmp_path / "items.jsonl"
+    file.write_text("\n".join(lines))
+    status, out, err = run("load", str(file), "--feed", "back")
+    assert status == 1
+    assert "3 lines taken, 6 refused; 3 items new" in out
+    assert [line.split(":")[0].rsplit(" ", 1)[1] for line in err.splitlines()] == ["2", "3", "4", "6", "7", "10"]
+    packed = tmp_path / "items.jsonl.gz"
+    packed.write_bytes(gzip.compress(lines[0].encode()))
+    assert run("load", str(packed), "--feed", "back")[:2] == (
+        0,
+        "1 line taken, 0 refused; 0 items new, 0 changed, 1 feed.\n",
+    )
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BufferedReader(io.BytesIO(b'{"title": "From a pipe"}\n'))))
+    assert "1 item new" in run("load", "-", "--feed", "back")[1]
+    assert run("load", str(tmp_path / "none"), "--feed", "back")[0] == 2
+    assert "it names no feed" in run("load", str(file))[2]
+    (tmp_path / "cut.gz").write_bytes(gzip.compress(b'{"title": "x"}\n' * 5000)[:40])
+    assert "can't be read to its end" in run("load", str(tmp_path / "cut.gz"), "--feed", "back")[2]
+
+
+@pytest.mark.parametrize(
+    ("body", "code"),
+    [
+        (b"", "empty"),
+        (b"<!doctype html><html>", "html_page"),
+        (b"/etc/passwd", "not_a_feed"),
+        (b"/dev/zero", "not_a_feed"),
+        (b"http://127.0.0.1:1/feed", "not_a_feed"),
+        (b"\x00\x01\x02", "not_a_feed"),
+        (b"{}", "not_a_feed"),
+        (b"[", "unreadable"),
+        (b"<opml></opml>", "opml_list"),
+        (b"<sitemapindex xmlns='x'></sitemapindex>", "sitemap_index"),
+        (b"[" * 100_000, "too_deep"),
+        (b'{"a":' * 50_000, "too_deep"),
+    ],
+)
+def test_a_document_that_is_no_feed_is_refused_by_name(run, tmp_path, body: bytes, code: str) -> None:
+    file = tmp_path / "doc"
+    file.write_bytes(body)
+    status, out, _err = run("ingest", str(file), "--feed", "odd")
+    assert status == 1
+    assert f"; {code}: " in out
+
+
+def test_a_time_before_the_last_document_is_refused(run) -> None:
+    run("ingest", SAMPLE, "--feed", "s", "--at", "2025-12-01")
+    status, _out, err = run("ingest", SAMPLE, "--feed", "s", "--at", "2025-11-01")
+    assert status == 2
+    assert "never go back" in err
+    assert run("ingest", SAMPLE, "--feed", "s", "--at", "soon")[0] == 2
+
+
+def test_reindex_and_status_say_what_there_is(run) -> None:
+    run("ingest", SAMPLE, "--feed", "s")
+    assert "Generation 2 is in place: 20 items of 1 feed." in run("reindex")[1]
+    told = json.loads(run("status", "--json")[1])
+    assert (told["items"], told["generation"], told["behind"], told["healthy"]) == (20, 2, 0, True)
+
+
+def test_a_reindex_over_a_damaged_log_leaves_the_old_index(run, tmp_path) -> None:
+    run("ingest", SAMPLE, "--feed", "s")
+    (tmp_path / "data" / "archive" / "s" / "000000001.record").write_bytes(b"rubbish")
+    status, _out, err = run("reindex")
+    assert status == 1
+    assert "damaged" in err
+    assert "20 items found" in run("search")[1]
+
+
+def test_a_folder_that_can_not_be_written_is_said(run, tmp_path, monkeypatch) -> None:
+    (tmp_path / "file").write_text("x")
+    monkeypatch.setenv("NEWSWIRE_DATA", str(tmp_path / "file" / "data"))
+    status, _out, err = run("ingest", SAMPLE, "--feed", "s")
+    assert status == 1
+    assert "NEWSWIRE_DATA" in err
+    if os.geteuid() != 0:
+        locked = tmp_path / "locked"
+        locked.mkdir()
+        locked.chmod(stat.S_IRUSR | stat.S_IXUSR)
+        monkeypatch.setenv("NEWSWIRE_DATA", str(locked / "data"))
+        assert "may not write" in run("ingest", SAMPLE, "--feed", "s")[2]
+
+
+def test_a_full_disk_is_said_and_leaves_the_data_whole(run, tmp_path, monkeypatch) -> None:
+    run("ingest", SAMPLE, "--feed", "s")
+    full = OSError(28, "No space left on device", "somewhere")
+
+    def fails(*_args):
+        raise full
+
+    monkeypatch.setattr("newswire.archive.folder.os.fsync", fails)
+    status, _out, err = run("ingest", SAMPLE, "--feed", "s")
+    assert status == 1
+    assert "disk is full" in err
+    monkeypatch.undo()
+    monkeypatch.setenv("NEWSWIRE_DATA", str(tmp_path / "data"))
+    assert "20 items found" in run("search")[1]
+
+
+def test_a_folder_of_a_newer_version_is_left_alone(run, tmp_path) -> None:
+    run("ingest", SAMPLE, "--feed", "s")
+    (tmp_path / "data" / "format").write_text("99\n")
+    for command in (["search"], ["status"], ["poll"], ["reindex"], ["load", SAMPLE, "--feed", "s"]):
+        status, _out, err = run(*command)
+        assert status == 1
+        assert "newer version" in err
+
+
+def test_a_folder_in_use_is_waited_for_and_its_holder_named(run, tmp_path, monkeypatch) -> None:
+    from newswire.data_folder import HeldFile
+
+    run("ingest", SAMPLE, "--feed", "s")
+    held = HeldFile(tmp_path / "data" / "index" / "write.lock")
+    held.take(0, "testing")
+    monkeypatch.setenv("NEWSWIRE_LOCK_WAIT_SECONDS", "0")
+    (tmp_path / "more.xml").write_bytes(rss(story(1)))
+    status, _out, err = run("ingest", str(tmp_path / "more.xml"), "--feed", "s")
+    held.free()
+    assert status == 1
+    assert f"process {os.getpid()} (testing)" in err
+    assert run("ingest", str(tmp_path / "more.xml"), "--feed", "s")[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("NEWSWIRE_POLL_MINIMUM_SECONDS", "soon"),
+        ("NEWSWIRE_POLL_MINIMUM_SECONDS", "99999"),
+        ("NEWSWIRE_NOSUCH", "1"),
+        ("NEWSWIRE_ENGINE", "x"),
+        ("NEWSWIRE_FETCH_PORTS", "a"),
+        ("NEWSWIRE_FETCH_PORTS", "0"),
+        ("NEWSWIRE_INDEX_HEAP_MB", "1"),
+        ("NEWSWIRE_LEASE_SECONDS", "30"),
+    ],
+)
+def test_a_wrong_setting_is_named(run, monkeypatch, name: str, value: str) -> None:
+    monkeypatch.setenv(name, value)
+    status, _out, err = run("status")
+    assert status == 1
+    assert name in err
+
+
+def test_the_sample_is_valid_and_its_own(run) -> None:
+    assert Path(SAMPLE).read_text().count("<item>") == 20

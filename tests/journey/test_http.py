@@ -1,0 +1,308 @@
+"""The API over real HTTP: uvicorn in a process of its own, on a free port, and the raw requests that people send."""
+
+import http.client
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from urllib.parse import quote
+
+import pytest
+
+from tests.conftest import ROOT
+
+SAMPLE = ROOT / "sample" / "nato-sample.xml"
+
+
+def free_port() -> int:
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        return sock.getsockname()[1]
+
+
+class Served:
+    """A running `newswire serve`."""
+
+    def __init__(self, data: Path, *arguments: str, **environ: str) -> None:
+        self.port = free_port()
+        env = {**os.environ, "NEWSWIRE_DATA": str(data), "NEWSWIRE_FEEDS": str(data.parent / "none.toml"), **environ}
+        command = [sys.executable, "-m", "newswire", "serve", "--port", str(self.port), *arguments]
+        self.process = subprocess.Popen(
+            command, cwd=ROOT, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+        until = time.monotonic() + 30
+        while time.monotonic() < until:
+            try:
+                socket.create_connection(("127.0.0.1", self.port), 0.2).close()
+                return
+            except OSError:
+                assert self.process.poll() is None, self.process.stderr.read()
+                time.sleep(0.05)
+        raise AssertionError("the server did not answer")
+
+    def get(self, target: str, method: str = "GET", headers: dict[str, str] | None = None):
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
+        connection.putrequest(method, target, skip_host=False)
+        for name, value in (headers or {}).items():
+            connection.putheader(name, value)
+        connection.endheaders()
+        response = connection.getresponse()
+        body = response.read()
+        connection.close()
+        return response.status, {name.lower(): value for name, value in response.getheaders()}, body
+
+    def json(self, target: str):
+        status, headers, body = self.get(target)
+        assert headers["content-type"].startswith("application/"), body
+        return status, json.loads(body)
+
+    def raw(self, data: bytes) -> bytes:
+        with socket.create_connection(("127.0.0.1", self.port), 10) as sock:
+            sock.sendall(data)
+            sock.settimeout(10)
+            return sock.recv(100_000)
+
+    def stop(self) -> tuple[str, str]:
+        self.process.send_signal(signal.SIGINT)
+        try:
+            return self.process.communicate(timeout=20)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            raise
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory):
+    made = Served(tmp_path_factory.mktemp("served") / "data", "--sample", str(SAMPLE))
+    yield made
+    made.stop()
+
+
+def test_a_search_answers_in_the_shape_of_the_contract(served) -> None:
+    status, headers, body = served.get("/v1/search?q=baltic")
+    answer = json.loads(body)
+    assert status == 200
+    assert headers["content-type"] == "application/json; charset=utf-8"
+    assert headers["cache-control"] == "private, no-cache"
+    assert set(answer) == {"query", "total", "items", "next", "coverage", "warnings", "took_ms"}
+    assert (
+        answer["query"] | {"q": "baltic", "understood": "baltic", "sort": "relevance", "tz": "UTC"} == answer["query"]
+    )
+    assert answer["total"] == {"value": 2, "exact": True}
+    item = answer["items"][0]
+    assert item["feed"] == "sample-news"
+    assert item["published_raw"].endswith("12:00:00 GMT")
+    assert item["score"] > 0
+    assert item["age"]
+
+
+@pytest.mark.parametrize(
+    ("target", "total"),
+    [
+        ("/v1/search", 20),
+        ("/v1/search?q=F-16", 1),
+        ("/v1/search?q=" + quote("šiauliai"), 1),
+        ("/v1/search?q=Siauliai", 1),
+        ("/v1/search?q=AT%26T", 1),
+        ("/v1/search?q=exercises", 3),
+        ("/v1/search?from=2025-11-24", 2),
+        ("/v1/search?to=2025-10", 3),
+        ("/v1/search?from=2025-11-05&to=2025-11-06", 2),
+        ("/v1/search?from=2025-11-24T12:00:00Z&to=2025-11-24T12:00:00Z", 2),
+        ("/v1/search?to=2025-11-24T14:00:00+02:00&from=2025-11-24T14:00:00%2B02:00", 2),
+        ("/v1/search?feed=sample-news", 20),
+        ("/v1/search?feed=SAMPLE-NEWS", 20),
+        ("/v1/search?feed=none", 0),
+        ("/v1/search?q=nothingofthekind", 0),
+        ("/v1/search?size=0", 20),
+        ("/v1/search?q=a+ship", 0),
+    ],
+)
+def test_searches_find_what_they_should(served, target: str, total: int) -> None:
+    status, answer = served.json(target)
+    assert status == 200
+    if "ship" not in target:
+        assert answer["total"]["value"] == total
+
+
+@pytest.mark.parametrize(
+    ("query", "codes"),
+    [
+        ("nope=1", ["unknown_parameter"]),
+        ("q=a&q=b", ["repeated_parameter"]),
+        ("q=", ["invalid_value"]),
+        ("from=yesterdayish", ["invalid_value"]),
+        ("from=2025-13", ["invalid_value"]),
+        ("from=2025-06&to=2025-05", ["conflict"]),
+        ("size=201", ["out_of_range"]),
+        ("size=-1", ["invalid_value"]),
+        ("size=%D9%A3", ["invalid_value"]),
+        ("sort=random", ["invalid_value"]),
+        ("sort=relevance", ["conflict"]),
+        ("cursor=rubbish", ["cursor_invalid"]),
+        ("q=" + "x" * 1001, ["query_too_long"]),
+        ("q=" + "+".join(["w"] * 65), ["query_too_long"]),
+        ("size=999&sort=x&zzz=%00&from=soon", ["unknown_parameter", "invalid_value", "invalid_value", "out_of_range"]),
+    ],
+)
+def test_all_that_is_wrong_is_said_at_once(served, query: str, codes: list[str]) -> None:
+    status, answer = served.json(f"/v1/search?{query}")
+    assert (status, answer["code"], answer["status"]) == (400, "invalid_request", 400)
+    assert [one["code"] for one in answer["errors"]] == codes
+    assert answer["request_id"]
+
+
+def test_a_cursor_walks_over_everything_once(served) -> None:
+    for order in ("newest", "oldest"):
+        ids, target = [], f"/v1/search?size=3&sort={order}"
+        while True:
+            _status, answer = served.json(target)
+            ids += [item["id"] for item in answer["items"]]
+            assert answer["total"]["value"] == 20
+            if answer["next"] is None:
+                break
+            assert len(answer["next"]) <= 300
+            target = f"/v1/search?size=4&sort={order}&cursor={answer['next']}"
+        assert len(ids) == len(set(ids)) == 20
+
+
+def test_a_cursor_of_another_query_is_refused(served) -> None:
+    cursor = served.json("/v1/search?size=3")[1]["next"]
+    status, answer = served.json(f"/v1/search?size=3&q=baltic&cursor={cursor}")
+    assert (status, answer["errors"][0]["code"]) == (400, "cursor_mismatch")
+
+
+def test_warnings_say_what_a_caller_should_know(served) -> None:
+    assert served.json("/v1/search?q=!!!")[1]["warnings"][0]["code"] == "no_words"
+    assert served.json("/v1/search?feed=none")[1]["warnings"][0]["code"] == "unknown_feed"
+
+
+def test_feeds_are_listed_and_one_is_told_whole(served) -> None:
+    feeds = served.json("/v1/feeds")[1]["feeds"]
+    assert [(one["id"], one["items"], one["state"]) for one in feeds] == [("sample-news", 20, "paused")]
+    one = served.json("/v1/feeds/sample-news")[1]
+    assert one["description"] == "What´s new at the sample headquarters?"
+    assert one["gaps"] == []
+    assert served.json("/v1/feeds/none")[0] == 404
+    assert served.json("/v1/feeds?x=1")[0] == 400
+
+
+def test_the_front_page_lists_the_newest_as_text(served) -> None:
+    status, headers, body = served.get("/")
+    assert status == 200
+    assert headers["content-type"].startswith("text/html")
+    assert b"Baltic air policing rotation begins at \xc5\xa0iauliai" in body
+
+
+def test_head_answers_like_get_without_a_body(served) -> None:
+    status, headers, body = served.get("/v1/search?q=baltic", "HEAD")
+    assert (status, body) == (200, b"")
+    assert int(headers["content-length"]) > 100
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "OPTIONS", "PATCH", "BREW"])
+def test_other_methods_are_refused_with_what_is_allowed(served, method: str) -> None:
+    status, headers, body = served.get("/v1/search", method)
+    assert (status, headers["allow"], json.loads(body)["code"]) == (405, "GET, HEAD", "method_not_allowed")
+
+
+@pytest.mark.parametrize(
+    ("target", "status"),
+    [
+        ("/none", 404),
+        ("/v1", 404),
+        ("/v1/search/", 404),
+        ("//", 404),
+        ("/v1/feeds/%2e%2e", 404),
+        ("/v1/search?q=%ff", 400),
+        ("/v1/search?%ff=1", 400),
+        ("/%ff", 400),
+        ("/v1/search?q=" + "x" * 7000, 400),
+        ("/v1/search?q=%00%1b", 200),
+        ("/v1/search?q=%F0%9F%98%80", 200),
+        ("/v1/search?&&&", 200),
+        ("/v1/search?q", 400),
+        ("/v1/search?=1", 400),
+        ("/%00", 404),
+    ],
+)
+def test_odd_addresses_are_answered_and_never_with_a_500(served, target: str, status: int) -> None:
+    found, headers, body = served.get(target)
+    assert found == status, body
+    if found != 200:
+        assert headers["content-type"].startswith("application/problem+json")
+        assert headers["x-request-id"] == json.loads(body)["request_id"]
+
+
+@pytest.mark.parametrize("header", [b"X-Odd: \xff\xfe", b"If-None-Match: \xe9", b"Host: \xff", b"X-Request-Id: theirs"])
+def test_odd_headers_are_no_trouble(served, header: bytes) -> None:
+    answer = served.raw(b"GET /v1/search HTTP/1.1\r\nHost: x\r\n" + header + b"\r\nConnection: close\r\n\r\n")
+    assert answer.split(b" ")[1] in {b"200", b"400"}
+    assert b"theirs" not in answer.partition(b"\r\n\r\n")[0]
+
+
+def test_slow_requests_do_not_wait_for_each_other(served) -> None:
+    with ThreadPoolExecutor(16) as threads:
+        found = list(threads.map(lambda n: served.json(f"/v1/search?q=baltic&size={n % 20 + 1}"), range(64)))
+    for n, (status, answer) in enumerate(found):
+        assert status == 200
+        assert len(answer["items"]) == min(n % 20 + 1, 2)
+
+
+def test_three_things_to_try_are_printed_and_work(tmp_path) -> None:
+    served = Served(tmp_path / "data", "--sample", str(SAMPLE))
+    try:
+        assert served.json("/v1/search")[0] == 200
+    finally:
+        out, err = served.stop()
+    tries = [line.split("'")[1] for line in out.splitlines() if "curl" in line]
+    assert len(tries) == 3
+    assert "Traceback" not in err
+
+
+def test_a_port_in_use_is_said(tmp_path) -> None:
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        sock.listen()
+        port = sock.getsockname()[1]
+        done = subprocess.run(
+            [sys.executable, "-m", "newswire", "serve", "--port", str(port)],
+            cwd=ROOT,
+            env={**os.environ, "NEWSWIRE_DATA": str(tmp_path / "d")},
+            capture_output=True,
+            text=True,
+            timeout=30,
+            check=False,
+        )
+    assert done.returncode == 1
+    assert f"Port {port}" in done.stderr
+    assert "--port" in done.stderr
+
+
+def test_serving_and_polling_with_feeds_that_do_not_answer_are_states_not_traces(tmp_path) -> None:
+    feeds = tmp_path / "feeds.toml"
+    feeds.write_text('[feed.gone]\nurl = "http://127.0.0.1:9/feed"\n')
+    served = Served(
+        tmp_path / "data",
+        "--poll",
+        NEWSWIRE_FEEDS=str(feeds),
+        NEWSWIRE_FETCH_ALLOW_PRIVATE="true",
+        NEWSWIRE_FETCH_PORTS="",
+    )
+    try:
+        until = time.monotonic() + 15
+        while time.monotonic() < until:
+            found = served.json("/v1/feeds")[1]["feeds"]
+            if found and found[0]["state"] == "failing":
+                break
+            time.sleep(0.2)
+        assert found[0]["error"]["code"] == "connect"
+        assert served.json("/v1/search")[1]["coverage"]["not_ok"][0]["feed"] == "gone"
+    finally:
+        out, err = served.stop()
+    assert "Traceback" not in out + err

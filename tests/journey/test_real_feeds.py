@@ -1,0 +1,51 @@
+"""The 141 real feeds, served with ETags, gzip, redirects, errors and delays: one poll gets them all, the next writes nothing."""
+
+import json
+
+from newswire.model import Batch, Feed, Fetched, FetchFailed, NotModified
+from newswire.poll import run_batches
+from newswire.query import SearchQuery
+from newswire.search import answer, read_request
+from tests.feed_server import Answer
+
+
+def test_all_real_feeds_are_polled_and_found_and_a_second_poll_writes_nothing(wired, server, shared, clock) -> None:
+    rows = [json.loads(line) for line in (shared / "feeds" / "index.jsonl").read_text().splitlines()]
+    real = [row for row in rows if row["kind"] == "real"]
+    assert len(real) == 141
+    ids = []
+    for n, row in enumerate(real):
+        body = (shared / "feeds" / row["path"]).read_bytes()
+        path, feed_id = f"/{n}", f"feed-{n:03d}"
+        target = Answer(
+            body=body, etag=f'"{n}"' if n % 2 else None, gzipped=n % 3 == 0, delay=0.02 if n % 20 == 0 else 0.0
+        )
+        server.answers[path] = target
+        if n % 10 == 7:
+            server.answers[path] = Answer(301 if n % 4 else 302, headers={"Location": f"/there/{n}"})
+            server.answers[f"/there/{n}"] = target
+        if n % 25 == 3:
+            failing = iter([Answer(500), Answer(500)])
+            server.answers[path] = lambda _asked, failing=failing, target=target: next(failing, target)
+        wired.feeds.put(Feed(id=feed_id, url=server.url(path)), clock())
+        ids.append(feed_id)
+    report = run_batches(wired, [Batch(tuple(ids), now=True)])
+    failed = [one.feed for one in report.polled if isinstance(one.outcome, FetchFailed)]
+    assert len(failed) == 6
+    for _ in range(2):
+        run_batches(wired, [Batch(tuple(failed), now=True)])
+    states = {one.id: one for one in wired.engine.statuses()}
+    refused = [one.id for one in states.values() if one.error_code is not None]
+    assert refused == []
+    assert len(states) == 141
+    total = wired.engine.search(SearchQuery(size=0)).total
+    assert total == sum(one.items for one in states.values()) > 2_000
+    version = wired.engine.search(SearchQuery()).version
+    clock.go(hours=1)
+    again = run_batches(wired, [Batch(tuple(ids), now=True)])
+    assert all(isinstance(one.outcome, (NotModified, Fetched)) and not one.changed for one in again.polled)
+    assert wired.engine.search(SearchQuery()).version == version
+    request = read_request({"q": ["podcast"], "size": ["5"]}, clock())
+    found = answer(wired.engine, request, clock, 900)
+    assert found.total.value > 0
+    assert found.coverage.ok == 141

@@ -1,0 +1,82 @@
+"""Several processes over one data folder at the same time."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from tests.conftest import ROOT
+from tests.feed_server import rss, story
+from tests.journey.test_http import Served
+
+
+def command(data: Path, feeds: Path, *arguments: str, **more) -> subprocess.Popen:
+    env = {
+        **os.environ,
+        "NEWSWIRE_DATA": str(data),
+        "NEWSWIRE_FEEDS": str(feeds),
+        "NEWSWIRE_FETCH_ALLOW_PRIVATE": "true",
+        "NEWSWIRE_FETCH_PORTS": "",
+    }
+    streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | more
+    return subprocess.Popen([sys.executable, "-m", "newswire", *arguments], cwd=ROOT, env=env, text=True, **streams)
+
+
+def test_serving_polling_loading_searching_and_reindexing_go_on_together(tmp_path, server) -> None:
+    feeds = tmp_path / "feeds.toml"
+    for n in range(8):
+        server.says(f"/{n}", rss(*[story(100 * n + k) for k in range(10)]), delay=0.05)
+    feeds.write_text("".join(f'[feed.f{n}]\nurl = "{server.url(f"/{n}")}"\n' for n in range(8)))
+    lines = []
+    for part in range(3):
+        file = tmp_path / f"{part}.jsonl"
+        file.write_text(
+            "".join(
+                json.dumps({"title": f"Line {part} {n}", "link": f"https://l.example/{part}/{n}"}) + "\n"
+                for n in range(1500)
+            )
+        )
+        lines.append(file)
+    served = Served(
+        tmp_path / "data",
+        "--poll",
+        NEWSWIRE_FEEDS=str(feeds),
+        NEWSWIRE_FETCH_ALLOW_PRIVATE="true",
+        NEWSWIRE_FETCH_PORTS="",
+    )
+    try:
+        running = [
+            *[
+                command(tmp_path / "data", feeds, "load", str(file), "--feed", f"load-{n % 2}")
+                for n, file in enumerate(lines)
+            ],
+            command(tmp_path / "data", feeds, "poll"),
+            command(tmp_path / "data", feeds, "poll", "--now"),
+            command(tmp_path / "data", feeds, "reindex"),
+            command(tmp_path / "data", feeds, "search", "line"),
+        ]
+        while any(one.poll() is None for one in running):
+            status, answer = served.json("/v1/search?q=line&size=1")
+            assert status == 200, answer
+        told = [one.communicate() for one in running]
+        assert not any("Traceback" in text for pair in told for text in pair), told
+        for one, (_out, err) in zip(running, told, strict=True):
+            assert one.returncode in {0, 1}, err
+        assert [one.returncode for one in running[:3]] == [0, 0, 0], told[:3]
+        until = time.monotonic() + 30
+        while time.monotonic() < until:
+            total = served.json("/v1/search?size=0")[1]["total"]["value"]
+            if total == 3 * 1500 + 80:
+                break
+            time.sleep(0.3)
+        assert total == 3 * 1500 + 80
+        last = command(tmp_path / "data", feeds, "reindex")
+        _out, err = last.communicate(timeout=60)
+        assert last.returncode == 0, err
+        assert served.json("/v1/search?size=0")[1]["total"]["value"] == total
+    finally:
+        _out, err = served.stop()
+    assert "Traceback" not in err
+    assert all(server.count(f"/{n}") <= 4 for n in range(8))

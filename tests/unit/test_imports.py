@@ -1,0 +1,52 @@
+"""Imports are a cost: what answers searches loads nothing of what writes them, and the other way round."""
+
+import subprocess
+import sys
+
+import pytest
+
+
+def loaded_by(code: str) -> set[str]:
+    done = subprocess.run(
+        [sys.executable, "-c", f"{code}\nimport sys; print('\\n'.join(sys.modules))"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return set(done.stdout.split())
+
+
+@pytest.mark.parametrize("module", ["newswire.http_api", "newswire.search", "newswire.wiring"])
+def test_the_api_loads_no_parser_no_command_line_no_aws_and_no_engine(module: str) -> None:
+    loaded = loaded_by(f"import {module}")
+    assert not loaded & {
+        "feedparser",
+        "boto3",
+        "botocore",
+        "tantivy",
+        "opensearchpy",
+        "argparse",
+        "tqdm",
+        "urllib3",
+        "jinja2",
+        "nh3",
+        "uvicorn",
+    }
+
+
+def test_opening_the_engine_loads_the_chosen_one_only() -> None:
+    code = "from newswire.settings import Settings\nfrom newswire.wiring import Wired\nWired(Settings())"
+    loaded = loaded_by(code)
+    assert "tantivy" in loaded
+    assert not loaded & {"feedparser", "opensearchpy", "boto3", "urllib3", "argparse"}
+
+
+def test_the_write_side_loads_no_http_routing() -> None:
+    loaded = loaded_by("import newswire.poll, newswire.load, newswire.reindex")
+    assert not loaded & {"aws_lambda_powertools", "uvicorn", "newswire.http_api", "newswire.search", "feedparser"}
+
+
+def test_the_pure_modules_load_no_client_library() -> None:
+    for module in ("fold", "item", "schedule", "query", "dates", "words", "ages", "parse"):
+        loaded = loaded_by(f"import newswire.{module}")
+        assert not loaded & {"sqlite3", "urllib3", "tantivy", "boto3", "feedparser", "socket"}, module
