@@ -8,6 +8,7 @@ from __future__ import annotations
 import gzip
 import re
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from io import BufferedReader
@@ -17,8 +18,9 @@ from typing import IO, cast
 import msgspec
 from msgspec import Struct
 
+from newswire.clock import Instant
 from newswire.errors import DataBusyError, UsageError
-from newswire.feeds import PollResult
+from newswire.feeds import FeedRow, Lease, PollResult
 from newswire.index import Indexed, index_feeds, publish
 from newswire.model import Feed, Record
 from newswire.parse.load_lines import LONGEST_LINE, LoadLine, read_line
@@ -29,6 +31,8 @@ LINES_A_RECORD = 1_000
 LINES_HELD = 20_000
 """So many lines are held in memory at most, over all feeds."""
 REFUSED_SHOWN = 1_000
+LOOK_EVERY_S = 0.02
+"""How often a lease that another holds is looked at."""
 FEED_ID = re.compile(r"[a-z0-9](?:[a-z0-9._-]{0,62}[a-z0-9])?")
 
 _GZIP_MAGIC = b"\x1f\x8b"
@@ -142,12 +146,7 @@ def append_to_feed(wired: Wired, feed_id: str, body: bytes, **fields: object) ->
 
     `fields` are those of the record that are not the defaults of a back-fill; `fetched_at` is now unless given.
     """
-    now = wired.clock()
-    lease = wired.lease(now)
-    row = wired.feeds.claim(feed_id, lease, now)
-    if row is None:
-        msg = f"The feed {feed_id} is being polled by another process: run it again in a minute."
-        raise DataBusyError(msg)
+    row, lease, now = _claimed(wired, feed_id)
     try:
         head = wired.archive.head(feed_id, after=row.poll.head)
         last = wired.archive.get(feed_id, head) if head > row.poll.head else None
@@ -187,6 +186,24 @@ def append_to_feed(wired: Wired, feed_id: str, body: bytes, **fields: object) ->
     if wired.feeds.remember([PollResult(feed_id, lease.token, poll)]):
         settle(wired, [feed_id])
     return seq
+
+
+def _claimed(wired: Wired, feed_id: str) -> tuple[FeedRow, Lease, Instant]:
+    """Take the poll lease of a feed, waiting for one who polls it or loads into it meanwhile.
+
+    Raises `DataBusyError` when it is still held after `lock_wait_seconds`, and for a feed that was removed meanwhile.
+    """
+    until = time.monotonic() + wired.settings.lock_wait_seconds
+    while True:
+        now = wired.clock()
+        lease = wired.lease(now)
+        row = wired.feeds.claim(feed_id, lease, now)
+        if row is not None:
+            return row, lease, now
+        if time.monotonic() >= until or wired.feeds.row(feed_id) is None:
+            msg = f"The feed {feed_id} is being polled by another process, or is gone: run it again in a minute."
+            raise DataBusyError(msg)
+        time.sleep(LOOK_EVERY_S)
 
 
 @contextmanager
