@@ -5,15 +5,18 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from newswire.ages import relative_age
 from newswire.clock import Instant
-from newswire.index import Indexed
 from newswire.model import Fetched, FetchFailed, NotModified
-from newswire.poll import BatchReport, Polled
-from newswire.search import Answer
+
+if TYPE_CHECKING:
+    from newswire.index import Indexed
+    from newswire.poll import BatchReport, Polled
+    from newswire.search import Answer
 
 
 def say(text: str = "") -> None:

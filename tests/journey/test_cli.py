@@ -99,12 +99,12 @@ def test_a_failing_feed_is_a_line_and_exit_status_1(run, server) -> None:
 
 def test_lists_go_out_and_come_in_as_toml_and_opml(run, tmp_path) -> None:
     (tmp_path / "feeds.toml").write_text((ROOT / "functions" / "ingest" / "feeds.toml").read_text())
-    import newswire.__main__ as command
+    from newswire.commands.polling import begin
     from newswire.settings import read_settings
     from newswire.wiring import Wired
 
     wired = Wired(read_settings())
-    command._started(wired)
+    begin(wired)
     wired.close()
     for name in ("out.toml", "out.opml"):
         assert run("feeds", "export", str(tmp_path / name))[0] == 0

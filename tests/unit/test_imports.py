@@ -1,5 +1,6 @@
 """Imports are a cost: what answers searches loads nothing of what writes them, and the other way round."""
 
+import argparse
 import subprocess
 import sys
 
@@ -50,3 +51,38 @@ def test_the_pure_modules_load_no_client_library() -> None:
     for module in ("fold", "item", "schedule", "query", "dates", "words", "ages", "parse"):
         loaded = loaded_by(f"import newswire.{module}")
         assert not loaded & {"sqlite3", "urllib3", "tantivy", "boto3", "feedparser", "socket"}, module
+
+
+def test_asking_for_help_loads_no_command_and_opens_nothing() -> None:
+    loaded = loaded_by("from newswire.__main__ import main\ntry: main(['--help'])\nexcept SystemExit: pass")
+    assert not [name for name in loaded if name.startswith("newswire.commands.")]
+    assert not loaded & {"urllib3", "tantivy", "feedparser", "uvicorn", "tqdm", "sqlite3"}
+
+
+@pytest.mark.parametrize("group", ["searching", "upkeep"])
+def test_commands_that_fetch_nothing_load_no_http_and_no_parser(group: str) -> None:
+    loaded = loaded_by(f"import newswire.__main__, newswire.commands.{group}")
+    assert not loaded & {
+        "urllib3",
+        "feedparser",
+        "uvicorn",
+        "aws_lambda_powertools",
+        "tqdm",
+        "newswire.commands.polling",
+    }
+
+
+def test_every_command_of_the_parser_is_in_its_module() -> None:
+    from newswire.__main__ import _command, _parser
+
+    def named(parser: argparse.ArgumentParser) -> set[str]:
+        found = {parser.get_default("run")} - {None}
+        for action in parser._actions:
+            if isinstance(action, argparse._SubParsersAction):
+                found |= {name for one in action.choices.values() for name in named(one)}
+        return found
+
+    names = named(_parser())
+    assert len(names) == 12
+    for name in names:
+        assert callable(_command(name)), name

@@ -1,0 +1,71 @@
+"""`newswire ingest` and `newswire load`: documents and lines from disk go into the archive and the index."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from newswire.commands import FAILED, OK
+from newswire.console import complain, indexed_line, plural, progress, say
+from newswire.dates import FORMS, read_period
+from newswire.errors import UsageError
+from newswire.index import Indexed, index_feeds, publish
+from newswire.load import append_to_feed, check_feed_id, make_feed
+from newswire.load import load as load_files
+from newswire.wiring import Wired
+
+REFUSED_SHOWN = 50
+
+
+def ingest(wired: Wired, arguments: argparse.Namespace) -> int:
+    """Take documents from disk, as though they had been fetched."""
+    at = None
+    if arguments.at is not None:
+        period = read_period(arguments.at)
+        if period is None or period.start is None:
+            raise UsageError(f"--at {arguments.at[:60]!r} can't be read; write one of {FORMS}.")
+        at = period.start
+    fields: dict[str, object] = {"content_type": arguments.content_type, "fetched_at": at}
+    if arguments.url:
+        fields |= {"url": arguments.url, "final_url": arguments.url}
+    indexed = take_in(wired, arguments.files, arguments.feed, **fields)
+    for one in indexed:
+        say(indexed_line(one))
+    return FAILED if any(one.refusal or one.problem for one in indexed) else OK
+
+
+def take_in(wired: Wired, files: Sequence[str], feed_id: str, **fields: object) -> list[Indexed]:
+    """Archive documents from disk as though they had been fetched, and index them."""
+    bodies = []
+    for name in files:
+        try:
+            bodies.append(Path(name).read_bytes())
+        except OSError as error:
+            raise UsageError(f"{name} can't be read ({(error.strerror or 'error').lower()}).") from error
+    make_feed(wired, feed_id)
+    for body in bodies:
+        append_to_feed(wired, feed_id, body, kind="document", **fields)
+    with progress("indexing", "items") as told:
+        indexed = index_feeds(wired, [feed_id], progress=told)
+    publish(wired, [feed_id])
+    return indexed
+
+
+def load(wired: Wired, arguments: argparse.Namespace) -> int:
+    """Back-fill items from JSON Lines; lines that are refused are named, and make the exit status 1."""
+    if arguments.feed is not None:
+        check_feed_id(arguments.feed)
+    with progress("loading", "items") as told:
+        report = load_files(wired, arguments.files, arguments.feed, told)
+    for refused in report.refused[:REFUSED_SHOWN]:
+        complain(f"{refused.file}, line {refused.line}: {refused.reason}")
+    if report.refused_count > REFUSED_SHOWN:
+        complain(f"… and {report.refused_count - REFUSED_SHOWN:,} more lines.")
+    new = sum(one.new for one in report.indexed)
+    changed = sum(one.changed for one in report.indexed)
+    say(
+        f"{plural(report.lines, 'line')} taken, {report.refused_count:,} refused; "
+        f"{plural(new, 'item')} new, {changed:,} changed, {plural(len(report.indexed), 'feed')}."
+    )
+    return FAILED if report.refused_count else OK

@@ -1,0 +1,55 @@
+"""`newswire serve`: searches are answered over HTTP until Ctrl-C, and the feeds that are due polled meanwhile."""
+
+from __future__ import annotations
+
+import argparse
+from contextlib import suppress
+from functools import partial
+
+from newswire.clock import to_rfc3339
+from newswire.commands import OK
+from newswire.commands.bringing_in import take_in
+from newswire.commands.polling import begin, merge_feeds_file, poll_once
+from newswire.console import complain, say
+from newswire.errors import EngineError, NewswireError
+from newswire.query import SearchQuery
+from newswire.serve import listen
+from newswire.serve import serve as answer_until_stopped
+from newswire.wiring import Wired
+
+
+def serve(wired: Wired, arguments: argparse.Namespace) -> int:
+    """Answer searches on a port until a signal says stop."""
+    begin(wired)
+    if arguments.sample and not wired.engine.count(wired.engine.generation()):
+        take_in(wired, [arguments.sample], "sample-news")
+    sock = listen(arguments.host, arguments.port)
+    port = sock.getsockname()[1]
+    say(f"newswire answers on http://{arguments.host}:{port}/")
+    _advise(wired, f"http://{arguments.host}:{port}")
+    with suppress(KeyboardInterrupt):  # Ctrl-C is how a server is stopped, and no failure
+        answer_until_stopped(wired, sock, partial(_poll_meanwhile, wired) if arguments.poll else None)
+    return OK
+
+
+def _poll_meanwhile(wired: Wired) -> None:
+    try:
+        merge_feeds_file(wired)
+        poll_once(wired, [], now=False, quiet=True)
+    except NewswireError as error:
+        complain(f"newswire: {error}")
+
+
+def _advise(wired: Wired, base: str) -> None:
+    """Print three things to try, with a word that is really there."""
+    try:
+        hits = wired.engine.search(SearchQuery(size=1)).hits
+    except EngineError:
+        return
+    words = [word for word in (hits[0].item.title.split() if hits else []) if len(word) > 5 and word.isalpha()]  # noqa: PLR2004
+    word = words[0].lower() if words else "summit"
+    day = to_rfc3339(hits[0].item.published)[:7] if hits else "2025-05"
+    say("Try:")
+    say(f"  curl '{base}/v1/search?q={word}'")
+    say(f"  curl '{base}/v1/search?from={day}&to={day}&sort=oldest&size=5'")
+    say(f"  curl '{base}/v1/feeds'")
