@@ -87,14 +87,34 @@ def _parser() -> argparse.ArgumentParser:
     made.add_argument("files", nargs="+", metavar="FILE")
     made.add_argument("--feed", metavar="ID", help="the feed of lines that name none")
     made = command("search", "searching.search", "Search, as /v1/search does.")
-    made.add_argument("words", nargs="*", metavar="WORDS")
-    for name in ("from", "to", "feed", "sort", "size", "cursor"):
-        made.add_argument(f"--{name}")
+    made.add_argument("words", nargs="*", metavar="WORDS", help="a query; after -- it may begin with a dash")
+    for name, about in _SEARCH_OPTIONS.items():
+        made.add_argument(f"--{name}", metavar="VALUE", help=about)
     made.add_argument("--json", action="store_true")
     command("reindex", "upkeep.reindex", "Build the index anew from the archive, and swap it in whole.")
     made = command("status", "upkeep.status", "Say how the feeds and the index are.")
     made.add_argument("--json", action="store_true")
     return parser
+
+
+_SEARCH_OPTIONS = {
+    "match": "all or any of the words",
+    "from": "a date value: 2025, 2025-05, 2025-05-26, 2025-05-26T12:00, yesterday, P7D, now-36h",
+    "to": "a date value; its end counts",
+    "tz": "the time zone of dates, such as Europe/Brussels",
+    "date-field": "published, updated, changed or first_seen",
+    "feed": "list; with - before a value, without it",
+    "category": "list",
+    "author": "list",
+    "lang": "list",
+    "sort": "relevance, newest or oldest",
+    "size": "0 to 200",
+    "cursor": "where the next page begins",
+    "fields": "list of the fields of an item",
+    "highlight": "list of title, summary, content",
+    "facets": "list of feed, category, author, lang",
+    "histogram": "year, month, week, day, hour or auto",
+}
 
 
 def _feeds_commands(parser: argparse.ArgumentParser) -> None:

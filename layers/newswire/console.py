@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -93,9 +94,17 @@ def summary_line(report: BatchReport) -> str:
 def show_answer(answer: Answer) -> None:
     """Print found items, how many there are, and what a reader should know of the feeds."""
     for item in answer.items:
-        say(f"{item.published}  {item.feed}  {item.title or item.summary[:100]}")
+        shown = [item.published, item.feed, item.title or (item.summary or item.id)[:100]]
+        say("  ".join(text for text in shown if text))
         if item.link:
             say(f"    {item.link}")
+        for name, text in (item.highlights or {}).items():
+            say(f"    {name}: {html.unescape(text).replace('<mark>', '[').replace('</mark>', ']')}")
+    for name, facet in (answer.facets or {}).items():
+        listed = ", ".join(f"{one.value} {one.count:,}" for one in facet.values)
+        say(f"By {name}: {listed or 'none'}; others {facet.other:,}, without {facet.missing:,}.")
+    for bucket in answer.histogram or ():
+        say(f"{bucket.from_} to {bucket.to}: {bucket.count:,}")
     say(f"{plural(answer.total.value, 'item')} found, {len(answer.items)} shown.")
     for warning in answer.warnings:
         say(f"Note: {warning.detail}")

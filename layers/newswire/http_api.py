@@ -1,119 +1,123 @@
 """The HTTP API: an event in the form of an API Gateway REST proxy comes in, a response in that form goes out.
 
-The same routes answer in Lambda and, behind `serve.py`, on one machine. docs/api.md is the contract.
+The same routes answer in Lambda and, behind `asgi.py`, on one machine. docs/api.md is the contract.
 """
 
 from __future__ import annotations
 
 import html
 import uuid
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Mapping
+from hashlib import sha256
+from typing import Any, Literal
+from urllib.parse import urlencode
 
 import msgspec
 from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.event_handler.api_gateway import ApiGatewayResolver
 from aws_lambda_powertools.event_handler.exceptions import NotFoundError
-from msgspec import Struct
+from msgspec import UNSET, Struct, UnsetType
 
-from newswire.clock import Clock, Instant, to_rfc3339
+from newswire.clock import Clock, Instant
+from newswire.cursors import read_cursor
 from newswire.engines import SearchEngine
 from newswire.errors import DataError, EngineError, EngineTimeoutError
-from newswire.health import State, state_of
-from newswire.model import FeedStatus, FetchLine, Gap
-from newswire.query import SearchQuery
-from newswire.search import Answer, BadParametersError, GapOut, Problem, answer, item_out, read_request, shorten
+from newswire.feed_answers import FeedOut, FeedsOut, StatusOut, feed_out, status_out
+from newswire.health import state_of
+from newswire.log import log_defect
+from newswire.parameters import (
+    MAX_IDS,
+    MAX_SIZE,
+    STATES,
+    BadParametersError,
+    Problem,
+    Reader,
+    SearchRequest,
+    read_search,
+    shorten,
+)
+from newswire.query import RecencyBand, SearchQuery
+from newswire.recency import bands_of
+from newswire.search import ALL_FIELDS, Answer, ItemOut, answer, item_out, steady
 from newswire.settings import Settings
 
 JSON = "application/json; charset=utf-8"
 PROBLEM = "application/problem+json; charset=utf-8"
 TARGET_LENGTH = 6_000
+LONGEST_ANSWER = 4_000_000
+LONGEST_LINK = 2_000
 RETRY_AFTER_S = 10
+FEEDS_A_PAGE = 100
+Sent = Mapping[str, list[str]]
 _encoder = msgspec.json.Encoder()
 
-
-class FetchOut(Struct, frozen=True):
-    """One of the last fetches of a feed."""
-
-    time: str
-    status: int | None
-    bytes: int
-    new: int | None
-    changed: int | None
-    unchanged: int | None
-    error: str | None
-    took_ms: int
-
-
-class FeedOut(Struct, frozen=True):
-    """A feed as callers see it."""
-
-    id: str
-    title: str
-    description: str
-    link: str
-    url: str
-    kind: str
-    state: State
-    last_checked: str | None
-    last_success: str | None
-    next_check: str | None
-    items: int
-    newest: str | None
-    error: dict[str, str] | None
-    fetches: tuple[FetchOut, ...] | msgspec.UnsetType = msgspec.UNSET
-    gaps: tuple[GapOut, ...] | msgspec.UnsetType = msgspec.UNSET
-
-
-class FeedsOut(Struct, frozen=True):
-    """All feeds."""
-
-    feeds: tuple[FeedOut, ...]
+TITLES = {
+    400: "Bad request",
+    404: "Not found",
+    405: "Method not allowed",
+    500: "Internal error",
+    503: "Engine unavailable",
+    504: "Engine timeout",
+}
+ProblemCode = Literal[
+    "invalid_request", "not_found", "method_not_allowed", "internal", "engine_unavailable", "engine_timeout"
+]
 
 
 class ProblemOut(Struct, frozen=True):
-    """An error, as RFC 9457 has it."""
+    """An error, as RFC 9457 has it; `errors` says what is wrong with each parameter."""
 
     type: str
     title: str
     status: int
     detail: str
-    code: str
+    code: ProblemCode
     request_id: str
-    errors: tuple[Problem, ...] | msgspec.UnsetType = msgspec.UNSET
+    errors: tuple[Problem, ...] | UnsetType = UNSET
+
+
+class ItemsOut(Struct, frozen=True):
+    """The items that were asked for by id, in that order; `not_returned` are those that 4 MB had no room for."""
+
+    items: tuple[ItemOut, ...]
+    not_found: tuple[str, ...]
+    not_returned: tuple[str, ...]
+
+
+class Call(Struct, frozen=True):
+    """What a route needs to know of a request."""
+
+    path: str
+    sent: Sent
+    if_none_match: str
+    base: str
+    """What absolute links begin with; empty where the public address is not known, and links are relative."""
 
 
 def build_api(resolver: ApiGatewayResolver, engine: SearchEngine, settings: Settings, clock: Clock) -> Api:
     """Put the routes on a resolver of Powertools, over an engine that may not be open yet."""
     api = Api(engine, settings, clock)
 
-    @resolver.get("/v1/search")
-    def search() -> Response[Any]:
-        return api.answered(lambda: api.search(_query_of(resolver)))
+    def route(path: str, answered: Callable[..., Response[Any]]) -> None:
+        def handler(**captured: str) -> Response[Any]:
+            return api.answered(lambda: answered(api.call(resolver.current_event.raw_event), **captured))
 
-    @resolver.get("/v1/feeds")
-    def feeds() -> Response[Any]:
-        return api.answered(lambda: api.feeds(_query_of(resolver)))
+        resolver.get(path)(handler)
 
-    @resolver.get("/v1/feeds/<feed_id>")
-    def feed(feed_id: str) -> Response[Any]:
-        return api.answered(lambda: api.feed(feed_id, _query_of(resolver)))
-
-    @resolver.get("/")
-    def front() -> Response[Any]:
-        return api.answered(api.front)
+    route("/v1/search", api.search)
+    route("/v1/items", api.items)
+    route("/v1/items/<item_id>", api.item)
+    route("/v1/feeds", api.feeds)
+    route("/v1/feeds/<feed_id>", api.feed)
+    route("/v1/status", api.status)
+    route("/openapi.json", api.openapi)
+    route("/", api.front)
 
     @resolver.not_found
     def not_found(_error: NotFoundError) -> Response[Any]:
-        return api.problem(404, "not_found", "There is nothing at this address: see /v1/search and /v1/feeds.")
+        return api.problem(404, "not_found", "There is nothing at this address: /openapi.json lists what there is.")
 
     return api
-
-
-def _query_of(resolver: ApiGatewayResolver) -> dict[str, list[str]]:
-    """Give all values of all parameters: `queryStringParameters` keeps only the last of repeated ones."""
-    event = resolver.current_event.raw_event
-    return event.get("multiValueQueryStringParameters") or {}
 
 
 class Api:
@@ -124,63 +128,156 @@ class Api:
         self._settings = settings
         self._clock = clock
 
-    def search(self, parameters: dict[str, list[str]]) -> Response[Any]:
+    # --- routes ---
+
+    def search(self, call: Call) -> Response[Any]:
         """Answer /v1/search."""
-        request = read_request(parameters, self._clock())
-        found: Answer = answer(self._engine, request, self._clock, self._settings.stale_grace_seconds)
-        return _json(found)
+        request = read_search(call.sent, self._clock(), self._bands)
+        found = self._answer(request)
+        body = _encoder.encode(found)
+        if len(body) > LONGEST_ANSWER:
+            found = self._answer(_smaller(request, found, len(body)))
+            body = _encoder.encode(found)
+        cursor = read_cursor(found.next) if found.next else None
+        headers = {}
+        if found.next is not None:
+            link = self._link(call, request, found.next)
+            if len(link) <= LONGEST_LINK:
+                headers["Link"] = link
+        tag = _tag(_encoder.encode(steady(found, request, cursor.position if cursor else None)))
+        return _json(call, body, tag, headers)
 
-    def feeds(self, parameters: dict[str, list[str]]) -> Response[Any]:
-        """Answer /v1/feeds."""
-        _none_allowed(parameters)
+    def items(self, call: Call) -> Response[Any]:
+        """Answer /v1/items?ids=a,b."""
+        reader = Reader(call.sent, ("ids",))
+        ids = tuple(dict.fromkeys(reader.listed("ids")))
+        if "ids" not in call.sent:
+            reader.wrong("ids", "invalid_value", "ids is not given.", f"1 to {MAX_IDS} ids with commas between")
+        if len(ids) > MAX_IDS:
+            reader.wrong("ids", "out_of_range", f"{len(ids)} ids are too many.", f"1 to {MAX_IDS}")
+        reader.raise_if_wrong()
         now = self._clock()
-        return _json(FeedsOut(tuple(self._feed_out(status, now) for status in self._engine.statuses())))
+        found = self._engine.get(ids)
+        items: list[ItemOut] = []
+        length = 0
+        for id_ in (one for one in ids if one in found):
+            out = item_out(found[id_], now, ALL_FIELDS - {"score"})
+            length += len(_encoder.encode(out))
+            if items and length > LONGEST_ANSWER:
+                break
+            items.append(out)
+        returned = {one.id for one in items}
+        whole = ItemsOut(
+            tuple(items),
+            not_found=tuple(one for one in ids if one not in found),
+            not_returned=tuple(one for one in ids if one in found and one not in returned),
+        )
+        unaged = tuple(msgspec.structs.replace(one, age=UNSET) for one in items)
+        return _json(call, _encoder.encode(whole), _tag(_encoder.encode(msgspec.structs.replace(whole, items=unaged))))
 
-    def feed(self, feed_id: str, parameters: dict[str, list[str]]) -> Response[Any]:
+    def item(self, call: Call, item_id: str) -> Response[Any]:
+        """Answer /v1/items/{id}, with its content."""
+        Reader(call.sent, ()).raise_if_wrong()
+        found = self._engine.get([item_id]).get(item_id)
+        if found is None:
+            return self.problem(404, "not_found", f"There is no item {shorten(item_id)!r}: /v1/search finds them.")
+        out = item_out(found, self._clock(), ALL_FIELDS - {"score"})
+        return _json(call, _encoder.encode(out), _tag(_encoder.encode(msgspec.structs.replace(out, age=UNSET))))
+
+    def feeds(self, call: Call) -> Response[Any]:
+        """Answer /v1/feeds, by id."""
+        reader = Reader(call.sent, ("size", "cursor", "state"))
+        size = reader.whole_number("size", 1, MAX_SIZE, FEEDS_A_PAGE)
+        state = reader.choice("state", (*STATES, ""), "")
+        after = reader.said.get("cursor", "")
+        if after and not after.startswith("after:"):
+            reader.wrong("cursor", "cursor_invalid", "This is no cursor that newswire gave.", "`next` of an answer")
+        reader.raise_if_wrong()
+        now, grace = self._clock(), self._settings.stale_grace_seconds
+        wanted = [one for one in self._engine.statuses() if not state or state_of(one, now, grace) == state]
+        rest = [one for one in wanted if one.id > after.removeprefix("after:")]
+        page = rest[:size]
+        following = f"after:{page[-1].id}" if len(rest) > size else None
+        found = FeedsOut(tuple(feed_out(one, now, grace) for one in page), len(wanted), following)
+        steadily = msgspec.structs.replace(found, feeds=tuple(map(_steady_feed, found.feeds)))
+        headers = {}
+        if following:
+            query = {name: value for name, value in reader.said.items() if name != "cursor"} | {"cursor": following}
+            headers["Link"] = f'<{call.base}{call.path}?{urlencode(query)}>; rel="next"'
+        return _json(call, _encoder.encode(found), _tag(_encoder.encode(steadily)), headers)
+
+    def feed(self, call: Call, feed_id: str) -> Response[Any]:
         """Answer /v1/feeds/{id}, with the last fetches and the gaps."""
-        _none_allowed(parameters)
+        Reader(call.sent, ()).raise_if_wrong()
         found = self._engine.statuses([feed_id])
         if not found:
             return self.problem(404, "not_found", f"There is no feed {shorten(feed_id)!r}: /v1/feeds lists them.")
-        return _json(self._feed_out(found[0], self._clock(), whole=True))
+        out = feed_out(found[0], self._clock(), self._settings.stale_grace_seconds, whole=True)
+        return _json(call, _encoder.encode(out), _tag(_encoder.encode(_steady_feed(out))))
 
-    def front(self) -> Response[Any]:
+    def status(self, call: Call) -> Response[Any]:
+        """Answer /v1/status."""
+        Reader(call.sent, ()).raise_if_wrong()
+        engine = self._engine
+        generation = engine.generation()
+        found: StatusOut = status_out(
+            engine.info(),
+            generation,
+            engine.count(generation),
+            engine.statuses(),
+            self._clock(),
+            self._settings.stale_grace_seconds,
+        )
+        body = _encoder.encode(found)
+        return _json(call, body, _tag(body))
+
+    def openapi(self, call: Call) -> Response[Any]:
+        """Answer /openapi.json."""
+        from newswire.openapi import document  # noqa: PLC0415 - made once, for whoever asks
+
+        Reader(call.sent, ()).raise_if_wrong()
+        body = document()
+        return _json(call, body, _tag(body))
+
+    def front(self, _call: Call) -> Response[Any]:
         """Answer / with a plain list of the newest items."""
         page = self._engine.search(SearchQuery(size=30))
         now = self._clock()
         rows = []
         for hit in page.hits:
-            item = item_out(hit.item, now)
-            title = html.escape(item.title or item.summary[:80] or item.id)
-            link = f'<a href="{html.escape(item.link)}">{title}</a>' if item.link else title
-            rows.append(f"<li>{link}<br><small>{html.escape(item.feed)}, {item.age} ago</small></li>")
+            item = item_out(hit.item, now, ALL_FIELDS)
+            title = html.escape(hit.item.title or hit.item.summary[:80] or hit.item.id)
+            link = f'<a href="{html.escape(hit.item.link)}">{title}</a>' if hit.item.link else title
+            rows.append(f"<li>{link}<br><small>{html.escape(hit.item.feed)}, {item.age} ago</small></li>")
         body = (
             '<!doctype html><html lang="en"><meta charset="utf-8"><title>newswire</title><h1>newswire</h1>'
             f"<p>{page.total} items. Search them: <code>/v1/search?q=…</code></p><ul>{''.join(rows)}</ul></html>"
         )
-        return Response(
-            200, "text/html; charset=utf-8", body, headers={"Content-Security-Policy": "default-src 'none'"}
+        headers: dict[str, str | list[str]] = {
+            "Content-Security-Policy": "default-src 'none'",
+            "X-Request-Id": uuid.uuid4().hex,
+        }
+        return Response(200, "text/html; charset=utf-8", body, headers=headers)
+
+    # --- what they have in common ---
+
+    def call(self, event: Mapping[str, Any]) -> Call:
+        """Read what routes need of an event."""
+        return Call(
+            path=str(event.get("path") or "/"),
+            # `queryStringParameters` keeps only the last of repeated ones.
+            sent=event.get("multiValueQueryStringParameters") or {},
+            if_none_match=_header(event, "if-none-match"),
+            base=self._settings.public_url.rstrip("/") or _gateway_base(event),
         )
 
-    def _feed_out(self, status: FeedStatus, now: Instant, *, whole: bool = False) -> FeedOut:
-        error = {"code": status.error_code, "detail": status.error or ""} if status.error_code else None
-        return FeedOut(
-            id=status.id,
-            title=status.title,
-            description=status.description,
-            link=status.link,
-            url=status.url,
-            kind=status.kind,
-            state=state_of(status, now, self._settings.stale_grace_seconds),
-            last_checked=_time(status.last_checked),
-            last_success=_time(status.last_success),
-            next_check=_time(status.next_check),
-            items=status.items,
-            newest=_time(status.newest),
-            error=error,
-            fetches=tuple(map(_fetch_out, status.fetches)) if whole else msgspec.UNSET,
-            gaps=tuple(_gap_out(status.id, gap) for gap in status.gaps) if whole else msgspec.UNSET,
-        )
+    def refusal(self, method: str, target_length: int) -> Response[Any] | None:
+        """Refuse what no route answers: another method than GET and HEAD, or too long an address."""
+        if method not in {"GET", "HEAD"}:
+            return self.problem(405, "method_not_allowed", "Only GET and HEAD are answered: nothing is changed here.")
+        if target_length > TARGET_LENGTH:
+            return self.problem(400, "invalid_request", f"The address is longer than {TARGET_LENGTH} bytes.")
+        return None
 
     def answered(self, route: Callable[[], Response[Any]]) -> Response[Any]:
         """Carry out a route; what it raises becomes a problem of the contract."""
@@ -190,60 +287,108 @@ class Api:
             return self.problem(400, "invalid_request", "The request can't be answered as it is.", error.problems)
         except EngineTimeoutError:
             return self.problem(504, "engine_timeout", "The search did not finish in its time; a smaller one will.")
-        except (EngineError, DataError):
-            return self.problem(503, "engine_unavailable", "The search engine does not answer: try again in a moment.")
+        except (EngineError, DataError) as error:
+            response = self.problem(
+                503, "engine_unavailable", "The search engine does not answer: try again in a moment."
+            )
+            log_defect(error, str(response.headers["X-Request-Id"]))
+            return response
+        except Exception as error:  # noqa: BLE001 - the last line of defence: a defect is logged, never shown
+            return self.defect(error)
 
-    def problem(self, status: int, code: str, detail: str, errors: tuple[Problem, ...] = ()) -> Response[Any]:
+    def defect(self, error: Exception) -> Response[Any]:
+        """Log a defect of ours under the request's id, and say nothing else of it."""
+        response = self.problem(500, "internal", "Something went wrong here; the log has it under this request id.")
+        log_defect(error, str(response.headers["X-Request-Id"]))
+        return response
+
+    def problem(self, status: int, code: ProblemCode, detail: str, errors: tuple[Problem, ...] = ()) -> Response[Any]:
         """Make a problem document (RFC 9457)."""
         request_id = uuid.uuid4().hex
-        titles = {400: "Bad request", 404: "Not found", 405: "Method not allowed", 500: "Internal error"}
-        titles |= {503: "Engine unavailable", 504: "Engine timeout"}
         body = ProblemOut(
             type=f"urn:newswire:{code}",
-            title=titles[status],
+            title=TITLES[status],
             status=status,
             detail=detail,
             code=code,
             request_id=request_id,
-            errors=errors or msgspec.UNSET,
+            errors=errors or UNSET,
         )
-        headers: dict[str, Any] = {"X-Request-Id": request_id}
+        headers: dict[str, str | list[str]] = {"X-Request-Id": request_id, "Cache-Control": "no-store"}
         if status == 503:  # noqa: PLR2004 - Service Unavailable
             headers["Retry-After"] = str(RETRY_AFTER_S)
         if status == 405:  # noqa: PLR2004 - Method Not Allowed
             headers["Allow"] = "GET, HEAD"
         return Response(status, PROBLEM, _encoder.encode(body).decode(), headers=headers)
 
+    def _bands(self, now: Instant) -> tuple[RecencyBand, ...]:
+        return bands_of(self._settings.recency_weight, self._settings.recency_days, now)
 
-def _none_allowed(parameters: dict[str, list[str]]) -> None:
-    unknown = [name for name in parameters if not name.startswith("X-Amz-")]
-    if unknown:
-        raise BadParametersError(
-            [Problem(shorten(one), "unknown_parameter", f"There is no parameter {shorten(one)!r}.") for one in unknown]
-        )
+    def _answer(self, request: SearchRequest) -> Answer:
+        return answer(self._engine, request, self._clock, self._settings.stale_grace_seconds)
 
-
-def _json(body: Struct) -> Response[Any]:
-    headers = {"Cache-Control": "private, no-cache", "X-Request-Id": uuid.uuid4().hex}
-    return Response(200, JSON, _encoder.encode(body).decode(), headers=headers)
+    def _link(self, call: Call, request: SearchRequest, cursor: str) -> str:
+        query = {name: value for name, value in request.parameters.items() if name != "cursor"} | {"cursor": cursor}
+        return f'<{call.base}{call.path}?{urlencode(query)}>; rel="next"'
 
 
-def _time(instant: Instant | None) -> str | None:
-    return None if instant is None else to_rfc3339(instant)
+def _smaller(request: SearchRequest, found: Answer, length: int) -> SearchRequest:
+    """Ask for as many items as fit into an answer, and one at least."""
+    room = LONGEST_ANSWER - (length - sum(len(_encoder.encode(one)) + 1 for one in found.items))
+    size = 0
+    for one in found.items:
+        room -= len(_encoder.encode(one)) + 1
+        if room < 0:
+            break
+        size += 1
+    return msgspec.structs.replace(request, query=msgspec.structs.replace(request.query, size=max(size, 1)))
 
 
-def _fetch_out(line: FetchLine) -> FetchOut:
-    return FetchOut(
-        time=to_rfc3339(line.at),
-        status=line.status,
-        bytes=line.bytes,
-        new=line.new,
-        changed=line.changed,
-        unchanged=line.unchanged,
-        error=line.error,
-        took_ms=line.took_ms,
-    )
+def _steady_feed(feed: FeedOut) -> FeedOut:
+    """Give a feed without its check times, which move by themselves."""
+    return msgspec.structs.replace(feed, last_checked=None, last_success=None, next_check=None, fetches=UNSET)
 
 
-def _gap_out(feed: str, gap: Gap) -> GapOut:
-    return GapOut(feed, to_rfc3339(gap.start), to_rfc3339(gap.end))
+def _tag(body: bytes) -> str:
+    """Make a weak entity tag (RFC 9110, section 8.8.3)."""
+    return f'W/"{sha256(body).hexdigest()[:24]}"'
+
+
+def _is_known(if_none_match: str, tag: str) -> bool:
+    """Compare weakly, as If-None-Match does (RFC 9110, section 13.1.2)."""
+    known = {one.strip().removeprefix("W/") for one in if_none_match.split(",")}
+    return "*" in known or tag.removeprefix("W/") in known
+
+
+def _json(call: Call, body: bytes, tag: str, more: Mapping[str, str] | None = None) -> Response[Any]:
+    headers: dict[str, str | list[str]] = {
+        "Cache-Control": "private, no-cache",
+        "X-Request-Id": uuid.uuid4().hex,
+        "ETag": tag,
+        "X-Content-Type-Options": "nosniff",
+        **(more or {}),
+    }
+    if call.if_none_match and _is_known(call.if_none_match, tag):
+        return Response(304, JSON, "", headers=headers)
+    return Response(200, JSON, body.decode(), headers=headers)
+
+
+def _header(event: Mapping[str, Any], name: str) -> str:
+    """Give a header of an event whatever its case, repeated ones joined."""
+    several = event.get("multiValueHeaders") or {}
+    for key, values in several.items():
+        if key.lower() == name:
+            return ", ".join(values)
+    for key, value in (event.get("headers") or {}).items():
+        if key.lower() == name:
+            return str(value)
+    return ""
+
+
+def _gateway_base(event: Mapping[str, Any]) -> str:
+    """Give the address that API Gateway answers at: its own domain with the stage, or a custom one with its mapping."""
+    context = event.get("requestContext") or {}
+    domain, path, whole = context.get("domainName"), event.get("path") or "/", context.get("path") or ""
+    if not domain or not context.get("stage"):
+        return ""
+    return f"https://{domain}{whole[: -len(path)] if whole.endswith(path) else ''}"

@@ -1,25 +1,22 @@
-"""Queries: what a caller asks for comes in as text, a tree of tokens goes out, which each engine translates.
+"""Queries: what an engine is told of a search. `grammar.py` makes the tree from text, each engine translates it.
 
-The tree carries tokens (`words.py`), never text, so nothing of an engine's own syntax can be reached.
+The tree carries tokens (`words.py`), never text, so nothing of an engine's own syntax can be reached. The three
+functions below make trees in their normal form, the only one that `grammar.py` gives and prints.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Literal
 
 from msgspec import Struct
 
-from newswire import words
 from newswire.clock import Instant
-from newswire.errors import UsageError
 
 TextField = Literal["title", "summary", "content", "author", "category"]
 ValueField = Literal["feed", "category", "author", "lang"]
 DateField = Literal["published", "updated", "changed", "first_seen"]
 Sort = Literal["relevance", "newest", "oldest"]
-
-MAX_CHARACTERS = 1_000
-MAX_WORDS = 64
 
 
 class Word(Struct, frozen=True, tag=True):
@@ -80,6 +77,45 @@ class Nothing(Struct, frozen=True, tag=True):
 Node = Word | Phrase | Prefix | Value | And | Or | Not | InField | Nothing
 
 
+def all_of(nodes: Iterable[Node | None]) -> Node | None:
+    """Join nodes by AND: nested ones are taken in, exclusions come last, None stands for nothing asked."""
+    found: list[Node] = []
+    for node in nodes:
+        if node is not None:
+            found += node.nodes if isinstance(node, And) else (node,)
+    found.sort(key=lambda node: isinstance(node, Not))
+    return And(tuple(found)) if len(found) > 1 else found[0] if found else None
+
+
+def any_of(nodes: Iterable[Node | None]) -> Node | None:
+    """Join nodes by OR: nested ones are taken in, None stands for nothing asked."""
+    found: list[Node] = []
+    for node in nodes:
+        if node is not None:
+            found += node.nodes if isinstance(node, Or) else (node,)
+    return Or(tuple(found)) if len(found) > 1 else found[0] if found else None
+
+
+def none_of(node: Node | None) -> Node | None:
+    """Exclude what a node finds; excluding an exclusion gives what it excluded."""
+    if node is None:
+        return None
+    return node.node if isinstance(node, Not) else Not(node)
+
+
+def is_scored(node: Node | None) -> bool:
+    """Say whether there is anything to score: a word, phrase or prefix that is looked for rather than excluded."""
+    match node:
+        case Word() | Phrase() | Prefix():
+            return True
+        case InField(node=inner):
+            return is_scored(inner)
+        case And(nodes=nodes) | Or(nodes=nodes):
+            return any(is_scored(one) for one in nodes)
+        case _:
+            return False
+
+
 class ValueFilter(Struct, frozen=True):
     """Items with any of these values of a field (where there are some), and with none of those."""
 
@@ -103,6 +139,13 @@ class FacetQuery(Struct, frozen=True):
     size: int = 10
 
 
+class RecencyBand(Struct, frozen=True):
+    """Items published from an instant on, up to the band before, and the factor of their scores."""
+
+    start: Instant
+    factor: float
+
+
 class SearchQuery(Struct, frozen=True):
     """All that an engine is told of one search. Values are folded, instants half-open: start <= date < end."""
 
@@ -112,45 +155,11 @@ class SearchQuery(Struct, frozen=True):
     start: Instant | None = None
     end: Instant | None = None
     sort: Sort = "newest"
+    recency: tuple[RecencyBand, ...] = ()
+    """The factors of scores by publication, the newest first; what is older than the last has the factor 1."""
     size: int = 20
     after: Position | None = None
     with_content: bool = False
     facets: tuple[FacetQuery, ...] = ()
     edges: tuple[Instant, ...] = ()
     """The edges of histogram buckets, rising: bucket n is from edge n to before edge n + 1."""
-
-
-def read_words(q: str) -> Node | None:
-    """Read a query of words: all of them, a word of several tokens (`F-16`) as a phrase; None for an empty query.
-
-    Raises `UsageError` for a query over 1,000 characters or 64 words: only size is refused.
-    """
-    if len(q) > MAX_CHARACTERS:
-        msg = f"The query has {len(q)} characters; at most {MAX_CHARACTERS} are read."
-        raise UsageError(msg)
-    parts = [words.tokens(part) for part in q.split()]
-    if not parts:
-        return None
-    if len(parts) > MAX_WORDS:
-        msg = f"The query has {len(parts)} words; at most {MAX_WORDS} are read."
-        raise UsageError(msg)
-    nodes: list[Node] = [
-        Word(part[0], words.stem(part[0])) if len(part) == 1 else Phrase(tuple(part)) for part in parts if part
-    ]
-    if not nodes:
-        return Nothing()
-    return nodes[0] if len(nodes) == 1 else And(tuple(nodes))
-
-
-def understood(node: Node | None) -> str:
-    """Print a tree the way a person would have to type it."""
-    match node:
-        case None | Nothing():
-            return ""
-        case Word(token=token):
-            return token
-        case Phrase(tokens=tokens):
-            return '"' + " ".join(tokens) + '"'
-        case And(nodes=nodes):
-            return " AND ".join(understood(one) for one in nodes)
-    raise TypeError(node)

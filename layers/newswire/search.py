@@ -1,12 +1,10 @@
-"""Searching: a request's parameters come in, an answer goes out, for the HTTP API and the command line alike."""
+"""Searching: a request that was understood comes in, an answer goes out, for the HTTP API and the command line alike."""
 
 from __future__ import annotations
 
 import time
-from base64 import urlsafe_b64decode, urlsafe_b64encode
-from collections.abc import Iterable, Sequence
-from hashlib import sha256
-from typing import Literal
+from collections.abc import Iterable, Mapping
+from typing import Literal, cast
 
 import msgspec
 from msgspec import UNSET, Struct, UnsetType, field
@@ -14,58 +12,32 @@ from msgspec import UNSET, Struct, UnsetType, field
 from newswire import words
 from newswire.ages import relative_age
 from newswire.clock import Clock, Instant, to_rfc3339
-from newswire.dates import FORMS, read_period
-from newswire.engines import SearchEngine
-from newswire.errors import UsageError
-from newswire.health import State, state_of
-from newswire.model import FeedStatus, Gap, Item
-from newswire.query import (
-    DateField,
-    Node,
-    Position,
-    SearchQuery,
-    Sort,
-    ValueFilter,
-    read_words,
-    understood,
-)
-
-MAX_SIZE = 200
-DEFAULT_SIZE = 20
-LISTED = 20
-"""Of feeds that are not ok and of gaps, how many are listed; the counts are whole."""
-_CURSOR_VERSION = 1
-
-
-class Problem(Struct, frozen=True):
-    """What is wrong with one parameter."""
-
-    param: str
-    code: str
-    detail: str
-    allowed: str = ""
-
-
-class BadParametersError(UsageError):
-    """All that is wrong with the parameters of a request, at once."""
-
-    def __init__(self, problems: Sequence[Problem]) -> None:
-        super().__init__("; ".join(f"{problem.param}: {problem.detail}" for problem in problems))
-        self.problems = tuple(problems)
+from newswire.coverage import Coverage, coverage_of
+from newswire.cursors import index_mark, write_cursor
+from newswire.dates import MAX_BUCKETS, TooManyBucketsError, bucket_edges
+from newswire.engines import RELEVANCE_DEPTH, SearchEngine, SearchPage
+from newswire.grammar import Match, understood
+from newswire.highlights import Highlighter
+from newswire.model import FeedStatus, Item
+from newswire.parameters import BadParametersError, ItemField, Listed, Problem, SearchRequest, shorten
+from newswire.query import DateField, SearchQuery, Sort, ValueField
 
 
 class Echo(Struct, frozen=True):
-    """What was understood of the request."""
+    """What was understood of the request; a list parameter is there where it was given."""
 
     q: str | None
-    understood: str
-    match: Literal["all"]
+    understood: str | None
+    match: Match
     from_: str | None = field(name="from")
     to: str | None
     tz: str
     date_field: DateField
     sort: Sort
-    feed: tuple[str, ...]
+    feed: tuple[str, ...] | UnsetType = UNSET
+    category: tuple[str, ...] | UnsetType = UNSET
+    author: tuple[str, ...] | UnsetType = UNSET
+    lang: tuple[str, ...] | UnsetType = UNSET
 
 
 class Total(Struct, frozen=True):
@@ -76,65 +48,61 @@ class Total(Struct, frozen=True):
 
 
 class ItemOut(Struct, frozen=True):
-    """An item as callers see it."""
+    """An item as callers see it, with the fields that were asked for."""
 
     id: str
-    feed: str
-    title: str
-    link: str
-    summary: str
-    authors: tuple[str, ...]
-    categories: tuple[str, ...]
-    lang: str | None
-    published: str
-    published_source: str
-    published_precision: str
-    published_raw: str | None
-    date_flags: tuple[str, ...]
-    updated: str | None
-    changed: str
-    first_seen: str
-    revision: int
-    age: str
-    score: float | None = None
+    feed: str | UnsetType = UNSET
+    title: str | UnsetType = UNSET
+    link: str | UnsetType = UNSET
+    summary: str | UnsetType = UNSET
     content: str | UnsetType = UNSET
+    authors: tuple[str, ...] | UnsetType = UNSET
+    categories: tuple[str, ...] | UnsetType = UNSET
+    lang: str | UnsetType | None = UNSET
+    published: str | UnsetType = UNSET
+    published_source: str | UnsetType = UNSET
+    published_precision: Literal["day", "minute", "second"] | UnsetType = UNSET
+    published_raw: str | UnsetType | None = UNSET
+    date_flags: tuple[str, ...] | UnsetType = UNSET
+    updated: str | UnsetType | None = UNSET
+    changed: str | UnsetType = UNSET
+    first_seen: str | UnsetType = UNSET
+    revision: int | UnsetType = UNSET
+    age: str | UnsetType = UNSET
+    score: float | UnsetType | None = UNSET
+    highlights: dict[str, str] | UnsetType = UNSET
 
 
-class NotOk(Struct, frozen=True):
-    """A feed that is not being watched as it should be."""
+class FacetValueOut(Struct, frozen=True):
+    """A value of a facet in its commonest spelling, and how many items have it."""
 
-    feed: str
-    state: State
-    last_success: str | None
-    since: str | None
+    value: str
+    count: int
 
 
-class GapOut(Struct, frozen=True):
-    """A time in which items of a feed may have come and gone unseen."""
+class FacetOut(Struct, frozen=True):
+    """The commonest values of a field over all that was found."""
 
-    feed: str
+    values: tuple[FacetValueOut, ...]
+    other: int
+    missing: int
+    exact: bool
+
+
+class BucketOut(Struct, frozen=True):
+    """How many items have their date in a half-open range."""
+
     from_: str = field(name="from")
     to: str
-
-
-class Coverage(Struct, frozen=True):
-    """Whether the feeds were being watched: tells "nothing was published" from "we were not looking"."""
-
-    feeds: int
-    ok: int
-    oldest_success: str | None
-    not_ok_count: int
-    gap_count: int
-    not_ok: tuple[NotOk, ...]
-    gaps: tuple[GapOut, ...]
+    count: int
 
 
 class WarningOut(Struct, frozen=True):
-    """Something that the caller should know and that is no error."""
+    """Something that the caller should know and that is no error; `position` is in code points of `q`."""
 
     code: str
     detail: str
-    position: int | None = None
+    position: int | UnsetType = UNSET
 
 
 class Answer(Struct, frozen=True):
@@ -143,276 +111,200 @@ class Answer(Struct, frozen=True):
     query: Echo
     total: Total
     items: tuple[ItemOut, ...]
-    next: str | None
-    coverage: Coverage
-    warnings: tuple[WarningOut, ...]
-    took_ms: int
+    facets: dict[ValueField, FacetOut] | UnsetType = UNSET
+    histogram: tuple[BucketOut, ...] | UnsetType = UNSET
+    next: str | None = None
+    coverage: Coverage = field(default_factory=lambda: Coverage(0, 0, None, 0, 0, (), ()))
+    warnings: tuple[WarningOut, ...] = ()
+    took_ms: int = 0
 
 
-class Request(Struct, frozen=True):
-    """The parameters of a search, read: what the engine is asked, and what is echoed."""
+def answer(engine: SearchEngine, request: SearchRequest, clock: Clock, grace_s: int) -> Answer:
+    """Search, and put the answer together.
 
-    q: str | None
-    node: Node | None
-    feeds: tuple[str, ...]
-    query: SearchQuery
-    now: Instant
-
-
-# --- parameters -------------------------------------------------------------------------------------------------------
-
-PARAMETERS = ("q", "from", "to", "feed", "sort", "size", "cursor")
-_SORTS: dict[str, Sort] = {"relevance": "relevance", "newest": "newest", "oldest": "oldest"}
-
-
-def read_request(parameters: dict[str, list[str]], now: Instant) -> Request:
-    """Read the parameters of a search; `BadParametersError` has everything that is wrong with them."""
-    problems: list[Problem] = []
-    said = _single(parameters, problems)
-    q = said.get("q")
-    node = None
-    try:
-        node = read_words(q) if q is not None else None
-    except UsageError as error:
-        problems.append(Problem("q", "query_too_long", str(error)))
-    start = _bound(said, "from", problems)
-    end = _bound(said, "to", problems)
-    if start is not None and end is not None and start >= end:
-        problems.append(Problem("to", "conflict", "The range ends before it starts, or at once."))
-    feeds = _list(said, "feed", problems)
-    sort = _sort(said, node, problems)
-    size = _size(said, problems)
-    query = SearchQuery(
-        node=node,
-        filters=(ValueFilter("feed", any_of=tuple(words.fold(feed) for feed in feeds)),) if feeds else (),
-        start=start,
-        end=end,
-        sort=sort,
-        size=size,
-    )
-    if "cursor" in said and not problems:
-        after, now = _read_cursor(said["cursor"], query, now, problems)
-        query = msgspec.structs.replace(query, after=after)
-    if problems:
-        raise BadParametersError(problems)
-    return Request(q, node, feeds, query, now)
-
-
-def _single(parameters: dict[str, list[str]], problems: list[Problem]) -> dict[str, str]:
-    said: dict[str, str] = {}
-    for name, values in parameters.items():
-        if name.startswith("X-Amz-"):
-            continue
-        shown = shorten(name)
-        if name not in PARAMETERS:
-            problems.append(
-                Problem(shown, "unknown_parameter", f"There is no parameter {shown!r}.", ", ".join(PARAMETERS))
-            )
-        elif len(values) != 1:
-            problems.append(
-                Problem(shown, "repeated_parameter", f"{shown} is given {len(values)} times; give it once.")
-            )
-        elif not values[0].strip():
-            problems.append(Problem(shown, "invalid_value", f"{shown} is empty; leave it out."))
-        else:
-            said[name] = values[0]
-    return said
-
-
-def _bound(said: dict[str, str], name: Literal["from", "to"], problems: list[Problem]) -> Instant | None:
-    if name not in said:
-        return None
-    period = read_period(said[name].strip())
-    if period is None:
-        problems.append(Problem(name, "invalid_value", f"{shorten(said[name])!r} is no date value.", FORMS))
-        return None
-    return period.start if name == "from" else period.end
-
-
-def _list(said: dict[str, str], name: str, problems: list[Problem]) -> tuple[str, ...]:
-    if name not in said:
-        return ()
-    values = tuple(value.strip() for value in said[name].split(","))
-    if not all(values):
-        problems.append(Problem(name, "invalid_value", "A value of the list is empty."))
-    return values
-
-
-def _sort(said: dict[str, str], node: Node | None, problems: list[Problem]) -> Sort:
-    wanted = said.get("sort")
-    if wanted is None:
-        return "relevance" if node is not None else "newest"
-    if wanted not in _SORTS:
-        problems.append(Problem("sort", "invalid_value", f"There is no order {shorten(wanted)!r}.", ", ".join(_SORTS)))
-    elif wanted == "relevance" and node is None:
-        problems.append(Problem("sort", "conflict", "There are no words to score; give q, or another order."))
-    return _SORTS.get(wanted, "newest")
-
-
-def _size(said: dict[str, str], problems: list[Problem]) -> int:
-    text = said.get("size", str(DEFAULT_SIZE)).strip()
-    if not (text.isascii() and text.isdigit() and len(text) < 10):  # noqa: PLR2004 - digits
-        problems.append(Problem("size", "invalid_value", f"{shorten(text)!r} is no whole number.", f"0 to {MAX_SIZE}"))
-        return DEFAULT_SIZE
-    if int(text) > MAX_SIZE:
-        problems.append(Problem("size", "out_of_range", f"{text} items are too many.", f"0 to {MAX_SIZE}"))
-        return DEFAULT_SIZE
-    return int(text)
-
-
-def shorten(text: str, most: int = 100) -> str:
-    """Quote what a caller sent: at most 100 characters, control characters escaped."""
-    short = text if len(text) <= most else f"{text[:most]}…"
-    return "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode("ascii") for c in short)
-
-
-# --- cursors ----------------------------------------------------------------------------------------------------------
-
-
-class _Cursor(Struct, frozen=True, array_like=True):
-    version: int
-    fingerprint: bytes
-    value: Instant
-    tie: int
-    offset: int
-    now: Instant
-
-
-_cursor = msgspec.msgpack.Decoder(_Cursor)
-_encoder = msgspec.msgpack.Encoder()
-
-
-def _fingerprint(query: SearchQuery) -> bytes:
-    """Name what a cursor belongs to: everything of a query but the size and the position."""
-    bare = msgspec.structs.replace(query, size=0, after=None, facets=(), edges=(), with_content=False)
-    return sha256(_encoder.encode(bare)).digest()[:8]
-
-
-def write_cursor(query: SearchQuery, position: Position, now: Instant) -> str:
-    """Write where the next page begins; it holds no text of the query and needs no secret."""
-    made = _Cursor(_CURSOR_VERSION, _fingerprint(query), position.value, position.tie, position.offset, now)
-    return urlsafe_b64encode(_encoder.encode(made)).decode().rstrip("=")
-
-
-def _read_cursor(
-    text: str, query: SearchQuery, now: Instant, problems: list[Problem]
-) -> tuple[Position | None, Instant]:
-    try:
-        read = _cursor.decode(urlsafe_b64decode(text + "=" * (-len(text) % 4)))
-        if read.version != _CURSOR_VERSION or not (0 <= read.offset <= 10_000 and -1 <= read.tie < 1 << 60):  # noqa: PLR2004
-            raise ValueError  # noqa: TRY301 - said once, below
-        to_rfc3339(read.value)
-    except (ValueError, OverflowError, msgspec.DecodeError):
-        problems.append(
-            Problem("cursor", "cursor_invalid", "This is no cursor that newswire gave.", "`next` of an answer")
-        )
-        return None, now
-    if read.fingerprint != _fingerprint(query):
-        detail = "The cursor belongs to another query; only size may change from page to page."
-        problems.append(Problem("cursor", "cursor_mismatch", detail))
-    return Position(read.value, read.tie, read.offset), read.now
-
-
-# --- answers ----------------------------------------------------------------------------------------------------------
-
-
-def answer(engine: SearchEngine, request: Request, clock: Clock, grace_s: int) -> Answer:
-    """Search, and put the answer together."""
+    Raises `BadParametersError` for a histogram of too many buckets, and what the engine raises.
+    """
     started = time.perf_counter()
-    page = engine.search(request.query)
-    statuses = engine.statuses([words.fold(feed) for feed in request.feeds] or None)
+    query = _with_buckets(engine, request)
+    page = engine.search(query)
+    statuses = _let_through(engine, request.lists.get("feed"))
     now = clock()
-    query = request.query
-    following = write_cursor(query, page.next, request.now) if page.next else None
+    highlighter = Highlighter(request.node, request.highlight) if request.highlight else None
     return Answer(
-        query=Echo(
-            q=request.q,
-            understood=understood(request.node),
-            match="all",
-            from_=_time(query.start),
-            to=_time(query.end),
-            tz="UTC",
-            date_field=query.date_field,
-            sort=query.sort,
-            feed=request.feeds,
-        ),
+        query=_echo(request),
         total=Total(page.total),
-        items=tuple(item_out(hit.item, now, hit.score) for hit in page.hits),
-        next=following,
+        items=tuple(item_out(hit.item, now, request.fields, hit.score, highlighter) for hit in page.hits),
+        facets={
+            one.field: FacetOut(
+                tuple(FacetValueOut(value.value, value.count) for value in one.values),
+                one.other,
+                one.missing,
+                one.exact,
+            )
+            for one in page.facets
+        }
+        if query.facets
+        else UNSET,
+        histogram=_buckets(query, page) if request.histogram else UNSET,
+        next=_next(request, page),
         coverage=coverage_of(statuses, query.start, query.end, now, grace_s),
-        warnings=tuple(_warnings(request, statuses)),
+        warnings=tuple(_warnings(engine, request, page, statuses)),
         took_ms=round((time.perf_counter() - started) * 1000),
     )
 
 
-def _warnings(request: Request, statuses: Iterable[FeedStatus]) -> Iterable[WarningOut]:
-    if request.q is not None and not understood(request.node):
-        yield WarningOut("no_words", "The query has no word to look for, so nothing is found.", 0)
+def _with_buckets(engine: SearchEngine, request: SearchRequest) -> SearchQuery:
+    query = request.query
+    if request.histogram is None:
+        return query
+    span = None if query.start is not None and query.end is not None else engine.span(query)
+    unit = None if request.histogram == "auto" else request.histogram
+    try:
+        edges = bucket_edges(query.start, query.end, span, unit, request.tz)
+    except TooManyBucketsError as error:
+        detail = f"A histogram by {request.histogram} would have more than {MAX_BUCKETS} buckets."
+        allowed = f"{error.fits}, or a shorter range" if error.fits else "a shorter range"
+        raise BadParametersError([Problem("histogram", "out_of_range", detail, allowed)]) from error
+    return msgspec.structs.replace(query, edges=edges)
+
+
+def _let_through(engine: SearchEngine, wanted: Listed | None) -> list[FeedStatus]:
+    """Give the statuses of the feeds that the feed filter lets through."""
+    if wanted is None:
+        return engine.statuses()
+    statuses = engine.statuses(map(words.fold_whole, wanted.any_of) if wanted.any_of else None)
+    excluded = set(map(words.fold_whole, wanted.none_of))
+    return [status for status in statuses if status.id not in excluded]
+
+
+def _echo(request: SearchRequest) -> Echo:
+    query = request.query
+    return Echo(
+        q=request.q,
+        understood=understood(request.node) if request.node is not None else None,
+        match=request.match,
+        from_=_time(query.start),
+        to=_time(query.end),
+        tz=request.tz.key or "UTC",
+        date_field=query.date_field,
+        sort=query.sort,
+        **cast("dict[str, tuple[str, ...]]", request.raw_lists),
+    )
+
+
+def _buckets(query: SearchQuery, page: SearchPage) -> tuple[BucketOut, ...]:
+    edges = [to_rfc3339(edge) for edge in query.edges]
+    return tuple(
+        BucketOut(low, high, count) for low, high, count in zip(edges, edges[1:], page.histogram, strict=False)
+    )
+
+
+def _next(request: SearchRequest, page: SearchPage) -> str | None:
+    if page.next is None:
+        return None
+    index = request.cursor.index if request.cursor else index_mark(page.version)
+    return write_cursor(request.fingerprint, page.next, request.now, index)
+
+
+def _warnings(
+    engine: SearchEngine, request: SearchRequest, page: SearchPage, statuses: Iterable[FeedStatus]
+) -> Iterable[WarningOut]:
+    for repair in request.warnings:
+        yield WarningOut(repair.code, repair.detail, repair.position)
+    yield from _unknown_feeds(engine, request, statuses)
+    if request.query.sort != "relevance":
+        return
+    if request.cursor is not None and request.cursor.index != index_mark(page.version):
+        detail = "The index has changed since the first page: an item may be repeated or missed. By date none is."
+        yield WarningOut("order_changed", detail)
+    after = request.query.after
+    reached = (after.offset if after else 0) + len(page.hits)
+    if reached >= RELEVANCE_DEPTH and page.total > reached:
+        detail = f"By relevance the first {RELEVANCE_DEPTH:,} items are given; sort=newest gives them all."
+        yield WarningOut("relevance_depth", detail)
+
+
+def _unknown_feeds(
+    engine: SearchEngine, request: SearchRequest, statuses: Iterable[FeedStatus]
+) -> Iterable[WarningOut]:
+    wanted = request.lists.get("feed")
+    if wanted is None:
+        return
     known = {status.id for status in statuses}
-    for feed in request.feeds:
-        if words.fold(feed) not in known:
+    known |= (
+        {status.id for status in engine.statuses(map(words.fold_whole, wanted.none_of))} if wanted.none_of else set()
+    )
+    for feed in (*wanted.any_of, *wanted.none_of):
+        if words.fold_whole(feed) not in known:
             yield WarningOut("unknown_feed", f"There is no feed {shorten(feed)!r}.")
 
 
-def item_out(item: Item, now: Instant, score: float | None = None, *, with_content: bool = False) -> ItemOut:
-    """Write an item as callers see it, with its age now."""
-    return ItemOut(
-        id=item.id,
-        feed=item.feed,
-        title=item.title,
-        link=item.link,
-        summary=item.summary,
-        authors=item.authors,
-        categories=item.categories,
-        lang=item.lang,
-        published=to_rfc3339(item.published),
-        published_source=item.published_source,
-        published_precision=item.published_precision,
-        published_raw=item.published_raw,
-        date_flags=item.date_flags,
-        updated=_time(item.updated),
-        changed=to_rfc3339(item.changed),
-        first_seen=to_rfc3339(item.first_seen),
-        revision=item.revision,
-        age=relative_age(item.published, now),
-        score=score,
-        content=item.content if with_content else UNSET,
+ALL_FIELDS: frozenset[ItemField] = frozenset(ItemOut.__struct_fields__)  # type: ignore[arg-type]
+
+
+def item_out(
+    item: Item,
+    now: Instant,
+    fields: frozenset[ItemField],
+    score: float | None = None,
+    highlighter: Highlighter | None = None,
+) -> ItemOut:
+    """Write an item as callers see it, with its age now and the fields that are wanted."""
+    whole: Mapping[ItemField, object] = {
+        "id": item.id,
+        "feed": item.feed,
+        "title": item.title,
+        "link": item.link,
+        "summary": item.summary,
+        "content": item.content,
+        "authors": item.authors,
+        "categories": item.categories,
+        "lang": item.lang,
+        "published": to_rfc3339(item.published),
+        "published_source": item.published_source,
+        "published_precision": item.published_precision,
+        "published_raw": item.published_raw,
+        "date_flags": item.date_flags,
+        "updated": _time(item.updated),
+        "changed": to_rfc3339(item.changed),
+        "first_seen": to_rfc3339(item.first_seen),
+        "revision": item.revision,
+        "age": relative_age(item.published, now),
+        "score": score,
+    }
+    made = {name: value for name, value in whole.items() if name in fields}
+    if highlighter is not None:
+        texts = {"title": item.title, "summary": item.summary, "content": item.content}
+        made["highlights"] = highlighter.marked(texts, item.lang)
+    return ItemOut(**made)  # type: ignore[arg-type]
+
+
+# --- what stays the same ----------------------------------------------------------------------------------------------
+
+
+def steady(found: Answer, request: SearchRequest, page_at: object = None) -> Answer:
+    """Give an answer without what moves by itself: how long it took, ages, check times, and bounds reckoned from now."""
+    echo, buckets = found.query, found.histogram
+    if request.is_relative:
+        said = request.parameters
+        echo = msgspec.structs.replace(echo, from_=said.get("from"), to=said.get("to"))
+        if buckets:
+            buckets = (msgspec.structs.replace(buckets[0], from_=""), *buckets[1:])
+            buckets = (*buckets[:-1], msgspec.structs.replace(buckets[-1], to=""))
+    watched = found.coverage
+    return msgspec.structs.replace(
+        found,
+        query=echo,
+        items=tuple(msgspec.structs.replace(one, age=UNSET) for one in found.items),
+        histogram=buckets,
+        next=None if found.next is None else str(page_at),
+        coverage=msgspec.structs.replace(
+            watched,
+            oldest_success=None,
+            not_ok=tuple(msgspec.structs.replace(one, last_success=None, since=None) for one in watched.not_ok),
+        ),
+        took_ms=0,
     )
-
-
-def coverage_of(
-    statuses: Iterable[FeedStatus], start: Instant | None, end: Instant | None, now: Instant, grace_s: int
-) -> Coverage:
-    """Say how well the feeds were watched in a range of time."""
-    listed = list(statuses)
-    states = [(status, state_of(status, now, grace_s)) for status in listed]
-    wrong = [
-        NotOk(status.id, state, _time(status.last_success), _time(status.failing_since if state == "failing" else None))
-        for status, state in states
-        if state != "ok"
-    ]
-    gaps = [
-        GapOut(status.id, to_rfc3339(gap.start), to_rfc3339(gap.end))
-        for status in listed
-        for gap in status.gaps
-        if _meets(gap, start, end)
-    ]
-    successes = [
-        status.last_success for status, state in states if status.last_success is not None and state != "paused"
-    ]
-    return Coverage(
-        feeds=len(listed),
-        ok=len(listed) - len(wrong),
-        oldest_success=_time(min(successes, default=None)),
-        not_ok_count=len(wrong),
-        gap_count=len(gaps),
-        not_ok=tuple(wrong[:LISTED]),
-        gaps=tuple(gaps[:LISTED]),
-    )
-
-
-def _meets(gap: Gap, start: Instant | None, end: Instant | None) -> bool:
-    return (end is None or gap.start < end) and (start is None or gap.end > start)
 
 
 def _time(instant: Instant | None) -> str | None:

@@ -7,6 +7,7 @@ table in docs/settings.md is tested against this file.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -41,6 +42,9 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
     lock_wait_seconds: int = 120
     index_threads: int = 1
     index_heap_mb: int = 64
+    public_url: str = ""
+    recency_weight: float = 0.3
+    recency_steps: str = "1,7,30,365"
 
     @property
     def data_folder(self) -> Path:
@@ -51,6 +55,11 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
     def ports(self) -> frozenset[int]:
         """The ports that fetches may connect to; empty means any."""
         return frozenset(int(port) for port in self.fetch_ports.split(",") if port.strip())
+
+    @property
+    def recency_days(self) -> tuple[int, ...]:
+        """The ages in days at which what newer items gain by relevance falls by one step."""
+        return tuple(int(days) for days in self.recency_steps.split(","))
 
 
 _RANGES: Mapping[str, tuple[float, float]] = {
@@ -67,6 +76,7 @@ _RANGES: Mapping[str, tuple[float, float]] = {
     "lock_wait_seconds": (0, 3_600),
     "index_threads": (1, 8),
     "index_heap_mb": (15, 4_000),
+    "recency_weight": (0, 10),
 }
 
 
@@ -126,6 +136,24 @@ def _check(settings: Settings) -> None:
     except ValueError as error:
         msg = f"{PREFIX}FETCH_PORTS is {settings.fetch_ports[:100]!r}; write ports with commas between, as in 80,443."
         raise SettingsError(msg) from error
+    _check_reading(settings)
     if any(not 0 < port < 65_536 for port in ports):  # noqa: PLR2004 - the range of TCP ports
         msg = f"{PREFIX}FETCH_PORTS is {settings.fetch_ports[:100]!r}; a port is from 1 to 65535."
+        raise SettingsError(msg)
+
+
+def _check_reading(settings: Settings) -> None:
+    try:
+        days = settings.recency_days
+    except ValueError:
+        days = ()
+    if not days or days != tuple(sorted(set(days))) or not 0 < days[0] <= days[-1] <= 36_500:  # noqa: PLR2004 - a century
+        msg = (
+            f"{PREFIX}RECENCY_STEPS is {settings.recency_steps[:100]!r}; write rising ages in days with commas between, "
+            "as in 1,7,30,365."
+        )
+        raise SettingsError(msg)
+    url = settings.public_url
+    if url and not re.fullmatch(r"https?://[^\s/?#@]+(/[^\s?#]*)?", url):
+        msg = f"{PREFIX}PUBLIC_URL is {url[:100]!r}; write what people reach this under, as in https://news.example/."
         raise SettingsError(msg)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import threading
 import unicodedata
+from functools import lru_cache
 
 import Stemmer
 
@@ -75,6 +76,7 @@ _SINGLE = (
 # Vowel signs and tone marks of Indic, Thai, Lao, Tibetan, Burmese and Khmer are no \\w, but stand inside their words.
 _INNER_MARKS = "\u0900-\u0dff\u0e31\u0e34-\u0e3a\u0e47-\u0e4e\u0eb0-\u0ecd\u0f18-\u0f84\u102b-\u109d\u17b4-\u17d3"
 _TOKEN = re.compile(rf"[{_SINGLE}]|(?:(?![{_SINGLE}_])[\w{_INNER_MARKS}])+")
+_SINGLE_CHARACTER = re.compile(f"[{_SINGLE}]")
 _ASCII_TOKEN = re.compile(r"[a-z0-9]+")
 
 _CACHE_LIMIT = 200_000
@@ -129,3 +131,49 @@ def stems(folded: list[str]) -> list[str]:
 def is_stemmed(lang: str | None) -> bool:
     """Say whether items of this language have English stems: English ones, and those of unknown language."""
     return not lang or lang[:2].lower() == "en"
+
+
+def is_single(token: str) -> bool:
+    """Say whether this is a token of one Han, Kana or Hangul character, after which another token always begins."""
+    return len(token) == 1 and _SINGLE_CHARACTER.fullmatch(token) is not None
+
+
+def fold_whole(value: str) -> str:
+    """Fold a value that is compared whole: folded, white space at its ends dropped and within it folded to one space."""
+    return " ".join(fold(value).split())
+
+
+def spans(text: str) -> list[tuple[int, int]]:
+    """Give where each token of `tokens(text)` stands in the text: its first character, and that after its last.
+
+    Folding changes lengths, so the text is folded piece by piece, a piece being a character with all that folds
+    together with it, and each folded character remembers its piece.
+    """
+    if text.isascii():
+        return [match.span() for match in _ASCII_TOKEN.finditer(text.lower())]
+    pieces = _pieces(text)
+    folded: list[str] = []
+    origin: list[int] = []
+    for number, (start, end) in enumerate(pieces):
+        part = fold(text[start:end])
+        folded.append(part)
+        origin += [number] * len(part)
+    return [
+        (pieces[origin[match.start()]][0], pieces[origin[match.end() - 1]][1])
+        for match in _TOKEN.finditer("".join(folded))
+    ]
+
+
+def _pieces(text: str) -> list[tuple[int, int]]:
+    """Part a text between characters that fold by themselves."""
+    edges = [at for at in range(len(text)) if at == 0 or not _joins(text[at])]
+    return list(zip(edges, [*edges[1:], len(text)], strict=True))
+
+
+@lru_cache(maxsize=8192)
+def _joins(character: str) -> bool:
+    """Say whether a character folds together with the one before: a mark, a voicing sign, a Hangul vowel or final."""
+    if character.isascii():
+        return False
+    first = unicodedata.normalize("NFKD", character)[:1]
+    return unicodedata.category(first).startswith("M") or 0x1160 <= ord(first) <= 0x11FF  # noqa: PLR2004 - Jamo

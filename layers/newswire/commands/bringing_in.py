@@ -6,9 +6,10 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
+from newswire.clock import Instant
 from newswire.commands import FAILED, OK
 from newswire.console import complain, indexed_line, plural, progress, say
-from newswire.dates import FORMS, read_period
+from newswire.dates import FORMS, DateValueError, read_period, utc
 from newswire.errors import UsageError
 from newswire.index import Indexed, index_feeds, publish
 from newswire.load import append_to_feed, check_feed_id, make_feed
@@ -22,10 +23,7 @@ def ingest(wired: Wired, arguments: argparse.Namespace) -> int:
     """Take documents from disk, as though they had been fetched."""
     at = None
     if arguments.at is not None:
-        period = read_period(arguments.at)
-        if period is None or period.start is None:
-            raise UsageError(f"--at {arguments.at[:60]!r} can't be read; write one of {FORMS}.")
-        at = period.start
+        at = _moment(arguments.at, wired.clock())
     fields: dict[str, object] = {"content_type": arguments.content_type, "fetched_at": at}
     if arguments.url:
         fields |= {"url": arguments.url, "final_url": arguments.url}
@@ -33,6 +31,17 @@ def ingest(wired: Wired, arguments: argparse.Namespace) -> int:
     for one in indexed:
         say(indexed_line(one))
     return FAILED if any(one.refusal or one.problem for one in indexed) else OK
+
+
+def _moment(text: str, now: Instant) -> Instant:
+    """Read a date value as the moment at which it begins, in UTC."""
+    try:
+        start = read_period(text, utc(), now).start
+    except DateValueError as error:
+        raise UsageError(f"--at: {error} Write one of {FORMS}.") from error
+    if start is None:
+        raise UsageError(f"--at: {text[:60]!r} is before year 1.")
+    return start
 
 
 def take_in(wired: Wired, files: Sequence[str], feed_id: str, **fields: object) -> list[Indexed]:

@@ -6,27 +6,32 @@ import argparse
 
 from newswire.commands import OK, USAGE
 from newswire.console import complain, say_json, show_answer
-from newswire.search import BadParametersError, answer, read_request
+from newswire.parameters import SEARCH_PARAMETERS, BadParametersError, read_search
+from newswire.recency import bands_of
+from newswire.search import answer
 from newswire.wiring import Wired
+
+OPTIONS = tuple(name for name in SEARCH_PARAMETERS if name not in {"q", "format"})
+"""What can be asked for besides words; on the command line with `-` in place of `_`."""
 
 
 def search(wired: Wired, arguments: argparse.Namespace) -> int:
     """Search once; everything that is wrong with the parameters is said at once, by the names that they have here."""
-    parameters = {
-        name: [value]
-        for name in ("from", "to", "feed", "sort", "size", "cursor")
-        if (value := getattr(arguments, name)) is not None
-    }
+    sent = {name: [value] for name in OPTIONS if (value := getattr(arguments, name)) is not None}
     if arguments.words:
-        parameters["q"] = [" ".join(arguments.words)]
+        sent["q"] = [" ".join(arguments.words)]
+    settings = wired.settings
     try:
-        request = read_request(parameters, wired.clock())
+        request = read_search(
+            sent, wired.clock(), lambda now: bands_of(settings.recency_weight, settings.recency_days, now)
+        )
+        found = answer(wired.engine, request, wired.clock, settings.stale_grace_seconds)
     except BadParametersError as error:
         for problem in error.problems:
+            name = "the words" if problem.param == "q" else f"--{problem.param.replace('_', '-')}"
             allowed = f" Allowed: {problem.allowed}." if problem.allowed else ""
-            complain(f"newswire: --{problem.param}: {problem.detail}{allowed}")
+            complain(f"newswire: {name}: {problem.detail}{allowed}")
         return USAGE
-    found = answer(wired.engine, request, wired.clock, wired.settings.stale_grace_seconds)
     if arguments.json:
         say_json(found)
     else:

@@ -117,12 +117,14 @@ class SearchEngine(Protocol):
         A word is found in title, summary and content together, by its folded form, or by its stem in items that have
         stems; a phrase in its order within one of them; a prefix by how tokens begin; within `InField` only there.
         Values compare whole and folded, and `lang=en` lets `en-US` through. An item without the date of `date_field`
-        is not found as soon as there is a bound or an order by that date. The range is half-open.
+        is not found. The range is half-open.
 
         `newest` and `oldest` are total orders: equal dates are settled by the item's `tie`. `relevance` gives the
-        best first. `size` items are given, fewer only at the end; `next` is where the next page begins, None at the
-        end. Pages by date give each item once, also while others are added. By relevance the first 10,000 are given.
-        The total is exact. Facets and histogram are over all that was found, not over the page.
+        best first, each score multiplied by the factor of the `recency` band that the item was published in; excluded
+        words, values and filters do not score, and a prefix scores as a constant. `size` items are given, fewer only
+        at the end; `next` is where the next page begins, None at the end. Pages by date give each item once, also
+        while others are added. By relevance the first 10,000 are given. The total is exact. Facets and histogram are
+        over all that was found, not over the page.
         """
 
     def get(self, ids: Iterable[str]) -> dict[str, Item]:

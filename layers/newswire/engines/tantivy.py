@@ -43,6 +43,7 @@ from newswire.query import (
     Phrase,
     Position,
     Prefix,
+    RecencyBand,
     SearchQuery,
     Value,
     ValueFilter,
@@ -161,7 +162,7 @@ class TantivyEngine:
             if generation not in self.generations():
                 return
             writer = self._made(generation).writer(self._heap, self._threads)
-            writer.delete_documents_by_term("feed", words.fold(feed))
+            writer.delete_documents_by_term("feed", words.fold_whole(feed))
             writer.commit()
             writer.wait_merging_threads()
 
@@ -380,11 +381,7 @@ class TantivyEngine:
         if query.node is not None:
             clauses.append((Occur.Must, self._node(query.node, None)))
         clauses += [clause for one in query.filters for clause in self._filter(one)]
-        if (
-            query.start is not None
-            or query.end is not None
-            or (query.date_field == "updated" and query.sort != "relevance")
-        ):
+        if query.start is not None or query.end is not None or query.date_field == "updated":
             clauses.append((Occur.Must, _unscored(self._range(query.date_field, query.start, query.end))))
         if not clauses:
             return Query.all_query()
@@ -463,11 +460,40 @@ class TantivyEngine:
     ) -> tuple[list[tuple[Any, float | None]], int, Position | None]:
         offset = query.after.offset if query.after else 0
         size = max(min(query.size, RELEVANCE_DEPTH - offset), 0)
-        result = searcher.search(matching, max(size, 1), offset=offset)
+        scoring = self._with_recency(searcher, matching, query.recency)
+        result = searcher.search(scoring, max(size, 1), offset=offset)
         hits: list[tuple[Any, float | None]] = [(address, score) for score, address in result.hits[:size]]
         reached = offset + len(hits)
         more = hits and reached < min(result.count, RELEVANCE_DEPTH)
         return hits, result.count, Position(offset=reached) if more else None
+
+    def _with_recency(self, searcher: Any, matching: Any, bands: tuple[RecencyBand, ...]) -> Any:
+        """Multiply scores by the factor of the band that an item was published in.
+
+        tantivy can't compute a factor from a date, so the query is asked once for each band, boosted; bands in which the
+        index has no item are left out, so that an index of old items pays nothing.
+        """
+        if not bands:
+            return matching
+        newest = searcher.search(Query.all_query(), 1, count=False, order_by_field="published", order=Order.Desc).hits
+        oldest = searcher.search(Query.all_query(), 1, count=False, order_by_field="published", order=Order.Asc).hits
+        if not newest:
+            return matching
+        pieces: list[tuple[Instant | None, Instant | None, float]] = []
+        end: Instant | None = None
+        for band in (*bands, RecencyBand(FIRST, 1.0)):
+            start = band.start
+            if start <= newest[0][0] and (end is None or oldest[0][0] < end):
+                pieces.append((start, end, band.factor))
+            end = start
+        if len(pieces) == 1:
+            return Query.boost_query(matching, pieces[0][2])
+        asked = []
+        for start_, end_, factor in pieces:
+            within = _unscored(self._range("published", start_, end_))
+            piece = Query.boolean_query([(Occur.Must, matching), (Occur.Must, within)])
+            asked.append((Occur.Should, Query.boost_query(piece, factor)))
+        return Query.boolean_query(asked)
 
     def _by_date(
         self,
@@ -630,7 +656,7 @@ def _document(write: ItemWrite) -> Any:
 
 
 def _add_value(document: Any, name: str, value: str) -> None:
-    folded = words.fold(value)
+    folded = words.fold_whole(value)
     document.add_text(name, folded)
     document.add_text(f"{name}_label", f"{folded}{_SPELLING}{value}")
 
@@ -640,7 +666,7 @@ def _add_values(document: Any, name: str, values: Iterable[str]) -> None:
     seen = set()
     for value in values:
         document.add_text(name, " ".join(words.tokens(value)))
-        folded = words.fold(value)
+        folded = words.fold_whole(value)
         if folded not in seen:
             seen.add(folded)
             document.add_text(f"{name}_value", folded)
