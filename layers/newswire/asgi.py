@@ -16,8 +16,7 @@ from urllib.parse import unquote_to_bytes
 
 from aws_lambda_powertools.event_handler import HttpResolverLocal, Response
 
-from newswire.http_api import TARGET_LENGTH, Api
-from newswire.log import log_defect
+from newswire.http_api import Api
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -25,7 +24,6 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
 THREADS = 16
-_READING = {"GET", "HEAD"}
 
 
 class Edge:
@@ -36,6 +34,7 @@ class Edge:
         self._api = api
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="answer")
         self._of_thread = threading.local()
+        self._loops: list[asyncio.AbstractEventLoop] = []
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request; `lifespan` is acknowledged."""
@@ -53,36 +52,30 @@ class Edge:
         await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else body})
 
     def close(self) -> None:
-        """End the threads."""
-        self._threads.shutdown(wait=False)
+        """End the threads and their event loops, when what they are answering is answered."""
+        self._threads.shutdown(wait=True)
+        for loop in self._loops:
+            loop.close()
+        self._loops.clear()
 
     def _answered(self, scope: Scope) -> tuple[int, list[tuple[bytes, bytes]], bytes]:
-        if scope["method"] not in _READING:
-            refused = self._api.problem(
-                405, "method_not_allowed", "Only GET and HEAD are answered: nothing is changed here."
-            )
-            return _written(refused)
         target = bytes(scope.get("raw_path") or b"") + b"?" + scope.get("query_string", b"")
-        if len(target) > TARGET_LENGTH:
-            return _written(
-                self._api.problem(400, "invalid_request", f"The address is longer than {TARGET_LENGTH} bytes.")
-            )
+        refused = self._api.refusal(scope["method"], len(target))
+        if refused is not None:
+            return _written(refused)
         try:
             return self._asked(_inner_scope(scope))
         except UnicodeDecodeError:
             return _written(self._api.problem(400, "invalid_request", "The address is not UTF-8, once decoded."))
         except Exception as error:  # noqa: BLE001 - the last line of defence: a defect is logged, never shown
-            response = self._api.problem(
-                500, "internal", "Something went wrong here; the log has it under this request id."
-            )
-            log_defect(error, str(response.headers.get("X-Request-Id")))
-            return _written(response)
+            return _written(self._api.defect(error))
 
     def _asked(self, scope: Scope) -> tuple[int, list[tuple[bytes, bytes]], bytes]:
         """Ask the resolver in this thread's own event loop, in which nothing else runs."""
         loop: asyncio.AbstractEventLoop | None = getattr(self._of_thread, "loop", None)
         if loop is None:
             loop = self._of_thread.loop = asyncio.new_event_loop()
+            self._loops.append(loop)
         sent: list[Message] = []
 
         async def receive() -> Message:

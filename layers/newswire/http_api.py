@@ -100,7 +100,10 @@ def build_api(resolver: ApiGatewayResolver, engine: SearchEngine, settings: Sett
 
     def route(path: str, answered: Callable[..., Response[Any]]) -> None:
         def handler(**captured: str) -> Response[Any]:
-            return api.answered(lambda: answered(api.call(resolver.current_event.raw_event), **captured))
+            call = api.call(resolver.current_event.raw_event)
+            if call.path != "/" and call.path.endswith("/"):  # the resolver for REST APIs would pass over it
+                return api.not_found()
+            return api.answered(lambda: answered(call, **captured))
 
         resolver.get(path)(handler)
 
@@ -115,9 +118,36 @@ def build_api(resolver: ApiGatewayResolver, engine: SearchEngine, settings: Sett
 
     @resolver.not_found
     def not_found(_error: NotFoundError) -> Response[Any]:
-        return api.problem(404, "not_found", "There is nothing at this address: /openapi.json lists what there is.")
+        return api.not_found()
 
     return api
+
+
+def answer_event(resolver: ApiGatewayResolver, api: Api, event: Mapping[str, Any], context: Any) -> dict[str, Any]:  # noqa: ANN401 - Lambda's own
+    """Answer an event of an API Gateway REST proxy; whatever it holds, a response of the contract comes out."""
+    method = str(event.get("httpMethod") or "GET").upper()
+    several: Sent = event.get("multiValueQueryStringParameters") or {}
+    try:
+        target = f"{event.get('path') or '/'}?{urlencode(several, doseq=True, errors='surrogatepass')}"
+        refused = api.refusal(method, len(target.encode(errors="surrogatepass")))
+        if refused is not None:
+            return _as_event(refused)
+        asked = {**event, "httpMethod": "GET", "path": event.get("path") or "/"}
+        answered: dict[str, Any] = resolver.resolve(asked, context)
+    except Exception as error:  # noqa: BLE001 - the last line of defence: a defect is logged, never shown
+        return _as_event(api.defect(error))
+    return {**answered, "body": ""} if method == "HEAD" else answered
+
+
+def _as_event(response: Response[Any]) -> dict[str, Any]:
+    headers = {name: [str(value)] for name, value in response.headers.items()}
+    headers["Content-Type"] = [str(response.content_type)]
+    return {
+        "statusCode": response.status_code,
+        "multiValueHeaders": headers,
+        "body": response.body,
+        "isBase64Encoded": False,
+    }
 
 
 class Api:
@@ -278,6 +308,10 @@ class Api:
         if target_length > TARGET_LENGTH:
             return self.problem(400, "invalid_request", f"The address is longer than {TARGET_LENGTH} bytes.")
         return None
+
+    def not_found(self) -> Response[Any]:
+        """Say that no route has this address."""
+        return self.problem(404, "not_found", "There is nothing at this address: /openapi.json lists what there is.")
 
     def answered(self, route: Callable[[], Response[Any]]) -> Response[Any]:
         """Carry out a route; what it raises becomes a problem of the contract."""
