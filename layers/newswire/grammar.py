@@ -220,9 +220,11 @@ class _Reader:
 
     def read(self) -> ReadQuery:
         node = self._alternatives(None)
+        warnings = self._warnings.first()
         if node is None:
-            self._warnings.add("no_words", 0, "The query has no word to look for, so nothing is found.")
-        return ReadQuery(node or Nothing(), self._warnings.first())
+            nothing = QueryWarning("no_words", 0, "The query has no word to look for, so nothing is found.")
+            warnings = (nothing, *warnings)[:MAX_WARNINGS]
+        return ReadQuery(node or Nothing(), warnings)
 
     @property
     def _here(self) -> _Lexeme:
@@ -324,7 +326,7 @@ class _Reader:
         text = lexeme.text.rstrip("*")
         is_prefix = len(text) < len(lexeme.text)
         tokens = [] if field in {"feed", "lang"} else self._analysed(lexeme, text, is_word=True)
-        if "*" in text or (is_prefix and not text):
+        if "*" in text:
             detail = "An asterisk counts at the end of a word only: it was left out."
             self._warnings.add("prefix_ignored", lexeme.position, detail)
         if is_prefix and (tokens or field in {"feed", "lang"}) and self._takes_prefix(lexeme, tokens):

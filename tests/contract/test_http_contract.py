@@ -606,7 +606,7 @@ def test_sort_is_by_relevance_with_words_to_score_else_newest(api) -> None:
     dates = [one["published"] for one in found(api, size=50)["items"]]
     assert dates == sorted(dates, reverse=True)
     assert [one["published"] for one in found(api, size=50, sort="oldest")["items"]] == dates[::-1]
-    assert [one["title"] for one in found(api, q="drill", sort="newest")["items"]][0].startswith("Tank")
+    assert found(api, q="drill", sort="newest")["items"][0]["title"].startswith("Tank")
 
 
 @says("`size`")

@@ -10,11 +10,12 @@ import pytest
 from newswire.ages import relative_age
 from newswire.clock import DAY, HOUR, MINUTE, SECOND, to_datetime
 from newswire.feeds_file import read_toml
-from newswire.http_api import Api
 from newswire.model import Batch
+from newswire.parameters import read_search
 from newswire.poll import run_batches
-from newswire.search import answer, read_request
+from newswire.search import answer
 from tests.conftest import ROOT
+from tests.transports import AsEvents
 
 SNAPSHOT = 1_751_450_400_000  # 2025-07-02T10:00:00Z
 
@@ -41,7 +42,7 @@ def as_listing(stories: list[dict]) -> bytes:
 
 
 def ask(wired, **parameters):
-    return answer(wired.engine, read_request({k: [v] for k, v in parameters.items()}, wired.clock()), wired.clock, 900)
+    return answer(wired.engine, read_search({k: [v] for k, v in parameters.items()}, wired.clock()), wired.clock, 900)
 
 
 @pytest.mark.parametrize("form", ["rss", "listing"])
@@ -74,8 +75,7 @@ def test_the_feed_of_nato_comes_out_as_its_page_showed_it(wired, server, clock, 
             r"\d+ (year|month|week|day|hour|minute|second)s?( \d+ (month|week|day|hour|minute|second)s?)?", item.age
         )
     assert any(item.summary == "" for item in found.items)
-    api = Api(wired.engine, wired.settings, clock)
-    told = json.loads(api.feed("nato-news", {}).body)
+    told = AsEvents(wired).ask("/v1/feeds/nato-news").json()
     assert told["description"] == "What´s new at NATO Headquarters?"
     assert told["title"] == ("NATO Latest News" if form == "rss" else "NATO News")
     assert told["link"] == "https://www.nato.int/"

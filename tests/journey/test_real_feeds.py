@@ -3,9 +3,10 @@
 import json
 
 from newswire.model import Batch, Feed, Fetched, FetchFailed, NotModified
+from newswire.parameters import read_search
 from newswire.poll import run_batches
 from newswire.query import SearchQuery
-from newswire.search import answer, read_request
+from newswire.search import answer
 from tests.feed_server import Answer
 
 
@@ -45,7 +46,7 @@ def test_all_real_feeds_are_polled_and_found_and_a_second_poll_writes_nothing(wi
     again = run_batches(wired, [Batch(tuple(ids), now=True)])
     assert all(isinstance(one.outcome, (NotModified, Fetched)) and not one.changed for one in again.polled)
     assert wired.engine.search(SearchQuery()).version == version
-    request = read_request({"q": ["podcast"], "size": ["5"]}, clock())
+    request = read_search({"q": ["podcast"], "size": ["5"]}, clock())
     found = answer(wired.engine, request, clock, 900)
     assert found.total.value > 0
     assert found.coverage.ok == 141

@@ -1,6 +1,7 @@
 """Date values and buckets: what they name, in every time zone."""
 
 from datetime import UTC, date, datetime, timedelta
+from itertools import pairwise
 from zoneinfo import available_timezones
 
 import pytest
@@ -194,7 +195,7 @@ def _falls_back_over_midnight(zone, start: int) -> bool:
     """Say whether local time, about here, was already on the next day and went back to the one before."""
     step = HOUR // 4
     days = [to_datetime(at).astimezone(zone).date() for at in range(start - 3 * HOUR, start + 3 * HOUR, step)]
-    return any(later < earlier for earlier, later in zip(days, days[1:], strict=False))
+    return any(later < earlier for earlier, later in pairwise(days))
 
 
 @settings(max_examples=400)
@@ -327,9 +328,8 @@ def test_buckets_are_contiguous_over_the_range(start: int, length: int, zone: st
         return
     try:
         edges = bucket_edges(start, end, None, unit, read_zone(zone))
-    except TooManyBucketsError as refused:
-        assert refused.fits is not None
-        return
+    except TooManyBucketsError:
+        return  # by the hour, or by the day over more than 1,000 days
     assert (edges[0], edges[-1]) == (start, end)
     assert list(edges) == sorted(set(edges))
     if unit is None:
