@@ -30,11 +30,18 @@ class Served:
 
     def __init__(self, data: Path, *arguments: str, **environ: str) -> None:
         self.process = command(data, "serve", "--port", "0", *arguments, **environ)
-        first = self.process.stdout.readline()  # the port is listened on before this line is printed
+        first = self._first_line()  # the port is listened on before this line is printed
         if "answers on" not in first:
             self.process.kill()
             raise AssertionError(self.process.communicate()[1] or "the server did not answer")
         self.port = int(first.rstrip("/\n").rpartition(":")[2])
+
+    def _first_line(self) -> str:
+        """Read one line and no more, so that the rest is there for `stop`."""
+        line = b""
+        while not line.endswith(b"\n") and (letter := os.read(self.process.stdout.fileno(), 1)):
+            line += letter
+        return line.decode()
 
     def get(self, target: str, method: str = "GET", headers: dict[str, str] | None = None):
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)

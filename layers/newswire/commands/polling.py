@@ -26,8 +26,9 @@ def begin(wired: Wired) -> None:
 
 
 def merge_feeds_file(wired: Wired) -> None:
-    """Take feeds.toml over, if it has changed."""
-    merge(wired.feeds, Path(wired.settings.feeds), wired.clock())
+    """Take feeds.toml over, if it has changed; `FeedsFileError` for one that was named and is not there."""
+    settings = wired.settings
+    merge(wired.feeds, Path(settings.feeds), wired.clock(), must_exist=settings.names_feeds_file)
 
 
 def poll_once(wired: Wired, feed_ids: Sequence[str], *, now: bool, quiet: bool = False, due_only: bool = False) -> int:
