@@ -5,6 +5,7 @@ import pytest
 
 from newswire.clock import DAY, HOUR, MINUTE
 from newswire.feeds import Lease
+from newswire.feeds_file import merge
 from newswire.health import state_of
 from newswire.model import Batch, Feed, Fetched, FetchFailed, NotModified
 from newswire.poll import run_batches, settle, tick
@@ -171,6 +172,47 @@ def test_410_pauses_and_says_so_and_a_new_address_wakes_it(wired, server, clock)
     add(wired, server, path="/new")
     assert [one.id for one in wired.feeds.due(clock(), 10)] == ["a"]
     poll(wired, now=False)
+    assert state_of(status(wired), clock(), 900) == "ok"
+
+
+def test_a_failing_feed_whose_address_is_mended_in_the_list_is_fetched_by_the_next_tick(
+    wired, server, clock, tmp_path
+) -> None:
+    feeds = tmp_path / "feeds.toml"
+    server.says("/wrong", status=404)
+    server.says("/right", rss(story(1)))
+    work = InlineQueue(lambda batches: run_batches(wired, batches))
+    feeds.write_text(f'[feed.a]\nurl = "{server.url("/wrong")}"\n')
+    merge(wired.feeds, feeds, clock())
+    for _ in range(9):
+        clock.at = max(clock(), poll_state(wired).next_check)
+        tick(wired, work)
+    assert poll_state(wired).next_check - clock() > 20 * HOUR
+    clock.go(minutes=1)
+    feeds.write_text(f'[feed.a]\nurl = "{server.url("/right")}"\n')
+    merge(wired.feeds, feeds, clock())
+    tick(wired, work)
+    assert state_of(status(wired), clock(), 900) == "ok"
+    assert len(items(wired)) == 1
+
+
+def test_an_edit_while_a_feed_is_being_fetched_is_not_undone_by_what_comes_of_the_old_address(
+    wired, another, server, clock
+) -> None:
+    other = another()
+    server.says("/right", rss(story(2)))
+
+    def edited_meanwhile(_asked) -> Answer:
+        other.feeds.put(Feed(id="a", url=server.url("/right")), clock())
+        return Answer(body=rss(story(1)))
+
+    server.answers["/a"] = edited_meanwhile
+    add(wired, server)
+    poll(wired)
+    work = InlineQueue(lambda batches: run_batches(wired, batches))
+    tick(wired, work)
+    assert server.count("/right") == 1
+    assert sorted(item.title for item in items(wired)) == ["Story number 1", "Story number 2"]
     assert state_of(status(wired), clock(), 900) == "ok"
 
 
