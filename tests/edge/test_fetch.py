@@ -330,7 +330,7 @@ def test_a_name_that_is_looked_up_for_too_long_is_a_timeout_in_the_time_of_the_f
 
 def test_all_names_on_the_way_are_looked_up_in_the_time_of_one_fetch(server) -> None:
     def slow(_host: str, _port: int) -> list[str]:
-        time.sleep(0.4)
+        time.sleep(0.25)
         return ["127.0.0.1"]
 
     for n in range(5):
