@@ -320,6 +320,38 @@ def test_what_looks_like_a_feed_and_is_none_is_asked_for_again_without_condition
     assert poll_state(wired).errors >= 1
 
 
+@pytest.mark.parametrize(
+    ("page", "code"),
+    [
+        ("<!doctype html><title>Maintenance</title><p>Request {}", "html_page"),
+        ('{{"error": "busy", "request": {}}}', "not_a_feed"),
+        ("<urlset><url><loc>https://news.example/{}</loc></url></urlset>", "no_news"),
+    ],
+)
+def test_documents_that_are_no_feed_and_differ_each_time_are_asked_for_less_and_less_and_all_kept(
+    wired, server, clock, page: str, code: str
+) -> None:
+    add(wired, server)
+    work = InlineQueue(lambda batches: run_batches(wired, batches))
+    waits = []
+    for n in range(40):
+        server.says("/a", page.format(n), etag=f'"{n}"')
+        tick(wired, work)
+        assert status(wired).error_code == code
+        assert state_of(status(wired), clock(), 900) == "failing"
+        waits.append(poll_state(wired).next_check - clock())
+        clock.at = poll_state(wired).next_check
+    assert all(one <= DAY for one in waits)
+    assert all(one > 23 * HOUR - 1 for one in waits[12:])
+    assert waits[2:10] == sorted(waits[2:10])
+    assert wired.archive.head("a") == server.count("/a") == 40
+    server.says("/a", rss(story(1)))
+    tick(wired, work)
+    assert state_of(status(wired), clock(), 900) == "ok"
+    assert poll_state(wired).next_check - clock() < HOUR
+    assert len(items(wired)) == 1
+
+
 def test_a_transfer_cut_short_gives_its_whole_entries_and_leaves_no_validators(wired, server) -> None:
     whole = rss(story(1), story(2), story(3))
     part = whole[: whole.rfind(b"<item>") + 30]
