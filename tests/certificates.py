@@ -27,7 +27,9 @@ class Authority:
         stem = self._folder / name.replace(":", "-")
         key, request, signed = stem.with_suffix(".key"), stem.with_suffix(".csr"), stem.with_suffix(".crt")
         extensions = stem.with_suffix(".ext")
-        extensions.write_text(f"subjectAltName={name}\n")
+        extensions.write_text(
+            f"subjectAltName={name}\nbasicConstraints=CA:FALSE\nsubjectKeyIdentifier=hash\nauthorityKeyIdentifier=keyid\n"
+        )
         _openssl("req", *EC, "-subj", "/CN=A server", "-keyout", key, "-out", request)
         _openssl(
             *("x509", "-req", "-in", request, "-CA", self.file, "-CAkey", self._key, "-CAcreateserial"),

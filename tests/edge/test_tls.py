@@ -11,7 +11,7 @@ from newswire.fetch import Fetcher, FetchRequest
 from newswire.model import Fetched, FetchFailed
 from newswire.settings import Settings
 from tests.certificates import Authority, self_signed
-from tests.feed_server import FeedServer, rss, story
+from tests.feed_server import Answer, FeedServer, rss, story
 from tests.processes import command
 
 BODY = rss(story(1))
@@ -149,6 +149,23 @@ def test_a_handshake_that_stalls_is_ended_by_the_total_time() -> None:
         outcome = fetcher.fetch(FetchRequest(f"https://127.0.0.1:{silent.getsockname()[1]}/", "t"))
         assert outcome.code == "timeout"
         assert 1.5 < time.monotonic() - started < 3
+
+
+@pytest.mark.usefixtures("trusted")
+def test_a_slow_drip_over_tls_is_ended_by_the_total_time(server) -> None:
+    def drip(connection: socket.socket) -> None:
+        try:
+            connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 5000\r\n\r\n")
+            for _ in range(60):
+                connection.sendall(b"x")
+                time.sleep(0.1)
+        except OSError:
+            pass
+
+    server.answers["/drip"] = Answer(act=drip)
+    started = time.monotonic()
+    assert fetched_from("news.example", server, path="/drip").code == "timeout"
+    assert time.monotonic() - started < 4
 
 
 def test_the_command_line_polls_over_tls_with_the_standard_variable(authority, tmp_path: Path) -> None:
