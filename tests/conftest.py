@@ -82,7 +82,7 @@ def server() -> Iterator[FeedServer]:
     made.close()
 
 
-def _absent(what: str) -> None:
+def absent(what: str) -> None:
     if os.environ.get("CI"):
         pytest.fail(f"{what}; in CI this is not skipped")
     pytest.skip(what)
@@ -92,5 +92,5 @@ def _absent(what: str) -> None:
 def shared() -> Path:
     """The folder of real material beside the checkout."""
     if not SHARED.is_dir():
-        _absent("the real feeds and items are not beside this checkout (../shared/data)")
+        absent("the real feeds and items are not beside this checkout (../shared/data)")
     return SHARED

@@ -2,12 +2,14 @@
 
 import gzip
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from email.utils import formatdate
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 
 @dataclass
@@ -33,13 +35,15 @@ class Asked:
 
 
 class FeedServer:
-    """Listens on 127.0.0.1 and a free port until it is closed."""
+    """Listens on 127.0.0.1 and a free port until it is closed; over TLS where it is given a certificate with its key."""
 
-    def __init__(self, host: str = "127.0.0.1") -> None:
+    def __init__(self, host: str = "127.0.0.1", certificate: Path | None = None) -> None:
         self.answers: dict[str, Answer | Callable[[Asked], Answer]] = {}
         self.asked: list[Asked] = []
         self.together = 0
         self.most_together = 0
+        self.names_asked_for: list[str | None] = []
+        self.scheme = "http" if certificate is None else "https"
         self._lock = threading.Lock()
         outer = self
 
@@ -60,13 +64,21 @@ class FeedServer:
                 pass
 
         self._server = Server((host, 0), Handler)
+        if certificate is not None:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(certificate)
+            context.sni_callback = lambda _sock, name, _context: self.names_asked_for.append(name)
+            # The handshake is made by the thread that answers, so that a slow one keeps nobody waiting.
+            self._server.socket = context.wrap_socket(
+                self._server.socket, server_side=True, do_handshake_on_connect=False
+            )
         self.port = self._server.server_address[1]
         self.host = host
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
         self._thread.start()
 
     def url(self, path: str) -> str:
-        return f"http://{self.host}:{self.port}{path}"
+        return f"{self.scheme}://{self.host}:{self.port}{path}"
 
     def says(self, path: str, body: bytes | str = b"", **fields: object) -> str:
         """Let a path answer so from now on; gives its URL."""

@@ -6,7 +6,7 @@ import html
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn, TextIO
 
 import msgspec
 
@@ -15,6 +15,8 @@ from newswire.clock import Instant
 from newswire.model import Fetched, FetchFailed, NotModified
 
 if TYPE_CHECKING:
+    from tqdm import tqdm
+
     from newswire.index import Indexed
     from newswire.poll import BatchReport, Polled
     from newswire.search import Answer
@@ -22,12 +24,20 @@ if TYPE_CHECKING:
 
 def say(text: str = "") -> None:
     """Print a line on standard output."""
-    print(text, flush=True)
+    _print(text, sys.stdout)
 
 
 def complain(text: str) -> None:
     """Print a line on standard error."""
-    print(text, file=sys.stderr, flush=True)
+    _print(text, sys.stderr)
+
+
+def _print(text: str, file: TextIO) -> None:
+    if not _bars:
+        print(text, file=file, flush=True)
+        return
+    with _bars[-1].external_write_mode(file=file):  # the bar is taken away meanwhile, so that it does not cut the line
+        print(text, file=file, flush=True)
 
 
 def say_json(value: object) -> None:
@@ -35,16 +45,24 @@ def say_json(value: object) -> None:
     say(msgspec.json.format(msgspec.json.encode(value), indent=2).decode())
 
 
+_bars: list[tqdm[NoReturn]] = []
+"""The bar that is shown now, if one is."""
+
+
 @contextmanager
-def progress(what: str, unit: str) -> Iterator[Callable[[int], object]]:
+def progress(what: str, unit: str, total: int | None = None) -> Iterator[Callable[[int], object]]:
     """Show a bar of a growing count on a terminal; in a pipe, nothing."""
     if not sys.stderr.isatty():
         yield lambda _count: None
         return
     from tqdm import tqdm  # noqa: PLC0415 - 30 ms, for terminals only
 
-    with tqdm(desc=what, unit=f" {unit}", file=sys.stderr, leave=False) as bar:
-        yield bar.update
+    with tqdm(desc=what, unit=f" {unit}", total=total, file=sys.stderr, leave=False, dynamic_ncols=True) as bar:
+        _bars.append(bar)
+        try:
+            yield bar.update
+        finally:
+            _bars.remove(bar)
 
 
 def plural(count: int, word: str) -> str:

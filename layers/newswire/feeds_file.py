@@ -245,15 +245,21 @@ def write_opml(feeds: Iterable[Feed]) -> str:
     return "\n".join([*lines, "</body>", "</opml>"]) + "\n"
 
 
-def merge(store: FeedStore, path: Path, now: Instant) -> bool:
+def merge(store: FeedStore, path: Path, now: Instant, *, must_exist: bool = False) -> bool:
     """Take the file over if it has changed since it was last taken over; says whether it had.
 
-    A file that is not there changes nothing. Raises `FeedsFileError`, and then changes nothing either.
+    A file that is not there changes nothing, unless it must exist. Raises `FeedsFileError`, and then changes nothing either.
     """
     try:
         data = path.read_bytes()
-    except FileNotFoundError:
-        return False
+    except FileNotFoundError as error:
+        if not must_exist:
+            return False
+        msg = f"NEWSWIRE_FEEDS names {path}, which is not there: correct it, or make the file (an empty one will do)."
+        raise FeedsFileError(msg) from error
+    except OSError as error:
+        msg = f"{path} can't be read ({(error.strerror or 'error').lower()}): NEWSWIRE_FEEDS is to name a TOML file."
+        raise FeedsFileError(msg) from error
     digest = sha256(data).hexdigest()
     if store.note(NOTE) == digest:
         return False

@@ -7,6 +7,7 @@ netrc from the environment. The codes of failures are explained in docs/feeds.md
 
 from __future__ import annotations
 
+import ssl
 import time
 import zlib
 from base64 import b64encode
@@ -79,8 +80,7 @@ class Fetcher:
         except (TimeoutError, Urllib3TimeoutError):
             outcome = self._too_slow(request, walk)
         except SSLError as error:
-            sentence = f"The certificate or TLS of {_host(walk.url)} is not right ({_said(error)})."
-            outcome = FetchFailed(request.url, "tls", sentence, hops=tuple(walk.hops))
+            outcome = FetchFailed(request.url, "tls", _tls_sentence(_host(walk.url), error), hops=tuple(walk.hops))
         except (NewConnectionError, OSError) as error:
             sentence = f"The connection to {_host(walk.url)} failed ({_said(error)})."
             outcome = FetchFailed(request.url, "connect", sentence, hops=tuple(walk.hops))
@@ -336,6 +336,20 @@ def _host(url: str) -> str:
         return (urlsplit(url).hostname or "the server")[:100]
     except ValueError:
         return "the server"
+
+
+_UNKNOWN_AUTHORITY = frozenset({18, 19, 20, 21})
+"""OpenSSL's codes for a certificate that no authority we know has signed, directly or at the end of its chain."""
+
+
+def _tls_sentence(host: str, error: SSLError) -> str:
+    reason = error.args[0] if error.args else error
+    if not isinstance(reason, ssl.SSLCertVerificationError):
+        return f"TLS with {host} failed ({_said(error)})."
+    sentence = f"The certificate of {host} is not right ({reason.verify_message.rstrip('.')})."
+    if reason.verify_code in _UNKNOWN_AUTHORITY:
+        sentence += " If you trust who signed it, put their certificate into a file and name the file in SSL_CERT_FILE."
+    return sentence
 
 
 def _said(error: BaseException) -> str:

@@ -19,7 +19,7 @@ import msgspec
 from msgspec import Struct
 
 from newswire.clock import Instant
-from newswire.errors import DataBusyError, UsageError
+from newswire.errors import DataBusyError, DataError, UsageError
 from newswire.feeds import FeedRow, Lease, PollResult
 from newswire.index import Indexed, index_feeds, publish
 from newswire.model import Feed, Record
@@ -191,17 +191,24 @@ def append_to_feed(wired: Wired, feed_id: str, body: bytes, **fields: object) ->
 def _claimed(wired: Wired, feed_id: str) -> tuple[FeedRow, Lease, Instant]:
     """Take the poll lease of a feed, waiting for one who polls it or loads into it meanwhile.
 
-    Raises `DataBusyError` when it is still held after `lock_wait_seconds`, and for a feed that was removed meanwhile.
+    Raises `DataBusyError` when it is still held after `lock_wait_seconds`, `DataError` when the feed is deleted meanwhile.
     """
-    until = time.monotonic() + wired.settings.lock_wait_seconds
+    wait_s = wired.settings.lock_wait_seconds
+    until = time.monotonic() + wait_s
     while True:
         now = wired.clock()
         lease = wired.lease(now)
         row = wired.feeds.claim(feed_id, lease, now)
         if row is not None:
             return row, lease, now
-        if time.monotonic() >= until or wired.feeds.row(feed_id) is None:
-            msg = f"The feed {feed_id} is being polled by another process, or is gone: run it again in a minute."
+        if wired.feeds.row(feed_id) is None:
+            msg = f"The feed {feed_id} was deleted by another process meanwhile: run it again, and it is made anew."
+            raise DataError(msg)
+        if time.monotonic() >= until:
+            msg = (
+                f"The feed {feed_id} is being polled or loaded into by another process, for more than {wait_s} s "
+                "(NEWSWIRE_LOCK_WAIT_SECONDS): run it again when that is done; lines that are there already do no harm."
+            )
             raise DataBusyError(msg)
         time.sleep(LOOK_EVERY_S)
 

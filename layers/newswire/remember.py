@@ -24,9 +24,11 @@ from newswire.model import (
     NotModified,
     Outcome,
     PollState,
+    Record,
     Refusal,
     Validators,
 )
+from newswire.parse import parse
 from newswire.parse.sniff import sniff
 from newswire.schedule import (
     DAY_S,
@@ -119,6 +121,7 @@ def decide(row: FeedRow, poll: PollState, outcome: Outcome, now: Instant, limits
     `poll` is what `starting_state` gave; `seq` is the number of the record that was archived for the outcome, if its
     document was new.
     """
+    was_no_feed = row.index.refused_code is not None and row.index.refused_seq == poll.head
     poll = msgspec.structs.replace(
         poll, last_checked=now, fetches=(_line(outcome, now, seq), *poll.fetches)[:LINES_KEPT]
     )
@@ -128,13 +131,10 @@ def decide(row: FeedRow, poll: PollState, outcome: Outcome, now: Instant, limits
     match outcome:
         case Fetched():
             poll = _took_over(poll, outcome, now)
-            refused = sniff(outcome.body, outcome.content_type)
-            if isinstance(refused, Refusal):
+            refused = _refusal_of(row, outcome, now, was_no_feed=was_no_feed, is_new=seq is not None)
+            if refused is not None:
                 poll = msgspec.structs.replace(poll, validators=None)
                 return Decision(_failed(row, poll, refused.code, refused.sentence, now, limits, floor))
-            if seq is None and row.index.refused_seq == poll.head and row.index.refused_code:
-                code, sentence = row.index.refused_code, row.index.refused or ""
-                return Decision(_failed(row, poll, code, sentence, now, limits, floor))
             return Decision(_succeeded(row, poll, outcome, now, limits, floor))
         case NotModified():
             return Decision(_succeeded(row, poll, outcome, now, limits, floor))
@@ -147,6 +147,38 @@ def decide(row: FeedRow, poll: PollState, outcome: Outcome, now: Instant, limits
             if outcome.status == TOO_MANY:
                 hold = now + (floor or interval_after_error(limits, failed.errors)) * SECOND
             return Decision(failed, hold, outcome.status == UNAVAILABLE)
+
+
+def _refusal_of(row: FeedRow, outcome: Fetched, now: Instant, *, was_no_feed: bool, is_new: bool) -> Refusal | None:
+    """Say why a document is no feed, as far as polling can tell.
+
+    Its first bytes tell mostly, and indexing tells the rest later on. Where the document before was none, a new one is read
+    whole here: else a page that differs each time and only looks like a feed would never count as an error.
+    """
+    sniffed = sniff(outcome.body, outcome.content_type)
+    if isinstance(sniffed, Refusal) or not was_no_feed:
+        return sniffed if isinstance(sniffed, Refusal) else None
+    if not is_new:
+        return Refusal(row.index.refused_code or "", row.index.refused or "")
+    record = Record(
+        feed=row.feed.id,
+        seq=0,
+        kind="document",
+        fetched_at=now,
+        confirmed_at=None,
+        url=outcome.url,
+        final_url=outcome.final_url,
+        status=outcome.status,
+        headers=outcome.headers,
+        content_type=outcome.content_type,
+        feed_kind=row.feed.kind,
+        listing=row.feed.listing,
+        lang=row.feed.lang,
+        truncated=outcome.truncated,
+        body=outcome.body,
+    )
+    read = parse(record)
+    return read if isinstance(read, Refusal) else None
 
 
 def _took_over(poll: PollState, outcome: Fetched, now: Instant) -> PollState:

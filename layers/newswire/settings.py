@@ -52,6 +52,11 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
         return Path(self.data)
 
     @property
+    def names_feeds_file(self) -> bool:
+        """Whether a list of feeds was named: it must then be there, while the one that ships may be missing."""
+        return self.feeds != Settings().feeds
+
+    @property
     def ports(self) -> frozenset[int]:
         """The ports that fetches may connect to; empty means any."""
         return frozenset(int(port) for port in self.fetch_ports.split(",") if port.strip())

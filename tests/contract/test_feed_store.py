@@ -52,7 +52,7 @@ def remember(store, token: str, **fields):
 def test_a_feed_comes_back_as_it_was_put_and_its_states_stay_when_it_is_put_again(store) -> None:
     store.claim("a", lease(), NOW)
     remember(store, "t", head=7, next_check=NOW + 5)
-    store.put(Feed(id="a", url="http://two.example/feed", title="New"), NOW)
+    store.put(Feed(id="a", url="http://one.example/feed", title="New"), NOW)
     row = store.row("a")
     assert (row.feed.title, row.poll.head, row.poll.next_check) == ("New", 7, NOW + 5)
     assert store.row("b") is None
@@ -68,6 +68,33 @@ def test_the_rev_grows_with_every_change_and_over_a_removal(store) -> None:
     assert store.row("a") is None
     store.put(Feed(id="a"), NOW + 60_000)
     assert store.row("a").rev > last
+
+
+@pytest.mark.parametrize(
+    "edited",
+    [{"url": "https://other.example/f"}, {"headers": {"X-Key": "k"}}, {"user_agent": "me"}, {"kind": "sitemap"}],
+)
+def test_a_feed_that_is_configured_otherwise_is_due_at_once_at_its_configured_address(store, edited) -> None:
+    store.claim("a", lease(), NOW)
+    remember(store, "t", next_check=NOW + 80_000_000, adopted_url="https://adopted.example/f", errors=7)
+    feed = store.row("a").feed
+    store.put(msgspec.structs.replace(feed, title="Only another title", minimum_s=900), NOW)
+    assert store.due(NOW, 10) == []
+    store.put(msgspec.structs.replace(feed, **edited), NOW)
+    host = "other.example" if "url" in edited else "one.example"
+    assert [(one.id, one.host) for one in store.due(NOW, 10)] == [("a", host)]
+    poll = store.row("a").poll
+    assert (poll.next_check, poll.adopted_url, poll.errors) == (0, None, 7)
+
+
+def test_what_was_learnt_of_a_feed_as_it_was_before_an_edit_is_refused(store) -> None:
+    store.claim("a", lease(), NOW)
+    store.put(msgspec.structs.replace(store.row("a").feed, url="https://other.example/f"), NOW)
+    assert [one.id for one in store.due(NOW, 10)] == ["a"]
+    assert remember(store, "t", next_check=NOW + 80_000_000) == ["a"]
+    assert store.unsettled(NOW, 10) == ["a"], "its holder may have written a record"
+    assert store.claim("a", lease("other"), NOW) is not None
+    assert remember(store, "other", next_check=NOW + 5) == []
 
 
 def test_feeds_are_listed_by_id(store) -> None:

@@ -53,6 +53,28 @@ def test_links_between_the_pages_lead_somewhere() -> None:
                 assert (page.parent / target).exists(), (page.name, target)
 
 
+def test_every_module_and_test_folder_that_a_page_names_is_there() -> None:
+    modules = [str(file.relative_to(ROOT)) for folder in ("layers", "tests") for file in (ROOT / folder).rglob("*.py")]
+    for page in PAGES:
+        for name in re.findall(r"`([a-z_]+(?:/[a-z_]+)*\.py)`", page.read_text()):
+            assert any(module.endswith(f"/{name}") or module == name for module in modules), (page.name, name)
+        for folder in re.findall(r"`(tests/[a-z]+)`", page.read_text()):
+            assert (ROOT / folder).is_dir(), (page.name, folder)
+    layout = (
+        (ROOT / "README.md").read_text().partition("## What lies where")[2].partition("```\n")[2].partition("```")[0]
+    )
+    library = re.findall(r"^  ((?:[a-z_]+(?:\.py|/) )+)", layout, re.MULTILINE)
+    named = [name for names in library for name in names.split()]
+    assert len(named) > 20
+    assert not [name for name in named if not (ROOT / "layers" / "newswire" / name).exists()]
+
+
+def test_every_group_of_commands_is_in_the_architecture() -> None:
+    text = (ROOT / "docs" / "architecture.md").read_text()
+    groups = [file.stem for file in (ROOT / "layers" / "newswire" / "commands").glob("*.py") if file.stem != "__init__"]
+    assert not [group for group in groups if f"`{group}`" not in text]
+
+
 def test_every_module_opens_with_a_sentence() -> None:
     for file in (ROOT / "layers" / "newswire").rglob("*.py"):
         assert file.read_text().startswith('"""'), file

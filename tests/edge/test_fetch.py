@@ -2,6 +2,7 @@
 
 import gzip
 import socket
+import threading
 import time
 import zlib
 
@@ -306,6 +307,62 @@ def test_a_redirect_to_a_private_address_is_refused(server) -> None:
         newswire.connect.is_public = real
     assert outcome.code == "private_address"
     assert "inside.example" in outcome.sentence
+
+
+def test_a_name_that_is_looked_up_for_too_long_is_a_timeout_in_the_time_of_the_fetch(server) -> None:
+    given_up = threading.Event()
+    url = server.says("/feed", BODY).replace("127.0.0.1", "slow.example")
+
+    def slow(_host: str, _port: int) -> list[str]:
+        given_up.wait(30)
+        return ["127.0.0.1"]
+
+    fetcher = Fetcher(msgspec.structs.replace(OPEN, fetch_timeout_seconds=1), slow)
+    started = time.monotonic()
+    outcome = fetcher.fetch(FetchRequest(url, "t"))
+    took = time.monotonic() - started
+    given_up.set()
+    assert outcome.code == "timeout"
+    assert "The name slow.example could not be looked up in the time of a fetch" in outcome.sentence
+    assert 0.9 < took < 2
+    assert server.asked == []
+
+
+def test_all_names_on_the_way_are_looked_up_in_the_time_of_one_fetch(server) -> None:
+    def slow(_host: str, _port: int) -> list[str]:
+        time.sleep(0.25)
+        return ["127.0.0.1"]
+
+    for n in range(5):
+        server.says(f"/{n}", status=302, headers={"Location": f"http://name-{n + 1}.example:{server.port}/{n + 1}"})
+    server.says("/5", BODY)
+    first = f"http://name-0.example:{server.port}/0"
+    fetcher = Fetcher(msgspec.structs.replace(OPEN, fetch_timeout_seconds=1), slow)
+    started = time.monotonic()
+    assert fetcher.fetch(FetchRequest(first, "t")).code == "timeout"
+    assert time.monotonic() - started < 1.5
+    patient = Fetcher(msgspec.structs.replace(OPEN, fetch_timeout_seconds=10), slow)
+    assert patient.fetch(FetchRequest(first, "t")).body == BODY
+
+
+def test_an_address_is_not_looked_up(server) -> None:
+    asked: list[str] = []
+    fetcher = Fetcher(OPEN, lambda host, _port: asked.append(host) or [])
+    assert isinstance(fetcher.fetch(FetchRequest(server.says("/feed", BODY), "t")), Fetched)
+    closed = Fetcher(
+        msgspec.structs.replace(OPEN, fetch_allow_private=False), lambda host, _port: asked.append(host) or []
+    )
+    for host in ("127.0.0.1", "[::1]", "[::ffff:10.0.0.1]"):
+        assert closed.fetch(FetchRequest(f"http://{host}:{server.port}/feed", "t")).code == "private_address"
+    assert asked == []
+
+
+@pytest.mark.parametrize("odd", ["127.1", "2130706433", "0x7f.0.0.1", "0177.0.0.1", "localhost"])
+def test_an_odd_way_to_write_a_private_address_is_looked_up_and_refused(server, odd: str) -> None:
+    closed = Fetcher(msgspec.structs.replace(OPEN, fetch_allow_private=False))
+    server.says("/feed", BODY)
+    assert closed.fetch(FetchRequest(f"http://{odd}:{server.port}/feed", "t")).code == "private_address"
+    assert server.asked == []
 
 
 def test_connections_are_used_again(fetch, server) -> None:

@@ -20,6 +20,7 @@ SAMPLE = str(ROOT / "sample" / "nato-sample.xml")
 def run(tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("NEWSWIRE_DATA", str(tmp_path / "data"))
     monkeypatch.setenv("NEWSWIRE_FEEDS", str(tmp_path / "feeds.toml"))
+    (tmp_path / "feeds.toml").write_text("")
     monkeypatch.setenv("NEWSWIRE_FETCH_ALLOW_PRIVATE", "true")
     monkeypatch.setenv("NEWSWIRE_FETCH_PORTS", "")
 
@@ -138,6 +139,52 @@ def test_a_wrong_feeds_toml_is_named_by_file_line_and_key(run, tmp_path, text: s
     assert status == 1
     assert "feeds.toml" in err
     assert said in err
+
+
+@pytest.mark.parametrize("command", [["poll"], ["poll", "--now"], ["serve", "--port", "0"]])
+def test_a_feeds_file_that_was_named_and_is_not_there_is_said(run, tmp_path, monkeypatch, command: list[str]) -> None:
+    monkeypatch.setenv("NEWSWIRE_FEEDS", str(tmp_path / "feedz.toml"))
+    status, _out, err = run(*command)
+    assert status == 1
+    assert f"NEWSWIRE_FEEDS names {tmp_path / 'feedz.toml'}, which is not there" in err
+    monkeypatch.setenv("NEWSWIRE_FEEDS", "")
+    status, _out, err = run(*command)
+    assert status == 1
+    assert "NEWSWIRE_FEEDS" in err
+    assert run("search")[0] == 0, "who does not take the list over needs none"
+
+
+def test_the_feeds_file_that_ships_may_be_missing(run, tmp_path, monkeypatch) -> None:
+    monkeypatch.delenv("NEWSWIRE_FEEDS")
+    monkeypatch.chdir(tmp_path)
+    status, out, err = run("poll")
+    assert (status, err) == (0, "")
+    assert "No feed is due" in out
+
+
+def test_a_list_of_feeds_that_goes_wrong_while_serving_is_said_once_and_polling_goes_on(
+    wired, server, clock, tmp_path, capsys
+) -> None:
+    from newswire.commands.serving import due_poller
+
+    feeds = tmp_path / "feeds.toml"
+    feeds.write_text(f'[feed.a]\nurl = "{server.says("/a", rss(story(1)))}"\n')
+    poll_due = due_poller(wired)
+
+    def said() -> str:
+        clock.go(days=1)
+        poll_due()
+        return capsys.readouterr().err
+
+    assert said() == ""
+    feeds.write_text("[feed.a\n")
+    assert "this is no TOML" in said()
+    assert said() == ""
+    feeds.unlink()
+    assert "is not there" in said()
+    feeds.write_text("[feed.a\n")
+    assert "this is no TOML" in said()
+    assert server.count("/a") == 5
 
 
 def test_good_lines_go_in_and_bad_ones_are_listed_with_their_numbers(run, tmp_path, monkeypatch) -> None:

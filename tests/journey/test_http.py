@@ -1,79 +1,17 @@
 """The API over real HTTP: uvicorn in a process of its own, on a free port, and the raw requests that people send."""
 
-import http.client
 import json
-import os
-import signal
 import socket
-import subprocess
-import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from urllib.parse import quote
 
 import pytest
 
 from tests.conftest import ROOT
+from tests.processes import Served, command
 
 SAMPLE = ROOT / "sample" / "nato-sample.xml"
-
-
-def free_port() -> int:
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return sock.getsockname()[1]
-
-
-class Served:
-    """A running `newswire serve`."""
-
-    def __init__(self, data: Path, *arguments: str, **environ: str) -> None:
-        self.port = free_port()
-        env = {**os.environ, "NEWSWIRE_DATA": str(data), "NEWSWIRE_FEEDS": str(data.parent / "none.toml"), **environ}
-        command = [sys.executable, "-m", "newswire", "serve", "--port", str(self.port), *arguments]
-        self.process = subprocess.Popen(
-            command, cwd=ROOT, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-        )
-        until = time.monotonic() + 30
-        while time.monotonic() < until:
-            try:
-                socket.create_connection(("127.0.0.1", self.port), 0.2).close()
-                return
-            except OSError:
-                assert self.process.poll() is None, self.process.stderr.read()
-                time.sleep(0.05)
-        raise AssertionError("the server did not answer")
-
-    def get(self, target: str, method: str = "GET", headers: dict[str, str] | None = None):
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
-        connection.putrequest(method, target, skip_host=False)
-        for name, value in (headers or {}).items():
-            connection.putheader(name, value)
-        connection.endheaders()
-        response = connection.getresponse()
-        body = response.read()
-        connection.close()
-        return response.status, {name.lower(): value for name, value in response.getheaders()}, body
-
-    def json(self, target: str):
-        status, headers, body = self.get(target)
-        assert headers["content-type"].startswith("application/"), body
-        return status, json.loads(body)
-
-    def raw(self, data: bytes) -> bytes:
-        with socket.create_connection(("127.0.0.1", self.port), 10) as sock:
-            sock.sendall(data)
-            sock.settimeout(10)
-            return sock.recv(100_000)
-
-    def stop(self) -> tuple[str, str]:
-        self.process.send_signal(signal.SIGINT)
-        try:
-            return self.process.communicate(timeout=20)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            raise
 
 
 @pytest.fixture(scope="module")
@@ -270,30 +208,16 @@ def test_a_port_in_use_is_said(tmp_path) -> None:
         sock.bind(("127.0.0.1", 0))
         sock.listen()
         port = sock.getsockname()[1]
-        done = subprocess.run(
-            [sys.executable, "-m", "newswire", "serve", "--port", str(port)],
-            cwd=ROOT,
-            env={**os.environ, "NEWSWIRE_DATA": str(tmp_path / "d")},
-            capture_output=True,
-            text=True,
-            timeout=30,
-            check=False,
-        )
-    assert done.returncode == 1
-    assert f"Port {port}" in done.stderr
-    assert "--port" in done.stderr
+        tried = command(tmp_path / "data", "serve", "--port", str(port))
+        _out, err = tried.communicate(timeout=30)
+    assert tried.returncode == 1
+    assert f"Port {port}" in err
+    assert "--port" in err
 
 
 def test_serving_and_polling_with_feeds_that_do_not_answer_are_states_not_traces(tmp_path) -> None:
-    feeds = tmp_path / "feeds.toml"
-    feeds.write_text('[feed.gone]\nurl = "http://127.0.0.1:9/feed"\n')
-    served = Served(
-        tmp_path / "data",
-        "--poll",
-        NEWSWIRE_FEEDS=str(feeds),
-        NEWSWIRE_FETCH_ALLOW_PRIVATE="true",
-        NEWSWIRE_FETCH_PORTS="",
-    )
+    (tmp_path / "feeds.toml").write_text('[feed.gone]\nurl = "http://127.0.0.1:9/feed"\n')
+    served = Served(tmp_path / "data", "--poll")
     try:
         until = time.monotonic() + 15
         while time.monotonic() < until:

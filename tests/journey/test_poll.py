@@ -5,6 +5,7 @@ import pytest
 
 from newswire.clock import DAY, HOUR, MINUTE
 from newswire.feeds import Lease
+from newswire.feeds_file import merge
 from newswire.health import state_of
 from newswire.model import Batch, Feed, Fetched, FetchFailed, NotModified
 from newswire.poll import run_batches, settle, tick
@@ -174,6 +175,47 @@ def test_410_pauses_and_says_so_and_a_new_address_wakes_it(wired, server, clock)
     assert state_of(status(wired), clock(), 900) == "ok"
 
 
+def test_a_failing_feed_whose_address_is_mended_in_the_list_is_fetched_by_the_next_tick(
+    wired, server, clock, tmp_path
+) -> None:
+    feeds = tmp_path / "feeds.toml"
+    server.says("/wrong", status=404)
+    server.says("/right", rss(story(1)))
+    work = InlineQueue(lambda batches: run_batches(wired, batches))
+    feeds.write_text(f'[feed.a]\nurl = "{server.url("/wrong")}"\n')
+    merge(wired.feeds, feeds, clock())
+    for _ in range(9):
+        clock.at = max(clock(), poll_state(wired).next_check)
+        tick(wired, work)
+    assert poll_state(wired).next_check - clock() > 20 * HOUR
+    clock.go(minutes=1)
+    feeds.write_text(f'[feed.a]\nurl = "{server.url("/right")}"\n')
+    merge(wired.feeds, feeds, clock())
+    tick(wired, work)
+    assert state_of(status(wired), clock(), 900) == "ok"
+    assert len(items(wired)) == 1
+
+
+def test_an_edit_while_a_feed_is_being_fetched_is_not_undone_by_what_comes_of_the_old_address(
+    wired, another, server, clock
+) -> None:
+    other = another()
+    server.says("/right", rss(story(2)))
+
+    def edited_meanwhile(_asked) -> Answer:
+        other.feeds.put(Feed(id="a", url=server.url("/right")), clock())
+        return Answer(body=rss(story(1)))
+
+    server.answers["/a"] = edited_meanwhile
+    add(wired, server)
+    poll(wired)
+    work = InlineQueue(lambda batches: run_batches(wired, batches))
+    tick(wired, work)
+    assert server.count("/right") == 1
+    assert sorted(item.title for item in items(wired)) == ["Story number 1", "Story number 2"]
+    assert state_of(status(wired), clock(), 900) == "ok"
+
+
 def test_one_connection_to_a_host_at_a_time_and_many_hosts_at_once(wired, server) -> None:
     others = [FeedServer(f"127.0.0.{n}") for n in range(2, 6)]
     try:
@@ -276,6 +318,38 @@ def test_what_looks_like_a_feed_and_is_none_is_asked_for_again_without_condition
     poll(wired)
     assert "if-none-match" not in server.last("/a")
     assert poll_state(wired).errors >= 1
+
+
+@pytest.mark.parametrize(
+    ("page", "code"),
+    [
+        ("<!doctype html><title>Maintenance</title><p>Request {}", "html_page"),
+        ('{{"error": "busy", "request": {}}}', "not_a_feed"),
+        ("<urlset><url><loc>https://news.example/{}</loc></url></urlset>", "no_news"),
+    ],
+)
+def test_documents_that_are_no_feed_and_differ_each_time_are_asked_for_less_and_less_and_all_kept(
+    wired, server, clock, page: str, code: str
+) -> None:
+    add(wired, server)
+    work = InlineQueue(lambda batches: run_batches(wired, batches))
+    waits = []
+    for n in range(40):
+        server.says("/a", page.format(n), etag=f'"{n}"')
+        tick(wired, work)
+        assert status(wired).error_code == code
+        assert state_of(status(wired), clock(), 900) == "failing"
+        waits.append(poll_state(wired).next_check - clock())
+        clock.at = poll_state(wired).next_check
+    assert all(one <= DAY for one in waits)
+    assert all(one > 23 * HOUR - 1 for one in waits[12:])
+    assert waits[2:10] == sorted(waits[2:10])
+    assert wired.archive.head("a") == server.count("/a") == 40
+    server.says("/a", rss(story(1)))
+    tick(wired, work)
+    assert state_of(status(wired), clock(), 900) == "ok"
+    assert poll_state(wired).next_check - clock() < HOUR
+    assert len(items(wired)) == 1
 
 
 def test_a_transfer_cut_short_gives_its_whole_entries_and_leaves_no_validators(wired, server) -> None:

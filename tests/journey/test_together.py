@@ -1,27 +1,10 @@
 """Several processes over one data folder at the same time."""
 
 import json
-import os
-import subprocess
-import sys
 import time
-from pathlib import Path
 
-from tests.conftest import ROOT
 from tests.feed_server import rss, story
-from tests.journey.test_http import Served
-
-
-def command(data: Path, feeds: Path, *arguments: str, **more) -> subprocess.Popen:
-    env = {
-        **os.environ,
-        "NEWSWIRE_DATA": str(data),
-        "NEWSWIRE_FEEDS": str(feeds),
-        "NEWSWIRE_FETCH_ALLOW_PRIVATE": "true",
-        "NEWSWIRE_FETCH_PORTS": "",
-    }
-    streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | more
-    return subprocess.Popen([sys.executable, "-m", "newswire", *arguments], cwd=ROOT, env=env, text=True, **streams)
+from tests.processes import Served, command
 
 
 def test_serving_polling_loading_searching_and_reindexing_go_on_together(tmp_path, server) -> None:
@@ -39,23 +22,14 @@ def test_serving_polling_loading_searching_and_reindexing_go_on_together(tmp_pat
             )
         )
         lines.append(file)
-    served = Served(
-        tmp_path / "data",
-        "--poll",
-        NEWSWIRE_FEEDS=str(feeds),
-        NEWSWIRE_FETCH_ALLOW_PRIVATE="true",
-        NEWSWIRE_FETCH_PORTS="",
-    )
+    served = Served(tmp_path / "data", "--poll")
     try:
         running = [
-            *[
-                command(tmp_path / "data", feeds, "load", str(file), "--feed", f"load-{n % 2}")
-                for n, file in enumerate(lines)
-            ],
-            command(tmp_path / "data", feeds, "poll"),
-            command(tmp_path / "data", feeds, "poll", "--now"),
-            command(tmp_path / "data", feeds, "reindex"),
-            command(tmp_path / "data", feeds, "search", "line"),
+            *[command(tmp_path / "data", "load", str(file), "--feed", f"load-{n % 2}") for n, file in enumerate(lines)],
+            command(tmp_path / "data", "poll"),
+            command(tmp_path / "data", "poll", "--now"),
+            command(tmp_path / "data", "reindex"),
+            command(tmp_path / "data", "search", "line"),
         ]
         while any(one.poll() is None for one in running):
             status, answer = served.json("/v1/search?q=line&size=1")
@@ -72,7 +46,7 @@ def test_serving_polling_loading_searching_and_reindexing_go_on_together(tmp_pat
                 break
             time.sleep(0.3)
         assert total == 3 * 1500 + 80
-        last = command(tmp_path / "data", feeds, "reindex")
+        last = command(tmp_path / "data", "reindex")
         _out, err = last.communicate(timeout=60)
         assert last.returncode == 0, err
         assert served.json("/v1/search?size=0")[1]["total"]["value"] == total

@@ -8,11 +8,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from newswire.commands import FAILED, OK
-from newswire.console import complain, indexed_line, polled_line, say, summary_line
+from newswire.console import complain, indexed_line, polled_line, progress, say, summary_line
 from newswire.errors import NewswireError, UsageError
 from newswire.feeds_file import merge
 from newswire.model import Batch, FetchFailed
-from newswire.poll import BatchReport, run_batches, settle, tick
+from newswire.poll import BatchReport, Polled, run_batches, settle, tick
 from newswire.wiring import Wired
 from newswire.work.inline import InlineQueue
 
@@ -26,8 +26,9 @@ def begin(wired: Wired) -> None:
 
 
 def merge_feeds_file(wired: Wired) -> None:
-    """Take feeds.toml over, if it has changed."""
-    merge(wired.feeds, Path(wired.settings.feeds), wired.clock())
+    """Take feeds.toml over, if it has changed; `FeedsFileError` for one that was named and is not there."""
+    settings = wired.settings
+    merge(wired.feeds, Path(settings.feeds), wired.clock(), must_exist=settings.names_feeds_file)
 
 
 def poll_once(wired: Wired, feed_ids: Sequence[str], *, now: bool, quiet: bool = False, due_only: bool = False) -> int:
@@ -35,8 +36,16 @@ def poll_once(wired: Wired, feed_ids: Sequence[str], *, now: bool, quiet: bool =
     reports: list[BatchReport] = []
 
     def carry_out(batches: list[Batch]) -> None:
-        watch = None if quiet else (lambda polled: say(polled_line(polled)))
-        reports.append(run_batches(wired, batches, watch))
+        if quiet:
+            reports.append(run_batches(wired, batches))
+            return
+        with progress("polling", "feeds", sum(len(batch.feeds) for batch in batches)) as told:
+
+            def watch(polled: Polled) -> None:
+                say(polled_line(polled))
+                told(1)
+
+            reports.append(run_batches(wired, batches, watch))
 
     if feed_ids or now:
         carry_out([Batch((feed_id,), now=not due_only) for feed_id in _chosen(wired, feed_ids)])

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
 from contextlib import suppress
-from functools import partial
 
 from newswire.clock import to_rfc3339
 from newswire.commands import OK
 from newswire.commands.bringing_in import take_in
 from newswire.commands.polling import begin, merge_feeds_file, poll_once
 from newswire.console import complain, say
-from newswire.errors import EngineError, NewswireError
+from newswire.errors import EngineError, FeedsFileError, NewswireError
 from newswire.query import SearchQuery
 from newswire.serve import listen
 from newswire.serve import serve as answer_until_stopped
@@ -28,16 +28,29 @@ def serve(wired: Wired, arguments: argparse.Namespace) -> int:
     say(f"newswire answers on http://{arguments.host}:{port}/")
     _advise(wired, f"http://{arguments.host}:{port}")
     with suppress(KeyboardInterrupt):  # Ctrl-C is how a server is stopped, and no failure
-        answer_until_stopped(wired, sock, partial(_poll_meanwhile, wired) if arguments.poll else None)
+        answer_until_stopped(wired, sock, due_poller(wired) if arguments.poll else None)
     return OK
 
 
-def _poll_meanwhile(wired: Wired) -> None:
-    try:
-        merge_feeds_file(wired)
-        poll_once(wired, [], now=False, quiet=True)
-    except NewswireError as error:
-        complain(f"newswire: {error}")
+def due_poller(wired: Wired) -> Callable[[], None]:
+    """Give what is called again and again while serving: what is due is polled, also while the list of feeds is wrong."""
+    said = ""
+
+    def poll_due() -> None:
+        nonlocal said
+        try:
+            try:
+                merge_feeds_file(wired)
+                said = ""
+            except FeedsFileError as error:
+                if str(error) != said:  # it is read again every few seconds, and wrong until somebody mends it
+                    said = str(error)
+                    complain(f"newswire: {said}")
+            poll_once(wired, [], now=False, quiet=True)
+        except NewswireError as error:
+            complain(f"newswire: {error}")
+
+    return poll_due
 
 
 def _advise(wired: Wired, base: str) -> None:

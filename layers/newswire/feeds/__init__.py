@@ -68,7 +68,11 @@ class FeedStore(Protocol):
     # --- the list ---
 
     def put(self, feed: Feed, now: Instant) -> None:
-        """Add a feed, or replace its configuration; what is remembered of it stays."""
+        """Add a feed, or replace its configuration; what is remembered of it stays.
+
+        A feed that is now asked for or read otherwise (`configuration_of`) is due at once, at its configured address,
+        and a poll lease on it ends: what its holder is about to learn is of the feed as it was.
+        """
 
     def row(self, feed_id: str, generation: int = 0) -> FeedRow | None:
         """Give a feed with its states (those of `generation` for the index), or None."""

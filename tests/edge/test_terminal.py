@@ -1,0 +1,101 @@
+"""What a person sees: a bar while it lasts on a terminal, which is a real one here (a pty), and nothing of it in a pipe."""
+
+import fcntl
+import json
+import os
+import pty
+import re
+import struct
+import termios
+from pathlib import Path
+
+import pytest
+
+from tests.feed_server import rss, story
+from tests.processes import command
+
+BAR = re.compile(r"(loading|indexing|polling|reindexing): ")
+
+
+class Terminal:
+    """A terminal of 100 columns; `of` runs a command on it and gives all that was written there."""
+
+    def __init__(self, data: Path) -> None:
+        self._data = data
+
+    def of(self, *arguments: str, streams: tuple[str, ...] = ("stderr",), **environ: str) -> tuple[str, int]:
+        ours, theirs = pty.openpty()
+        fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 30, 100, 0, 0))
+        process = command(self._data, *arguments, streams=dict.fromkeys(streams, theirs), **environ)
+        os.close(theirs)
+        written = b""
+        try:
+            while part := os.read(ours, 65_536):
+                written += part
+        except OSError:  # EIO: the last who had the terminal has ended
+            pass
+        finally:
+            os.close(ours)
+        process.communicate(timeout=30)
+        return written.decode().replace("\r\n", "\n"), process.returncode
+
+
+@pytest.fixture
+def terminal(tmp_path) -> Terminal:
+    return Terminal(tmp_path / "data")
+
+
+def lines_of(tmp_path: Path) -> str:
+    file = tmp_path / "items.jsonl"
+    file.write_text("".join(json.dumps({"title": f"Line {n}"}) + "\n" for n in range(2_500)))
+    return str(file)
+
+
+def test_a_load_draws_a_bar_on_a_terminal_and_takes_it_away(tmp_path, terminal) -> None:
+    shown, status = terminal.of("load", lines_of(tmp_path), "--feed", "a")
+    assert status == 0
+    assert BAR.search(shown)
+    assert "items/s" in shown
+    assert re.search(r"\r +\r$", shown), "nothing of the bar stays"
+
+
+def test_nothing_of_a_bar_is_in_a_pipe(tmp_path) -> None:
+    for arguments in (["load", lines_of(tmp_path), "--feed", "a"], ["reindex"], ["poll", "--now"]):
+        process = command(tmp_path / "data", *arguments)
+        out, err = process.communicate(timeout=30)
+        assert (process.returncode, err) == (0, ""), arguments
+        assert not BAR.search(out)
+        assert "\r" not in out
+
+
+def test_a_reindex_draws_a_bar_on_a_terminal(tmp_path, terminal) -> None:
+    command(tmp_path / "data", "load", lines_of(tmp_path), "--feed", "a").communicate(timeout=30)
+    shown, status = terminal.of("reindex")
+    assert status == 0
+    assert "reindexing: " in shown
+
+
+def test_a_poll_draws_a_bar_of_its_feeds_and_every_line_beside_it_is_whole(tmp_path, terminal, server) -> None:
+    feeds = [f"feed-{n}" for n in range(5)]
+    for name in feeds:
+        server.says(f"/{name}", rss(story(1)), delay=0.15)
+    (tmp_path / "feeds.toml").write_text(
+        "".join(f'[feed.{name}]\nurl = "{server.url(f"/{name}")}"\n' for name in feeds)
+    )
+    shown, status = terminal.of("poll", streams=("stdout", "stderr"))
+    assert status == 0
+    assert "polling: " in shown
+    assert "/5 [" in shown, "the bar knows how many feeds there are"
+    on_screen = [line.rpartition("\r")[2] for line in shown.split("\n")]
+    for name in feeds:
+        assert any(re.fullmatch(rf"{name}: [\d,]+ bytes", line) for line in on_screen), shown
+    assert any(line.startswith("5 feeds polled, 5 with a new document") for line in on_screen), shown
+
+
+def test_a_line_of_complaint_is_not_cut_by_the_bar(tmp_path, terminal) -> None:
+    file = tmp_path / "items.jsonl"
+    file.write_text('{"title": "Good"}\nnot json\n')
+    shown, status = terminal.of("load", str(file), "--feed", "a")
+    assert status == 1
+    said = [line.rpartition("\r")[2] for line in shown.split("\n")]
+    assert any(line.startswith(f"{file}, line 2: ") for line in said), shown

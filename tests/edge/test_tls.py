@@ -1,0 +1,181 @@
+"""Fetching over TLS, against a real server on loopback with certificates that are made here."""
+
+import socket
+import time
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from newswire.fetch import Fetcher, FetchRequest
+from newswire.model import Fetched, FetchFailed
+from newswire.settings import Settings
+from tests.certificates import Authority, self_signed
+from tests.feed_server import Answer, FeedServer, rss, story
+from tests.processes import command
+
+BODY = rss(story(1))
+OPEN = Settings(fetch_allow_private=True, fetch_ports="", fetch_timeout_seconds=2)
+
+
+@pytest.fixture(scope="module")
+def authority(tmp_path_factory) -> Authority:
+    return Authority(tmp_path_factory.mktemp("certificates") / "ours")
+
+
+@pytest.fixture(scope="module")
+def server(authority):
+    """A server with a certificate for `news.example`."""
+    made = FeedServer(certificate=authority.signs("DNS:news.example"))
+    made.says("/feed", BODY)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def trusted(authority, monkeypatch) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", str(authority.file))
+
+
+def fetched_from(host: str, server: FeedServer, settings: Settings = OPEN, path: str = "/feed"):
+    fetcher = Fetcher(settings, resolver=lambda _host, _port: ["127.0.0.1"])
+    try:
+        return fetcher.fetch(FetchRequest(f"https://{host}:{server.port}{path}", "t"))
+    finally:
+        fetcher.close()
+
+
+@pytest.mark.usefixtures("trusted")
+def test_a_document_comes_over_tls_from_an_authority_of_ones_own(server) -> None:
+    outcome = fetched_from("news.example", server)
+    assert isinstance(outcome, Fetched), outcome
+    assert outcome.body == BODY
+    assert server.last("/feed")["host"] == f"news.example:{server.port}"
+
+
+@pytest.mark.usefixtures("trusted")
+def test_the_checked_address_is_connected_to_and_the_name_is_what_the_server_is_asked_for(server) -> None:
+    server.names_asked_for.clear()
+    asked: list[str] = []
+
+    def resolver(host: str, _port: int) -> list[str]:
+        asked.append(host)
+        return ["127.0.0.1"]
+
+    fetcher = Fetcher(OPEN, resolver)
+    url = f"https://news.example:{server.port}/feed"
+    assert [isinstance(fetcher.fetch(FetchRequest(url, "t")), Fetched) for _ in range(2)] == [True, True]
+    fetcher.close()
+    assert asked == ["news.example"], "the connection is used again, and the name not looked up a second time"
+    assert server.names_asked_for == ["news.example"]
+
+
+@pytest.mark.usefixtures("trusted")
+def test_a_private_address_is_not_spoken_to_over_tls_either(server) -> None:
+    server.names_asked_for.clear()
+    outcome = fetched_from("news.example", server, msgspec.structs.replace(OPEN, fetch_allow_private=False))
+    assert outcome.code == "private_address"
+    assert server.names_asked_for == []
+
+
+@pytest.mark.usefixtures("trusted")
+@pytest.mark.parametrize("host", ["other.example", "127.0.0.1", "news.example.evil.example"])
+def test_a_certificate_of_another_host_is_a_failure_that_names_the_host(server, host: str) -> None:
+    before = len(server.asked)
+    outcome = fetched_from(host, server)
+    assert isinstance(outcome, FetchFailed)
+    assert outcome.code == "tls"
+    assert f"The certificate of {host} is not right (" in outcome.sentence
+    assert f"certificate is not valid for '{host}')." in outcome.sentence
+    assert len(server.asked) == before, "nothing was asked for, and no header shown"
+
+
+def test_a_certificate_of_an_unknown_authority_is_a_failure_that_says_what_to_do(server) -> None:
+    outcome = fetched_from("news.example", server)
+    assert outcome.code == "tls"
+    assert outcome.sentence == (
+        "The certificate of news.example is not right (unable to get local issuer certificate). If you trust who signed it, "
+        "put their certificate into a file and name the file in SSL_CERT_FILE."
+    )
+
+
+def test_a_certificate_that_signs_itself_is_a_failure_that_says_what_to_do(tmp_path) -> None:
+    alone = FeedServer(certificate=self_signed(tmp_path, "DNS:news.example"))
+    try:
+        outcome = fetched_from("news.example", alone)
+    finally:
+        alone.close()
+    assert outcome.code == "tls"
+    assert "(self-signed certificate)" in outcome.sentence
+    assert "SSL_CERT_FILE" in outcome.sentence
+    assert alone.asked == []
+
+
+@pytest.mark.usefixtures("trusted")
+def test_a_certificate_that_ran_out_is_a_failure_that_says_so(authority) -> None:
+    late = FeedServer(certificate=authority.signs("DNS:late.example", days=-1))
+    try:
+        outcome = fetched_from("late.example", late)
+    finally:
+        late.close()
+    assert outcome.sentence == "The certificate of late.example is not right (certificate has expired)."
+
+
+@pytest.mark.usefixtures("trusted")
+def test_a_redirect_leads_to_a_certificate_that_is_checked_for_the_new_host(server) -> None:
+    target = f"https://other.example:{server.port}/feed"
+    server.says("/old", status=301, headers={"Location": target})
+    outcome = fetched_from("news.example", server, path="/old")
+    assert (outcome.code, outcome.hops[0].target) == ("tls", target)
+    assert "other.example" in outcome.sentence
+
+
+def test_a_server_that_speaks_no_tls_is_a_failure_of_tls() -> None:
+    plain = FeedServer()
+    try:
+        outcome = fetched_from("news.example", plain)
+    finally:
+        plain.close()
+    assert outcome.code == "tls"
+    assert outcome.sentence.startswith("TLS with news.example failed (")
+
+
+def test_a_handshake_that_stalls_is_ended_by_the_total_time() -> None:
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen()  # the kernel takes connections, and nobody ever answers them
+        fetcher = Fetcher(OPEN)
+        started = time.monotonic()
+        outcome = fetcher.fetch(FetchRequest(f"https://127.0.0.1:{silent.getsockname()[1]}/", "t"))
+        assert outcome.code == "timeout"
+        assert 1.5 < time.monotonic() - started < 3
+
+
+@pytest.mark.usefixtures("trusted")
+def test_a_slow_drip_over_tls_is_ended_by_the_total_time(server) -> None:
+    def drip(connection: socket.socket) -> None:
+        try:
+            connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 5000\r\n\r\n")
+            for _ in range(60):
+                connection.sendall(b"x")
+                time.sleep(0.1)
+        except OSError:
+            pass
+
+    server.answers["/drip"] = Answer(act=drip)
+    started = time.monotonic()
+    assert fetched_from("news.example", server, path="/drip").code == "timeout"
+    assert time.monotonic() - started < 4
+
+
+def test_the_command_line_polls_over_tls_with_the_standard_variable(authority, tmp_path: Path) -> None:
+    local = FeedServer(certificate=authority.signs("IP:127.0.0.1"))
+    try:
+        (tmp_path / "feeds.toml").write_text(f'[feed.a]\nurl = "{local.says("/feed", BODY)}"\n')
+        out, err = command(tmp_path / "data", "poll", "--now").communicate(timeout=30)
+        assert "a: failed: The certificate of 127.0.0.1 is not right" in out, err
+        told = command(tmp_path / "data", "poll", "--now", SSL_CERT_FILE=str(authority.file))
+        out, err = told.communicate(timeout=30)
+        assert "1 item new" in out, err
+    finally:
+        local.close()

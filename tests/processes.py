@@ -1,0 +1,74 @@
+"""newswire in processes of its own: the command line as a person starts it, and a server that answers on a free port."""
+
+import http.client
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.conftest import ROOT
+
+LOOPBACK = {"NEWSWIRE_FETCH_ALLOW_PRIVATE": "true", "NEWSWIRE_FETCH_PORTS": ""}
+"""What lets a newswire fetch from the servers of the tests."""
+
+
+def command(data: Path, *arguments: str, streams: dict[str, object] | None = None, **environ: str) -> subprocess.Popen:
+    """Start `newswire …` over a data folder, with the feeds of `feeds.toml` beside it unless others are named."""
+    feeds = data.parent / "feeds.toml"
+    if "NEWSWIRE_FEEDS" not in environ and not feeds.exists():
+        feeds.write_text("")
+    env = {**os.environ, "NEWSWIRE_DATA": str(data), "NEWSWIRE_FEEDS": str(feeds), **LOOPBACK, **environ}
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | (streams or {})
+    return subprocess.Popen([sys.executable, "-m", "newswire", *arguments], cwd=ROOT, env=env, text=True, **pipes)
+
+
+class Served:
+    """A running `newswire serve`."""
+
+    def __init__(self, data: Path, *arguments: str, **environ: str) -> None:
+        self.process = command(data, "serve", "--port", "0", *arguments, **environ)
+        first = self._first_line()  # the port is listened on before this line is printed
+        if "answers on" not in first:
+            self.process.kill()
+            raise AssertionError(self.process.communicate()[1] or "the server did not answer")
+        self.port = int(first.rstrip("/\n").rpartition(":")[2])
+
+    def _first_line(self) -> str:
+        """Read one line and no more, so that the rest is there for `stop`."""
+        line = b""
+        while not line.endswith(b"\n") and (letter := os.read(self.process.stdout.fileno(), 1)):
+            line += letter
+        return line.decode()
+
+    def get(self, target: str, method: str = "GET", headers: dict[str, str] | None = None):
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
+        connection.putrequest(method, target, skip_host=False)
+        for name, value in (headers or {}).items():
+            connection.putheader(name, value)
+        connection.endheaders()
+        response = connection.getresponse()
+        body = response.read()
+        connection.close()
+        return response.status, {name.lower(): value for name, value in response.getheaders()}, body
+
+    def json(self, target: str):
+        status, headers, body = self.get(target)
+        assert headers["content-type"].startswith("application/"), body
+        return status, json.loads(body)
+
+    def raw(self, data: bytes) -> bytes:
+        with socket.create_connection(("127.0.0.1", self.port), 10) as sock:
+            sock.sendall(data)
+            sock.settimeout(10)
+            return sock.recv(100_000)
+
+    def stop(self) -> tuple[str, str]:
+        self.process.send_signal(signal.SIGINT)
+        try:
+            return self.process.communicate(timeout=20)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            raise
