@@ -17,7 +17,7 @@ import msgspec
 
 from bench.measurement import Measurement, SkippedError, carry_out
 
-NAMES = ("load", "ingest", "tick", "imports")
+NAMES = ("load", "ingest", "tick", "imports", "scifact", "cranfield")
 RESULTS = Path(__file__).with_name("results")
 
 

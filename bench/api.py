@@ -1,0 +1,40 @@
+"""The API in this process, asked as API Gateway asks it; for measurements that are not about the network."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from aws_lambda_powertools.event_handler import APIGatewayRestResolver
+
+from newswire.http_api import answer_event, build_api
+from newswire.wiring import Wired
+
+Asked = Callable[[str, Mapping[str, str]], dict[str, Any]]
+
+
+def asked_in_process(wired: Wired) -> Asked:
+    """Give a function that asks a path with parameters and gives the answer; `RuntimeError` for anything but 200."""
+    resolver = APIGatewayRestResolver()
+    api = build_api(resolver, wired.engine, wired.settings, wired.clock)
+
+    def ask(path: str, sent: Mapping[str, str]) -> dict[str, Any]:
+        event = {
+            "httpMethod": "GET",
+            "path": path,
+            "headers": {},
+            "multiValueHeaders": {},
+            "queryStringParameters": dict(sent),
+            "multiValueQueryStringParameters": {name: [value] for name, value in sent.items()},
+            "requestContext": {},
+            "body": None,
+            "isBase64Encoded": False,
+        }
+        answered = answer_event(resolver, api, event, None)
+        if answered["statusCode"] != 200:
+            raise RuntimeError(answered["body"])
+        found: dict[str, Any] = json.loads(answered["body"])
+        return found
+
+    return ask

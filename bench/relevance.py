@@ -1,0 +1,84 @@
+"""Ranking: judged collections are loaded, their queries asked as a caller would, and nDCG@10 is worked out.
+
+The figures are those of `GET /v1/search?match=any` with recency off, over documents that came in by `load`. The baseline
+is what is published for BM25 on the same collection; the ratio is baseline to ours, so that at most 1 is good.
+"""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import json
+import math
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+from bench.api import Asked, asked_in_process
+from bench.measurement import DATA, Measurement, needed
+from newswire.load import load
+from newswire.settings import Settings
+from newswire.wiring import Wired
+
+DEPTH = 10
+QUERY_CHARACTERS = 1_000
+
+
+def measure_collection(name: str, published: float) -> Measurement:
+    """Give nDCG@10 over all judged queries of a collection."""
+    folder = needed(DATA / "relevance" / name)
+    judged = _judged(folder)
+    with tempfile.TemporaryDirectory(prefix="bench-relevance-") as made:
+        lines = Path(made) / "docs.jsonl"
+        ids = _write_lines(folder, lines)
+        wired = Wired(Settings(data=str(Path(made) / "data"), recency_weight=0))
+        report = load(wired, [str(lines)], "docs")
+        ask = asked_in_process(wired)
+        gains = [
+            ndcg([judged[query].get(ids[link], 0) for link in _found(ask, text)], judged[query].values())
+            for query, text in _queries(folder)
+            if query in judged
+        ]
+        wired.close()
+    figure = sum(gains) / len(gains)
+    note = f"nDCG@10 over {len(gains)} queries and {report.lines:,} documents; published for BM25: {published}"
+    return Measurement(f"{name}", round(figure, 4), published, "", round(published / figure, 4), 1.0, note)
+
+
+def ndcg(found: Sequence[float], judged: Iterator[float] | Sequence[float]) -> float:
+    """Give nDCG@10 with linear gains, as trec_eval does."""
+    best = sorted(judged, reverse=True)[:DEPTH]
+    ideal = sum(gain / math.log2(rank + 2) for rank, gain in enumerate(best))
+    return sum(gain / math.log2(rank + 2) for rank, gain in enumerate(found[:DEPTH])) / ideal if ideal else 0.0
+
+
+def _found(ask: Asked, text: str) -> list[str]:
+    sent = {"q": text[:QUERY_CHARACTERS], "match": "any", "size": str(DEPTH), "fields": "link"}
+    return [str(one["link"]) for one in ask("/v1/search", sent)["items"]]
+
+
+def _judged(folder: Path) -> Mapping[str, dict[str, float]]:
+    judged: dict[str, dict[str, float]] = {}
+    with (folder / "qrels.tsv").open(newline="") as file:
+        for row in csv.DictReader(file, delimiter="\t"):
+            judged.setdefault(row["query_id"], {})[row["doc_id"]] = float(row["gain"])
+    return judged
+
+
+def _queries(folder: Path) -> Iterator[tuple[str, str]]:
+    for line in (folder / "queries.jsonl").read_text().splitlines():
+        row = json.loads(line)
+        yield str(row["id"]), row["text"]
+
+
+def _write_lines(folder: Path, target: Path) -> dict[str, str]:
+    """Write the documents as lines to be loaded; gives the document of each link."""
+    ids: dict[str, str] = {}
+    with gzip.open(folder / "docs.jsonl.gz", "rt") as documents, target.open("w") as lines:
+        for line in documents:
+            row = json.loads(line)
+            link = f"https://docs.example/{row['id']}"
+            ids[link] = str(row["id"])
+            kept = {"guid": str(row["id"]), "link": link, "title": row["title"], "summary": row["text"], "lang": "en"}
+            lines.write(json.dumps(kept) + "\n")
+    return ids
