@@ -55,7 +55,7 @@ from newswire.sqlite_file import SqliteFile
 SCHEMA = 1
 """The version of the fields below; an index of another one is built anew from the archive."""
 
-TITLE_BOOST = 1.0
+TITLE_BOOST = 0.3
 WIDE = 6
 """A query that scores more words than this is ranked by `_reranked`."""
 RERANKED = 10_000
