@@ -15,7 +15,7 @@ from newswire import __version__
 from newswire.commands import FAILED, USAGE
 from newswire.console import complain
 from newswire.data_folder import check
-from newswire.errors import NewswireError, UsageError
+from newswire.errors import EngineError, IndexOutdatedError, NewswireError, UsageError
 from newswire.settings import read_settings
 from newswire.wiring import Wired
 
@@ -30,6 +30,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         settings = read_settings()
         check(settings.data_folder)
         wired = Wired(settings)
+        if parsed.run != "upkeep.reindex":
+            _bring_up_to_date(wired)
         return _command(parsed.run)(wired, parsed)
     except UsageError as error:
         complain(f"newswire: {error}")
@@ -46,6 +48,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     finally:
         if wired is not None:
             wired.close()
+
+
+def _bring_up_to_date(wired: Wired) -> None:
+    """Build the index anew where an older newswire wrote it; what else is wrong with it shows when it is used."""
+    try:
+        wired.engine.get(())
+    except IndexOutdatedError:
+        complain("newswire: the index is of an older version: it is built anew from the archive first.")
+        import_module("newswire.reindex").reindex(wired)
+    except EngineError:
+        pass
 
 
 def _command(name: str) -> Command:

@@ -13,7 +13,8 @@
     └── EngineError               the search engine
         ├── EngineUnavailableError    it does not answer
         ├── EngineTimeoutError        it did not finish in its time
-        └── IndexSchemaError          the index is of another schema than this code
+        └── IndexSchemaError          the index is of a newer schema than this code
+            └── IndexOutdatedError    it is of an older one, and is built anew from the archive
 
 Outcomes that belong to one feed or one item (a fetch that failed, a document that is no feed, an item that was
 refused) are values in `model.py`, not exceptions: one bad feed never stops the others.
@@ -71,4 +72,8 @@ class EngineTimeoutError(EngineError):
 
 
 class IndexSchemaError(EngineError):
-    """The index was built with another schema; `newswire reindex` builds it anew from the archive."""
+    """The index was built with another schema than this code reads; it is never read wrongly."""
+
+
+class IndexOutdatedError(IndexSchemaError):
+    """The index was built with an older schema; commands build it anew from the archive before anything else."""

@@ -68,9 +68,10 @@ def _target(wired: Wired, current: int) -> tuple[int, bool]:
             _drop(wired, number)  # of a reindex that died between its swap and its end
     begun = [number for number in existing if number > current]
     built_by = wired.feeds.note("reindex")
+    code = f"{EXTRACTION} {wired.engine.info().schema}"
     target = None
     for number in begun:
-        if target is None and built_by == f"{number} {EXTRACTION}":
+        if target is None and built_by == f"{number} {code}":
             target = number
         else:
             _drop(wired, number)
@@ -80,7 +81,7 @@ def _target(wired: Wired, current: int) -> tuple[int, bool]:
     if target is not None:
         return target, True
     number = max([current, *wired.engine.generations()]) + 1
-    wired.feeds.keep_note("reindex", f"{number} {EXTRACTION}")
+    wired.feeds.keep_note("reindex", f"{number} {code}")
     return number, False
 
 

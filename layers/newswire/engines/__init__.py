@@ -59,6 +59,8 @@ class EngineInfo(Struct, frozen=True):
     name: str
     version: str
     healthy: bool
+    schema: int = 0
+    """The version of the index's fields: one that was built with another can't be gone on with."""
 
 
 class SearchEngine(Protocol):
@@ -67,6 +69,8 @@ class SearchEngine(Protocol):
     Constructing an engine opens nothing. Every method may be called from several threads and processes at once, and
     raises nothing but the errors under `EngineError` and, for a local engine, `DataError`. An engine that does not
     answer raises `EngineUnavailableError` from every method but `close`.
+
+    An index of an older schema raises `IndexOutdatedError`, one of a newer schema `IndexSchemaError`: neither is read.
 
     Generations: an index has a number, and searches see the current one only, whole. `index.py` writes, `reindex.py`
     makes the next generation, `search.py` and the command line read.

@@ -10,7 +10,7 @@ import shutil
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -31,7 +31,7 @@ from newswire.engines import (
     SearchPage,
     tie_of,
 )
-from newswire.errors import EngineUnavailableError, IndexSchemaError
+from newswire.errors import EngineUnavailableError, IndexOutdatedError, IndexSchemaError
 from newswire.model import FeedStatus, IndexReport, Item, ItemWrite, RefusedItem
 from newswire.query import (
     And,
@@ -182,8 +182,8 @@ class TantivyEngine:
             writer.wait_merging_threads()
 
     def refresh(self) -> None:
-        with self._reading():
-            pass
+        with suppress(IndexOutdatedError):  # it serves no search any more, and a reindex is about to replace it
+            self.get(())  # every look at the folder brings what is open level with it
 
     def publish(self, statuses: Iterable[FeedStatus]) -> None:
         self._status.run_many(
@@ -317,10 +317,10 @@ class TantivyEngine:
     def info(self) -> EngineInfo:
         version = str(getattr(tantivy, "__version__", ""))
         try:
-            self.refresh()
+            self.get(())
         except Exception:  # noqa: BLE001 - the question is whether it is well
-            return EngineInfo("tantivy", version, healthy=False)
-        return EngineInfo("tantivy", version, healthy=True)
+            return EngineInfo("tantivy", version, healthy=False, schema=SCHEMA)
+        return EngineInfo("tantivy", version, healthy=True, schema=SCHEMA)
 
     def close(self) -> None:
         with self._guard:
@@ -370,13 +370,14 @@ class TantivyEngine:
         return self._open
 
     def _check_schema(self, folder: Path) -> None:
-        text = (folder / "schema").read_text("ascii", "replace") if (folder / "schema").exists() else "?"
-        if text != str(SCHEMA):
-            msg = (
-                f"The index in {folder} has schema {text[:20]}, and this newswire reads schema {SCHEMA}: "
-                "`newswire reindex` builds it anew from the archive."
-            )
-            raise IndexSchemaError(msg)
+        """Read only what this code wrote: `IndexOutdatedError` for an older schema, `IndexSchemaError` for a newer one."""
+        text = (folder / "schema").read_text("ascii", "replace") if (folder / "schema").exists() else "0"
+        if text == str(SCHEMA):
+            return
+        what = f"The index in {folder} has schema {text[:20]}, and this newswire reads schema {SCHEMA}: "
+        if text.isdigit() and int(text) < SCHEMA:
+            raise IndexOutdatedError(f"{what}`newswire reindex` builds it anew from the archive.")
+        raise IndexSchemaError(f"{what}update newswire, or set NEWSWIRE_DATA to another folder.")
 
     def _place(self, generation: int) -> Path:
         return self._folder / f"g{generation:06d}"

@@ -1,0 +1,67 @@
+"""An index that another version of newswire wrote: an older one is rebuilt from the archive, a newer one is not read."""
+
+import json
+
+import pytest
+
+from newswire.__main__ import main
+from newswire.engines.tantivy import SCHEMA
+
+
+@pytest.fixture
+def data(tmp_path, monkeypatch, capsys):
+    folder = tmp_path / "data"
+    monkeypatch.setenv("NEWSWIRE_DATA", str(folder))
+    lines = tmp_path / "lines.jsonl"
+    lines.write_text("".join(json.dumps({"guid": str(n), "title": f"Story {n}"}) + "\n" for n in range(50)))
+    assert main(["load", str(lines), "--feed", "old"]) == 0
+    capsys.readouterr()
+    return folder
+
+
+def found(capsys) -> int:
+    assert main(["search", "story", "--json"]) == 0
+    return json.loads(capsys.readouterr().out)["total"]["value"]
+
+
+def test_an_older_index_is_built_anew_before_it_is_searched(data, capsys) -> None:
+    (data / "index" / "g000001" / "schema").write_text(str(SCHEMA - 1))
+    assert main(["search", "story", "--json"]) == 0
+    out, err = capsys.readouterr()
+    assert json.loads(out)["total"]["value"] == 50
+    assert "built anew" in err
+    assert found(capsys) == 50
+    assert not (data / "index" / "g000001").exists()
+
+
+def test_a_damaged_older_index_is_built_anew_too(data, capsys) -> None:
+    for file in (data / "index" / "g000001").iterdir():
+        file.write_text("rubbish") if file.name != "schema" else file.write_text("0")
+    assert found(capsys) == 50
+
+
+def test_a_begun_generation_of_an_older_schema_is_not_gone_on_with(data, capsys) -> None:
+    from newswire.settings import read_settings
+    from newswire.wiring import Wired
+
+    wired = Wired(read_settings())
+    wired.feeds.keep_note("reindex", f"2 1 {SCHEMA - 1}")
+    wired.engine.index([], 2)
+    wired.close()
+    begun = data / "index" / "g000002"
+    begun.mkdir()
+    (begun / "schema").write_text(str(SCHEMA - 1))
+    assert main(["reindex"]) == 0
+    capsys.readouterr()
+    assert found(capsys) == 50
+
+
+def test_a_newer_index_is_refused_with_what_to_do(data, capsys) -> None:
+    (data / "index" / "g000001" / "schema").write_text(str(SCHEMA + 1))
+    more = data.parent / "more.jsonl"
+    more.write_text('{"guid": "new", "title": "Another story"}\n')
+    for command in (["search", "story"], ["load", str(more), "--feed", "old"]):
+        assert main(command) == 1
+        out, err = capsys.readouterr()
+        assert "update newswire" in out + err
+    assert (data / "index" / "g000001").exists()
