@@ -17,25 +17,13 @@ from newswire.item import item_id
 from newswire.model import FeedStatus, FetchLine, Gap, Item, ItemWrite
 from newswire.wiring import Wired
 from tests.conftest import NOON, ROOT
+from tests.said import Contract, sentences
 from tests.transports import AsEvents, OverHttp, rest_event
 
 PAGE = ROOT / "docs" / "api.md"
-SAID: dict[str, list[str]] = {}
-
-
-def says(*texts: str):
-    """Name the rows (by their first cell) and sentences of docs/api.md that a test holds the API to."""
-
-    def mark(test):
-        for text in texts:
-            SAID.setdefault(plain(text), []).append(test.__name__)
-        return test
-
-    return mark
-
-
-def plain(text: str) -> str:
-    return re.sub(r"\s+", " ", text).strip()
+CONTRACT = Contract()
+says = CONTRACT.says
+"""Names the rows (by their first cell) and sentences of docs/api.md that a test holds the API to."""
 
 
 def rows_and_sentences() -> list[str]:
@@ -44,15 +32,14 @@ def rows_and_sentences() -> list[str]:
     for table in re.findall(r"^\|.*\|\n\|[-|]+\|\n((?:\|.*\|\n)+)", text, re.MULTILINE):
         found += [re.split(r"(?<!\\)\|", row)[1] for row in table.splitlines()]
     for bullet in re.findall(r"^- (.*(?:\n  .*)*)", text, re.MULTILINE):
-        found += re.split(r"(?<=[.])\s+(?=[A-Z`])", plain(bullet))
-    return [plain(one) for one in found]
+        found += sentences(bullet)
+    return found
 
 
 def test_every_row_and_every_sentence_of_the_contract_has_its_test() -> None:
     wanted = rows_and_sentences()
     assert len(wanted) > 70
-    assert [one for one in wanted if one not in SAID] == []
-    assert [one for one in SAID if one not in wanted] == []
+    CONTRACT.check(wanted)
 
 
 # --- what there is to be found ---

@@ -7,9 +7,8 @@ import msgspec
 import pytest
 
 from newswire import words
-from newswire.engines import tie_of
-from newswire.engines.tantivy import TantivyEngine
-from newswire.errors import EngineError
+from newswire.engines import RELEVANCE_DEPTH, SearchEngine, tie_of
+from newswire.errors import EngineUnavailableError, IndexOutdatedError, IndexSchemaError
 from newswire.item import item_id
 from newswire.model import FeedStatus, Item, ItemWrite
 from newswire.query import (
@@ -22,26 +21,36 @@ from newswire.query import (
     Phrase,
     Position,
     Prefix,
+    RecencyBand,
     SearchQuery,
     Value,
     ValueFilter,
     Word,
 )
+from tests.engines import ENGINES
+from tests.said import Contract, sentences
 
 DAY = 86_400_000
+CONTRACT = Contract()
+says = CONTRACT.says
 
 
-@pytest.fixture(params=["tantivy"])
-def make(request, tmp_path):
-    opened = []
+def test_every_sentence_of_the_protocol_has_its_test() -> None:
+    texts = [SearchEngine.__doc__, *(one.__doc__ for one in vars(SearchEngine).values() if callable(one))]
+    CONTRACT.check([one for text in texts if text for one in sentences(text)])
 
-    def build(**options):
-        opened.append({"tantivy": TantivyEngine}[request.param](tmp_path / "index", **options))
-        return opened[-1]
 
-    yield build
-    for engine in opened:
-        engine.close()
+@pytest.fixture(params=ENGINES)
+def place(request, tmp_path):
+    """Where an index of one of the engines lies: it opens engines, and can do to the index what engines can't."""
+    made = request.param(tmp_path)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def make(place):
+    return place.open
 
 
 @pytest.fixture
@@ -113,6 +122,11 @@ def test_an_engine_with_nothing_in_it_answers_with_nothing(engine) -> None:
     assert engine.count(1) == 0
 
 
+@says(
+    "Write whole items into a generation, durably when it returns.",
+    "Give those of the items that exist, with their content.",
+    "Content is in the items where `with_content` asks for it.",
+)
 def test_an_item_comes_back_whole(engine) -> None:
     whole = item(
         1,
@@ -132,6 +146,9 @@ def test_an_item_comes_back_whole(engine) -> None:
     assert engine.search(SearchQuery()).hits[0].item == msgspec.structs.replace(whole, content="")
 
 
+@says(
+    "Of one item the write with the higher `seq` stays, whatever the order in which they come; an equal one replaces.",
+)
 def test_the_write_with_the_higher_seq_stays_whatever_the_order(engine) -> None:
     rng = random.Random(1)
     writes = [ItemWrite(item(n % 20, f"v{seq}"), seq) for n in range(20) for seq in range(1, 9)]
@@ -142,6 +159,10 @@ def test_the_write_with_the_higher_seq_stays_whatever_the_order(engine) -> None:
     assert titles(engine) == ["v8"] * 20
 
 
+@says(
+    "Writing the same again changes nothing that a search can see.",
+    "Of one item the write with the higher `seq` stays, whatever the order in which they come; an equal one replaces.",
+)
 def test_an_equal_seq_replaces_and_a_re_send_changes_nothing(engine) -> None:
     put(engine, item(1, "one"))
     assert put(engine, item(1, "again")).written == 1
@@ -157,6 +178,9 @@ def test_a_lower_seq_is_outdated_and_nothing_to_worry_about(engine) -> None:
     assert titles(engine) == ["new"]
 
 
+@says(
+    "The writes are taken one by one, so that they need not fit into memory.",
+)
 def test_writes_are_taken_one_by_one_and_a_failing_source_leaves_nothing_half_done(engine) -> None:
     def broken():
         for n in range(100):
@@ -170,6 +194,9 @@ def test_writes_are_taken_one_by_one_and_a_failing_source_leaves_nothing_half_do
     put(engine, item(1))
 
 
+@says(
+    "Every method may be called from several threads and processes at once, and raises nothing but the errors under `EngineError` and, for a local engine, `DataError`.",
+)
 def test_many_writers_at_once_lose_nothing(make) -> None:
     engines = [make() for _ in range(3)]
 
@@ -186,6 +213,9 @@ def test_many_writers_at_once_lose_nothing(make) -> None:
     assert engines[0].search(SearchQuery()).total == 120
 
 
+@says(
+    "Delete all items of a feed from a generation.",
+)
 def test_a_feed_can_be_deleted(engine) -> None:
     put(engine, item(1, "stays"), item(2, "goes", feed="other"))
     engine.delete_feed("other", 1)
@@ -194,6 +224,9 @@ def test_a_feed_can_be_deleted(engine) -> None:
     assert titles(engine) == ["stays"]
 
 
+@says(
+    "Make all that was indexed before this call visible to searches after it.",
+)
 def test_what_another_process_wrote_is_seen_after_a_refresh(make) -> None:
     one, other = make(), make()
     put(one, item(1, "a"))
@@ -201,6 +234,25 @@ def test_what_another_process_wrote_is_seen_after_a_refresh(make) -> None:
     put(one, item(2, "b"))
     other.refresh()
     assert titles(other) == ["a", "b"]
+
+
+@says("An item that can't be kept is in the report as refused, with the reason, and holds nothing back.")
+def test_an_item_that_cannot_be_kept_is_refused_and_holds_nothing_back(engine) -> None:
+    report = put(engine, item(1, "before"), item(2, "too late", published=1 << 70), item(3, "after"))
+    assert (report.written, [one.id for one in report.refused]) == (2, [item(2).id])
+    assert report.refused[0].reason
+    assert titles(engine) == ["after", "before"]
+
+
+@says("Keeps items and feed statuses, and searches the items.")
+def test_feed_statuses_are_no_items_and_belong_to_no_generation(engine) -> None:
+    put(engine, item(1))
+    engine.publish([status("news", 1)])
+    assert engine.search(SearchQuery()).total == 1
+    put(engine, item(1), generation=2)
+    engine.swap(2)
+    engine.drop(1)
+    assert [one.id for one in engine.statuses()] == ["news"]
 
 
 # --- statuses ---
@@ -225,6 +277,10 @@ def status(feed: str, rev: int, **more) -> FeedStatus:
     return msgspec.convert(fields | more, FeedStatus)
 
 
+@says(
+    "Keep the status of each feed; one with a lower `rev` than what is kept is passed over, one marked deleted goes.",
+    "Give the published statuses of these feeds, or of all, by id.",
+)
 def test_the_status_with_the_highest_rev_stays(engine) -> None:
     engine.publish([status("a", 5, title="five"), status("b", 1)])
     engine.publish([status("a", 4, title="four")])
@@ -233,6 +289,9 @@ def test_the_status_with_the_highest_rev_stays(engine) -> None:
     assert [one.id for one in engine.statuses(["b", "none"])] == ["b"]
 
 
+@says(
+    "Keep the status of each feed; one with a lower `rev` than what is kept is passed over, one marked deleted goes.",
+)
 def test_a_deleted_status_goes_and_an_older_one_does_not_bring_it_back(engine) -> None:
     engine.publish([status("a", 5)])
     engine.publish([status("a", 6, deleted=True)])
@@ -245,6 +304,14 @@ def test_a_deleted_status_goes_and_an_older_one_does_not_bring_it_back(engine) -
 # --- generations ---
 
 
+@says(
+    "Generations: an index has a number, and searches see the current one only, whole.",
+    "A generation that does not exist is made.",
+    "Give the numbers of all generations that exist, in order.",
+    "Let searches see this generation from now on, in one step.",
+    "Count the items of a generation that a search would see.",
+    "Give the number of the generation that searches see; the first is 1.",
+)
 def test_searches_see_the_current_generation_only_and_a_swap_is_one_step(engine) -> None:
     put(engine, item(1, "old"))
     put(engine, item(1, "new"), generation=2)
@@ -257,6 +324,9 @@ def test_searches_see_the_current_generation_only_and_a_swap_is_one_step(engine)
     assert engine.generations() == [2]
 
 
+@says(
+    "Delete a generation; nothing happens where it does not exist, and the current one raises `ValueError`.",
+)
 def test_the_current_generation_is_not_dropped(engine) -> None:
     put(engine, item(1))
     with pytest.raises(ValueError, match="not dropped"):
@@ -280,10 +350,16 @@ def library(engine):
     return engine
 
 
+@says(
+    "A word is found in title, summary and content together, by its folded form, or by its stem in items that have stems; a phrase in its order within one of them; a prefix by how tokens begin; within `InField` only there.",
+)
 def test_a_word_is_found_in_title_summary_and_content_and_by_its_stem(library) -> None:
     assert titles(library, word("exercise")) == ["Baltic exercise begins", "Summit in Vilnius"]
 
 
+@says(
+    "A word is found in title, summary and content together, by its folded form, or by its stem in items that have stems; a phrase in its order within one of them; a prefix by how tokens begin; within `InField` only there.",
+)
 def test_an_item_in_another_language_has_no_stems(library) -> None:
     assert titles(library, word("exercising")) == [
         "Baltic exercise begins",
@@ -292,10 +368,16 @@ def test_an_item_in_another_language_has_no_stems(library) -> None:
     ]
 
 
+@says(
+    "A word is found in title, summary and content together, by its folded form, or by its stem in items that have stems; a phrase in its order within one of them; a prefix by how tokens begin; within `InField` only there.",
+)
 def test_every_word_may_stand_in_another_field(library) -> None:
     assert titles(library, And((word("summit"), word("policing"), word("inside")))) == ["Summit in Vilnius"]
 
 
+@says(
+    "A word is found in title, summary and content together, by its folded form, or by its stem in items that have stems; a phrase in its order within one of them; a prefix by how tokens begin; within `InField` only there.",
+)
 def test_a_phrase_stands_in_its_order_within_one_field(library) -> None:
     assert titles(library, Phrase(("air", "policing"))) == ["Summit in Vilnius"]
     assert titles(library, Phrase(("policing", "air"))) == []
@@ -303,10 +385,16 @@ def test_a_phrase_stands_in_its_order_within_one_field(library) -> None:
     assert titles(library, Phrase(("北", "京"))) == ["北京大学"]
 
 
+@says(
+    "A word is found in title, summary and content together, by its folded form, or by its stem in items that have stems; a phrase in its order within one of them; a prefix by how tokens begin; within `InField` only there.",
+)
 def test_a_prefix_is_how_a_token_begins(library) -> None:
     assert titles(library, Prefix("bal")) == ["Baltic exercise begins", "Ćwiczenie na Bałtyku"]
 
 
+@says(
+    "Find items.",
+)
 def test_or_not_and_nothing(library) -> None:
     assert titles(library, Or((word("vilnius"), word("ships")))) == ["Baltic exercise begins", "Summit in Vilnius"]
     assert titles(library, And((word("air"), Not(word("summit"))))) == ["Air"]
@@ -314,6 +402,9 @@ def test_or_not_and_nothing(library) -> None:
     assert titles(library, Nothing()) == []
 
 
+@says(
+    "A word is found in title, summary and content together, by its folded form, or by its stem in items that have stems; a phrase in its order within one of them; a prefix by how tokens begin; within `InField` only there.",
+)
 def test_words_within_a_field_are_looked_for_there_only(library) -> None:
     assert titles(library, InField("title", word("air"))) == ["Air"]
     assert titles(library, InField("content", word("exercise"))) == ["Summit in Vilnius"]
@@ -322,6 +413,9 @@ def test_words_within_a_field_are_looked_for_there_only(library) -> None:
     assert titles(library, InField("summary", Phrase(("air", "policing")))) == ["Summit in Vilnius"]
 
 
+@says(
+    "Values compare whole and folded, and `lang=en` lets `en-US` through.",
+)
 def test_values_compare_whole_and_folded_and_a_language_lets_its_regions_through(library) -> None:
     assert titles(library, Value("feed", "other")) == ["Air"]
     assert titles(library, None, filters=(ValueFilter("category", ("air force",)),)) == ["F-16 arrives"]
@@ -332,11 +426,17 @@ def test_values_compare_whole_and_folded_and_a_language_lets_its_regions_through
     assert len(titles(library, None, filters=(ValueFilter("feed", (), ("other",)),))) == 5
 
 
+@says(
+    "The range is half-open.",
+)
 def test_a_range_is_half_open(library) -> None:
     ids = [hit.item.published // DAY for hit in library.search(SearchQuery(start=2 * DAY, end=4 * DAY)).hits]
     assert ids == [3, 2]
 
 
+@says(
+    "An item without the date of `date_field` is not found.",
+)
 def test_an_item_without_the_date_is_not_found_by_it(engine) -> None:
     put(engine, item(1, "without"), item(2, "with", updated=7))
     assert titles(engine, date_field="updated") == ["with"]
@@ -347,6 +447,10 @@ def test_an_item_without_the_date_is_not_found_by_it(engine) -> None:
 # --- order ---
 
 
+@says(
+    "`newest` and `oldest` are total orders: equal dates are settled by the item's `tie`.",
+    "`size` items are given, fewer only at the end; `next` is where the next page begins, None at the end.",
+)
 @pytest.mark.parametrize("sort", ["newest", "oldest"])
 def test_pages_by_date_give_each_item_once_in_a_total_order(engine, sort: str) -> None:
     items = [item(n, published=(n // 40) * DAY) for n in range(200)]
@@ -356,6 +460,9 @@ def test_pages_by_date_give_each_item_once_in_a_total_order(engine, sort: str) -
     assert ids == [one.id for one in sorted(items, key=lambda one: (sign * one.published, tie_of(one.id)))]
 
 
+@says(
+    "Pages by date give each item once, also while others are added.",
+)
 def test_pages_by_date_stand_while_items_are_added(engine) -> None:
     rng = random.Random(2)
     items = [item(n, published=rng.randrange(20) * DAY) for n in range(150)]
@@ -376,6 +483,9 @@ def test_many_items_of_one_instant_are_walked_once_each(engine) -> None:
     assert len(ids) == len(set(ids)) == 500
 
 
+@says(
+    "`relevance` gives the best first, each score multiplied by the factor of the `recency` band that the item was published in; excluded words, values and filters do not score, and a prefix scores as a constant.",
+)
 def test_relevance_gives_the_best_first_with_scores_and_pages_on(engine) -> None:
     put(
         engine, item(1, "tank", summary="x"), item(2, "news", summary="a tank among very many other words of a summary")
@@ -387,6 +497,9 @@ def test_relevance_gives_the_best_first_with_scores_and_pages_on(engine) -> None
     assert len(walk(engine, SearchQuery(node=word("filler"), sort="relevance", size=4))) == 27
 
 
+@says(
+    "The total is exact.",
+)
 def test_the_total_is_exact_and_size_0_gives_only_counts(engine) -> None:
     put(engine, *[item(n) for n in range(321)])
     page = engine.search(SearchQuery(size=0))
@@ -395,9 +508,66 @@ def test_the_total_is_exact_and_size_0_gives_only_counts(engine) -> None:
     assert after.total == 321
 
 
+@says(
+    "`relevance` gives the best first, each score multiplied by the factor of the `recency` band that the item was "
+    "published in; excluded words, values and filters do not score, and a prefix scores as a constant."
+)
+@pytest.mark.parametrize("wide", [False, True])
+def test_scores_are_multiplied_by_the_factor_of_their_band(engine, wide: bool) -> None:
+    put(engine, *[item(n, "tank", published=n * DAY) for n in range(0, 100, 10)], item(500, "filler"))
+    node = Or((word("tank"), *(word(f"none{n}") for n in range(20 if wide else 1))))
+    plain = engine.search(SearchQuery(node=node, sort="relevance", size=50)).hits
+    assert len({hit.score for hit in plain}) == 1
+    bands = (RecencyBand(80 * DAY, 1.5), RecencyBand(40 * DAY, 1.25))
+    hits = engine.search(SearchQuery(node=node, sort="relevance", size=50, recency=bands)).hits
+    factors = [round(hit.score / plain[0].score, 5) for hit in hits]
+    assert factors == [1.5] * 2 + [1.25] * 4 + [1.0] * 4
+    assert {hit.item.published // DAY for hit in hits[:2]} == {80, 90}
+    pages = walk(engine, SearchQuery(node=node, sort="relevance", size=3, recency=bands))
+    assert pages == [hit.item.id for hit in hits]
+
+
+@says(
+    "`relevance` gives the best first, each score multiplied by the factor of the `recency` band that the item was "
+    "published in; excluded words, values and filters do not score, and a prefix scores as a constant."
+)
+def test_what_only_narrows_does_not_score(library) -> None:
+    def score(node, **more) -> float:
+        return library.search(SearchQuery(node=node, sort="relevance", **more)).hits[0].score
+
+    alone = score(word("vilnius"))
+    assert score(And((word("vilnius"), Not(word("baltic"))))) == alone
+    assert score(And((word("vilnius"), Value("feed", "news")))) == alone
+    assert score(word("vilnius"), filters=(ValueFilter("feed", ("news",)),), start=0, end=9 * DAY) == alone
+    assert score(Prefix("viln")) == score(Prefix("ba")) > 0
+
+
+@says("By relevance the first 10,000 are given.")
+def test_relevance_ends_at_its_depth(engine) -> None:
+    put(engine, *[item(n, "filler words") for n in range(RELEVANCE_DEPTH + 50)])
+    ids = walk(engine, SearchQuery(node=word("filler"), sort="relevance", size=3_000))
+    assert len(ids) == len(set(ids)) == RELEVANCE_DEPTH
+    assert engine.search(SearchQuery(node=word("filler"), sort="relevance")).total == RELEVANCE_DEPTH + 50
+
+
+@says("`version` changes whenever the index does.")
+def test_the_version_changes_whenever_the_index_does(engine) -> None:
+    put(engine, item(1))
+    first = engine.search(SearchQuery()).version
+    assert engine.search(SearchQuery(size=1)).version == first
+    put(engine, item(2))
+    second = engine.search(SearchQuery()).version
+    put(engine, item(1), generation=2)
+    engine.swap(2)
+    assert len({first, second, engine.search(SearchQuery()).version}) == 3
+
+
 # --- counts ---
 
 
+@says(
+    "Facets and histogram are over all that was found, not over the page.",
+)
 def test_facets_are_over_all_that_was_found_in_their_commonest_spelling(engine) -> None:
     put(
         engine,
@@ -412,6 +582,10 @@ def test_facets_are_over_all_that_was_found_in_their_commonest_spelling(engine) 
     assert (facet.other, facet.missing, facet.exact) == (2, 1, True)
 
 
+@says(
+    "Facets and histogram are over all that was found, not over the page.",
+    "Give the first and the last instant of `date_field` among what the query finds; None where nothing is found.",
+)
 def test_histogram_counts_add_up(engine) -> None:
     put(engine, *[item(n) for n in range(10)])
     page = engine.search(SearchQuery(start=0, end=10 * DAY, edges=(0, 3 * DAY, 4 * DAY, 4 * DAY + 1, 10 * DAY)))
@@ -422,16 +596,23 @@ def test_histogram_counts_add_up(engine) -> None:
 # --- trouble ---
 
 
-def test_constructing_an_engine_opens_nothing(make, tmp_path) -> None:
+@says(
+    "Constructing an engine opens nothing.",
+)
+def test_constructing_an_engine_opens_nothing(make, place) -> None:
     make()
-    assert not (tmp_path / "index").exists()
+    assert place.is_untouched()
 
 
-def test_a_damaged_index_is_an_engine_error_and_info_says_so(engine, make, tmp_path) -> None:
+@says(
+    "An engine that does not answer raises `EngineUnavailableError` from every method but `close`.",
+    "Say what the engine is and whether it is well; unlike the others this does not raise.",
+)
+def test_a_damaged_index_is_an_engine_error_and_info_says_so(engine, make, place) -> None:
     put(engine, item(1))
+    engine.publish([status("a", 1)])
     engine.close()
-    for file in (tmp_path / "index" / "g000001").glob("*.*"):
-        file.write_bytes(b"rubbish")
+    place.damage()
     broken = make()
     assert not broken.info().healthy
     for call in (
@@ -441,11 +622,39 @@ def test_a_damaged_index_is_an_engine_error_and_info_says_so(engine, make, tmp_p
         lambda: broken.refresh(),
         lambda: broken.span(SearchQuery()),
         lambda: put(broken, item(2)),
+        lambda: broken.delete_feed("news", 1),
     ):
-        with pytest.raises(EngineError, match="reindex"):
+        with pytest.raises(EngineUnavailableError, match="reindex"):
             call()
+    broken.close()
 
 
+@says(
+    "An index of an older schema raises `IndexOutdatedError`, one of a newer schema `IndexSchemaError`: neither is read."
+)
+@pytest.mark.parametrize(("by", "error"), [(-1, IndexOutdatedError), (1, IndexSchemaError)])
+def test_an_index_of_another_schema_is_not_read(engine, make, place, by: int, error: type) -> None:
+    put(engine, item(1))
+    engine.close()
+    place.change_schema(by)
+    other = make()
+    for call in (
+        lambda: other.search(SearchQuery()),
+        lambda: other.get(["x"]),
+        lambda: other.span(SearchQuery()),
+        lambda: put(other, item(2)),
+    ):
+        with pytest.raises(error) as raised:
+            call()
+        assert type(raised.value) is error
+    put(other, item(3, "anew"), generation=2)
+    other.swap(2)
+    assert titles(other) == ["anew"]
+
+
+@says(
+    "Give back what is open; any method opens it again.",
+)
 def test_an_engine_that_is_well_says_so_and_can_be_closed_and_used_again(engine) -> None:
     put(engine, item(1, "x"))
     engine.close()

@@ -64,7 +64,7 @@ class EngineInfo(Struct, frozen=True):
 
 
 class SearchEngine(Protocol):
-    """Keeps items and feed statuses, and searches the items. Each sentence here is a test in tests/contract/.
+    """Keeps items and feed statuses, and searches the items.
 
     Constructing an engine opens nothing. Every method may be called from several threads and processes at once, and
     raises nothing but the errors under `EngineError` and, for a local engine, `DataError`. An engine that does not
@@ -72,9 +72,11 @@ class SearchEngine(Protocol):
 
     An index of an older schema raises `IndexOutdatedError`, one of a newer schema `IndexSchemaError`: neither is read.
 
-    Generations: an index has a number, and searches see the current one only, whole. `index.py` writes, `reindex.py`
-    makes the next generation, `search.py` and the command line read.
+    Generations: an index has a number, and searches see the current one only, whole.
     """
+
+    # Each sentence above and below is a test in tests/contract/test_search_engine.py. `index.py` writes, `reindex.py`
+    # makes the next generation, `search.py` and the command line read.
 
     # --- writing ---
 
@@ -108,7 +110,7 @@ class SearchEngine(Protocol):
         """Let searches see this generation from now on, in one step."""
 
     def drop(self, generation: int) -> None:
-        """Delete a generation that searches do not see; nothing happens where it does not exist."""
+        """Delete a generation; nothing happens where it does not exist, and the current one raises `ValueError`."""
 
     def count(self, generation: int) -> int:
         """Count the items of a generation that a search would see."""
@@ -128,7 +130,8 @@ class SearchEngine(Protocol):
         words, values and filters do not score, and a prefix scores as a constant. `size` items are given, fewer only
         at the end; `next` is where the next page begins, None at the end. Pages by date give each item once, also
         while others are added. By relevance the first 10,000 are given. The total is exact. Facets and histogram are
-        over all that was found, not over the page.
+        over all that was found, not over the page. Content is in the items where `with_content` asks for it. `version`
+        changes whenever the index does.
         """
 
     def get(self, ids: Iterable[str]) -> dict[str, Item]:

@@ -156,7 +156,7 @@ class TantivyEngine:
                         continue
                     try:
                         document = _document(write)
-                    except (ValueError, TypeError) as error:
+                    except (ValueError, TypeError, OverflowError) as error:
                         refused.append(RefusedItem(id_, f"{type(error).__name__}: {str(error)[:200]}"))
                         continue
                     if kept is not None:
@@ -182,7 +182,7 @@ class TantivyEngine:
             writer.wait_merging_threads()
 
     def refresh(self) -> None:
-        with suppress(IndexOutdatedError):  # it serves no search any more, and a reindex is about to replace it
+        with suppress(IndexSchemaError):  # such an index serves no search, and a reindex may be about to replace it
             self.get(())  # every look at the folder brings what is open level with it
 
     def publish(self, statuses: Iterable[FeedStatus]) -> None:
