@@ -1,50 +1,24 @@
 """A year of real news: 251,270 lines are loaded, counted, and counted again after a reindex."""
 
-import gzip
-import hashlib
-import json
-import re
 from collections import Counter
 
 import pytest
 
 from newswire.clock import DAY
-from newswire.item import canonical_link, item_id
 from newswire.load import load
-from newswire.parse.feed_dates import read_feed_date
 from newswire.query import FacetQuery, SearchQuery, ValueFilter
 from newswire.reindex import reindex
+from tests.timeline import LINES, write_lines
 
 YEAR_START = 1_672_531_200_000
-
-
-def slug(url: str) -> str:
-    plain = re.sub(r"[^a-z0-9]+", "-", url.lower()).strip("-")
-    return f"{plain[:50].strip('-')}-{hashlib.sha256(url.encode()).hexdigest()[:6]}"
 
 
 @pytest.mark.long
 def test_a_year_of_news_is_loaded_found_and_counted_also_after_a_reindex(wired, shared, tmp_path, clock) -> None:
     file = tmp_path / "timeline.jsonl.gz"
-    winners: dict[str, tuple[str, int]] = {}
-    with gzip.open(shared / "timeline" / "timeline_2023.jsonl.gz", "rt") as source, gzip.open(file, "wt", 1) as target:
-        for number, line in enumerate(source):
-            row = json.loads(line)
-            feed = slug(row["feed_url"])
-            kept = {
-                "feed": feed,
-                "title": row["title"],
-                "link": row["link"],
-                "summary": row["summary"],
-                "published": row["published"],
-                "lang": row["language"] or "",
-            }
-            target.write(json.dumps(kept) + "\n")
-            at = read_feed_date(row["published"]).at
-            id_ = item_id(feed, "link", canonical_link(row["link"])) if row["link"].startswith("http") else str(number)
-            winners.setdefault(id_, (feed, at))
+    winners = write_lines(shared, file)
     report = load(wired, [str(file)], None)
-    assert (report.lines, report.refused_count) == (251_270, 0)
+    assert (report.lines, report.refused_count) == (LINES, 0)
 
     def check() -> None:
         everything = wired.engine.search(SearchQuery(size=0, facets=(FacetQuery("feed", 500),)))
