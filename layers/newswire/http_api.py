@@ -126,17 +126,25 @@ def build_api(resolver: ApiGatewayResolver, engine: SearchEngine, settings: Sett
 def answer_event(resolver: ApiGatewayResolver, api: Api, event: Mapping[str, Any], context: Any) -> dict[str, Any]:  # noqa: ANN401 - Lambda's own
     """Answer an event of an API Gateway REST proxy; whatever it holds, a response of the contract comes out."""
     method = str(event.get("httpMethod") or "GET").upper()
-    several: Sent = event.get("multiValueQueryStringParameters") or {}
     try:
-        target = f"{event.get('path') or '/'}?{urlencode(several, doseq=True, errors='surrogatepass')}"
-        refused = api.refusal(method, len(target.encode(errors="surrogatepass")))
-        if refused is not None:
-            return _as_event(refused)
-        asked = {**event, "httpMethod": "GET", "path": event.get("path") or "/"}
-        answered: dict[str, Any] = resolver.resolve(asked, context)
+        answered = _answered(resolver, api, event, method, context)
     except Exception as error:  # noqa: BLE001 - the last line of defence: a defect is logged, never shown
-        return _as_event(api.defect(error))
+        answered = _as_event(api.defect(error))
     return {**answered, "body": ""} if method == "HEAD" else answered
+
+
+def _answered(
+    resolver: ApiGatewayResolver, api: Api, event: Mapping[str, Any], method: str, context: object
+) -> dict[str, Any]:
+    several: Sent = event.get("multiValueQueryStringParameters") or {}
+    target = f"{event.get('path') or '/'}?{urlencode(several, doseq=True, errors='surrogatepass')}"
+    refused = api.refusal(method, len(target.encode(errors="surrogatepass")))
+    if refused is not None:
+        return _as_event(refused)
+    answered: dict[str, Any] = resolver.resolve(
+        {**event, "httpMethod": "GET", "path": event.get("path") or "/"}, context
+    )
+    return answered
 
 
 def _as_event(response: Response[Any]) -> dict[str, Any]:
