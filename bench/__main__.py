@@ -17,7 +17,20 @@ import msgspec
 
 from bench.measurement import Measurement, SkippedError, carry_out
 
-NAMES = ("load", "ingest", "tick", "imports", "scifact", "cranfield")
+NAMES = (
+    "load",
+    "ingest",
+    "tick",
+    "imports",
+    "search",
+    "last_page",
+    "opening",
+    "serve",
+    "hostile",
+    "peers",
+    "scifact",
+    "cranfield",
+)
 RESULTS = Path(__file__).with_name("results")
 
 

@@ -18,7 +18,8 @@ import tantivy
 _WORD = re.compile(r"\w+")
 
 
-def _schema() -> tantivy.Schema:
+def schema() -> tantivy.Schema:
+    """Make the fields that newswire's own index has, at schema 1."""
     builder = tantivy.SchemaBuilder()
     builder.add_text_field("id", tokenizer_name="raw", index_option="basic")
     for name in ("text", "title", "summary", "content", "author", "category"):
@@ -78,7 +79,7 @@ def _document(line: dict[str, str], seq: int, now: int) -> tantivy.Document:
 
 
 def main(source: str, folder: str, threads: str, heap_mb: str) -> None:
-    index = tantivy.Index(_schema(), folder)
+    index = tantivy.Index(schema(), folder)
     writer = index.writer(int(heap_mb) * 1_000_000, int(threads))
     decode = msgspec.json.Decoder(dict[str, str]).decode
     with Path(source).open("rb") as lines:

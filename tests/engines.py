@@ -3,7 +3,8 @@
 from pathlib import Path
 
 from newswire.engines import SearchEngine
-from newswire.engines.tantivy import SCHEMA, TantivyEngine
+from newswire.engines.tantivy import TantivyEngine
+from newswire.engines.tantivy_fields import SCHEMA
 
 
 class TantivyPlace:

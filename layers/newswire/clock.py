@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 
 Instant = int
 Clock = Callable[[], Instant]
@@ -40,8 +41,9 @@ def from_datetime(moment: datetime) -> Instant:
     return (moment - _EPOCH) // timedelta(milliseconds=1)
 
 
+@lru_cache(maxsize=4096)  # an answer writes three for each item, and items that came together share two of them
 def to_rfc3339(instant: Instant) -> str:
     """Write an instant as RFC 3339 in UTC with `Z`; milliseconds only where there are any."""
-    moment = to_datetime(instant)
-    text = f"{moment.year:04d}{moment:-%m-%dT%H:%M:%S}"
-    return f"{text}.{instant % SECOND:03d}Z" if instant % SECOND else f"{text}Z"
+    if instant % SECOND:
+        return f"{to_datetime(instant).isoformat(timespec='milliseconds')[:-6]}Z"
+    return f"{to_datetime(instant).isoformat()[:-6]}Z"

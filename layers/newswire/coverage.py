@@ -15,6 +15,8 @@ from newswire.model import FeedStatus
 
 LISTED = 20
 """Of feeds that are not ok and of gaps, how many are listed; the counts are whole."""
+_UNSEEN = {"failing", "stale"}
+"""States in which items may come and go unseen."""
 
 
 class NotOk(Struct, frozen=True):
@@ -55,26 +57,26 @@ def coverage_of(
     statuses: Iterable[FeedStatus], start: Instant | None, end: Instant | None, now: Instant, grace_s: int
 ) -> Coverage:
     """Say how well the feeds were watched in a range of time."""
-    listed = list(statuses)
-    states = [(status, state_of(status, now, grace_s)) for status in listed]
-    wrong = [
-        NotOk(status.id, state, _time(status.last_success), _time(status.failing_since if state == "failing" else None))
-        for status, state in states
-        if state != "ok"
-    ]
-    gaps = [gap for status, state in states for gap in gaps_of(status, state, start, end)]
-    successes = [
-        status.last_success for status, state in states if status.last_success is not None and state != "paused"
-    ]
-    return Coverage(
-        feeds=len(listed),
-        ok=len(listed) - len(wrong),
-        oldest_success=_time(min(successes, default=None)),
-        not_ok_count=len(wrong),
-        gap_count=len(gaps),
-        not_ok=tuple(wrong[:LISTED]),
-        gaps=tuple(gaps[:LISTED]),
-    )
+    feeds = not_ok = gaps = 0
+    wrong: list[NotOk] = []
+    missed: list[GapOut] = []
+    oldest: Instant | None = None
+    for status in statuses:  # there may be ten thousand, so only what is listed is written out
+        feeds += 1
+        state = state_of(status, now, grace_s)
+        if state != "ok":
+            not_ok += 1
+            if len(wrong) < LISTED:
+                since = status.failing_since if state == "failing" else None
+                wrong.append(NotOk(status.id, state, _time(status.last_success), _time(since)))
+        if status.gaps or state in _UNSEEN:
+            found = gaps_of(status, state, start, end)
+            gaps += len(found)
+            missed += found[: LISTED - len(missed)]
+        last = status.last_success
+        if last is not None and state != "paused" and (oldest is None or last < oldest):
+            oldest = last
+    return Coverage(feeds, feeds - not_ok, _time(oldest), not_ok, gaps, tuple(wrong), tuple(missed))
 
 
 def gaps_of(status: FeedStatus, state: State, start: Instant | None = None, end: Instant | None = None) -> list[GapOut]:
@@ -84,7 +86,7 @@ def gaps_of(status: FeedStatus, state: State, start: Instant | None = None, end:
     or shows that nothing was missed.
     """
     found = []
-    opened = status.last_success if state in {"failing", "stale"} else None
+    opened = status.last_success if state in _UNSEEN else None
     if opened is not None and (end is None or opened < end):
         found.append(GapOut(status.id, to_rfc3339(opened), None))
     return found + [

@@ -9,7 +9,7 @@ import html
 import uuid
 from collections.abc import Callable, Mapping
 from hashlib import sha256
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import urlencode
 
 import msgspec
@@ -40,6 +40,9 @@ from newswire.query import RecencyBand, SearchQuery
 from newswire.recency import bands_of
 from newswire.search import ALL_FIELDS, Answer, ItemOut, answer, item_out, steady
 from newswire.settings import Settings
+
+if TYPE_CHECKING:
+    from aws_lambda_powertools.utilities.typing import LambdaContext
 
 JSON = "application/json; charset=utf-8"
 PROBLEM = "application/problem+json; charset=utf-8"
@@ -123,7 +126,9 @@ def build_api(resolver: ApiGatewayResolver, engine: SearchEngine, settings: Sett
     return api
 
 
-def answer_event(resolver: ApiGatewayResolver, api: Api, event: Mapping[str, Any], context: Any) -> dict[str, Any]:  # noqa: ANN401 - Lambda's own
+def answer_event(
+    resolver: ApiGatewayResolver, api: Api, event: Mapping[str, Any], context: LambdaContext
+) -> dict[str, Any]:
     """Answer an event of an API Gateway REST proxy; whatever it holds, a response of the contract comes out."""
     method = str(event.get("httpMethod") or "GET").upper()
     try:
@@ -134,7 +139,7 @@ def answer_event(resolver: ApiGatewayResolver, api: Api, event: Mapping[str, Any
 
 
 def _answered(
-    resolver: ApiGatewayResolver, api: Api, event: Mapping[str, Any], method: str, context: object
+    resolver: ApiGatewayResolver, api: Api, event: Mapping[str, Any], method: str, context: LambdaContext
 ) -> dict[str, Any]:
     several: Sent = event.get("multiValueQueryStringParameters") or {}
     target = f"{event.get('path') or '/'}?{urlencode(several, doseq=True, errors='surrogatepass')}"
@@ -188,12 +193,13 @@ class Api:
     def items(self, call: Call) -> Response[Any]:
         """Answer /v1/items?ids=a,b."""
         reader = Reader(call.sent, ("ids",))
-        ids = tuple(dict.fromkeys(reader.listed("ids")))
+        asked = reader.listed("ids")
         if "ids" not in call.sent:
             reader.wrong("ids", "invalid_value", "ids is not given.", f"1 to {MAX_IDS} ids with commas between")
-        if len(ids) > MAX_IDS:
-            reader.wrong("ids", "out_of_range", f"{len(ids)} ids are too many.", f"1 to {MAX_IDS}")
+        if len(asked) > MAX_IDS:
+            reader.wrong("ids", "out_of_range", f"{len(asked)} ids are too many.", f"1 to {MAX_IDS}")
         reader.raise_if_wrong()
+        ids = tuple(dict.fromkeys(asked))
         now = self._clock()
         found = self._engine.get(ids)
         items: list[ItemOut] = []

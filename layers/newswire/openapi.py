@@ -31,7 +31,6 @@ from newswire.search import Answer, ItemOut
 Json = dict[str, Any]
 
 _LIST = "One comma-separated value with CSV quoting; a value that starts with - excludes."
-_LISTED = r"^[^\",]*[^\s\",][^\",]*(,[^\",]*[^\s\",][^\",]*)*$"
 
 
 @lru_cache(maxsize=1)
@@ -124,7 +123,7 @@ def _choice(values: tuple[str, ...], default: str | None) -> Json:
 
 
 def _listed_up_to(most: int) -> str:
-    value = r'[^\s",]+'
+    value = r'(\s*"([^"]|"")*"\s*|[^",]+)'
     return f"^{value}(,{value}){{0,{most - 1}}}$"
 
 

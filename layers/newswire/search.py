@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping
-from typing import Literal, cast
+from collections.abc import Callable, Iterable
+from functools import lru_cache
+from operator import attrgetter
+from typing import Any, Literal, cast
 
 import msgspec
 from msgspec import UNSET, Struct, UnsetType, field
@@ -250,33 +252,33 @@ def item_out(
     highlighter: Highlighter | None = None,
 ) -> ItemOut:
     """Write an item as callers see it, with its age now and the fields that are wanted."""
-    whole: Mapping[ItemField, object] = {
-        "id": item.id,
-        "feed": item.feed,
-        "title": item.title,
-        "link": item.link,
-        "summary": item.summary,
-        "content": item.content,
-        "authors": item.authors,
-        "categories": item.categories,
-        "lang": item.lang,
-        "published": to_rfc3339(item.published),
-        "published_source": item.published_source,
-        "published_precision": item.published_precision,
-        "published_raw": item.published_raw,
-        "date_flags": item.date_flags,
-        "updated": _time(item.updated),
-        "changed": to_rfc3339(item.changed),
-        "first_seen": to_rfc3339(item.first_seen),
-        "revision": item.revision,
-        "age": relative_age(item.published, now),
-        "score": score,
-    }
-    made = {name: value for name, value in whole.items() if name in fields}
+    names, own, instants = _parts_of(fields)
+    made: dict[str, Any] = dict(zip(names, own(item), strict=True))
+    for name in instants:
+        instant: Instant | None = made[name]
+        made[name] = None if instant is None else to_rfc3339(instant)
+    if "age" in fields:
+        made["age"] = relative_age(item.published, now)
+    if "score" in fields:
+        made["score"] = score
     if highlighter is not None:
         texts = {"title": item.title, "summary": item.summary, "content": item.content}
         made["highlights"] = highlighter.marked(texts, item.lang)
-    return ItemOut(**made)  # type: ignore[arg-type]
+    return ItemOut(**made)
+
+
+@lru_cache(maxsize=256)
+def _parts_of(
+    fields: frozenset[ItemField],
+) -> tuple[tuple[str, ...], Callable[[Item], tuple[Any, ...]], tuple[str, ...]]:
+    """Part the fields: those that the item has itself, what reads them in one call, and which of them are instants."""
+    names = tuple(sorted(fields & set(Item.__struct_fields__)))
+    if len(names) == 1:  # `attrgetter` gives no tuple for one name
+        return names, lambda item: (item.id,), ()
+    return names, attrgetter(*names), tuple(name for name in _INSTANTS if name in names)
+
+
+_INSTANTS = ("published", "updated", "changed", "first_seen")
 
 
 # --- what stays the same ----------------------------------------------------------------------------------------------

@@ -78,6 +78,7 @@ _INNER_MARKS = "\u0900-\u0dff\u0e31\u0e34-\u0e3a\u0e47-\u0e4e\u0eb0-\u0ecd\u0f18
 _TOKEN = re.compile(rf"[{_SINGLE}]|(?:(?![{_SINGLE}_])[\w{_INNER_MARKS}])+")
 _SINGLE_CHARACTER = re.compile(f"[{_SINGLE}]")
 _ASCII_TOKEN = re.compile(r"[a-z0-9]+")
+_NO_SPACE = re.compile(r"\S+")
 
 _CACHE_LIMIT = 200_000
 _stem_cache: dict[str, str] = {}
@@ -146,11 +147,26 @@ def fold_whole(value: str) -> str:
 def spans(text: str) -> list[tuple[int, int]]:
     """Give where each token of `tokens(text)` stands in the text: its first character, and that after its last.
 
+    White space parts tokens and folds with nothing, so a text is looked at word by word.
+    """
+    if text.isascii():
+        return [match.span() for match in _ASCII_TOKEN.finditer(text.lower())]
+    found: list[tuple[int, int]] = []
+    for word in _NO_SPACE.finditer(text):
+        at = word.start()
+        found += [(at + first, at + last) for first, last in _spans_of_word(word.group())]
+    return found
+
+
+@lru_cache(maxsize=8192)
+def _spans_of_word(text: str) -> tuple[tuple[int, int], ...]:
+    """Give the spans in a text without white space.
+
     Folding changes lengths, so the text is folded piece by piece, a piece being a character with all that folds
     together with it, and each folded character remembers its piece.
     """
     if text.isascii():
-        return [match.span() for match in _ASCII_TOKEN.finditer(text.lower())]
+        return tuple(match.span() for match in _ASCII_TOKEN.finditer(text.lower()))
     pieces = _pieces(text)
     folded: list[str] = []
     origin: list[int] = []
@@ -158,10 +174,10 @@ def spans(text: str) -> list[tuple[int, int]]:
         part = fold(text[start:end])
         folded.append(part)
         origin += [number] * len(part)
-    return [
+    return tuple(
         (pieces[origin[match.start()]][0], pieces[origin[match.end() - 1]][1])
         for match in _TOKEN.finditer("".join(folded))
-    ]
+    )
 
 
 def _pieces(text: str) -> list[tuple[int, int]]:

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from newswire.__main__ import main
-from newswire.engines.tantivy import SCHEMA
+from newswire.engines.tantivy_fields import SCHEMA
 
 
 @pytest.fixture

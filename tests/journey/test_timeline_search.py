@@ -4,13 +4,11 @@ import json
 import random
 import subprocess
 import sys
-import time
 from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from itertools import pairwise
 from typing import NamedTuple
-from urllib.parse import quote, urlencode
+from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -20,10 +18,10 @@ from newswire.load import load
 from newswire.settings import Settings
 from newswire.wiring import Wired
 from tests.conftest import ROOT
+from tests.hostile import ZONES, costliest_requests, some_request
 from tests.timeline import write_lines
 from tests.transports import AsEvents, Came, OverHttp
 
-ZONES = ("UTC", "Europe/Brussels", "America/New_York", "Asia/Kolkata", "Pacific/Auckland")
 END_OF_2023 = from_datetime(datetime(2024, 1, 1, tzinfo=UTC))
 pytestmark = pytest.mark.long
 
@@ -144,117 +142,6 @@ def test_relevance_gives_its_10_000_once_each_on_a_quiet_index(api) -> None:
 
 # --- hostile requests ---
 
-COMMON = [
-    "the",
-    "to",
-    "of",
-    "and",
-    "in",
-    "a",
-    "for",
-    "on",
-    "is",
-    "s",
-    "with",
-    "at",
-    "after",
-    "from",
-    "as",
-    "by",
-    "it",
-    "that",
-    "his",
-    "has",
-    "was",
-    "he",
-    "be",
-    "us",
-    "are",
-    "new",
-    "says",
-    "will",
-    "who",
-    "an",
-    "have",
-    "not",
-    "over",
-    "his",
-    "more",
-    "said",
-]
-ODD = ["\x00", "\ud7ff", "\ufeff", "\u202e", "💥", "𝕏", "é" * 30, "<script>", "'; DROP", "${jndi:x}", "../../etc/passwd",
-       "%", "&&", "\\", '"', "(", ")", "*", "-", "–", ":", "title:", "feed:", "_exists_:x", "[a TO b]", "a~2", "a^9", "/.*/",
-       "AND", "OR", "NOT", "北京", "カ", "서", "अ", "ก", "\u0301", "ﬀ", "İ", "ß"]  # fmt: skip
-NAMES = ["q", "match", "from", "to", "tz", "date_field", "feed", "category", "author", "lang", "sort", "size", "cursor",
-         "fields", "highlight", "facets", "histogram", "format"]  # fmt: skip
-GOOD = {
-    "match": ["all", "any"],
-    "from": ["2023", "2023-05", "2023-W22", "2023-05-26", "2023-05-26T12:00", "P1Y", "now-400d", "0001", "yesterday"],
-    "to": ["2023", "2024", "9999", "now", "today", "2023-05-26T12:00:00.5+05:45"],
-    "tz": [*ZONES, "Pacific/Apia", "America/St_Johns", "Etc/GMT+12"],
-    "date_field": ["published", "updated", "changed", "first_seen"],
-    "feed": ["-x", "a,b,-c", '"a,b"', ",".join(f"-f{n}" for n in range(700))],
-    "category": ["x", '"Defence, security"', ",".join(f"c{n}" for n in range(800))],
-    "author": ["zoë müller", "-x"],
-    "lang": ["en", "pl", "-en", "en,pl,de"],
-    "sort": ["relevance", "newest", "oldest"],
-    "size": ["0", "1", "20", "200"],
-    "fields": ["id", "title,content", "content,highlights,age"],
-    "highlight": ["title", "title,summary,content"],
-    "facets": ["feed", "feed:200,lang:200,category:200,author:200"],
-    "histogram": ["year", "month", "week", "day", "hour", "auto"],
-    "format": ["json"],
-}
-PATHS = ["/v1/search", "/v1/items", "/v1/items/x", "/v1/feeds", "/v1/feeds/x", "/v1/status", "/openapi.json", "/", "/v1",
-         "/v1/items/" + "x" * 300, "/v1/feeds/%00", "/%e5%8c%97", "//", "/v1/search/", "/v1/SEARCH"]  # fmt: skip
-
-
-def some_query(rng: random.Random) -> str:
-    kind = rng.randrange(10)
-    some = rng.choices(COMMON, k=rng.randint(1, 64))
-    return [
-        lambda: " OR ".join(some)[:1000],
-        lambda: " ".join(some),
-        lambda: '"' + " ".join(rng.choices(COMMON, k=250)) + '"',
-        lambda: " ".join(f"{word[:2]}*" for word in some[:9]),
-        lambda: " ".join(f"-{word}" for word in some),
-        lambda: "(" * rng.randint(0, 18) + " OR ".join(some[:5]) + ")" * rng.randint(0, 18),
-        lambda: " ".join(f'"{a} {b}"' for a, b in pairwise(some)),
-        lambda: " ".join(rng.choices(ODD, k=rng.randint(1, 40))),
-        lambda: "".join(chr(rng.randrange(0x20, 0x3000)) for _ in range(rng.randint(1, 200))),
-        lambda: (
-            f"{rng.choice(NAMES)}:({some_word(rng)} {rng.choice(ODD)}) OR title:{some_word(rng)} -summary:{some_word(rng)}"
-        ),
-    ][kind]()
-
-
-def some_word(rng: random.Random) -> str:
-    return rng.choice(COMMON)
-
-
-def some_request(rng: random.Random, cursors: list[str]) -> tuple[str, str, dict[str, str]]:
-    path = "/v1/search" if rng.random() < 0.85 else rng.choice(PATHS)
-    pairs: list[tuple[str, str]] = []
-    if rng.random() < 0.9:
-        pairs.append(("q", some_query(rng)))
-    for name in rng.sample(NAMES[1:], rng.randint(0, 6)):
-        if name == "cursor":
-            value = rng.choice([*cursors[-50:], "x", "eyJ", "A" * 400, "lQLE" + "_" * 40]) if cursors else "lQLECGRZ"
-        elif rng.random() < 0.85:
-            value = rng.choice(GOOD[name])
-        else:
-            value = rng.choice(
-                [*ODD, "", " ", "9" * 30, "-1", "1e9", ",", '"', "x" * 500, "P99999999Y", "2023-13", "now+1d"]
-            )
-        pairs.append((name, value))
-    if rng.random() < 0.05:
-        pairs.append(
-            rng.choice([("nope", "1"), pairs[0] if pairs else ("q", "x"), ("ids", "a,b"), ("X-Amz-Date", "1")])
-        )
-    method = rng.choices(["GET", "HEAD", "POST", "DELETE", "OPTIONS"], [90, 6, 2, 1, 1])[0]
-    headers = {"If-None-Match": rng.choice(["*", 'W/"x"', "rubbish," * 50])} if rng.random() < 0.1 else {}
-    return f"{path}?{urlencode(pairs, quote_via=quote, safe='')}" if pairs else path, method, headers
-
 
 def is_of_the_contract(came: Came, method: str) -> bool:
     if came.status not in {200, 304, 400, 404, 405}:
@@ -269,37 +156,32 @@ def is_of_the_contract(came: Came, method: str) -> bool:
     return came.headers["content-type"].startswith("application/problem+json") and answer["status"] == came.status
 
 
-def test_100_000_random_and_hostile_requests_are_answered_by_the_contract_within_a_second(year, api) -> None:
-    """The second is of the contract; what took longer is asked again twice, since the machine does other things too."""
+def test_100_000_random_and_hostile_requests_are_answered_by_the_contract(year, api) -> None:
+    """How long they take is measured by `make bench`, which sends the same ones."""
     rng = random.Random(20_231_124)
     over_http = OverHttp(year.wired)
     cursors: list[str] = []
     statuses: Counter = Counter()
-    slowest: list[tuple[float, str]] = []
-    for number in range(100_000):
-        target, method, headers = some_request(rng, cursors)
-        through = over_http if number % 5 == 0 else api
-        started = time.perf_counter()
-        came = through.ask(target, method, headers)
-        taken = time.perf_counter() - started
-        statuses[came.status] += 1
-        assert is_of_the_contract(came, method), (came.status, method, target, came.body[:500])
-        if came.status == 200 and b'"next":"' in came.body and number % 7 == 0:
-            cursors.append(came.json().get("next") or "x")
-        for _ in range(2):
-            if taken > 1:
-                started = time.perf_counter()
-                through.ask(target, method, headers)
-                taken = min(taken, time.perf_counter() - started)
-        assert taken <= 1, (taken, target)
-        if len(slowest) < 10 or taken > slowest[-1][0]:
-            slowest = sorted([*slowest, (taken, target[:300])], reverse=True)[:10]
-    over_http.close()
+    try:
+        for number in range(100_000):
+            target, method, headers = some_request(rng, cursors)
+            came = (over_http if number % 5 == 0 else api).ask(target, method, headers)
+            statuses[came.status] += 1
+            assert is_of_the_contract(came, method), (came.status, method, target, came.body[:500])
+            if came.status == 200 and b'"next":"' in came.body and number % 7 == 0:
+                cursors.append(came.json().get("next") or "x")
+    finally:
+        over_http.close()
     print(dict(statuses))
-    for taken, target in slowest:
-        print(f"{taken * 1000:.0f} ms {target}")
     assert statuses[200] > 20_000
     assert statuses[400] > 20_000
+
+
+@pytest.mark.parametrize("target", costliest_requests())
+def test_the_costliest_requests_are_answered_whole(api, target: str) -> None:
+    answer = api.ask(target).json()
+    assert len(answer["items"]) == 200
+    assert sum(one["count"] for one in answer["histogram"]) == answer["total"]["value"]
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,121 @@
+"""The bare tantivy queries of the mix: each by hand, with tantivy-py alone, on the index that newswire made.
+
+They find what newswire's answers hold (the measurement compares the totals), and read the same stored bytes of as
+many items. They know no parameters, no grammar, no time zones, no highlights and no coverage; instants are given.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import Stemmer
+import tantivy
+from tantivy import FieldType, Occur, Order, Query
+
+from bench.bare_load import schema
+
+SCHEMA = schema()
+_STEMMER = Stemmer.Stemmer("english")
+FOREVER = 1 << 61
+
+
+def word(folded: str) -> Query:
+    """Look for a word in the whole text, folded or stemmed, with the title beside it."""
+    return _titled(lambda name: _either(name, folded), 0.3)
+
+
+def phrase(*tokens: str) -> Query:
+    """Look for tokens in this order."""
+    return _titled(lambda name: Query.phrase_query(SCHEMA, name, list(tokens)), 0.3)
+
+
+def prefix(begins: str) -> Query:
+    """Look for tokens that begin so."""
+    return Query.const_score_query(Query.regex_query(SCHEMA, "text", f"{begins}.*"), 1.0)
+
+
+def in_title(folded: str) -> Query:
+    """Look in the title alone."""
+    return _either("title", folded)
+
+
+def exactly(field: str, value: str) -> Query:
+    """Let through one value of a field."""
+    return Query.const_score_query(Query.term_query(SCHEMA, field, value, "basic"), 0.0)
+
+
+def between(start: int, end: int, field: str = "published") -> Query:
+    """Let through a half-open range of instants, in milliseconds."""
+    found = Query.range_query(SCHEMA, field, FieldType.Integer, start, end, include_upper=False)
+    return Query.const_score_query(found, 0.0)
+
+
+def all_of(*queries: Query) -> Query:
+    """Join by AND."""
+    return Query.boolean_query([(Occur.Must, one) for one in queries])
+
+
+def any_of(*queries: Query) -> Query:
+    """Join by OR."""
+    return Query.boolean_query([(Occur.Should, one) for one in queries])
+
+
+def without(query: Query, *excluded: Query) -> Query:
+    """Exclude."""
+    return Query.boolean_query([(Occur.Must, query), *((Occur.MustNot, one) for one in excluded)])
+
+
+def everything() -> Query:
+    """Find every item."""
+    return Query.all_query()
+
+
+def _either(name: str, folded: str) -> Query:
+    return Query.disjunction_max_query(
+        [
+            Query.term_query(SCHEMA, name, folded, "freq"),
+            Query.term_query(SCHEMA, f"{name}_stem", _STEMMER.stemWord(folded), "freq"),
+        ]
+    )
+
+
+def _titled(build: Callable[[str], Query], title: float) -> Query:
+    boosted = Query.boost_query(build("title"), title)
+    return Query.boolean_query([(Occur.Must, build("text")), (Occur.Should, boosted)])
+
+
+class BareIndex:
+    """The index of a data folder, opened with tantivy alone."""
+
+    def __init__(self, data: Path) -> None:
+        index = data / "index"
+        folder = index / f"g{int((index / 'current').read_text()):06d}"
+        self._searcher: Any = tantivy.Index.open(str(folder)).searcher()
+
+    def found(
+        self,
+        query: Query,
+        size: int = 20,
+        sort: str = "relevance",
+        facets: Sequence[str] = (),
+        edges: Sequence[int] = (),
+    ) -> tuple[int, list[bytes]]:
+        """Give the total and the stored bytes of the first items, with facets and buckets counted."""
+        searcher = self._searcher
+        asked: dict[str, Any] = {
+            one: {"terms": {"field": f"{one}_label", "size": 1_000_000, "missing": "\x1e"}} for one in facets
+        }
+        if edges:
+            ranges = [{"from": low, "to": high} for low, high in pairwise(edges)]
+            asked["buckets"] = {"range": {"field": "published", "ranges": ranges}}
+        if asked:
+            searcher.aggregate(query, asked)
+        if sort == "relevance":
+            result = searcher.search(query, max(size, 1))
+        else:
+            order = Order.Desc if sort == "newest" else Order.Asc
+            result = searcher.search(query, max(size, 1), order_by_field="published", order=order)
+        return result.count, [searcher.doc(address).get_first("item") for _by, address in result.hits[:size]]

@@ -1,0 +1,73 @@
+"""A year of real news, loaded: made once, kept in `bench/cache/`, and used by every measurement of the read side."""
+
+from __future__ import annotations
+
+import gzip
+import re
+import shutil
+import sys
+from pathlib import Path
+
+import msgspec
+
+from bench.measurement import DATA, needed, run_alone
+from newswire.engines.tantivy_fields import SCHEMA
+from newswire.item import EXTRACTION
+
+QUICK_LINES = 20_000
+_CACHE = Path(__file__).with_name("cache")
+_NO_WORD = re.compile(r"[^a-z0-9]+")
+
+
+class _Row(msgspec.Struct):
+    """A row of the timeline, as far as it is used."""
+
+    feed_url: str
+    link: str
+    published: str
+    language: str
+    title: str | None = ""
+    summary: str | None = ""
+
+
+class Line(msgspec.Struct):
+    """A line as `newswire load` takes it."""
+
+    feed: str
+    title: str
+    link: str
+    summary: str
+    published: str
+    lang: str
+
+
+def write_lines(target: Path, most: int | None) -> int:
+    """Write the timeline as lines to be loaded, without those that say nothing; gives how many there are."""
+    read, write = msgspec.json.Decoder(_Row).decode, msgspec.json.Encoder().encode
+    count = 0
+    timeline = needed(DATA / "timeline" / "timeline_2023.jsonl.gz")
+    with gzip.open(timeline, "rb") as rows, target.open("wb") as lines:
+        for raw in rows:
+            if count == most:
+                break
+            row = read(raw)
+            title, summary = row.title or "", row.summary or ""
+            if not (title.strip() or summary.strip()):
+                continue
+            feed = _NO_WORD.sub("-", row.feed_url.lower()).strip("-")[:60].rstrip("-")
+            lines.write(write(Line(feed, title, row.link, summary, row.published, row.language)) + b"\n")
+            count += 1
+    return count
+
+
+def loaded_year(quick: bool) -> tuple[Path, Path]:  # noqa: FBT001 - one switch, common to all measurements
+    """Give the lines of the year, and a data folder into which `newswire load` has put them."""
+    folder = _CACHE / f"year-{SCHEMA}-{EXTRACTION}{'-quick' if quick else ''}"
+    lines, data = folder / "lines.jsonl", folder / "data"
+    if not (folder / "whole").exists():
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        write_lines(lines, QUICK_LINES if quick else None)
+        run_alone([sys.executable, "-m", "newswire", "load", str(lines)], {"NEWSWIRE_DATA": str(data)})
+        (folder / "whole").touch()
+    return lines, data

@@ -1,0 +1,49 @@
+"""The OpenAPI document: it describes what the API really does, by random requests and by every answer's own schema."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from newswire.commands.bringing_in import take_in
+from newswire.settings import Settings
+from newswire.wiring import Wired
+from tests.conftest import NOON, ROOT
+from tests.transports import OverHttp
+
+HERE = Path(__file__).parent
+
+
+@pytest.fixture
+def served(tmp_path):
+    wired = Wired(Settings(data=str(tmp_path / "data")), clock=lambda: NOON)
+    take_in(wired, [str(ROOT / "sample" / "nato-sample.xml")], "sample-news", url="https://news.example/feed.xml")
+    api = OverHttp(wired)
+    yield api
+    api.close()
+    wired.close()
+
+
+@pytest.mark.long
+def test_schemathesis_finds_nothing(served, tmp_path) -> None:
+    ran = subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "schemathesis.cli",
+            "--config-file",
+            str(HERE / "schemathesis.toml"),
+            "run",
+            f"http://127.0.0.1:{served.port}/openapi.json",
+        ],
+        cwd=tmp_path,
+        env={**os.environ, "SCHEMATHESIS_HOOKS": "schemathesis_check", "PYTHONPATH": str(HERE)},
+        capture_output=True,
+        text=True,
+        timeout=600,
+        check=False,
+    )
+    assert ran.returncode == 0, ran.stdout[-6000:] + ran.stderr[-2000:]
+    assert "No issues found" in ran.stdout
