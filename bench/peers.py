@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sqlite3
 import time
+import warnings
 from collections.abc import Callable
 from datetime import datetime
 from functools import partial
@@ -121,8 +122,10 @@ def _asked_of_fts5(database: sqlite3.Connection, match: str, where: str, order: 
 
 
 def _reader(lines: Path, file: Path) -> object:
+    from bs4 import MarkupResemblesLocatorWarning
     from reader import make_reader
 
+    warnings.simplefilter("ignore", MarkupResemblesLocatorWarning)  # what it says of some summaries helps nobody here
     made, whole = file.exists(), file.with_suffix(".whole")
     if made and not whole.exists():
         file.unlink()

@@ -12,6 +12,7 @@ import time
 import zlib
 from base64 import b64encode
 from collections.abc import Mapping
+from functools import lru_cache
 from urllib.parse import unquote, urljoin, urlsplit, urlunsplit
 
 import msgspec
@@ -27,8 +28,9 @@ from urllib3.exceptions import (
 from urllib3.exceptions import (
     TimeoutError as Urllib3TimeoutError,
 )
+from urllib3.util import parse_url
 
-from newswire.connect import Resolver, pool_manager, set_deadline, system_resolver
+from newswire.connect import Pools, Resolver, set_deadline, system_resolver
 from newswire.errors import FetchError
 from newswire.model import Fetched, FetchFailed, Hop, NotModified, Outcome, Validators
 from newswire.settings import Settings
@@ -64,9 +66,9 @@ class Fetcher:
 
     def __init__(self, settings: Settings, resolver: Resolver = system_resolver) -> None:
         self._settings = settings
-        self._pool = pool_manager(
-            resolver, allow_private=settings.fetch_allow_private, pools=max(64, settings.poll_concurrency * 2)
-        )
+        self._ports = settings.ports
+        most = max(64, settings.poll_concurrency * 2)
+        self._pools = Pools(resolver, allow_private=settings.fetch_allow_private, most=most)
 
     def fetch(self, request: FetchRequest) -> Outcome:
         """Fetch a document. Everything that can go wrong with it is a `FetchFailed`, nothing is raised."""
@@ -102,7 +104,7 @@ class Fetcher:
 
     def close(self) -> None:
         """Close all connections."""
-        self._pool.clear()
+        self._pools.clear()
 
     def _too_slow(self, request: FetchRequest, walk: _Walk) -> FetchFailed:
         seconds = self._settings.fetch_timeout_seconds
@@ -111,10 +113,10 @@ class Fetcher:
 
     def _follow(self, request: FetchRequest, walk: _Walk) -> Outcome:
         while True:
-            url = self._checked(walk.url)
-            response = self._pool.urlopen(
+            at = _checked(walk.url, self._ports)
+            response = self._pools.of(at.scheme, at.host, at.port).urlopen(
                 "GET",
-                url,
+                at.target,
                 headers=self._headers(request, walk.url),
                 redirect=False,
                 retries=False,
@@ -127,29 +129,6 @@ class Fetcher:
                 return self._answered(request, walk, response)
             _finish(response)
             walk.go(response.status, urljoin(walk.url, location), self._settings.fetch_max_redirects)
-
-    def _checked(self, url: str) -> str:
-        """Check the form of a URL and give it as it is sent: no user info, no fragment, host in ASCII."""
-        if len(url) > _URL_LENGTH:
-            msg = f"The address has {len(url)} characters; at most {_URL_LENGTH} are fetched."
-            raise FetchError("invalid_url", msg)
-        parts = urlsplit(url)
-        if parts.scheme not in {"http", "https"}:
-            raise FetchError("invalid_url", f"Only http and https are fetched, not {parts.scheme[:20] or 'nothing'}:.")
-        host = parts.hostname
-        if not host:
-            raise FetchError("invalid_url", "The address has no host.")
-        port = parts.port or (443 if parts.scheme == "https" else 80)
-        ports = self._settings.ports
-        if ports and port not in ports:
-            allowed = ", ".join(str(one) for one in sorted(ports))
-            msg = f"Port {port} is not fetched from, only {allowed} (NEWSWIRE_FETCH_PORTS)."
-            raise FetchError("port", msg)
-        host = host if host.isascii() else host.encode("idna").decode("ascii")
-        host = f"[{host}]" if ":" in host else host
-        return urlunsplit(
-            (parts.scheme, f"{host}:{parts.port}" if parts.port else host, parts.path or "/", parts.query, "")
-        )
 
     def _headers(self, request: FetchRequest, url: str) -> dict[str, str]:
         headers = {"User-Agent": request.user_agent, "Accept": _ACCEPT, "Accept-Encoding": "gzip"}
@@ -300,6 +279,40 @@ _REASONS: Mapping[int, str] = {
 }
 
 
+class _Address(Struct, frozen=True):
+    """Where a request goes: what a pool is found by, and what is asked for there."""
+
+    scheme: str
+    host: str
+    port: int | None
+    target: str
+
+
+@lru_cache(maxsize=4096)  # a feed's address is the same at each poll
+def _checked(url: str, ports: frozenset[int]) -> _Address:
+    """Check the form of a URL and give it as it is sent: no user info, no fragment, host in ASCII."""
+    if len(url) > _URL_LENGTH:
+        msg = f"The address has {len(url)} characters; at most {_URL_LENGTH} are fetched."
+        raise FetchError("invalid_url", msg)
+    parts = urlsplit(url)
+    if parts.scheme not in {"http", "https"}:
+        raise FetchError("invalid_url", f"Only http and https are fetched, not {parts.scheme[:20] or 'nothing'}:.")
+    host = parts.hostname
+    if not host:
+        raise FetchError("invalid_url", "The address has no host.")
+    port = parts.port or (443 if parts.scheme == "https" else 80)
+    if ports and port not in ports:
+        allowed = ", ".join(str(one) for one in sorted(ports))
+        msg = f"Port {port} is not fetched from, only {allowed} (NEWSWIRE_FETCH_PORTS)."
+        raise FetchError("port", msg)
+    host = host if host.isascii() else host.encode("idna").decode("ascii")
+    sent = parse_url(
+        urlunsplit((parts.scheme, f"[{host}]" if ":" in host else host, parts.path or "/", parts.query, ""))
+    )
+    return _Address(parts.scheme, sent.host or host, parts.port, sent.request_uri)
+
+
+@lru_cache(maxsize=4096)
 def origin_of(url: str) -> str:
     """Give scheme, host and port of a URL, in one form."""
     try:

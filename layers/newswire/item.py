@@ -8,6 +8,7 @@ from __future__ import annotations
 import html
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 from hashlib import sha256
 from urllib.parse import SplitResult, urlsplit, urlunsplit
 
@@ -103,6 +104,8 @@ _TRACKER_VALUES = {
     "ref": {"rss", "feed"},
     "feature": {"rss"},
 }
+# A link in which there is nothing to change but the scheme, as most are: taking it apart costs ten times as much.
+_PLAIN_LINK = re.compile(r"https?://(?:[a-z0-9](?:[a-z0-9-]*[a-z0-9])?\.)+[a-z]+/[A-Za-z0-9/._~%!$&'()*+,;=:@-]*")
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 _FRAGMENT_TRACKER = re.compile(r"(?:ftag|xtor|utm_[a-z]+|ref|rss)=|^rss$", re.IGNORECASE)
 
@@ -126,6 +129,8 @@ def canonical_link(link: str) -> str:
     link = link.strip()
     if link[:4].lower() != "http":
         return link
+    if _PLAIN_LINK.fullmatch(link):
+        return f"https{link[link.index(':') :]}"
     try:
         parts = urlsplit(link)
         port = parts.port
@@ -152,6 +157,8 @@ def safe_link(link: str) -> str:
     """Give the link if it is http or https and has a host, else nothing: `javascript:` and the like are no links."""
     if link[:4].lower() != "http":
         return ""
+    if _PLAIN_LINK.fullmatch(link):
+        return link
     try:
         parts = urlsplit(link)
     except ValueError:
@@ -174,6 +181,8 @@ _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]+")
 def plain_text(markup: Markup) -> str:
     """Strip the markup (nh3), decode entities once more, and fold white space; plain text is only folded."""
     text = markup.text
+    if not text:
+        return ""
     if markup.html and ("<" in text or "&" in text):
         if "<" in text:
             text = nh3.clean(_BLOCKS.sub(" <", text), tags=set(), clean_content_tags=_UNWANTED)
@@ -185,8 +194,12 @@ def plain_text(markup: Markup) -> str:
 
 def _values(values: Iterable[str]) -> tuple[str, ...]:
     """Clean a list of values: plain, cut, no empty ones, none twice."""
-    cleaned = (plain_text(Markup(value))[:VALUE_LENGTH].strip() for value in values)
-    return tuple(dict.fromkeys(value for value in cleaned if value))
+    return tuple(dict.fromkeys(cleaned for value in values if (cleaned := _value(value))))
+
+
+@lru_cache(maxsize=8192)  # authors and categories come again and again
+def _value(value: str) -> str:
+    return plain_text(Markup(value))[:VALUE_LENGTH].strip()
 
 
 # --- dates ------------------------------------------------------------------------------------------------------------

@@ -30,7 +30,7 @@ from newswire.work import WorkQueue
 
 MOST_DUE = 100_000
 FEEDS_A_BATCH = 20
-FEEDS_TOGETHER = 16
+FEEDS_TOGETHER = 32
 """So many feeds of a host are claimed at once and fetched by one thread."""
 GATHER_S = 0.01
 """So long results are gathered, to remember many in one transaction."""

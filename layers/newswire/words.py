@@ -10,6 +10,7 @@ import re
 import threading
 import unicodedata
 from functools import lru_cache
+from typing import Any
 
 import Stemmer
 
@@ -55,18 +56,9 @@ _PLAIN = {
     "ŧ": "t",
     "ŋ": "n",
 }
-_FOLD: dict[int, str | None] = {
-    **{code: None for low, high in _DROPPED_RANGES for code in range(low, high + 1)},
-    **dict.fromkeys(_INVISIBLE),
-    **{ord(letter): plain for letter, plain in _PLAIN.items()},
-}
-
-_FOLDED = re.compile("[" + "".join(map(re.escape, map(chr, _FOLD))) + "]+")
-
-
-def _plain(match: re.Match[str]) -> str:
-    return match.group().translate(_FOLD)
-
+_DROPPED = re.compile(
+    "[" + "".join(f"{chr(low)}-{chr(high)}" for low, high in _DROPPED_RANGES) + "".join(map(chr, _INVISIBLE)) + "]+"
+)
 
 # Han, Hiragana, Katakana and Hangul syllables: each character is a token, since no space parts their words.
 _SINGLE = (
@@ -75,8 +67,13 @@ _SINGLE = (
 )
 # Vowel signs and tone marks of Indic, Thai, Lao, Tibetan, Burmese and Khmer are no \\w, but stand inside their words.
 _INNER_MARKS = "\u0900-\u0dff\u0e31\u0e34-\u0e3a\u0e47-\u0e4e\u0eb0-\u0ecd\u0f18-\u0f84\u102b-\u109d\u17b4-\u17d3"
-_TOKEN = re.compile(rf"[{_SINGLE}]|(?:(?![{_SINGLE}_])[\w{_INNER_MARKS}])+")
+_LETTER = rf"[^\W_{_SINGLE}]"
+# Any run of letters and inner marks, or a single character: written so that a run of letters is one step.
+_TOKEN = re.compile(rf"{_LETTER}+(?:[{_INNER_MARKS}]+{_LETTER}*)*|[{_SINGLE}]|(?:[{_INNER_MARKS}]+{_LETTER}*)+")
 _SINGLE_CHARACTER = re.compile(f"[{_SINGLE}]")
+# The commonest of what is no ASCII and no part of a token: without it two texts of five are ASCII, and quick to part.
+_PUNCTUATION = (("\u2019", "'"), ("\u2018", "'"), ("\u201c", '"'), ("\u201d", '"'), ("\u2013", "-"), ("\u2014", "-"),
+                ("\u2026", "."), ("\xa0", " "))  # fmt: skip
 _ASCII_TOKEN = re.compile(r"[a-z0-9]+")
 _NO_SPACE = re.compile(r"\S+")
 
@@ -96,27 +93,29 @@ def fold(text: str) -> str:
     parted = unicodedata.normalize("NFD", unicodedata.normalize("NFKC", text).casefold())
     if parted.isascii():
         return parted
-    return unicodedata.normalize("NFC", _FOLDED.sub(_plain, parted))
+    plain = _DROPPED.sub("", parted)
+    for letter, typed in _PLAIN.items():
+        if letter in plain:
+            plain = plain.replace(letter, typed)
+    return unicodedata.normalize("NFC", plain)
 
 
 def tokens(text: str) -> list[str]:
     """Give the folded tokens of a text in their order: letters and digits together, each Han or Kana by itself."""
-    if text.isascii():
-        found = _ASCII_TOKEN.findall(text.lower())
-    else:
-        found = _TOKEN.findall(fold(text))
-    return [token if len(token) <= TOKEN_LENGTH else token[:TOKEN_LENGTH] for token in found]
+    if not text.isascii():
+        for mark, plain in _PUNCTUATION:
+            text = text.replace(mark, plain)
+    found = _ASCII_TOKEN.findall(text.lower()) if text.isascii() else _TOKEN.findall(fold(text))
+    if len(text) > TOKEN_LENGTH and max(map(len, found), default=0) > TOKEN_LENGTH:
+        return [token[:TOKEN_LENGTH] for token in found]
+    return found
 
 
 def stem(token: str) -> str:
     """Give the English stem of a folded token (Snowball's `english`, also called Porter 2)."""
     known = _stem_cache.get(token)
     if known is None:
-        try:
-            stemmer = _stemmer_of_thread.value
-        except AttributeError:
-            stemmer = _stemmer_of_thread.value = Stemmer.Stemmer("english", 0)
-        known = stemmer.stemWord(token)
+        known = _stemmer().stemWord(token)
         if len(_stem_cache) >= _CACHE_LIMIT:
             _stem_cache.clear()
         _stem_cache[token] = known
@@ -125,8 +124,28 @@ def stem(token: str) -> str:
 
 def stems(folded: list[str]) -> list[str]:
     """Give the stems of folded tokens, one for one."""
-    cache = _stem_cache
-    return [cache[token] if token in cache else stem(token) for token in folded]
+    known = _stem_cache
+    try:
+        return [*map(known.__getitem__, folded)]
+    except KeyError:
+        unknown = [*{token for token in folded if token not in known}]
+    if len(known) + len(unknown) > _CACHE_LIMIT:
+        known.clear()
+        unknown = [*set(folded)]
+    known.update(zip(unknown, _stemmer().stemWords(unknown), strict=True))
+    try:
+        return [*map(known.__getitem__, folded)]
+    except KeyError:  # another thread has just emptied it
+        return [*map(stem, folded)]
+
+
+def _stemmer() -> Any:  # noqa: ANN401 - PyStemmer has no types
+    """Give this thread's own stemmer: one can't be used by several at once."""
+    try:
+        return _stemmer_of_thread.value
+    except AttributeError:
+        _stemmer_of_thread.value = Stemmer.Stemmer("english", 0)
+        return _stemmer_of_thread.value
 
 
 def is_stemmed(lang: str | None) -> bool:

@@ -301,6 +301,19 @@ def test_a_deleted_status_goes_and_an_older_one_does_not_bring_it_back(engine) -
     assert len(engine.statuses()) == 1
 
 
+@says(
+    "Give the published statuses of these feeds, or of all, by id.",
+)
+def test_what_another_process_publishes_is_seen_at_the_next_look(make) -> None:
+    one, other = make(), make()
+    one.publish([status("a", 1, title="first")])
+    assert [status.title for status in other.statuses()] == ["first"]
+    one.publish([status("a", 2, title="second"), status("b", 1)])
+    assert [(status.id, status.title) for status in other.statuses()] == [("a", "second"), ("b", "")]
+    other.publish([status("b", 2, deleted=True)])
+    assert [status.id for status in one.statuses()] == ["a"]
+
+
 # --- generations ---
 
 
@@ -426,6 +439,17 @@ def test_values_compare_whole_and_folded_and_a_language_lets_its_regions_through
     assert len(titles(library, None, filters=(ValueFilter("feed", (), ("other",)),))) == 5
 
 
+def test_exclusions_hold_whatever_they_stand_beside(library) -> None:
+    everything = titles(library)
+    air, baltic = word("air"), word("baltic")
+    without = [title for title in everything if title not in {"Summit in Vilnius", "Air"}]
+    assert titles(library, Not(air)) == without
+    assert titles(library, And((Not(air), Not(baltic)))) == [one for one in without if one != "Baltic exercise begins"]
+    assert titles(library, Or((Not(air), Not(baltic)))) == everything
+    assert titles(library, Or((Not(air), Not(word("policing"))))) == without
+    assert titles(library, Or((word("sky"), Not(air), Not(word("policing"))))) == sorted([*without, "Air"])
+
+
 @says(
     "The range is half-open.",
 )
@@ -540,6 +564,22 @@ def test_what_only_narrows_does_not_score(library) -> None:
     assert score(And((word("vilnius"), Value("feed", "news")))) == alone
     assert score(word("vilnius"), filters=(ValueFilter("feed", ("news",)),), start=0, end=9 * DAY) == alone
     assert score(Prefix("viln")) == score(Prefix("ba")) > 0
+
+
+@says(
+    "`relevance` gives the best first, each score multiplied by the factor of the `recency` band that the item was "
+    "published in; excluded words, values and filters do not score, and a prefix scores as a constant."
+)
+def test_a_wide_query_of_equal_scores_is_paged_once_each_with_its_bands(engine) -> None:
+    put(engine, *[item(n, "tank" if n % 2 else "ship", published=n * DAY) for n in range(60)])
+    wide = Or((Prefix("ta"), *(Prefix(f"none{n}") for n in range(7)), Not(word("tank"))))
+    bands = (RecencyBand(50 * DAY, 1.5), RecencyBand(30 * DAY, 1.25))
+    hits = engine.search(SearchQuery(node=wide, sort="relevance", size=60, recency=bands)).hits
+    assert len(hits) == 60
+    assert [hit.item.title for hit in hits] == ["tank"] * 30 + ["ship"] * 30
+    assert [hit.item.published >= 50 * DAY for hit in hits[:5]] == [True] * 5
+    pages = walk(engine, SearchQuery(node=wide, sort="relevance", size=7, recency=bands))
+    assert pages == [hit.item.id for hit in hits]
 
 
 @says("By relevance the first 10,000 are given.")

@@ -90,7 +90,7 @@ def document_of(write: ItemWrite) -> Any:
 
 
 def _add_value(document: Any, name: str, value: str) -> None:
-    folded = words.fold_whole(value)
+    _tokens, folded = _value(value)
     document.add_text(name, folded)
     document.add_text(f"{name}_label", f"{folded}{SPELLING}{value}")
 
@@ -99,12 +99,18 @@ def _add_values(document: Any, name: str, values: Iterable[str]) -> None:
     """Add a list of values: their words, and each once as a whole, with the first of its spellings."""
     seen = set()
     for value in values:
-        document.add_text(name, " ".join(words.tokens(value)))
-        folded = words.fold_whole(value)
+        tokens, folded = _value(value)
+        document.add_text(name, tokens)
         if folded not in seen:
             seen.add(folded)
             document.add_text(f"{name}_value", folded)
             document.add_text(f"{name}_label", f"{folded}{SPELLING}{value}")
+
+
+@lru_cache(maxsize=8192)  # authors and categories come again and again
+def _value(value: str) -> tuple[str, str]:
+    """Give the words of a value, and the value as it is compared whole."""
+    return " ".join(words.tokens(value)), words.fold_whole(value)
 
 
 def item_at(searcher: Any, address: Any, *, with_content: bool) -> Item:

@@ -18,7 +18,7 @@ from newswire.model import Precision
 from newswire.words import fold
 
 
-class ReadDate(Struct, frozen=True):
+class ReadDate(Struct, frozen=True, gc=False):
     """What a date says: an instant in UTC, and how exactly it says it (a bare day is its midnight in UTC)."""
 
     at: Instant

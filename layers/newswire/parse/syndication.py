@@ -138,9 +138,9 @@ def _markup(raw: Any, name: str, *, is_atom: bool) -> Markup:  # noqa: ANN401 - 
 def _content(raw: Any) -> Markup:  # noqa: ANN401 - feedparser has no types
     parts = _get(raw, "content")
     for part in parts if isinstance(parts, list) else []:
-        kind = str(part.get("type") or "")
-        if part.get("value") and (not kind or kind.startswith("text/") or "html" in kind):
-            return Markup(str(part["value"]).strip(), html=kind != "text/plain")
+        kind = str(_get(part, "type") or "")
+        if _get(part, "value") and (not kind or kind.startswith("text/") or "html" in kind):
+            return Markup(str(_get(part, "value")).strip(), html=kind != "text/plain")
     return Markup()
 
 
@@ -164,9 +164,9 @@ def _entry(raw: Any, base: str, hidden: frozenset[str], dated: str, *, is_atom: 
         updated=RawDate("updated", updated) if updated and dated == "updated" else None,
         authors=tuple(_names(raw)),
         categories=tuple(
-            str(tag.get("label") or tag.get("term") or "").strip()
+            str(said).strip()
             for tag in _get(raw, "tags") or []
-            if tag.get("label") or tag.get("term")
+            if (said := _get(tag, "label") or _get(tag, "term"))
         ),
         lang=(dict.get(detail, "language") if isinstance(detail, dict) else None) or None,
     )
@@ -194,7 +194,7 @@ def _names(raw: Any) -> Iterator[str]:  # noqa: ANN401 - feedparser has no types
     authors = _get(raw, "authors") or []
     found = False
     for author in authors:
-        name = str(author.get("name") or author.get("email") or "").strip()
+        name = str(_get(author, "name") or _get(author, "email") or "").strip()
         if name:
             found = True
             yield name
