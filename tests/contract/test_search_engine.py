@@ -439,6 +439,14 @@ def test_values_compare_whole_and_folded_and_a_language_lets_its_regions_through
     assert len(titles(library, None, filters=(ValueFilter("feed", (), ("other",)),))) == 5
 
 
+@pytest.mark.parametrize("text", ["हिन्दी समाचार", "ภาษาไทย", "ไก่", "தமிழ்", "ខ្មែរ", "ကျော်", "ӥԁԋ", "χⱷ", "𐐷𐐷", "a१b२"])
+def test_a_prefix_of_any_script_is_found(engine, text: str) -> None:
+    put(engine, item(1, text), item(2, "other"))
+    for token in words.tokens(text):
+        for length in range(1, len(token) + 1):
+            assert titles(engine, Prefix(token[:length])) == [text], token[:length]
+
+
 def test_exclusions_hold_whatever_they_stand_beside(library) -> None:
     everything = titles(library)
     air, baltic = word("air"), word("baltic")

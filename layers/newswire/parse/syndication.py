@@ -164,9 +164,7 @@ def _entry(raw: Any, base: str, hidden: frozenset[str], dated: str, *, is_atom: 
         updated=RawDate("updated", updated) if updated and dated == "updated" else None,
         authors=tuple(_names(raw)),
         categories=tuple(
-            str(said).strip()
-            for tag in _get(raw, "tags") or []
-            if (said := _get(tag, "label") or _get(tag, "term"))
+            str(said).strip() for tag in _get(raw, "tags") or [] if (said := _get(tag, "label") or _get(tag, "term"))
         ),
         lang=(dict.get(detail, "language") if isinstance(detail, dict) else None) or None,
     )
