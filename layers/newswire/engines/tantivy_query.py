@@ -72,7 +72,7 @@ def _node(node: Node, field: str | None, *, scored: bool) -> Any:
         case Phrase(tokens=tokens):
             return _looked_for(lambda name: _phrase(name, tokens), field, scored=scored)
         case Prefix(token=token):
-            # Tokens hold letters, digits and the marks of scripts, none of which means anything in a pattern; only ASCII may be escaped.
+            # Tokens hold letters, digits and marks of scripts: nothing of a pattern; and nothing but ASCII may be escaped.
             pattern = "".join(f"\\{c}" if c.isascii() and not c.isalnum() else c for c in token) + ".*"
             return Query.const_score_query(Query.regex_query(fields(), field or "text", pattern), 1.0)
         case Value(field=name, value=value):
