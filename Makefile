@@ -7,10 +7,10 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-long check format bench lock clean
+.PHONY: help setup run test test-long check format bench opensearch opensearch-stop lock clean
 
 help: ## print this list
-	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(STAMP) ## make the virtual environment (.venv) from the lock
 
@@ -25,7 +25,8 @@ run: setup ## load the sample feed into an empty data folder, serve on http://12
 	@$(BIN)/newswire serve --port $(PORT) --poll --sample sample/nato-sample.xml
 
 test: setup ## run the whole test suite (but what takes minutes)
-	$(BIN)/python -m pytest -m "not long" -n 2 --dist worksteal
+	$(BIN)/python -m pytest -m "not long and not opensearch" -n 2 --dist worksteal
+	$(BIN)/python -m pytest -m "opensearch and not long"
 
 test-long: setup ## run the tests that take minutes
 	$(BIN)/python -m pytest -m long
@@ -41,6 +42,12 @@ format: setup ## put the code into the common format
 
 bench: setup ## measure against named baselines, print a table, keep bench/results/*.json
 	$(BIN)/python -m bench
+
+opensearch: setup ## start a node of OpenSearch for development, with Maven and a JDK, and say where it answers
+	@$(BIN)/python -m tests.opensearch_node start
+
+opensearch-stop: ## end that node; its data stays
+	@$(BIN)/python -m tests.opensearch_node stop
 
 lock: ## write requirements.lock anew from pyproject.toml, with hashes and no index addresses
 	$(PYTHON) -m venv .venv-lock

@@ -94,3 +94,13 @@ def shared() -> Path:
     if not SHARED.is_dir():
         absent("the real feeds and items are not beside this checkout (../shared/data)")
     return SHARED
+
+
+@pytest.fixture(scope="session")
+def opensearch_nodes():
+    """Nodes of OpenSearch, each started when it is first asked for and ended with the session."""
+    from tests.engines import Nodes
+
+    nodes = Nodes()
+    yield nodes
+    nodes.close()

@@ -1,14 +1,24 @@
 """The search engines as tests have them: opened over a place of their own, and broken on purpose."""
 
+import os
+import uuid
 from pathlib import Path
 
-from newswire.engines import SearchEngine
+import pytest
+from opensearchpy import OpenSearch
+
+from newswire.engines import SearchEngine, opensearch_body
+from newswire.engines.opensearch import OpenSearchEngine
 from newswire.engines.tantivy import TantivyEngine
 from newswire.engines.tantivy_fields import SCHEMA
+from tests.opensearch_node.node import CannotStartError, Node
 
 
 class TantivyPlace:
     """A folder for an index of the embedded engine."""
+
+    advice = "reindex"
+    """What an error says when the index can't be used."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder / "index"
@@ -33,4 +43,78 @@ class TantivyPlace:
             engine.close()
 
 
-ENGINES = [TantivyPlace]
+class OpenSearchPlace:
+    """Indexes of their own on a node of OpenSearch."""
+
+    advice = "NEWSWIRE_OPENSEARCH_URL"
+
+    def __init__(self, url: str) -> None:
+        self._prefix = f"t{uuid.uuid4().hex[:12]}"
+        self._url = url
+        self._client = OpenSearch(url)
+        self._opened: list[SearchEngine] = []
+
+    def open(self) -> SearchEngine:
+        self._opened.append(OpenSearchEngine(self._url, prefix=self._prefix))
+        return self._opened[-1]
+
+    def is_untouched(self) -> bool:
+        return not self._client.indices.get(index=f"{self._prefix}*")
+
+    def damage(self) -> None:
+        self._url = "http://127.0.0.1:9"  # where nothing listens
+
+    def change_schema(self, by: int) -> None:
+        name, alias = f"{self._prefix}-items-g000001", f"{self._prefix}-v{opensearch_body.SCHEMA}"
+        other = f"{self._prefix}-v{opensearch_body.SCHEMA + by}"
+        self._client.indices.put_mapping(index=name, body={"_meta": {"schema": opensearch_body.SCHEMA + by}})
+        actions = [{"remove": {"index": name, "alias": f"{alias}-{one}"}} for one in ("read", "write")]
+        actions += [{"add": {"index": name, "alias": f"{other}-{one}"}} for one in ("read", "write")]
+        self._client.indices.update_aliases(body={"actions": actions})
+
+    def close(self) -> None:
+        for engine in self._opened:
+            engine.close()
+        for name in self._client.indices.get(index=f"{self._prefix}*"):
+            self._client.indices.delete(index=name)
+        self._client.close()
+
+
+class Nodes:
+    """The nodes of OpenSearch that the tests need, each started when it is first asked for."""
+
+    def __init__(self) -> None:
+        self._nodes: dict[str, Node] = {}
+
+    def url(self, version: str) -> str:
+        """Give the address of a node; skips where none can be had, and fails in CI."""
+        given = os.environ.get("NEWSWIRE_TEST_OPENSEARCH_URL")
+        if given and version == "3.8":
+            return given
+        if version not in self._nodes:
+            try:
+                self._nodes[version] = Node(version)
+                self._nodes[version].start()
+            except CannotStartError as error:
+                self._nodes.pop(version, None)
+                if os.environ.get("CI"):
+                    raise
+                pytest.skip(str(error))
+        return self._nodes[version].url
+
+    def close(self) -> None:
+        for node in self._nodes.values():
+            node.stop()
+            node.remove()
+
+
+def place_of(kind: str, folder: Path, nodes: Nodes) -> TantivyPlace | OpenSearchPlace:
+    """Make a place for an engine: `tantivy`, or `opensearch` with a version."""
+    return TantivyPlace(folder) if kind == "tantivy" else OpenSearchPlace(nodes.url(kind.removeprefix("opensearch-")))
+
+
+ENGINES = [
+    "tantivy",
+    pytest.param("opensearch-3.8", marks=pytest.mark.opensearch),
+    pytest.param("opensearch-2.19", marks=pytest.mark.opensearch),
+]

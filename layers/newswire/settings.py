@@ -45,6 +45,13 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
     public_url: str = ""
     recency_weight: float = 0.3
     recency_steps: str = "1,7,30,365"
+    opensearch_url: str = ""
+    opensearch_prefix: str = "newswire"
+    opensearch_user: str = ""
+    opensearch_password: str = ""
+    opensearch_timeout_seconds: int = 10
+    opensearch_shards: int = 1
+    opensearch_replicas: int = 0
 
     @property
     def data_folder(self) -> Path:
@@ -82,7 +89,11 @@ _RANGES: Mapping[str, tuple[float, float]] = {
     "index_threads": (1, 8),
     "index_heap_mb": (15, 4_000),
     "recency_weight": (0, 10),
+    "opensearch_timeout_seconds": (1, 300),
+    "opensearch_shards": (1, 1_024),
+    "opensearch_replicas": (0, 20),
 }
+ENGINES = ("tantivy", "opensearch")
 
 
 def read_settings(environ: Mapping[str, str] | None = None) -> Settings:
@@ -133,9 +144,7 @@ def _check(settings: Settings) -> None:
             f"{PREFIX}FETCH_TIMEOUT_SECONDS ({settings.fetch_timeout_seconds}): a lease must outlast a fetch."
         )
         raise SettingsError(msg)
-    if settings.engine != "tantivy":
-        msg = f"{PREFIX}ENGINE is {settings.engine[:100]!r}; it can be: tantivy."
-        raise SettingsError(msg)
+    _check_engine(settings)
     try:
         ports = settings.ports
     except ValueError as error:
@@ -144,6 +153,26 @@ def _check(settings: Settings) -> None:
     _check_reading(settings)
     if any(not 0 < port < 65_536 for port in ports):  # noqa: PLR2004 - the range of TCP ports
         msg = f"{PREFIX}FETCH_PORTS is {settings.fetch_ports[:100]!r}; a port is from 1 to 65535."
+        raise SettingsError(msg)
+
+
+def _check_engine(settings: Settings) -> None:
+    if settings.engine not in ENGINES:
+        msg = f"{PREFIX}ENGINE is {settings.engine[:100]!r}; it can be: {', '.join(ENGINES)}."
+        raise SettingsError(msg)
+    url = settings.opensearch_url
+    if settings.engine == "opensearch" and not re.fullmatch(r"https?://[^\s/?#@]+/?", url):
+        shown = "not set" if not url else "not of that form"  # it may hold a password, so it is not quoted
+        msg = (
+            f"{PREFIX}OPENSEARCH_URL is {shown}: write the address of the cluster, as in https://search.example:9200, "
+            f"and who we are in {PREFIX}OPENSEARCH_USER and {PREFIX}OPENSEARCH_PASSWORD."
+        )
+        raise SettingsError(msg)
+    if not re.fullmatch(r"[a-z][a-z0-9-]{0,40}", settings.opensearch_prefix):
+        msg = (
+            f"{PREFIX}OPENSEARCH_PREFIX is {settings.opensearch_prefix[:100]!r}; what index names begin with is a letter, "
+            "then up to 40 lower-case letters, digits and hyphens."
+        )
         raise SettingsError(msg)
 
 

@@ -27,7 +27,7 @@ from newswire.query import (
     ValueFilter,
     Word,
 )
-from tests.engines import ENGINES
+from tests.engines import ENGINES, place_of
 from tests.said import Contract, sentences
 
 DAY = 86_400_000
@@ -41,9 +41,9 @@ def test_every_sentence_of_the_protocol_has_its_test() -> None:
 
 
 @pytest.fixture(params=ENGINES)
-def place(request, tmp_path):
+def place(request, tmp_path, opensearch_nodes):
     """Where an index of one of the engines lies: it opens engines, and can do to the index what engines can't."""
-    made = request.param(tmp_path)
+    made = place_of(request.param, tmp_path, opensearch_nodes)
     yield made
     made.close()
 
@@ -672,7 +672,7 @@ def test_a_damaged_index_is_an_engine_error_and_info_says_so(engine, make, place
         lambda: put(broken, item(2)),
         lambda: broken.delete_feed("news", 1),
     ):
-        with pytest.raises(EngineUnavailableError, match="reindex"):
+        with pytest.raises(EngineUnavailableError, match=place.advice):
             call()
     broken.close()
 

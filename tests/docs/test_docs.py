@@ -86,7 +86,18 @@ def test_every_module_opens_with_a_sentence() -> None:
 
 def test_make_help_lists_every_target() -> None:
     out = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
-    for target in ("setup", "run", "test", "test-long", "check", "bench", "lock", "help"):
+    for target in (
+        "setup",
+        "run",
+        "test",
+        "test-long",
+        "check",
+        "bench",
+        "opensearch",
+        "opensearch-stop",
+        "lock",
+        "help",
+    ):
         assert re.search(rf"^  make {target} +\S", out, re.MULTILINE), target
 
 

@@ -161,6 +161,18 @@ def tie_of(item_id: str) -> int:
 
 def open_engine(settings: Settings) -> SearchEngine:
     """Give the engine that the settings name; opens nothing yet, and loads no other engine."""
+    if settings.engine == "opensearch":
+        from newswire.engines.opensearch import OpenSearchEngine  # noqa: PLC0415 - only the chosen one is loaded
+
+        return OpenSearchEngine(
+            settings.opensearch_url,
+            prefix=settings.opensearch_prefix,
+            user=settings.opensearch_user,
+            password=settings.opensearch_password,
+            timeout_s=settings.opensearch_timeout_seconds,
+            shards=settings.opensearch_shards,
+            replicas=settings.opensearch_replicas,
+        )
     from newswire.engines.tantivy import TantivyEngine  # noqa: PLC0415 - only the chosen one is loaded
 
     return TantivyEngine(

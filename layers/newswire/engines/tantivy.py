@@ -517,14 +517,14 @@ def _facet(buckets: Iterable[dict[str, Any]], wanted: FacetQuery) -> Facet:
         folded, _, spelled = bucket["key"].partition(SPELLING)
         spellings.setdefault(folded, []).append((int(bucket["doc_count"]), spelled))
     counted = sorted(
-        (-sum(count for count, _ in found), min((-count, spelled) for count, spelled in found)[1])
-        for found in spellings.values()
+        (-sum(count for count, _ in found), folded, min((-count, spelled) for count, spelled in found)[1])
+        for folded, found in spellings.items()
     )
     listed = counted[: wanted.size]
     return Facet(
         field=wanted.field,
-        values=tuple(FacetValue(spelled, -count) for count, spelled in listed),
-        other=-sum(count for count, _ in counted[wanted.size :]),
+        values=tuple(FacetValue(spelled, -count) for count, _folded, spelled in listed),
+        other=-sum(count for count, _folded, _spelled in counted[wanted.size :]),
         missing=missing,
         exact=True,
     )

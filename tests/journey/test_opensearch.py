@@ -1,0 +1,77 @@
+"""newswire on OpenSearch, as a person uses it: taken in, searched over HTTP and on the command line, and built anew."""
+
+import json
+import uuid
+
+import pytest
+from opensearchpy import OpenSearch
+
+from tests.conftest import ROOT
+from tests.processes import Served, command
+
+pytestmark = pytest.mark.opensearch
+
+
+@pytest.fixture(params=["3.8", "2.19"])
+def cluster(request, opensearch_nodes):
+    """The settings of a newswire that has a node for itself, as far as names go."""
+    url, prefix = opensearch_nodes.url(request.param), f"j{uuid.uuid4().hex[:10]}"
+    yield {"NEWSWIRE_ENGINE": "opensearch", "NEWSWIRE_OPENSEARCH_URL": url, "NEWSWIRE_OPENSEARCH_PREFIX": prefix}
+    client = OpenSearch(url)
+    for name in client.indices.get(index=f"{prefix}*"):
+        client.indices.delete(index=name)
+    client.close()
+
+
+def said(tmp_path, cluster, *arguments: str) -> str:
+    process = command(tmp_path / "data", *arguments, **cluster)
+    out, err = process.communicate(timeout=120)
+    assert process.returncode == 0, err
+    return out
+
+
+def test_a_feed_is_taken_in_searched_and_built_anew(tmp_path, cluster) -> None:
+    sample = str(ROOT / "sample" / "nato-sample.xml")
+    assert "20 new" in said(tmp_path, cluster, "ingest", sample, "--feed", "sample-news")
+    lines = tmp_path / "lines.jsonl"
+    rows = [
+        {"title": f"Line {n} of Łódź", "link": f"https://l.example/{n}", "published": "2025-05-26"} for n in range(1200)
+    ]
+    lines.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    said(tmp_path, cluster, "load", str(lines), "--feed", "lines")
+    said(tmp_path, cluster, "load", str(lines), "--feed", "lines")  # again: nothing is doubled
+    served = Served(tmp_path / "data", **cluster)
+    try:
+        asked = "/v1/search?q=lodz+OR+baltic&facets=feed&histogram=month&from=2025&to=2025&size=5&highlight=title"
+        status, before = served.json(asked)
+        assert status == 200, before
+        assert before["total"]["value"] == 1202
+        assert {one["value"]: one["count"] for one in before["facets"]["feed"]["values"]} == {
+            "lines": 1200,
+            "sample-news": 2,
+        }
+        assert sum(one["count"] for one in before["histogram"]) == 1202
+        assert "1,220 items" in said(tmp_path, cluster, "reindex").replace("1220", "1,220")
+        status, after = served.json(asked)
+        assert (after["total"], after["facets"]) == (before["total"], before["facets"])
+        found: list[str] = []
+        more = ""
+        while True:
+            _status, page = served.json(f"/v1/search?size=200&fields=id{more}")
+            found += [one["id"] for one in page["items"]]
+            if page["next"] is None:
+                break
+            more = f"&cursor={page['next']}"
+        assert len(found) == len(set(found)) == 1220
+        assert served.json("/v1/status")[1]["engine"]["name"] == "opensearch"
+    finally:
+        served.stop()
+
+
+def test_an_engine_that_is_down_is_a_503_and_polling_waits_for_it(tmp_path) -> None:
+    nowhere = {"NEWSWIRE_ENGINE": "opensearch", "NEWSWIRE_OPENSEARCH_URL": "http://127.0.0.1:9"}
+    process = command(tmp_path / "data", "search", "x", **nowhere)
+    _out, err = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert "NEWSWIRE_OPENSEARCH_URL" in err
+    assert "Traceback" not in err
