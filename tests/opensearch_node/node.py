@@ -10,13 +10,15 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
+import uuid
 from pathlib import Path
 from typing import NamedTuple
 
 HERE = Path(__file__).parent
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "newswire" / "opensearch"
 COPY = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy-dependencies"
-START_S = 180
+START_S = 120
+TRIES = 4
 HOW = "install Maven and a JDK (21 or later for OpenSearch 3, 17 for 2.19), or set NEWSWIRE_TEST_OPENSEARCH_URL"
 
 
@@ -54,7 +56,8 @@ class Node:
     def __init__(self, version: str, folder: Path | None = None) -> None:
         self.version = VERSIONS[version]
         self.folder = folder or Path(tempfile.mkdtemp(prefix="newswire-opensearch-"))
-        self.port = _free_port()
+        self.port = 0
+        self._cluster = f"newswire-{uuid.uuid4().hex[:12]}"
         self._java = _java(self.version)
         self._jars = _jars(self.version)
         self._process: subprocess.Popen | None = None
@@ -64,35 +67,45 @@ class Node:
         return f"http://127.0.0.1:{self.port}"
 
     def start(self) -> None:
-        """Start it and wait until it answers; `CannotStartError` with the end of its log if it does not."""
+        """Start it and wait until it answers; `CannotStartError` with the end of its log if it does not.
+
+        Between the choice of a port and its use another process may take it, so one that ends at once is started anew.
+        """
+        for _try in range(TRIES):
+            self.port = _free_port()
+            if self._starts():
+                return
+            said = (self.folder / "log").read_text(errors="replace")[-2000:]
+            self.stop()
+        raise CannotStartError(
+            f"OpenSearch {self.version.name} did not answer on port {self.port}. Its log ends: {said}"
+        )
+
+    def _starts(self) -> bool:
+        """Start a process and wait until it answers, or ends, or takes too long."""
         config = self.folder / "node_1" / "config"
         config.mkdir(parents=True, exist_ok=True)
         (config / "opensearch.yml").write_text(
             "network.host: 127.0.0.1\ncluster.routing.allocation.disk.threshold_enabled: false\n"
         )
-        log = self.folder / "log"
         arguments = ["-basePath", str(self.folder), "-numOfNode", "1", "-baseHttpPort", str(self.port - 1)]
-        arguments += ["-clusterName", f"newswire-{self.port}", "-disableESLogger"]
+        arguments += ["-clusterName", self._cluster, "-disableESLogger"]
         runner = "org.codelibs.opensearch.runner.OpenSearchRunner"
         command = [self._java, "-Xms1g", "-Xmx1g", *self.version.flags, "-cp", f"{self._jars}/*", runner, *arguments]
-        with log.open("ab") as out:
+        with (self.folder / "log").open("ab") as out:
             self._process = subprocess.Popen(command, stdout=out, stderr=subprocess.STDOUT, start_new_session=True)
         until = time.monotonic() + START_S
         while time.monotonic() < until and self._process.poll() is None:
             if self.answers():
-                return
+                return True
             time.sleep(0.3)
-        said = log.read_text(errors="replace")[-2000:]
-        self.stop()
-        raise CannotStartError(
-            f"OpenSearch {self.version.name} did not answer on port {self.port}. Its log ends: {said}"
-        )
+        return False
 
     def answers(self) -> bool:
-        """Say whether it answers, as the version that it is to be."""
+        """Say whether it answers, and no other that has the port."""
         try:
             with urllib.request.urlopen(self.url, timeout=5) as answer:
-                return json.load(answer)["version"]["number"].startswith(self.version.name)
+                return json.load(answer)["cluster_name"] == self._cluster
         except (OSError, ValueError, KeyError, urllib.error.URLError):
             return False
 
@@ -100,7 +113,8 @@ class Node:
         """End it by its pid, and wait until it is gone."""
         if self._process is None:
             return
-        self._process.send_signal(how)
+        if self._process.poll() is None:
+            self._process.send_signal(how)
         try:
             self._process.wait(30)
         except subprocess.TimeoutExpired:
