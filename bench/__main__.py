@@ -28,6 +28,7 @@ NAMES = (
     "serve",
     "hostile",
     "peers",
+    "parity",
     "scifact",
     "cranfield",
 )

@@ -12,7 +12,7 @@ import uvicorn
 from aws_lambda_powertools.event_handler import APIGatewayRestResolver
 
 from newswire.http_api import answer_event, build_api
-from newswire.serve import listen, make_edge
+from newswire.serve import configured, listen, make_edge
 from newswire.wiring import Wired
 
 
@@ -34,7 +34,7 @@ class OverHttp:
         self._sock = listen("127.0.0.1", 0)
         self.port = self._sock.getsockname()[1]
         self._edge = make_edge(wired)
-        config = uvicorn.Config(self._edge, log_level="error", access_log=False, lifespan="on", server_header=False)
+        config = configured(self._edge)
         self._server = uvicorn.Server(config)
         self._thread = threading.Thread(target=self._server.run, kwargs={"sockets": [self._sock]}, daemon=True)
         self._thread.start()

@@ -8,6 +8,7 @@ API Gateway gives them, and the resolver is asked in a thread of its own event l
 from __future__ import annotations
 
 import asyncio
+import re
 import threading
 from collections.abc import Awaitable, Callable, MutableMapping
 from concurrent.futures import ThreadPoolExecutor
@@ -24,6 +25,8 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
 THREADS = 16
+_NOT_MODIFIED = 304
+_ABSOLUTE = re.compile(r"https?://[^/?#]*", re.IGNORECASE)
 
 
 class Edge:
@@ -45,10 +48,9 @@ class Edge:
             return
         loop = asyncio.get_running_loop()
         status, headers, body = await loop.run_in_executor(self._threads, self._answered, scope)
-        length = str(len(body)).encode()
-        await send(
-            {"type": "http.response.start", "status": status, "headers": [*headers, (b"content-length", length)]}
-        )
+        if status != _NOT_MODIFIED:  # its length would be that of the whole answer (RFC 9110, section 8.6)
+            headers.append((b"content-length", str(len(body)).encode()))
+        await send({"type": "http.response.start", "status": status, "headers": headers})
         await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else body})
 
     def close(self) -> None:
@@ -96,11 +98,26 @@ def _inner_scope(scope: Scope) -> Scope:
     unquote_to_bytes(query.replace(b"+", b" ")).decode("utf-8")
     unquote_to_bytes(bytes(scope.get("raw_path") or b"")).decode("utf-8")
     headers = [(name, value) for name, value in scope["headers"] if value.isascii() and name.isascii()]
-    return {**scope, "method": "GET", "headers": headers, "query_string": query if query.isascii() else b""}
+    path = scope["path"]
+    if absolute := _ABSOLUTE.match(
+        path
+    ):  # a target in absolute form, which a server must take (RFC 9112, section 3.2.2)
+        path = path[absolute.end() :] or "/"
+    return {
+        **scope,
+        "path": path,
+        "method": "GET",
+        "headers": headers,
+        "query_string": query if query.isascii() else b"",
+    }
 
 
 def _written(response: Response[Any]) -> tuple[int, list[tuple[bytes, bytes]], bytes]:
-    headers = [(name.lower().encode(), str(value).encode()) for name, value in response.headers.items()]
+    headers = [
+        (name.lower().encode(), str(value).encode())
+        for name, value in response.headers.items()
+        if name.lower() != "content-type"
+    ]
     headers.append((b"content-type", str(response.content_type).encode()))
     body = response.body
     return response.status_code, headers, body.encode() if isinstance(body, str) else bytes(body or b"")

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -87,7 +88,7 @@ def _feed_of(feed_id: str, table: object, name: str, text: str) -> Feed:
         said = msgspec.convert(table, FeedTable)
     except msgspec.ValidationError as error:
         reason, _, path = str(error).partition(" - at `$.")
-        key = path.rstrip("`").partition(".")[0] or (re.findall(r"`(\w+)`", reason) or [""])[0]
+        key = re.split(r"[.\[]", path.rstrip("`"))[0] or (re.findall(r"`(\w+)`", reason) or [""])[0]
         msg = f"{name}, line {_line_of(text, key, after=line)}, key feed.{feed_id}.{key}: {reason}."
         raise FeedsFileError(msg) from error
     problem = _problem(said)
@@ -120,6 +121,8 @@ def _problem(said: FeedTable) -> tuple[str, str] | None:
     """Give the key and the reason of what is wrong with a table, beyond its types."""
     if reason := url_problem(said.url):
         return "url", reason
+    if problem := _headers_problem(said):
+        return problem
     for key in ("minimum_seconds", "maximum_seconds"):
         value = getattr(said, key)
         if value is not None and not _SHORTEST_S <= value <= _LONGEST_S:
@@ -132,6 +135,29 @@ def _problem(said: FeedTable) -> tuple[str, str] | None:
         if reason := check_listing(said.listing):
             return "listing", reason
     return None
+
+
+# A token of RFC 9110, section 5.6.2; and the headers that a request has by itself.
+_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_OWN_HEADERS = {"host", "content-length", "transfer-encoding", "connection", "te", "upgrade", "accept-encoding"}
+
+
+def _headers_problem(said: FeedTable) -> tuple[str, str] | None:
+    if reason := _header_problem("user agent", said.user_agent or ""):
+        return "user_agent", reason
+    for header, value in said.headers.items():
+        if not _HEADER_NAME.fullmatch(header) or header.lower() in _OWN_HEADERS:
+            return "headers", f"{header[:60]!r} can't be the name of a header that a feed sets"
+        if reason := _header_problem(f"header {header}", value):
+            return "headers", reason
+    return None
+
+
+def _header_problem(what: str, value: str) -> str | None:
+    """Say why a text can't be the value of a header, without quoting it: it may be a key."""
+    if value.isascii() and (value.isprintable() or not value):
+        return None
+    return f"the {what} has a character that no header can have (a line break, a control, or none of ASCII)"
 
 
 def url_problem(url: str) -> str | None:
@@ -179,10 +205,17 @@ def read_opml(data: bytes, name: str) -> list[Feed]:
 
 
 def new_id(text: str, taken: set[str]) -> str:
-    """Make an id of a title or URL that is not taken yet, and take it."""
+    """Make an id of a title or URL that is not taken yet, and take it.
+
+    Of a URL only its host and path: user info and the values of a query may be secrets, and an id is seen by everybody.
+    """
     from newswire.words import fold  # noqa: PLC0415 - only for new feeds
 
-    plain = re.sub(r"^https?://(www\.)?", "", text)
+    plain = text
+    if re.match(r"https?://", text, re.IGNORECASE):
+        with suppress(ValueError):
+            parts = urlsplit(text)
+            plain = f"{(parts.hostname or '').removeprefix('www.')}{parts.path}"
     slug = (
         re.sub(r"[^a-z0-9]+", "-", fold(plain).encode("ascii", "ignore").decode()).strip("-")[:48].strip("-") or "feed"
     )
@@ -245,10 +278,18 @@ def write_opml(feeds: Iterable[Feed]) -> str:
     return "\n".join([*lines, "</body>", "</opml>"]) + "\n"
 
 
-def merge(store: FeedStore, path: Path, now: Instant, *, must_exist: bool = False) -> bool:
+def merge(
+    store: FeedStore,
+    path: Path,
+    now: Instant,
+    *,
+    must_exist: bool = False,
+    removed: Callable[[list[str]], object] = lambda _ids: None,
+) -> bool:
     """Take the file over if it has changed since it was last taken over; says whether it had.
 
-    A file that is not there changes nothing, unless it must exist. Raises `FeedsFileError`, and then changes nothing either.
+    `removed` is told of the feeds that are gone from it; if it raises, the file is taken over again the next time. A file that
+    is not there changes nothing, unless it must exist. Raises `FeedsFileError`, and then changes nothing either.
     """
     try:
         data = path.read_bytes()
@@ -266,8 +307,10 @@ def merge(store: FeedStore, path: Path, now: Instant, *, must_exist: bool = Fals
     listed = {feed.id: feed for feed in read_toml(data, str(path))}
     for feed in listed.values():
         store.put(feed, now)
-    for row in store.rows():
-        if row.feed.origin == "file" and row.feed.id not in listed and not row.feed.removed:
-            store.put(msgspec.structs.replace(row.feed, removed=True), now)
+    gone = [row.feed for row in store.rows() if row.feed.origin == "file" and row.feed.id not in listed]
+    for feed in gone:
+        if not feed.removed:
+            store.put(msgspec.structs.replace(feed, removed=True), now)
+    removed([feed.id for feed in gone])
     store.keep_note(NOTE, digest)
     return True

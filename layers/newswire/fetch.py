@@ -93,7 +93,8 @@ class Fetcher:
                 sentence = f"{_host(walk.url)} closed the connection or answered in no HTTP ({_said(error)})."
                 outcome = FetchFailed(request.url, "bad_response", sentence, hops=tuple(walk.hops))
         except (LocationValueError, UnicodeError, ValueError) as error:
-            sentence = f"The address can't be fetched ({_said(error)})."
+            # Not what the error says: that may quote a header, and a header may be a key.
+            sentence = f"The address, a header or the user agent can't be sent as they are ({type(error).__name__})."
             outcome = FetchFailed(request.url, "invalid_url", sentence, hops=tuple(walk.hops))
         except HTTPError as error:
             outcome = FetchFailed(

@@ -15,11 +15,11 @@ from urllib.parse import SplitResult, urlsplit, urlunsplit
 import msgspec
 import nh3
 
-from newswire.clock import DAY, Instant
+from newswire.clock import DAY, FIRST, Instant
 from newswire.model import Candidate, DateFlag, Document, Entry, ItemDate, Markup, RawDate
 from newswire.parse.feed_dates import ReadDate, read_feed_date
 
-EXTRACTION = 1
+EXTRACTION = 2
 """The version of the rules in this module and in `parse/`: an item that was made by an older one is written anew,
 without a new revision, when its entry is seen again."""
 
@@ -210,8 +210,9 @@ _FUTURE_AFTER = DAY
 def date_of(candidates: Iterable[RawDate], fetched_at: Instant) -> ItemDate:
     """Choose the date of publication from what the feed said, best first.
 
-    The first candidate that can be read counts. Without one (undated, unreadable), or with one that can't be true
-    (the epoch itself, more than 24 h after the fetch), the date is that of the fetch, and says so in its source and flags.
+    The first candidate that can be read counts. Without one (undated, unreadable), or with one that can't be true (the
+    zero of a clock, 1970 or year 1; more than 24 h after the fetch), the date is that of the fetch, and says so in its
+    source and flags.
     """
     said: RawDate | None = None
     for candidate in candidates:
@@ -226,7 +227,7 @@ def date_of(candidates: Iterable[RawDate], fetched_at: Instant) -> ItemDate:
 
 def _judged(said: RawDate, read: ReadDate, fetched_at: Instant) -> ItemDate:
     flags: list[DateFlag] = []
-    if read.at in {0, -1000, 1000}:
+    if read.at in {0, -1000, 1000} or read.at < FIRST + 2 * DAY:
         flags.append("epoch")
     if read.at > fetched_at + _FUTURE_AFTER:
         flags.append("future")

@@ -9,7 +9,7 @@ import gzip
 import re
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from io import BufferedReader
 from pathlib import Path
@@ -36,6 +36,7 @@ LOOK_EVERY_S = 0.02
 FEED_ID = re.compile(r"[a-z0-9](?:[a-z0-9._-]{0,62}[a-z0-9])?")
 
 _GZIP_MAGIC = b"\x1f\x8b"
+_BOM = b"\xef\xbb\xbf"
 _encoder = msgspec.json.Encoder()
 
 
@@ -87,7 +88,7 @@ def load(
     for name in files:
         with _opened(name) as stream:
             for number, text in _lines(stream):
-                read = read_line(text)
+                read = read_line(text.removeprefix(_BOM) if number == 1 else text)
                 if isinstance(read, LoadLine):
                     feed_id = read.feed or feed
                     if feed_id is None:
@@ -107,6 +108,49 @@ def load(
     return LoadReport(lines, tuple(refused), refused_count, tuple(indexed))
 
 
+class _Again:
+    """Whether a load is one that came before, of one feed: its records are held against those that end the log.
+
+    A load that is repeated, whole or after it was cut off, would let an item that stands in two of its records change to and
+    fro, each time a revision. So records are passed over while they are those of the log, from the last one that
+    equals the first on to the log's end; if they part before that end, what was passed over is archived after all.
+    """
+
+    def __init__(self, wired: Wired, feed_id: str, first: bytes) -> None:
+        self._wired = wired
+        self._feed_id = feed_id
+        self._rest: list[int] = []
+        self._passed: list[int] = []
+        archive = wired.archive
+        head = archive.head(feed_id)
+        for seq in range(head, 0, -1):
+            record = archive.get(feed_id, seq)
+            if record is None or record.kind != "load":
+                break
+            if record.body == first:
+                self._rest = list(range(seq, head + 1))
+                break
+
+    def knows(self, body: bytes) -> bool:
+        """Say whether this record, the next one, is the next of the log."""
+        if not self._rest:
+            return False
+        record = self._wired.archive.get(self._feed_id, self._rest[0])
+        if record is None or record.body != body:
+            return False
+        self._passed.append(self._rest.pop(0))
+        return True
+
+    def parted(self) -> Iterator[bytes]:
+        """Give the bodies that were passed over and have to be archived after all, since the log went on otherwise."""
+        passed, is_same = self._passed, not self._rest
+        self._passed, self._rest = [], []
+        for seq in [] if is_same else passed:
+            record = self._wired.archive.get(self._feed_id, seq)
+            if record is not None:
+                yield record.body
+
+
 class _Keeper:
     """Holds checked lines by feed, and archives them in records."""
 
@@ -115,7 +159,7 @@ class _Keeper:
         self._progress = progress
         self._held: dict[str, list[bytes]] = {}
         self._count = 0
-        self.feeds: dict[str, None] = {}
+        self.feeds: dict[str, _Again] = {}
 
     def keep(self, feed_id: str, line: LoadLine) -> None:
         held = self._held.setdefault(feed_id, [])
@@ -129,16 +173,26 @@ class _Keeper:
     def flush_all(self) -> None:
         for feed_id in list(self._held):
             self._flush(feed_id)
+        for feed_id, again in self.feeds.items():
+            self._append(feed_id, again.parted())
 
     def _flush(self, feed_id: str) -> None:
         lines = self._held.pop(feed_id)
         self._count -= len(lines)
+        body = b"\n".join(lines)
         if feed_id not in self.feeds:
             make_feed(self._wired, feed_id)
-            self.feeds[feed_id] = None
-        append_to_feed(self._wired, feed_id, b"\n".join(lines), kind="load")
+            self.feeds[feed_id] = _Again(self._wired, feed_id, body)
+        again = self.feeds[feed_id]
+        if not again.knows(body):
+            self._append(feed_id, again.parted())
+            self._append(feed_id, [body])
         if self._progress is not None:
             self._progress(len(lines))
+
+    def _append(self, feed_id: str, bodies: Iterable[bytes]) -> None:
+        for body in bodies:
+            append_to_feed(self._wired, feed_id, body, kind="load")
 
 
 def append_to_feed(wired: Wired, feed_id: str, body: bytes, **fields: object) -> int:

@@ -181,7 +181,9 @@ class Reader:
         """Read a whole number of a range."""
         text = self.said.get(name, str(default)).strip()
         number = _number(text)
-        if number is None:
+        if number is None and re.fullmatch(r"[+-]?[0-9]+", text):
+            self.wrong(name, "out_of_range", f"{shorten(text)} is out of range.", f"{low} to {high}")
+        elif number is None:
             self.wrong(name, "invalid_value", f"{shorten(text)!r} is no whole number.", f"{low} to {high}")
         elif not low <= number <= high:
             self.wrong(name, "out_of_range", f"{shorten(text)} is out of range.", f"{low} to {high}")

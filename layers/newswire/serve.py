@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import socket
 import threading
+import uuid
 from collections.abc import Callable
 
+import msgspec
 import uvicorn
 from aws_lambda_powertools.event_handler import HttpResolverLocal
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from newswire.asgi import Edge
 from newswire.errors import NewswireError
-from newswire.http_api import build_api
+from newswire.http_api import PROBLEM, build_api
 from newswire.wiring import Wired
 
 TICK_EVERY_S = 10.0
@@ -31,18 +34,49 @@ def listen(host: str, port: int) -> socket.socket:
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         sock.bind((host, port))
-    except OSError as error:
+    except (OSError, OverflowError) as error:
         sock.close()
-        msg = f"Port {port} of {host} can't be used ({(error.strerror or '').lower()}): choose another with --port."
+        why = (getattr(error, "strerror", None) or "a port is from 0 to 65535").lower()
+        msg = f"Port {port} of {host} can't be used ({why}): choose another with --port."
         raise NewswireError(msg) from error
     sock.listen(128)
     return sock
 
 
+class _Protocol(H11Protocol):
+    """uvicorn's HTTP/1.1, which says in the form of the contract that a request can't be read as HTTP."""
+
+    def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - uvicorn's own word on it is for nobody
+        """Answer with a problem, and close: what came was no HTTP, often an address with letters that are not ASCII."""
+        detail = "This is no HTTP request: characters of the address that are not ASCII, and spaces, must be percent-encoded."
+        said = {
+            "type": "urn:newswire:invalid_request",
+            "title": "Bad request",
+            "status": 400,
+            "detail": detail,
+            "code": "invalid_request",
+            "request_id": uuid.uuid4().hex,
+        }
+        body = msgspec.json.encode(said)
+        head = (
+            f"HTTP/1.1 400 Bad Request\r\ncontent-type: {PROBLEM}\r\ncontent-length: {len(body)}\r\n"
+            f"x-request-id: {said['request_id']}\r\nconnection: close\r\n\r\n"
+        )
+        self.transport.write(head.encode() + body)
+        self.transport.close()
+
+
+def configured(edge: Edge) -> uvicorn.Config:
+    """Give the configuration of the server, for one machine and for the tests alike."""
+    return uvicorn.Config(
+        edge, http=_Protocol, log_level="warning", access_log=False, lifespan="on", server_header=False
+    )
+
+
 def serve(wired: Wired, sock: socket.socket, poll_once: Callable[[], object] | None = None) -> None:
     """Answer on the socket until a signal says stop; with `poll_once`, call it again and again in a thread meanwhile."""
     edge = make_edge(wired)
-    config = uvicorn.Config(edge, log_level="warning", access_log=False, lifespan="on", server_header=False)
+    config = configured(edge)
     stop = threading.Event()
     poller = threading.Thread(target=_keep_polling, args=(stop, poll_once), name="poll", daemon=True)
     if poll_once is not None:

@@ -10,8 +10,15 @@ from pathlib import Path
 import pytest
 
 from newswire.__main__ import main
+from newswire.errors import FeedsFileError
+from newswire.feeds_file import new_id, read_toml
+from newswire.load import load
+from newswire.query import Phrase, SearchQuery
+from newswire.settings import Settings
+from newswire.wiring import Wired
 from tests.conftest import ROOT
 from tests.feed_server import rss, story
+from tests.processes import command
 
 SAMPLE = str(ROOT / "sample" / "nato-sample.xml")
 
@@ -302,8 +309,8 @@ def test_a_full_disk_is_said_and_leaves_the_data_whole(run, tmp_path, monkeypatc
 def test_a_folder_of_a_newer_version_is_left_alone(run, tmp_path) -> None:
     run("ingest", SAMPLE, "--feed", "s")
     (tmp_path / "data" / "format").write_text("99\n")
-    for command in (["search"], ["status"], ["poll"], ["reindex"], ["load", SAMPLE, "--feed", "s"]):
-        status, _out, err = run(*command)
+    for words in (["search"], ["status"], ["poll"], ["reindex"], ["load", SAMPLE, "--feed", "s"]):
+        status, _out, err = run(*words)
         assert status == 1
         assert "newer version" in err
 
@@ -345,3 +352,90 @@ def test_a_wrong_setting_is_named(run, monkeypatch, name: str, value: str) -> No
 
 def test_the_sample_is_valid_and_its_own(run) -> None:
     assert Path(SAMPLE).read_text().count("<item>") == 20
+
+
+def test_a_load_that_is_repeated_changes_nothing_also_where_an_item_stands_in_two_records(tmp_path) -> None:
+    rows = [{"guid": "twice", "title": "first"}, *({"guid": f"g{n}", "title": f"t{n}"} for n in range(2_300))]
+    rows.append({"guid": "twice", "title": "last"})
+    file = tmp_path / "lines.jsonl"
+    file.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    half = tmp_path / "half.jsonl"
+    half.write_text("".join(json.dumps(row) + "\n" for row in rows[:2_000]))
+    wired = Wired(Settings(data=str(tmp_path / "data")))
+
+    def twice() -> tuple[str, int]:
+        (found,) = (hit.item for hit in wired.engine.search(SearchQuery(size=200, node=Phrase(("last",)))).hits)
+        return found.title, found.revision
+
+    load(wired, [str(half)], "a")  # as though it had been cut off between two records
+    load(wired, [str(file)], "a")
+    assert twice() == ("last", 2)
+    head = wired.archive.head("a")
+    load(wired, [str(file)], "a")
+    assert (twice(), wired.archive.head("a")) == (("last", 2), head)
+    other = tmp_path / "other.jsonl"
+    other.write_text(json.dumps({"guid": "twice", "title": "another"}) + "\n")
+    load(wired, [str(other)], "a")
+    load(wired, [str(file)], "a")  # among loads the later wins: this one came after another, so it is no repetition
+    assert twice()[0] == "last"
+    assert wired.archive.head("a") == 2 * head + 1
+    wired.close()
+
+
+def test_an_id_made_of_an_address_holds_no_secret() -> None:
+    assert new_id("https://user:sekret@www.news.example/feed.xml?token=abc", set()) == "news-example-feed-xml"
+
+
+@pytest.mark.parametrize(
+    ("line", "key"),
+    [
+        ('headers = { "X-A" = "a\\r\\nEvil: 1" }', "headers"),
+        ('headers = { "Bad Name" = "x" }', "headers"),
+        ('headers = { "Content-Length" = "3" }', "headers"),
+        ('user_agent = "ünï"', "user_agent"),
+        ("headers = { X = 3 }", "headers"),
+    ],
+)
+def test_a_header_that_can_not_be_sent_is_refused_where_it_is_written(line: str, key: str) -> None:
+    text = f'[feed.a]\nurl = "https://a.example/f"\n{line}\n'
+    with pytest.raises(FeedsFileError, match=rf"feeds.toml, line 3, key feed.a.{key}: ") as raised:
+        read_toml(text.encode(), "feeds.toml")
+    assert "Evil" not in str(raised.value)
+
+
+def test_a_document_without_an_end_is_not_taken_in(tmp_path) -> None:
+    process = command(
+        tmp_path / "data", "ingest", "/dev/zero", "--feed", "q", NEWSWIRE_FETCH_MAX_DECODED_BYTES="2000000"
+    )
+    _out, err = process.communicate(timeout=60)
+    assert process.returncode == 2
+    assert "NEWSWIRE_FETCH_MAX_DECODED_BYTES" in err
+
+
+def test_a_load_file_may_begin_with_a_byte_order_mark(tmp_path) -> None:
+    file = tmp_path / "lines.jsonl"
+    file.write_bytes(b'\xef\xbb\xbf{"title": "first"}\n{"title": "second"}\n')
+    wired = Wired(Settings(data=str(tmp_path / "data")))
+    report = load(wired, [str(file)], "a")
+    assert (report.lines, report.refused_count) == (2, 0)
+    wired.close()
+
+
+def test_a_port_that_there_can_not_be_is_said(tmp_path) -> None:
+    process = command(tmp_path / "data", "serve", "--port", "99999")
+    _out, err = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert "Port 99999" in err
+    assert "Traceback" not in err
+
+
+def test_a_feed_that_is_gone_from_the_file_is_paused_for_the_api_too(tmp_path) -> None:
+    feeds = tmp_path / "feeds.toml"
+    feeds.write_text('[feed.a]\nurl = "http://127.0.0.1:9/a"\n[feed.b]\nurl = "http://127.0.0.1:9/b"\n')
+    command(tmp_path / "data", "poll", "--now").communicate(timeout=60)
+    feeds.write_text('[feed.a]\nurl = "http://127.0.0.1:9/a"\n')
+    command(tmp_path / "data", "poll").communicate(timeout=60)
+    wired = Wired(Settings(data=str(tmp_path / "data")))
+    paused = {status.id: status.paused is not None for status in wired.engine.statuses()}
+    assert paused == {"a": False, "b": True}
+    wired.close()

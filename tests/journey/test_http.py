@@ -79,7 +79,7 @@ def test_searches_find_what_they_should(served, target: str, total: int) -> None
         ("from=2025-13", ["invalid_value"]),
         ("from=2025-06&to=2025-05", ["conflict"]),
         ("size=201", ["out_of_range"]),
-        ("size=-1", ["invalid_value"]),
+        ("size=-1", ["out_of_range"]),
         ("size=%D9%A3", ["invalid_value"]),
         ("sort=random", ["invalid_value"]),
         ("sort=relevance", ["conflict"]),
@@ -238,3 +238,34 @@ def test_no_answer_waits_for_an_acknowledgement() -> None:
     sock = listen("127.0.0.1", 0)
     assert sock.proto == socket.IPPROTO_TCP
     sock.close()
+
+
+def test_an_address_in_raw_utf8_is_a_problem_of_the_contract_too(served) -> None:
+    answer = served.raw("GET /v1/search?q=Škoda HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+    head, _, body = answer.partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 400 ")
+    assert b"application/problem+json" in head
+    problem = json.loads(body)
+    assert (problem["status"], problem["code"]) == (400, "invalid_request")
+    assert "percent-encoded" in problem["detail"]
+    assert problem["request_id"].encode() in head
+
+
+def test_a_refusal_says_its_type_once_and_a_304_no_length(served) -> None:
+    refused = served.raw(b"POST /v1/search HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+    assert refused.lower().count(b"content-type:") == 1
+    same = served.raw(b"GET /openapi.json HTTP/1.1\r\nHost: x\r\nIf-None-Match: *\r\nConnection: close\r\n\r\n")
+    assert same.startswith(b"HTTP/1.1 304 ")
+    assert b"content-length" not in same.lower()
+
+
+def test_a_target_in_absolute_form_is_taken(served) -> None:
+    answer = served.raw(b"GET http://127.0.0.1/v1/search?q=baltic HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+    assert answer.startswith(b"HTTP/1.1 200 ")
+    assert b'"value":2' in answer
+
+
+@pytest.mark.parametrize("size", ["-1", "+201", "9" * 26])
+def test_a_whole_number_that_is_out_of_range_is_called_so(served, size: str) -> None:
+    _status, answer = served.json(f"/v1/search?size={quote(size)}")
+    assert [one["code"] for one in answer["errors"]] == ["out_of_range"]

@@ -134,3 +134,10 @@ def test_values_are_cut_and_given_once() -> None:
     found = candidate_of(Entry(title=Markup("T"), categories=("x" * 400, "News", "News", " ")), "feed", NOW)
     assert found is not None
     assert found.categories == ("x" * 256, "News")
+
+
+@pytest.mark.parametrize("raw", ["0001-01-01T00:00:00Z", "Mon, 01 Jan 0001 00:00:00 GMT", "1970-01-01T00:00:00Z"])
+def test_the_zero_of_a_clock_is_no_date_of_publication(raw: str) -> None:
+    date = date_of([RawDate("pubDate", raw)], 1_700_000_000_000)
+    assert (date.at, date.source, date.flags) == (1_700_000_000_000, "first_seen", ("epoch",))
+    assert date.raw == raw

@@ -44,14 +44,21 @@ def _moment(text: str, now: Instant) -> Instant:
     return start
 
 
+def _body(name: str, limit: int) -> bytes:
+    """Read a document, and no more of it than is taken of one that was fetched: a device has no end."""
+    try:
+        with Path(name).open("rb") as file:
+            body = file.read(limit + 1)
+    except OSError as error:
+        raise UsageError(f"{name} can't be read ({(error.strerror or 'error').lower()}).") from error
+    if len(body) > limit:
+        raise UsageError(f"{name} has more than {limit} bytes (NEWSWIRE_FETCH_MAX_DECODED_BYTES): it is not taken in.")
+    return body
+
+
 def take_in(wired: Wired, files: Sequence[str], feed_id: str, **fields: object) -> list[Indexed]:
     """Archive documents from disk as though they had been fetched, and index them."""
-    bodies = []
-    for name in files:
-        try:
-            bodies.append(Path(name).read_bytes())
-        except OSError as error:
-            raise UsageError(f"{name} can't be read ({(error.strerror or 'error').lower()}).") from error
+    bodies = [_body(name, wired.settings.fetch_max_decoded_bytes) for name in files]
     make_feed(wired, feed_id)
     for body in bodies:
         append_to_feed(wired, feed_id, body, kind="document", **fields)

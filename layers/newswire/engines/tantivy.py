@@ -593,5 +593,8 @@ def _translated(folder: Path) -> Iterator[None]:
         if "No space left" in text or "os error 28" in text:
             msg = f"The disk with {folder} is full: make room and run it again; what was there is whole."
             raise EngineUnavailableError(msg) from error
+        if "code: 13" in text or "Permission denied" in text or "code: 30" in text:
+            msg = f"{folder} can't be written: change its owner, or set NEWSWIRE_DATA to another folder."
+            raise EngineUnavailableError(msg) from error
         msg = f"The index in {folder} can't be used ({text[:300]}): `newswire reindex` builds it anew from the archive."
         raise EngineUnavailableError(msg) from error
