@@ -6,7 +6,7 @@ import random
 import time
 
 from bench.measurement import Measurement
-from bench.year import loaded_year
+from bench.year import AT_THE_END, loaded_year
 from newswire.settings import Settings
 from newswire.wiring import Wired
 from tests.hostile import costliest_requests, some_request
@@ -15,8 +15,6 @@ from tests.transports import AsEvents
 LONGEST_MS = 1000.0
 REQUESTS = 100_000
 QUICK_REQUESTS = 3_000
-AT_THE_END = 1_704_067_200_000
-"""The end of 2023, so that every band of recency has items."""
 
 
 def measure(quick: bool) -> Measurement:  # noqa: FBT001 - one switch, common to all measurements

@@ -15,6 +15,8 @@ from newswire.engines.tantivy_fields import SCHEMA
 from newswire.item import EXTRACTION
 
 QUICK_LINES = 20_000
+AT_THE_END = 1_704_067_200_000
+"""The end of 2023, so that every band of recency has items."""
 _CACHE = Path(__file__).with_name("cache")
 _NO_WORD = re.compile(r"[^a-z0-9]+")
 

@@ -79,6 +79,19 @@ class ProblemOut(Struct, frozen=True):
     errors: tuple[Problem, ...] | UnsetType = UNSET
 
 
+def problem_of(status: int, code: ProblemCode, detail: str, errors: tuple[Problem, ...] = ()) -> ProblemOut:
+    """Make a problem, with a request id of its own."""
+    return ProblemOut(
+        type=f"urn:newswire:{code}",
+        title=TITLES[status],
+        status=status,
+        detail=detail,
+        code=code,
+        request_id=uuid.uuid4().hex,
+        errors=errors or UNSET,
+    )
+
+
 class ItemsOut(Struct, frozen=True):
     """The items that were asked for by id, in that order; `not_returned` are those that 4 MB had no room for."""
 
@@ -352,17 +365,8 @@ class Api:
 
     def problem(self, status: int, code: ProblemCode, detail: str, errors: tuple[Problem, ...] = ()) -> Response[Any]:
         """Make a problem document (RFC 9457)."""
-        request_id = uuid.uuid4().hex
-        body = ProblemOut(
-            type=f"urn:newswire:{code}",
-            title=TITLES[status],
-            status=status,
-            detail=detail,
-            code=code,
-            request_id=request_id,
-            errors=errors or UNSET,
-        )
-        headers: dict[str, str | list[str]] = {"X-Request-Id": request_id, "Cache-Control": "no-store"}
+        body = problem_of(status, code, detail, errors)
+        headers: dict[str, str | list[str]] = {"X-Request-Id": body.request_id, "Cache-Control": "no-store"}
         if status == 503:  # noqa: PLR2004 - Service Unavailable
             headers["Retry-After"] = str(RETRY_AFTER_S)
         if status == 405:  # noqa: PLR2004 - Method Not Allowed

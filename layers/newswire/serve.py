@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import socket
 import threading
-import uuid
 from collections.abc import Callable
 
 import msgspec
@@ -14,7 +13,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from newswire.asgi import Edge
 from newswire.errors import NewswireError
-from newswire.http_api import PROBLEM, build_api
+from newswire.http_api import PROBLEM, build_api, problem_of
 from newswire.wiring import Wired
 
 TICK_EVERY_S = 10.0
@@ -49,18 +48,11 @@ class _Protocol(H11Protocol):
     def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - uvicorn's own word on it is for nobody
         """Answer with a problem, and close: what came was no HTTP, often an address with letters that are not ASCII."""
         detail = "This is no HTTP request: characters of the address that are not ASCII, and spaces, must be percent-encoded."
-        said = {
-            "type": "urn:newswire:invalid_request",
-            "title": "Bad request",
-            "status": 400,
-            "detail": detail,
-            "code": "invalid_request",
-            "request_id": uuid.uuid4().hex,
-        }
-        body = msgspec.json.encode(said)
+        problem = problem_of(400, "invalid_request", detail)
+        body = msgspec.json.encode(problem)
         head = (
             f"HTTP/1.1 400 Bad Request\r\ncontent-type: {PROBLEM}\r\ncontent-length: {len(body)}\r\n"
-            f"x-request-id: {said['request_id']}\r\nconnection: close\r\n\r\n"
+            f"x-request-id: {problem.request_id}\r\nconnection: close\r\n\r\n"
         )
         self.transport.write(head.encode() + body)
         self.transport.close()

@@ -151,6 +151,10 @@ class SearchEngine(Protocol):
 
 
 RELEVANCE_DEPTH = 10_000
+TITLE_BOOST = 0.3
+"""What a match in the title counts beside the one in the whole text, the same in all engines (docs/relevance.md)."""
+SPELLING = "\x1f"
+"""Stands in the label of a value between its folded form and its spelling, the same in all engines."""
 _TIE_DIGITS = 15
 
 

@@ -31,10 +31,9 @@ from opensearchpy.exceptions import (
 from opensearchpy.helpers import streaming_bulk
 
 from newswire.clock import Instant
-from newswire.engines import RELEVANCE_DEPTH, EngineInfo, Facet, FacetValue, Hit, SearchPage
+from newswire.engines import RELEVANCE_DEPTH, SPELLING, EngineInfo, Facet, FacetValue, Hit, SearchPage
 from newswire.engines.opensearch_body import (
     SCHEMA,
-    SPELLING,
     document_of,
     item_of,
     items_template,

@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from newswire import words
-from newswire.engines import tie_of
+from newswire.engines import SPELLING, TITLE_BOOST, tie_of
 from newswire.model import Item, ItemWrite
 from newswire.query import (
     And,
@@ -36,9 +36,6 @@ Json = dict[str, Any]
 SCHEMA = 1
 """The version of the fields below; an index of another one is built anew from the archive."""
 
-TITLE_BOOST = 0.3
-SPELLING = "\x1f"
-"""Stands in a label between the folded value and its spelling."""
 SPELLINGS = 50
 """Of the labels that stand beside a value, so many are looked at for its commonest spelling."""
 NO_STEMS = "\x1e"

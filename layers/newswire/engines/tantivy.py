@@ -25,13 +25,14 @@ from newswire.clock import Instant
 from newswire.data_folder import HeldFile, explained
 from newswire.engines import (
     RELEVANCE_DEPTH,
+    SPELLING,
     EngineInfo,
     Facet,
     FacetValue,
     Hit,
     SearchPage,
 )
-from newswire.engines.tantivy_fields import SCHEMA, SPELLING, document_of, fields, item_at
+from newswire.engines.tantivy_fields import SCHEMA, document_of, fields, item_at
 from newswire.engines.tantivy_query import banded, leaves, matching, within
 from newswire.errors import EngineUnavailableError, IndexOutdatedError, IndexSchemaError
 from newswire.model import FeedStatus, IndexReport, Item, ItemWrite, RefusedItem

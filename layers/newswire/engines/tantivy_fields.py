@@ -13,14 +13,12 @@ import msgspec
 import tantivy
 
 from newswire import words
-from newswire.engines import tie_of
+from newswire.engines import SPELLING, tie_of
 from newswire.model import Item, ItemWrite
 
 SCHEMA = 1
 """The version of the fields below; an index of another one is built anew from the archive."""
 
-SPELLING = "\x1f"
-"""Stands in a label between the folded value and its spelling."""
 _WORD_FIELDS = ("text", "title", "summary", "content", "author", "category")
 _STEM_FIELDS = ("text_stem", "title_stem", "summary_stem", "content_stem")
 _VALUE_FIELDS = ("feed", "lang", "category_value", "author_value")

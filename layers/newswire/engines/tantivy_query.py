@@ -8,6 +8,7 @@ from typing import Any
 from tantivy import FieldType, Occur, Query
 
 from newswire.clock import FIRST, LAST, Instant
+from newswire.engines import TITLE_BOOST
 from newswire.engines.tantivy_fields import fields
 from newswire.query import (
     And,
@@ -24,9 +25,6 @@ from newswire.query import (
     ValueFilter,
     Word,
 )
-
-TITLE_BOOST = 0.3
-"""What a match in the title counts beside the one in the whole text (docs/relevance.md has the figures)."""
 
 
 def matching(query: SearchQuery, *, scored: bool = False) -> Any:
