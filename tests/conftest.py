@@ -10,6 +10,7 @@ import pytest
 from newswire.settings import Settings
 from newswire.wiring import Wired
 from tests.feed_server import FeedServer
+from tests.serverless import KEY, SECRET, TOKEN
 
 ROOT = Path(__file__).resolve().parent.parent
 SHARED = ROOT.parent / "shared" / "data"
@@ -35,6 +36,10 @@ def pytest_configure(config: pytest.Config) -> None:
     for name in list(os.environ):
         if name.startswith("NEWSWIRE_") and not name.startswith("NEWSWIRE_TEST_"):
             del os.environ[name]
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        del os.environ[name]
+    os.environ |= {"AWS_ACCESS_KEY_ID": KEY, "AWS_SECRET_ACCESS_KEY": SECRET, "AWS_SESSION_TOKEN": TOKEN}
+    os.environ["AWS_EC2_METADATA_DISABLED"] = "true"
 
 
 @pytest.fixture

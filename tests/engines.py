@@ -12,6 +12,7 @@ from newswire.engines.opensearch import OpenSearchEngine
 from newswire.engines.tantivy import TantivyEngine
 from newswire.engines.tantivy_fields import SCHEMA
 from tests.opensearch_node.node import CannotStartError, Node
+from tests.serverless import REGION, Collection
 
 
 class TantivyPlace:
@@ -55,8 +56,11 @@ class OpenSearchPlace:
         self._opened: list[SearchEngine] = []
 
     def open(self) -> SearchEngine:
-        self._opened.append(OpenSearchEngine(self._url, prefix=self._prefix))
+        self._opened.append(self._engine())
         return self._opened[-1]
+
+    def _engine(self) -> SearchEngine:
+        return OpenSearchEngine(self._url, prefix=self._prefix)
 
     def is_untouched(self) -> bool:
         return not self._client.indices.get(index=f"{self._prefix}*")
@@ -78,6 +82,23 @@ class OpenSearchPlace:
         for name in self._client.indices.get(index=f"{self._prefix}*"):
             self._client.indices.delete(index=name)
         self._client.close()
+
+
+class ServerlessPlace(OpenSearchPlace):
+    """Indexes in a Serverless collection: a real node behind what refuses all that a collection does not have."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__(url)
+        self._collection = Collection(url)
+        self._url = self._collection.url
+
+    def _engine(self) -> SearchEngine:
+        return OpenSearchEngine(self._url, prefix=self._prefix, signing="aoss", region=REGION)
+
+    def close(self) -> None:
+        super().close()
+        self._collection.close()
+        assert self._collection.refusals == []
 
 
 class Nodes:
@@ -109,12 +130,17 @@ class Nodes:
 
 
 def place_of(kind: str, folder: Path, nodes: Nodes) -> TantivyPlace | OpenSearchPlace:
-    """Make a place for an engine: `tantivy`, or `opensearch` with a version."""
-    return TantivyPlace(folder) if kind == "tantivy" else OpenSearchPlace(nodes.url(kind.removeprefix("opensearch-")))
+    """Make a place for an engine: one of the names in `ENGINES`."""
+    if kind == "tantivy":
+        return TantivyPlace(folder)
+    if kind == "serverless":
+        return ServerlessPlace(nodes.url("3.8"))
+    return OpenSearchPlace(nodes.url(kind.removeprefix("opensearch-")))
 
 
 ENGINES = [
     "tantivy",
     pytest.param("opensearch-3.8", marks=pytest.mark.opensearch),
     pytest.param("opensearch-2.19", marks=pytest.mark.opensearch),
+    pytest.param("serverless", marks=pytest.mark.opensearch),
 ]

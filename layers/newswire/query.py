@@ -163,3 +163,13 @@ class SearchQuery(Struct, frozen=True):
     facets: tuple[FacetQuery, ...] = ()
     edges: tuple[Instant, ...] = ()
     """The edges of histogram buckets, rising: bucket n is from edge n to before edge n + 1."""
+    with_statuses: bool = False
+    """Whether the statuses of feeds are wanted in the same answer: those of `named_feeds`."""
+
+
+def named_feeds(query: SearchQuery) -> tuple[str, ...] | None:
+    """Give the ids of the feeds that the `feed` filters let through or exclude; None where they let all others through."""
+    found = [one for one in query.filters if one.field == "feed"]
+    if not any(one.any_of for one in found):
+        return None
+    return tuple(sorted({id_ for one in found for id_ in (*one.any_of, *one.none_of)}))

@@ -127,9 +127,9 @@ def answer(engine: SearchEngine, request: SearchRequest, clock: Clock, grace_s: 
     Raises `BadParametersError` for a histogram of too many buckets, and what the engine raises.
     """
     started = time.perf_counter()
-    query = _with_buckets(engine, request)
+    query = _asked(engine, request)
     page = engine.search(query)
-    statuses = _let_through(engine, request.lists.get("feed"))
+    statuses = _let_through(page.statuses, request.lists.get("feed"))
     now = clock()
     highlighter = Highlighter(request.node, request.highlight) if request.highlight else None
     return Answer(
@@ -150,13 +150,13 @@ def answer(engine: SearchEngine, request: SearchRequest, clock: Clock, grace_s: 
         histogram=_buckets(query, page) if request.histogram else UNSET,
         next=_next(request, page),
         coverage=coverage_of(statuses, query.start, query.end, now, grace_s),
-        warnings=tuple(_warnings(engine, request, page, statuses)),
+        warnings=tuple(_warnings(request, page)),
         took_ms=round((time.perf_counter() - started) * 1000),
     )
 
 
-def _with_buckets(engine: SearchEngine, request: SearchRequest) -> SearchQuery:
-    query = request.query
+def _asked(engine: SearchEngine, request: SearchRequest) -> SearchQuery:
+    query = msgspec.structs.replace(request.query, with_statuses=True)
     if request.histogram is None:
         return query
     span = None if query.start is not None and query.end is not None else engine.span(query)
@@ -170,13 +170,12 @@ def _with_buckets(engine: SearchEngine, request: SearchRequest) -> SearchQuery:
     return msgspec.structs.replace(query, edges=edges)
 
 
-def _let_through(engine: SearchEngine, wanted: Listed | None) -> list[FeedStatus]:
-    """Give the statuses of the feeds that the feed filter lets through."""
+def _let_through(statuses: Iterable[FeedStatus], wanted: Listed | None) -> list[FeedStatus]:
+    """Give those statuses whose feeds the feed filter lets through."""
     if wanted is None:
-        return engine.statuses()
-    statuses = engine.statuses(map(words.fold_whole, wanted.any_of) if wanted.any_of else None)
-    excluded = set(map(words.fold_whole, wanted.none_of))
-    return [status for status in statuses if status.id not in excluded]
+        return list(statuses)
+    allowed, excluded = set(map(words.fold_whole, wanted.any_of)), set(map(words.fold_whole, wanted.none_of))
+    return [one for one in statuses if (not allowed or one.id in allowed) and one.id not in excluded]
 
 
 def _echo(request: SearchRequest) -> Echo:
@@ -208,12 +207,10 @@ def _next(request: SearchRequest, page: SearchPage) -> str | None:
     return write_cursor(request.fingerprint, page.next, request.now, index)
 
 
-def _warnings(
-    engine: SearchEngine, request: SearchRequest, page: SearchPage, statuses: Iterable[FeedStatus]
-) -> Iterable[WarningOut]:
+def _warnings(request: SearchRequest, page: SearchPage) -> Iterable[WarningOut]:
     for repair in request.warnings:
         yield WarningOut(repair.code, repair.detail, repair.position)
-    yield from _unknown_feeds(engine, request, statuses)
+    yield from _unknown_feeds(request, page.statuses)
     if request.query.sort != "relevance":
         return
     if request.cursor is not None and request.cursor.index != index_mark(page.version):
@@ -226,16 +223,11 @@ def _warnings(
         yield WarningOut("relevance_depth", detail)
 
 
-def _unknown_feeds(
-    engine: SearchEngine, request: SearchRequest, statuses: Iterable[FeedStatus]
-) -> Iterable[WarningOut]:
+def _unknown_feeds(request: SearchRequest, statuses: Iterable[FeedStatus]) -> Iterable[WarningOut]:
     wanted = request.lists.get("feed")
     if wanted is None:
         return
     known = {status.id for status in statuses}
-    known |= (
-        {status.id for status in engine.statuses(map(words.fold_whole, wanted.none_of))} if wanted.none_of else set()
-    )
     for feed in (*wanted.any_of, *wanted.none_of):
         if words.fold_whole(feed) not in known:
             yield WarningOut("unknown_feed", f"There is no feed {shorten(feed)!r}.")

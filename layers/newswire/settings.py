@@ -49,6 +49,8 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
     opensearch_prefix: str = "newswire"
     opensearch_user: str = ""
     opensearch_password: str = ""
+    opensearch_signing: str = ""
+    opensearch_region: str = ""
     opensearch_timeout_seconds: int = 10
     opensearch_shards: int = 1
     opensearch_replicas: int = 0
@@ -94,6 +96,7 @@ _RANGES: Mapping[str, tuple[float, float]] = {
     "opensearch_replicas": (0, 20),
 }
 ENGINES = ("tantivy", "opensearch")
+SIGNINGS = ("", "es", "aoss")
 
 
 def read_settings(environ: Mapping[str, str] | None = None) -> Settings:
@@ -113,7 +116,7 @@ def read_settings(environ: Mapping[str, str] | None = None) -> Settings:
         if name not in Settings.__struct_fields__:
             msg = f"{PREFIX}{name.upper()} is no setting of newswire; docs/settings.md lists them all."
             raise SettingsError(msg)
-    settings = Settings()
+    settings = Settings(opensearch_region=given.get("AWS_REGION", ""))
     for name, value in values.items():
         try:
             one = msgspec.convert({name: value}, Settings, strict=False)
@@ -156,6 +159,26 @@ def _check(settings: Settings) -> None:
         raise SettingsError(msg)
 
 
+def _check_signing(settings: Settings) -> None:
+    signing = settings.opensearch_signing
+    if signing not in SIGNINGS:
+        msg = (
+            f"{PREFIX}OPENSEARCH_SIGNING is {signing[:100]!r}; it can be es (a managed domain of AWS), aoss (a Serverless "
+            "collection), or not set."
+        )
+        raise SettingsError(msg)
+    if signing and not settings.opensearch_region:
+        msg = f"{PREFIX}OPENSEARCH_REGION is not set: requests are signed for a region, as eu-central-1 (or set AWS_REGION)."
+        raise SettingsError(msg)
+    if signing and settings.opensearch_user:
+        msg = f"{PREFIX}OPENSEARCH_SIGNING and {PREFIX}OPENSEARCH_USER are both set: a request has one of the two."
+        raise SettingsError(msg)
+    host = settings.opensearch_url.rpartition("//")[2].rstrip("/").partition(":")[0]
+    if host.endswith(".aoss.amazonaws.com") and signing != "aoss":
+        msg = f"{PREFIX}OPENSEARCH_URL is of a Serverless collection: set {PREFIX}OPENSEARCH_SIGNING=aoss."
+        raise SettingsError(msg)
+
+
 def _check_engine(settings: Settings) -> None:
     if settings.engine not in ENGINES:
         msg = f"{PREFIX}ENGINE is {settings.engine[:100]!r}; it can be: {', '.join(ENGINES)}."
@@ -168,6 +191,7 @@ def _check_engine(settings: Settings) -> None:
             f"and who we are in {PREFIX}OPENSEARCH_USER and {PREFIX}OPENSEARCH_PASSWORD."
         )
         raise SettingsError(msg)
+    _check_signing(settings)
     if not re.fullmatch(r"[a-z][a-z0-9-]{0,40}", settings.opensearch_prefix):
         msg = (
             f"{PREFIX}OPENSEARCH_PREFIX is {settings.opensearch_prefix[:100]!r}; what index names begin with is a letter, "

@@ -314,6 +314,43 @@ def test_what_another_process_publishes_is_seen_at_the_next_look(make) -> None:
     assert [status.id for status in one.statuses()] == ["a"]
 
 
+@says(
+    "Where `with_statuses` asks for them, the statuses of the feeds that the `feed` filters name are with them, or all "
+    "if these name none to let through."
+)
+def test_an_answer_has_the_statuses_of_the_feeds_that_its_filters_name(engine) -> None:
+    def beside(*filters: ValueFilter, wanted: bool = True) -> list[str]:
+        query = SearchQuery(filters=filters, with_statuses=wanted)
+        return [one.id for one in engine.search(query).statuses]
+
+    assert beside() == []
+    engine.publish([status(feed, 1) for feed in "bca"])
+    assert beside() == ["a", "b", "c"]  # nothing was indexed yet
+    put(engine, item(1))
+    assert beside() == ["a", "b", "c"]
+    assert beside(ValueFilter("feed", ("b", "none"))) == ["b"]
+    assert beside(ValueFilter("feed", ("b",), ("c",))) == ["b", "c"]
+    assert beside(ValueFilter("feed", (), ("c",)), ValueFilter("lang", ("en",))) == ["a", "b", "c"]
+    assert beside(wanted=False) == []
+
+
+def test_more_statuses_than_fit_into_one_answer_are_all_given(engine) -> None:
+    engine.publish([status(f"feed-{n:05}", 1) for n in range(2345)])
+    wanted = [f"feed-{n:05}" for n in range(2345)]
+    assert [one.id for one in engine.statuses()] == wanted
+    assert [one.id for one in engine.search(SearchQuery(with_statuses=True)).statuses] == wanted
+
+
+@says("No search sees a status before the items that were indexed before it.")
+def test_a_published_status_is_not_ahead_of_the_items(make) -> None:
+    writer, reader = make(), make()
+    for n in range(3):
+        writer.index([ItemWrite(item(n), 1)], 1)
+        writer.publish([status("news", n + 1)])
+        page = reader.search(SearchQuery(with_statuses=True))
+        assert (page.total, page.statuses[0].rev) == (n + 1, n + 1)
+
+
 # --- generations ---
 
 

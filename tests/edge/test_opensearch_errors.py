@@ -5,12 +5,14 @@ import inspect
 import json
 import threading
 import time
+import zlib
 from contextlib import contextmanager
 
 import opensearchpy.exceptions
 import pytest
 
 from newswire.engines.opensearch import OpenSearchEngine
+from newswire.engines.opensearch_client import Cluster, pauses
 from newswire.errors import EngineError, EngineTimeoutError, EngineUnavailableError
 from newswire.model import ItemWrite
 from newswire.query import SearchQuery
@@ -35,7 +37,10 @@ CALLS = {
 
 @contextmanager
 def cluster(answer):
-    """Serve on loopback what `answer` gives for each request: status, content type and body, or None to say nothing."""
+    """Serve on loopback what `answer` gives for each request: status, content type and body, or None to say nothing.
+
+    An `answer` that takes arguments is given the method, the path and the body.
+    """
 
     class Handler(http.server.BaseHTTPRequestHandler):
         def __getattr__(self, name: str):
@@ -44,8 +49,10 @@ def cluster(answer):
             raise AttributeError(name)
 
         def answered(self) -> None:
-            self.rfile.read(int(self.headers.get("content-length") or 0))
-            said = answer()
+            body = self.rfile.read(int(self.headers.get("content-length") or 0))
+            if self.headers.get("content-encoding") == "gzip":
+                body = zlib.decompress(body, 31)
+            said = answer(self.command, self.path, body) if inspect.signature(answer).parameters else answer()
             if said is None:
                 return
             code, kind, body = said
@@ -62,9 +69,15 @@ def cluster(answer):
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     thread = threading.Thread(target=server.serve_forever, args=(0.01,))
     thread.start()
+    pauses_made: list[float] = []
     engine = OpenSearchEngine(
-        f"http://127.0.0.1:{server.server_port}", user="reader", password="hunter2", timeout_s=0.3
+        f"http://127.0.0.1:{server.server_port}",
+        user="reader",
+        password="hunter2",
+        timeout_s=0.3,
+        sleep=pauses_made.append,
     )
+    engine.pauses_made = pauses_made
     try:
         yield engine
     finally:
@@ -149,8 +162,8 @@ EXCEPTIONS = [
 
 @pytest.mark.parametrize("kind", EXCEPTIONS, ids=lambda kind: kind.__name__)
 def test_every_exception_of_the_client_becomes_one_of_ours(kind: type[Exception]) -> None:
-    engine = OpenSearchEngine("http://user:hunter2@127.0.0.1:9")
-    with pytest.raises(EngineError) as raised, engine._translated():
+    cluster = Cluster("http://user:hunter2@127.0.0.1:9", timeout_s=1)
+    with pytest.raises(EngineError) as raised, cluster.translated():
         raise kind(500, "http://user:hunter2@127.0.0.1:9 said boom", {"status": 500})
     assert raised.value.__cause__ is not None
     assert "hunter2" not in str(raised.value)
@@ -160,3 +173,91 @@ def test_a_dead_cluster_is_not_well_and_info_does_not_raise() -> None:
     engine = OpenSearchEngine("http://127.0.0.1:9")
     assert not engine.info().healthy
     engine.close()
+
+
+# --- a cluster that is busy, and items that spoil a request ---
+
+
+class Bulks:
+    """A cluster that takes what `outcome` says of each item, and counts the requests."""
+
+    def __init__(self, outcome, whole_request=lambda _ids: 200) -> None:
+        self.outcome = outcome
+        self.whole_request = whole_request
+        self.requests: list[list[str]] = []
+        self.kept: list[str] = []
+
+    def __call__(self, method: str, path: str, body: bytes):
+        if not path.endswith("_bulk"):
+            return 200, "application/json", json.dumps(_INDEX).encode()
+        ids = [json.loads(line)["index"]["_id"] for line in body.splitlines()[::2]]
+        self.requests.append(ids)
+        status = self.whole_request(ids)
+        if status != 200:
+            return status, "application/json", b'{"error":{"type":"rejected","reason":"no"}}'
+        items = []
+        for id_ in ids:
+            one = self.outcome(id_, len(self.requests))
+            self.kept += [id_] if one in {200, 201} else []
+            error = {} if one in {200, 201} else {"error": {"type": "boom", "reason": "it is poison"}}
+            items.append({"index": {"_id": id_, "status": one, **error}})
+        return 200, "application/json", json.dumps({"errors": True, "items": items}).encode()
+
+
+_INDEX = {"newswire-items-g000001": {"mappings": {"_meta": {"schema": 1}}, "aliases": {}}}
+
+
+def written(engine, count: int = 10):
+    return engine.index([ItemWrite(item(n), 1) for n in range(count)], 1)
+
+
+def test_what_a_busy_cluster_rejects_is_sent_again_alone_after_a_longer_pause_each_time() -> None:
+    late = item(3).id
+    bulks = Bulks(lambda id_, request: 429 if id_ == late and request < 4 else 201)
+    with cluster(bulks) as engine:
+        assert written(engine).written == 10
+        assert [len(one) for one in bulks.requests] == [10, 1, 1, 1]
+        assert sorted(bulks.kept) == sorted(item(n).id for n in range(10))
+        assert len(engine.pauses_made) == 3
+        assert all(low <= made <= 4 * low for made, low in zip(engine.pauses_made, (0.125, 0.25, 0.5), strict=True))
+
+
+@pytest.mark.parametrize("status", [429, 503])
+def test_a_whole_request_that_is_rejected_is_sent_again(status: int) -> None:
+    answers = iter([status, status, 200])
+    bulks = Bulks(lambda _id, _request: 201, lambda _ids: next(answers))
+    with cluster(bulks) as engine:
+        assert written(engine).written == 10
+        assert [len(one) for one in bulks.requests] == [10, 10, 10]
+
+
+def test_a_cluster_that_stays_busy_is_given_up_on_and_says_so() -> None:
+    bulks = Bulks(lambda _id, _request: 429)
+    with cluster(bulks) as engine:
+        assert "full" in str(refused(engine, "index"))
+        assert 2 < len(engine.pauses_made) < 10
+
+
+def test_a_poison_item_is_reported_and_does_not_hold_back_the_others() -> None:
+    poison = item(7).id
+    bulks = Bulks(lambda id_, _request: 400 if id_ == poison else 201)
+    with cluster(bulks) as engine:
+        report = written(engine, 1200)
+        assert (report.written, [one.id for one in report.refused]) == (1199, [poison])
+        assert "poison" in report.refused[0].reason
+
+
+def test_a_request_that_one_item_spoils_is_sent_in_halves_until_it_stands_alone() -> None:
+    poison = item(7).id
+    bulks = Bulks(lambda _id, _request: 201, lambda ids: 413 if poison in ids else 200)
+    with cluster(bulks) as engine:
+        report = written(engine, 64)
+        assert (report.written, [one.id for one in report.refused]) == (63, [poison])
+        assert len(bulks.requests) <= 2 * 6 + 1
+        assert engine.pauses_made == []
+
+
+def test_pauses_grow_and_are_drawn_anew_so_that_writers_do_not_march_in_step() -> None:
+    assert list(pauses(8, lambda: 1.0)) == [0.5, 1, 2, 4, 8, 16, 20, 20]
+    assert list(pauses(3, lambda: 0.0)) == [0.125, 0.25, 0.5]
+    assert len({tuple(pauses(5)) for _ in range(20)}) == 20

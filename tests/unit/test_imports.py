@@ -23,7 +23,7 @@ def test_the_api_loads_no_parser_no_command_line_no_aws_and_no_engine(module: st
     assert not loaded & {
         "feedparser",
         "boto3",
-        "botocore",
+        "botocore.session",  # Powertools loads the outermost package of botocore, to add its name to the user agent
         "tantivy",
         "opensearchpy",
         "argparse",

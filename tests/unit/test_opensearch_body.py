@@ -1,6 +1,19 @@
 """Bodies for OpenSearch, asserted whole: what is asked for is all that is asked for."""
 
-from newswire.engines.opensearch_body import document_of, item_of, matching, search_body, span_body
+from newswire.engines.opensearch_body import (
+    document_of,
+    item_of,
+    items_template,
+    matching,
+    of_feed_body,
+    search_body,
+    seen_body,
+    span_body,
+    state_body,
+    status_document,
+    statuses_body,
+    statuses_template,
+)
 from newswire.model import ItemWrite
 from newswire.query import (
     And,
@@ -18,7 +31,7 @@ from newswire.query import (
     ValueFilter,
     Word,
 )
-from tests.contract.test_search_engine import item
+from tests.contract.test_search_engine import item, status
 
 DRILLS = Word("drills", "drill")
 IN_TEXT = {
@@ -156,3 +169,53 @@ def test_an_item_becomes_tokens_values_numbers_and_itself_and_comes_back() -> No
     assert (document["seq"], document["mark"]) == (3, 99)
     assert item_of(document) == whole
     assert item_of({"item": document["item"]}).content == ""
+
+
+def test_statuses_are_asked_for_by_id_and_the_deleted_stay_out() -> None:
+    matching_all = {"bool": {"must_not": [{"term": {"deleted": {"value": True}}}]}}
+    body = {"size": 1000, "_source": ["status"], "query": matching_all, "sort": [{"id": "asc"}]}
+    assert statuses_body(None) == body
+    some = {"bool": matching_all["bool"] | {"filter": [{"terms": {"id": ["a", "b"]}}]}}
+    assert statuses_body(["b", "a", "b"]) == body | {"query": some}
+
+
+def test_what_tells_whether_the_index_has_changed() -> None:
+    assert state_body() == {"size": 0, "track_total_hits": True, "aggs": {"marks": {"sum": {"field": "mark"}}}}
+
+
+def test_what_a_search_sees_of_some_documents_and_of_a_feed() -> None:
+    assert seen_body(["x", "y"]) == {
+        "size": 2,
+        "_source": False,
+        "docvalue_fields": ["seq", "mark"],
+        "query": {"terms": {"id": ["x", "y"]}},
+    }
+    assert of_feed_body("News") == {"size": 1000, "_source": False, "query": {"term": {"feed": {"value": "news"}}}}
+
+
+def test_a_deleted_status_is_its_number_alone() -> None:
+    gone = {"id": "a", "seq": 4, "mark": 9, "deleted": True, "status": {}}
+    assert status_document(status("a", 4, deleted=True), 9) == gone
+    kept = status("a", 4)
+    assert status_document(kept, 9) == gone | {"deleted": False, "status": kept}
+
+
+def test_the_indexes_are_strict_and_a_serverless_collection_is_told_no_shards() -> None:
+    template = items_template("n-items-g*", 3, 1)
+    assert (template["index_patterns"], template["priority"]) == (["n-items-g*"], 200)
+    inner = template["template"]
+    assert inner["mappings"]["dynamic"] == "strict"
+    assert inner["settings"] == {
+        "number_of_shards": 3,
+        "number_of_replicas": 1,
+        "analysis": {"analyzer": {"tokens": {"type": "custom", "tokenizer": "whitespace"}}},
+    }
+    assert set(
+        document_of(ItemWrite(item(1, "x", updated=1, authors=("A",), categories=("B",), lang="en"), 1), 2)
+    ) == set(inner["mappings"]["properties"])
+    assert items_template("n", None, None)["template"]["settings"].keys() == {"analysis"}
+    assert statuses_template("n", None)["template"]["settings"] == {}
+    kept = statuses_template("n", 2)["template"]
+    assert kept["settings"] == {"number_of_shards": 1, "number_of_replicas": 2}
+    assert kept["mappings"]["dynamic"] == "strict"
+    assert set(kept["mappings"]["properties"]) == set(status_document(status("a", 1), 2))

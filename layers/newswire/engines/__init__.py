@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, cast
 
 from msgspec import Struct
 
@@ -12,6 +12,7 @@ from newswire.model import FeedStatus, IndexReport, Item, ItemWrite
 from newswire.query import Position, SearchQuery, ValueField
 
 if TYPE_CHECKING:
+    from newswire.engines.opensearch_client import Signing
     from newswire.settings import Settings
 
 
@@ -51,6 +52,7 @@ class SearchPage(Struct, frozen=True):
     histogram: tuple[int, ...] = ()
     version: str = ""
     """Changes whenever the index does."""
+    statuses: tuple[FeedStatus, ...] = ()
 
 
 class EngineInfo(Struct, frozen=True):
@@ -96,7 +98,10 @@ class SearchEngine(Protocol):
         """Make all that was indexed before this call visible to searches after it."""
 
     def publish(self, statuses: Iterable[FeedStatus]) -> None:
-        """Keep the status of each feed; one with a lower `rev` than what is kept is passed over, one marked deleted goes."""
+        """Keep the status of each feed; one with a lower `rev` than what is kept is passed over, one marked deleted goes.
+
+        No search sees a status before the items that were indexed before it.
+        """
 
     # --- generations ---
 
@@ -130,8 +135,9 @@ class SearchEngine(Protocol):
         words, values and filters do not score, and a prefix scores as a constant. `size` items are given, fewer only
         at the end; `next` is where the next page begins, None at the end. Pages by date give each item once, also
         while others are added. By relevance the first 10,000 are given. The total is exact. Facets and histogram are
-        over all that was found, not over the page. Content is in the items where `with_content` asks for it. `version`
-        changes whenever the index does.
+        over all that was found, not over the page. Content is in the items where `with_content` asks for it. Where
+        `with_statuses` asks for them, the statuses of the feeds that the `feed` filters name are with them, or all if
+        these name none to let through. `version` changes whenever the index does.
         """
 
     def get(self, ids: Iterable[str]) -> dict[str, Item]:
@@ -173,6 +179,8 @@ def open_engine(settings: Settings) -> SearchEngine:
             prefix=settings.opensearch_prefix,
             user=settings.opensearch_user,
             password=settings.opensearch_password,
+            signing=cast("Signing", settings.opensearch_signing),
+            region=settings.opensearch_region,
             timeout_s=settings.opensearch_timeout_seconds,
             shards=settings.opensearch_shards,
             replicas=settings.opensearch_replicas,

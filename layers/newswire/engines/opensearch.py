@@ -1,66 +1,59 @@
 """The OpenSearch engine: items in one index for each generation, behind aliases, and feed statuses in a small one beside.
 
-An index is seen by searches through an alias whose name has the schema in it, so that code of another schema finds
-nothing under its own alias and looks why, instead of asking before every search.
+Reading is one round trip: hits, facets and total in one search, and beside it, in the same `_msearch`, what tells
+whether the index has changed and the statuses of feeds that a coverage is made of.
 """
 
 from __future__ import annotations
 
-import re
 import secrets
-import threading
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
-from functools import cached_property
+import time
+from collections.abc import Callable, Iterable, Iterator
+from itertools import chain, islice
 from typing import Any
 
 import msgspec
-from opensearchpy import OpenSearch, Urllib3HttpConnection
-from opensearchpy.exceptions import (
-    ConnectionError as OpenSearchConnectionError,
-)
-from opensearchpy.exceptions import (
-    ConnectionTimeout,
-    ImproperlyConfigured,
-    NotFoundError,
-    OpenSearchDslException,
-    OpenSearchException,
-    SerializationError,
-    TransportError,
-)
+from opensearchpy.exceptions import NotFoundError
 from opensearchpy.helpers import streaming_bulk
 
 from newswire.clock import Instant
 from newswire.engines import RELEVANCE_DEPTH, SPELLING, EngineInfo, Facet, FacetValue, Hit, SearchPage
 from newswire.engines.opensearch_body import (
     SCHEMA,
+    STATUSES_PAGE,
     document_of,
     item_of,
-    items_template,
+    of_feed_body,
     search_body,
+    seen_body,
     span_body,
     state_body,
-    statuses_template,
+    status_document,
+    statuses_body,
 )
-from newswire.errors import (
-    EngineError,
-    EngineTimeoutError,
-    EngineUnavailableError,
-    IndexOutdatedError,
-    IndexSchemaError,
-)
+from newswire.engines.opensearch_client import BUSY, NAMED, Cluster, Signing, pauses
+from newswire.engines.opensearch_indexes import Indexes
+from newswire.errors import EngineTimeoutError, EngineUnavailableError
 from newswire.model import FeedStatus, IndexReport, Item, ItemWrite, RefusedItem
-from newswire.query import FacetQuery, Position, SearchQuery
+from newswire.query import FacetQuery, Position, SearchQuery, named_feeds
 
 CHUNK_BYTES = 5 * 1024 * 1024
+"""Of one bulk request: AWS allows 10 MiB on its smallest nodes, and advises 3 to 5 MiB to begin with."""
 CHUNK_ITEMS = 500
 RETRIES = 6
-_CONFLICT, _TOO_MANY, _NOT_FOUND = 409, 429, 404
-_BUSY = {429, 502, 503, 504}
+"""After so many pauses, about 20 s in all, a cluster that is still busy is one that does not answer."""
+SEEN_WITHIN_S = 60.0
+"""So long a Serverless collection may take to show what was written; AWS says about 10 s."""
+_SEEN_LAST = 10_000
+_SEEN_PAGE = 1_000
+_SEEN_PAUSE_S = 0.25
+_OK, _NOT_FOUND, _CONFLICT = 200, 404, 409
+_SPOILED = frozenset({400, 413})
 _MARKS = 1 << 31
-_PAGE = 1_000
 
 _Json = dict[str, Any]
+_Line = tuple[_Json, str | None]
+"""An operation of a bulk request and its document, which is JSON already."""
 
 
 class OpenSearchEngine:
@@ -73,35 +66,21 @@ class OpenSearchEngine:
         prefix: str = "newswire",
         user: str = "",
         password: str = "",
+        signing: Signing = "",
+        region: str = "",
         timeout_s: float = 10,
         shards: int = 1,
         replicas: int = 0,
+        sleep: Callable[[float], object] = time.sleep,
     ) -> None:
-        self._url = url
-        self._auth = (user, password) if user else None
-        self._prefix = prefix
-        self._timeout_s = timeout_s
-        self._shards = shards
-        self._replicas = replicas
-        self._read = f"{prefix}-v{SCHEMA}-read"
-        self._write = f"{prefix}-v{SCHEMA}-write"
-        self._statuses = f"{prefix}-status"
-        self._made: set[str] = set()
-        self._guard = threading.Lock()
+        self._cluster = Cluster(url, user=user, password=password, signing=signing, region=region, timeout_s=timeout_s)
+        self._indexes = Indexes(self._cluster, prefix, shards, replicas)
+        self._every = f"{prefix}-items-g*"
+        self._sleep = sleep
 
-    @cached_property
+    @property
     def _client(self) -> Any:
-        return OpenSearch(
-            self._url,
-            http_auth=self._auth,
-            connection_class=Urllib3HttpConnection,
-            timeout=self._timeout_s,
-            max_retries=1,
-            retry_on_timeout=False,
-            retry_on_status=(502,),
-            http_compress=True,
-            pool_maxsize=16,
-        )
+        return self._cluster.client
 
     # --- writing ---
 
@@ -110,116 +89,159 @@ class OpenSearchEngine:
         first = next(writes, None)
         if first is None:
             return IndexReport()
-        name = self._name(generation)
-        written = outdated = 0
-        refused: list[RefusedItem] = []
-        with self._translated():
-            self._ensure(name)
-            actions = self._actions(first, writes)
-            for done, answer in streaming_bulk(
-                self._client,
-                actions,
-                chunk_size=CHUNK_ITEMS,
-                max_chunk_bytes=CHUNK_BYTES,
-                raise_on_error=False,
-                raise_on_exception=False,
-                max_retries=RETRIES,
-                initial_backoff=1,
-                max_backoff=20,
-                index=name,
-            ):
-                said: _Json = next(iter(answer.values()))
-                if done:
-                    written += 1
-                elif said.get("status") == _CONFLICT:
-                    outdated += 1
-                elif said.get("status") in _BUSY or not isinstance(said.get("status"), int):
-                    raise EngineUnavailableError(f"{self._named} did not take what was written: it is full or down.")
-                else:
-                    refused.append(RefusedItem(str(said.get("_id", "")), _reason(said)))
-        return IndexReport(written, outdated, tuple(refused))
-
-    @staticmethod
-    def _actions(first: ItemWrite, rest: Iterator[ItemWrite]) -> Iterator[_Json]:
-        mark = secrets.randbelow(_MARKS)
-        yield _action(first, mark)
-        for write in rest:
-            yield _action(write, mark)
+        name = self._indexes.name(generation)
+        sent = _Sent()
+        with self._cluster.translated():
+            self._indexes.ensure(name)
+            lines = sent.lines(chain((first,), writes))
+            while chunk := list(islice(lines, CHUNK_ITEMS)):
+                self._send(name, chunk, sent)
+            if self._cluster.is_serverless:
+                self._wait_until_seen(name, sent)
+        return IndexReport(sent.written, sent.outdated, tuple(sent.refused))
 
     def delete_feed(self, feed: str, generation: int) -> None:
-        from newswire import words  # noqa: PLC0415 - a feed is deleted once in a while
-
-        name = self._name(generation)
-        body = {"size": _PAGE, "_source": False, "query": {"term": {"feed": {"value": words.fold_whole(feed)}}}}
-        with self._translated():
-            if not self._exists(name):
+        name = self._indexes.name(generation)
+        with self._cluster.translated():
+            if not self._indexes.exists(name):
                 return
+            until = time.monotonic() + SEEN_WITHIN_S
             while True:
                 self._refresh(name)
-                hits = self._client.search(body=body, index=name)["hits"]["hits"]
+                hits = self._client.search(body=of_feed_body(feed), index=name)["hits"]["hits"]
                 if not hits:
                     return
-                gone = [{"delete": {"_id": hit["_id"]}} for hit in hits]
-                self._client.bulk(body=gone, index=name)
+                if time.monotonic() > until:
+                    raise EngineUnavailableError(f"{NAMED} still shows items of {feed} that were deleted: try again.")
+                gone: list[_Line] = [({"delete": {"_id": hit["_id"]}}, None) for hit in hits]
+                self._send(name, gone, _Sent())
+                if self._cluster.is_serverless:
+                    self._sleep(_SEEN_PAUSE_S)
 
     def refresh(self) -> None:
-        with self._translated():
-            self._refresh(f"{self._prefix}-items-g*")
+        with self._cluster.translated():
+            if self._cluster.is_serverless:
+                self._indexes.numbers()  # nothing is to be done, but a cluster that is down is an error here too
+            self._refresh(self._every)
 
     def publish(self, statuses: Iterable[FeedStatus]) -> None:
-        lines: list[_Json] = []
-        for one in statuses:
-            lines.append({"index": {"_id": one.id, "version": one.rev, "version_type": "external_gte"}})
-            plain = msgspec.to_builtins(one)
-            lines.append({"id": one.id, "deleted": one.deleted, "status": {} if one.deleted else plain})
+        sent = _Sent()
+        lines = [sent.line(one.id, one.rev, status_document(one, sent.mark)) for one in statuses]
         if not lines:
             return
-        with self._translated():
-            self._ensure_statuses()
-            for start in range(0, len(lines), 2 * CHUNK_ITEMS):
-                answer = self._client.bulk(
-                    body=lines[start : start + 2 * CHUNK_ITEMS], index=self._statuses, params={"refresh": "true"}
+        with self._cluster.translated():
+            name = self._indexes.ensure_statuses()
+            self._refresh(self._every)
+            self._send(name, lines, sent)
+            if sent.refused:
+                first = sent.refused[0]
+                raise EngineUnavailableError(f"{NAMED} did not keep the status of {first.id}: {first.reason}.")
+            self._refresh(name)
+            if self._cluster.is_serverless:
+                self._wait_until_seen(name, sent)
+
+    def _send(self, name: str, lines: list[_Line], sent: _Sent) -> None:
+        """Send one chunk, and again what the cluster was too busy for, each time after a pause.
+
+        A request that is refused whole is sent in halves until the one that spoils it stands alone, and is refused. A
+        cluster that does not answer is an error: what was sent may have been written, and comes again with the rest.
+        """
+        waits = pauses(RETRIES)
+        while lines:
+            busy: list[_Line] = []
+            spoiled: list[_Line] = []
+            for line, (done, answer) in zip(lines, self._streamed(name, lines), strict=True):
+                said: _Json = next(iter(answer.values()))
+                if done:
+                    sent.written += 1
+                elif said.get("status") in BUSY:
+                    busy.append(line)
+                elif "exception" not in said:
+                    sent.refuse(line, said)
+                elif said["status"] not in _SPOILED:
+                    raise said["exception"]
+                elif len(lines) > 1:
+                    spoiled.append(line)
+                else:
+                    sent.refuse(line, said)
+            middle = (len(spoiled) + 1) // 2
+            self._send(name, spoiled[:middle], sent)
+            self._send(name, spoiled[middle:], sent)
+            if busy and not self._paused(waits):
+                raise EngineUnavailableError(f"{NAMED} did not take what was written: it is full or down.")
+            lines = busy
+
+    def _paused(self, waits: Iterator[float]) -> bool:
+        """Wait for the next of the pauses; False when there is none left."""
+        for pause in waits:
+            self._sleep(pause)
+            return True
+        return False
+
+    def _streamed(self, name: str, lines: list[_Line]) -> Iterator[tuple[bool, _Json]]:
+        answers: Iterator[tuple[bool, _Json]] = streaming_bulk(
+            self._client,
+            lines,
+            expand_action_callback=lambda line: line,
+            chunk_size=CHUNK_ITEMS,
+            max_chunk_bytes=CHUNK_BYTES,
+            raise_on_error=False,
+            raise_on_exception=False,
+            index=name,
+        )
+        return answers
+
+    def _refresh(self, expression: str) -> None:
+        if not self._cluster.is_serverless:  # there, a write returns when searches see it
+            self._client.indices.refresh(index=expression, params={"ignore_unavailable": "true"})
+
+    def _wait_until_seen(self, name: str, sent: _Sent) -> None:
+        """Wait until searches see what was sent, or something newer.
+
+        The last ones are enough, since a shard shows its writes in their order, and 10,000 of them lie on every shard.
+        """
+        until = time.monotonic() + SEEN_WITHIN_S
+        unseen = dict(islice(reversed(sent.numbers.items()), _SEEN_LAST))
+        while unseen:
+            some = list(islice(unseen, _SEEN_PAGE))
+            hits = self._client.search(body=seen_body(some), index=name)["hits"]["hits"]
+            for hit in hits:
+                (number,), (mark,) = hit["fields"]["seq"], hit["fields"]["mark"]
+                if (number, mark) == (unseen[hit["_id"]], sent.mark) or number > unseen[hit["_id"]]:
+                    del unseen[hit["_id"]]
+            if unseen.keys().isdisjoint(some):
+                continue
+            if time.monotonic() > until:
+                raise EngineUnavailableError(
+                    f"{NAMED} does not show what was written {SEEN_WITHIN_S:g} s ago; it is kept, and comes again."
                 )
-                bad = [said for one in answer["items"] if (said := one["index"])["status"] not in {200, 201, _CONFLICT}]
-                if bad:
-                    raise EngineUnavailableError(
-                        f"{self._named} did not keep the status of {bad[0].get('_id')}: {_reason(bad[0])}."
-                    )
+            self._sleep(_SEEN_PAUSE_S)
 
     # --- generations ---
 
     def generation(self) -> int:
-        with self._translated():
-            current = self._current()
+        with self._cluster.translated():
+            current = self._indexes.current()
         return current[0] if current else 1
 
     def generations(self) -> list[int]:
-        with self._translated():
-            return sorted(map(self._number, self._mappings(f"{self._prefix}-items-g*")))
+        with self._cluster.translated():
+            return self._indexes.numbers()
 
     def swap(self, generation: int) -> None:
-        name = self._name(generation)
-        with self._translated():
-            self._ensure(name)
-            aliased = self._mappings(f"{self._prefix}-v*-read")
-            actions: list[_Json] = [
-                {"remove": {"index": old, "alias": f"{self._prefix}-v*"}} for old in aliased if old != name
-            ]
-            actions += [{"add": {"index": name, "alias": alias}} for alias in (self._read, self._write)]
-            self._client.indices.update_aliases(body={"actions": actions})
+        with self._cluster.translated():
+            self._indexes.swap(generation)
 
     def drop(self, generation: int) -> None:
         if generation == self.generation():
             msg = f"Generation {generation} is the one that searches see; it is not dropped."
             raise ValueError(msg)
-        name = self._name(generation)
-        with self._translated():
-            self._made.discard(name)
-            self._client.indices.delete(index=name, params={"ignore_unavailable": "true"})
+        with self._cluster.translated():
+            self._indexes.drop(generation)
 
     def count(self, generation: int) -> int:
-        name = self._name(generation)
-        with self._translated():
+        name = self._indexes.name(generation)
+        with self._cluster.translated():
             self._refresh(name)
             try:
                 return int(self._client.count(index=name)["count"])
@@ -232,11 +254,16 @@ class OpenSearchEngine:
         offset = query.after.offset if query.after else 0
         size = min(query.size, RELEVANCE_DEPTH - offset) if query.sort == "relevance" else query.size
         asked = min(size + 1, RELEVANCE_DEPTH - offset) if query.sort == "relevance" else size + 1
-        body = search_body(query, max(asked, 0) if size > 0 else 0)
-        found, state = self._asked([body, state_body()])
+        read, body = self._indexes.read, search_body(query, max(asked, 0) if size > 0 else 0)
+        bodies = [(read, body), (read, state_body())]
+        if query.with_statuses:
+            bodies.append((self._indexes.statuses, statuses_body(named_feeds(query))))
+        found, state, *rest = self._asked(bodies)
+        statuses = self._statuses_of(rest[0], bodies[-1][1]) if rest else ()
         if found is None or state is None:
             empty = tuple(Facet(one.field, (), 0, 0, exact=True) for one in query.facets)
-            return SearchPage((), 0, None, empty, (0,) * max(len(query.edges) - 1, 0))
+            buckets = (0,) * max(len(query.edges) - 1, 0)
+            return SearchPage((), 0, None, empty, buckets, statuses=statuses)
         hits = found["hits"]["hits"]
         total = int(found["hits"]["total"]["value"])
         page = hits[: max(size, 0)]
@@ -257,194 +284,113 @@ class OpenSearchEngine:
             if len(query.edges) > 1
             else (),
             version=f"{state['hits']['total']['value']}-{state['aggregations']['marks']['value']:.0f}",
+            statuses=statuses,
         )
 
     def get(self, ids: Iterable[str]) -> dict[str, Item]:
         wanted = list(ids)
         body = {"size": len(wanted), "query": {"terms": {"id": wanted}}, "_source": ["item", "body"]}
-        (found,) = self._asked([body])
+        (found,) = self._asked([(self._indexes.read, body)])
         hits = found["hits"]["hits"] if found is not None else []
         items = {hit["_id"]: item_of(hit["_source"]) for hit in hits}
         return {id_: items[id_] for id_ in wanted if id_ in items}
 
     def span(self, query: SearchQuery) -> tuple[Instant, Instant] | None:
-        (found,) = self._asked([span_body(query)])
+        (found,) = self._asked([(self._indexes.read, span_body(query))])
         ends = found["aggregations"] if found is not None else None
         if ends is None or ends["first"]["value"] is None:
             return None
         return int(ends["first"]["value"]), int(ends["last"]["value"])
 
     def statuses(self, feeds: Iterable[str] | None = None) -> list[FeedStatus]:
-        matching: _Json = {"bool": {"must_not": [{"term": {"deleted": {"value": True}}}]}}
-        if feeds is not None:
-            matching["bool"]["filter"] = [{"terms": {"id": sorted(set(feeds))}}]
-        body: _Json = {"size": _PAGE, "query": matching, "sort": [{"id": "asc"}]}
-        found: list[FeedStatus] = []
-        while True:
-            with self._translated():
-                try:
-                    hits = self._client.search(body=body, index=self._statuses)["hits"]["hits"]
-                except NotFoundError:
-                    return found
-            found += [msgspec.convert(hit["_source"]["status"], FeedStatus) for hit in hits]
-            if len(hits) < _PAGE:
-                return found
-            body["search_after"] = hits[-1]["sort"]
+        body = statuses_body(feeds)
+        (found,) = self._asked([(self._indexes.statuses, body)])
+        return list(self._statuses_of(found, body))
+
+    def _statuses_of(self, found: _Json | None, body: _Json) -> tuple[FeedStatus, ...]:
+        """Read the statuses of an answer, and those behind it where they were too many for one."""
+        statuses: list[FeedStatus] = []
+        while found is not None:
+            hits = found["hits"]["hits"]
+            statuses += [msgspec.convert(hit["_source"]["status"], FeedStatus) for hit in hits]
+            if len(hits) < STATUSES_PAGE:
+                break
+            (found,) = self._asked([(self._indexes.statuses, body | {"search_after": hits[-1]["sort"]})])
+        return tuple(statuses)
 
     def info(self) -> EngineInfo:
+        version = ""
         try:
-            number = str(self._client.info()["version"]["number"])
+            version = "Serverless" if self._cluster.is_serverless else str(self._client.info()["version"]["number"])
             self.get(())
         except Exception:  # noqa: BLE001 - the question is whether it is well
-            return EngineInfo("opensearch", "", healthy=False, schema=SCHEMA)
-        return EngineInfo("opensearch", number, healthy=True, schema=SCHEMA)
+            return EngineInfo("opensearch", version, healthy=False, schema=SCHEMA)
+        return EngineInfo("opensearch", version, healthy=True, schema=SCHEMA)
 
     def close(self) -> None:
-        client = self.__dict__.pop("_client", None)
-        if client is not None:
-            client.close()
+        self._cluster.close()
 
-    def _asked(self, bodies: list[_Json]) -> list[_Json | None]:
-        """Ask all in one request; None for each where nothing was indexed yet."""
+    def _asked(self, bodies: list[tuple[str, _Json]]) -> list[_Json | None]:
+        """Ask all in one request, each of its index; None for one that is not there yet."""
         lines: list[_Json] = []
-        for body in bodies:
-            lines += [{}, {**body, "timeout": f"{self._timeout_s:g}s"}]
-        with self._translated(EngineTimeoutError):
+        for index, body in bodies:
+            lines += [{"index": index}, {**body, "timeout": f"{self._cluster.timeout_s:g}s"}]
+        with self._cluster.translated(EngineTimeoutError):
             try:
-                answers = self._client.msearch(body=lines, index=self._read)["responses"]
+                answers = self._client.msearch(body=lines, index=bodies[0][0])["responses"]
             except NotFoundError:
                 answers = [{"status": _NOT_FOUND}] * len(bodies)
-            if any(answer.get("status") == _NOT_FOUND for answer in answers):
-                self._check_others()
-                return [None] * len(bodies)
-            return [self._whole(answer) for answer in answers]
+            if answers[0].get("status") == _NOT_FOUND and bodies[0][0] == self._indexes.read:
+                self._indexes.check_others()
+            return [None if answer.get("status") == _NOT_FOUND else self._whole(answer) for answer in answers]
 
     def _whole(self, answer: _Json) -> _Json:
         """Give an answer that is whole; an error for one that is not."""
         status = answer.get("status")
         if answer.get("timed_out"):
-            raise EngineTimeoutError(f"{self._named} did not finish a search in {self._timeout_s:g} s.")
-        if status in _BUSY:
-            raise EngineUnavailableError(f"{self._named} is full: try again in a moment.")
-        if status != 200 or answer["_shards"]["failed"]:  # noqa: PLR2004 - OK
-            raise EngineUnavailableError(f"{self._named} could not answer whole ({_reason(answer)}).")
+            raise EngineTimeoutError(f"{NAMED} did not finish a search in {self._cluster.timeout_s:g} s.")
+        if status in BUSY:
+            raise EngineUnavailableError(f"{NAMED} is full: try again in a moment.")
+        if status != _OK or answer["_shards"]["failed"]:
+            raise EngineUnavailableError(f"{NAMED} could not answer whole ({_reason(answer)}).")
         return answer
 
-    # --- indexes ---
 
-    def _name(self, generation: int) -> str:
-        return f"{self._prefix}-items-g{generation:06d}"
+class _Sent:
+    """What came of the writes of one call."""
 
-    def _number(self, name: str) -> int:
-        return int(name.rpartition("-g")[2])
+    def __init__(self) -> None:
+        self.mark = secrets.randbelow(_MARKS)
+        self.written = 0
+        self.outdated = 0
+        self.refused: list[RefusedItem] = []
+        self.numbers: dict[str, int] = {}
+        """Of each document that was sent; the last come last."""
 
-    def _mappings(self, expression: str) -> Mapping[str, _Json]:
-        """Give the mappings of the indexes that an expression names, by their names; none where there are none."""
-        try:
-            found: Mapping[str, _Json] = self._client.indices.get_mapping(index=expression)
-        except NotFoundError:
-            return {}
-        return {name: one for name, one in found.items() if re.fullmatch(rf"{self._prefix}-items-g\d+", name)}
+    def refuse(self, line: _Line, said: _Json) -> None:
+        """Note why a document was not taken; a lower number than the one that is there is nothing to worry about."""
+        if said.get("status") == _CONFLICT:
+            self.outdated += 1
+        elif "index" in line[0]:
+            self._refuse(line[0]["index"]["_id"], _reason(said))
 
-    def _current(self) -> tuple[int, int] | None:
-        """Give the number and the schema of the index that searches see; None before there is any."""
-        for name, one in self._mappings(f"{self._prefix}-v*-read").items():
-            return self._number(name), int(one["mappings"].get("_meta", {}).get("schema", 0))
-        return None
+    def _refuse(self, id_: str, reason: str) -> None:
+        self.refused.append(RefusedItem(id_, reason))
+        self.numbers.pop(id_, None)
 
-    def _check_others(self) -> None:
-        current = self._current()
-        if current is not None:
-            self._check_schema(self._name(current[0]), current[1])
-
-    def _check_schema(self, name: str, schema: int) -> None:
-        if schema == SCHEMA:
-            return
-        what = f"The index {name} has schema {schema}, and this newswire reads schema {SCHEMA}: "
-        if schema < SCHEMA:
-            raise IndexOutdatedError(f"{what}`newswire reindex` builds it anew from the archive.")
-        raise IndexSchemaError(f"{what}update newswire, or set NEWSWIRE_OPENSEARCH_PREFIX to another name.")
-
-    def _ensure(self, name: str) -> None:
-        """Make an index that is not there, by the template; the first one is seen by searches at once."""
-        with self._guard:
-            found = self._mappings(name)
-            if found:
-                self._check_schema(name, int(found[name]["mappings"].get("_meta", {}).get("schema", 0)))
-                return
-            self._client.indices.put_index_template(
-                name=f"{self._prefix}-items",
-                body=items_template(f"{self._prefix}-items-g*", self._shards, self._replicas),
-            )
-            body: _Json = {} if self._current() else {"aliases": {self._read: {}, self._write: {}}}
+    def lines(self, writes: Iterable[ItemWrite]) -> Iterator[_Line]:
+        """Make the operations of the writes; one whose document can't be JSON is refused here."""
+        for write in writes:
             try:
-                self._client.indices.create(index=name, body=body)
-            except TransportError as error:
-                if "resource_already_exists" not in str(error.error):
-                    raise
+                yield self.line(write.item.id, write.seq, document_of(write, self.mark))
+            except (ValueError, TypeError, OverflowError) as error:
+                self._refuse(write.item.id, f"{type(error).__name__}: {str(error)[:200]}")
 
-    def _ensure_statuses(self) -> None:
-        with self._guard:
-            if self._statuses in self._made:
-                return
-            if not self._client.indices.exists(index=self._statuses):
-                self._client.indices.put_index_template(
-                    name=self._statuses, body=statuses_template(self._statuses, self._replicas)
-                )
-                try:
-                    self._client.indices.create(index=self._statuses)
-                except TransportError as error:
-                    if "resource_already_exists" not in str(error.error):
-                        raise
-            self._made.add(self._statuses)
-
-    def _exists(self, name: str) -> bool:
-        return bool(self._mappings(name))
-
-    def _refresh(self, expression: str) -> None:
-        self._client.indices.refresh(index=expression, params={"ignore_unavailable": "true"})
-
-    # --- errors ---
-
-    @property
-    def _named(self) -> str:
-        return "OpenSearch (NEWSWIRE_OPENSEARCH_URL)"
-
-    @contextmanager
-    def _translated(self, on_timeout: type[EngineError] = EngineUnavailableError) -> Iterator[None]:
-        """Turn what the client raises into our errors; none of its texts, which may hold addresses and credentials."""
-        try:
-            yield
-        except ConnectionTimeout as error:
-            msg = f"{self._named} did not answer in {self._timeout_s:g} s (NEWSWIRE_OPENSEARCH_TIMEOUT_SECONDS)."
-            raise on_timeout(msg) from error
-        except OpenSearchConnectionError as error:
-            raise EngineUnavailableError(
-                f"{self._named} can't be reached: is it running, and the address right?"
-            ) from error
-        except SerializationError as error:
-            raise EngineUnavailableError(f"What answers at {self._named} does not speak like OpenSearch.") from error
-        except TransportError as error:
-            raise EngineUnavailableError(self._sentence(error)) from error
-        except (ImproperlyConfigured, OpenSearchException, OpenSearchDslException) as error:
-            raise EngineUnavailableError(f"{self._named} can't be used ({type(error).__name__}).") from error
-
-    def _sentence(self, error: TransportError) -> str:
-        status = error.status_code
-        if status in {401, 403}:
-            return f"{self._named} refuses us ({status}): look at NEWSWIRE_OPENSEARCH_USER and the rights it has."
-        said = str(error.error) if re.fullmatch(r"[a-z_]{1,80}", str(error.error)) else "no more"  # a name, and no text
-        return f"{self._named} answers {status} ({said}); if an index is damaged, `newswire reindex` builds it anew."
-
-
-def _action(write: ItemWrite, mark: int) -> _Json:
-    return {
-        "_op_type": "index",
-        "_id": write.item.id,
-        "version": write.seq,
-        "version_type": "external_gte",
-        "_source": document_of(write, mark),
-    }
+    def line(self, id_: str, number: int, document: _Json) -> _Line:
+        """Make the operation of one document, which does not overwrite one with a higher number."""
+        text = msgspec.json.encode(document).decode()
+        self.numbers[id_] = max(self.numbers.pop(id_, 0), number)
+        return {"index": {"_id": id_, "version": number, "version_type": "external_gte"}}, text
 
 
 def _reason(said: _Json) -> str:

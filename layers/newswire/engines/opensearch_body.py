@@ -13,7 +13,7 @@ import msgspec
 
 from newswire import words
 from newswire.engines import SPELLING, TITLE_BOOST, tie_of
-from newswire.model import Item, ItemWrite
+from newswire.model import FeedStatus, Item, ItemWrite
 from newswire.query import (
     And,
     FacetQuery,
@@ -38,6 +38,9 @@ SCHEMA = 1
 
 SPELLINGS = 50
 """Of the labels that stand beside a value, so many are looked at for its commonest spelling."""
+STATUSES_PAGE = 1_000
+"""So many statuses come in one answer; with more feeds a further request is made."""
+DELETED_AT_ONCE = 1_000
 NO_STEMS = "\x1e"
 """Stands where an item has no stems: Lucene reckons a term's rarity among the items that have its field at all."""
 
@@ -57,8 +60,11 @@ _STORED = ("item", "body")
 # --- the index --------------------------------------------------------------------------------------------------------
 
 
-def items_template(pattern: str, shards: int, replicas: int) -> Json:
-    """Describe the indexes of items: strict, so that an unknown field is refused rather than guessed."""
+def items_template(pattern: str, shards: int | None, replicas: int | None) -> Json:
+    """Describe the indexes of items: strict, so that an unknown field is refused rather than guessed.
+
+    `shards` and `replicas` are None where they can't be chosen (Serverless).
+    """
     properties: Json = {
         "id": _KEYWORD,
         **dict.fromkeys(_WORD_FIELDS, _TEXT),
@@ -72,8 +78,7 @@ def items_template(pattern: str, shards: int, replicas: int) -> Json:
         "priority": 200,
         "template": {
             "settings": {
-                "number_of_shards": shards,
-                "number_of_replicas": replicas,
+                **_copies(shards, replicas),
                 "analysis": {"analyzer": {"tokens": {"type": "custom", "tokenizer": "whitespace"}}},
             },
             "mappings": {
@@ -87,21 +92,27 @@ def items_template(pattern: str, shards: int, replicas: int) -> Json:
     }
 
 
-def statuses_template(pattern: str, replicas: int) -> Json:
+def statuses_template(pattern: str, replicas: int | None) -> Json:
     """Describe the small index of feed statuses."""
     properties: Json = {
         "id": _KEYWORD,
+        "seq": _NUMBER,
+        "mark": _NUMBER,
         "deleted": {"type": "boolean"},
-        "status": {"type": "object", "enabled": False},
+        "status": _UNINDEXED,
     }
     return {
         "index_patterns": [pattern],
         "priority": 200,
         "template": {
-            "settings": {"number_of_shards": 1, "number_of_replicas": replicas},
+            "settings": _copies(None if replicas is None else 1, replicas),
             "mappings": {"dynamic": "strict", "properties": properties},
         },
     }
+
+
+def _copies(shards: int | None, replicas: int | None) -> Json:
+    return {} if shards is None else {"number_of_shards": shards, "number_of_replicas": replicas}
 
 
 # --- documents --------------------------------------------------------------------------------------------------------
@@ -165,6 +176,17 @@ def _values(name: str, values: Iterable[str]) -> Json:
         name: [" ".join(words.tokens(value)) for value in values],
         f"{name}_value": list(by_folded),
         f"{name}_label": [f"{folded}{SPELLING}{value}" for folded, value in by_folded.items()],
+    }
+
+
+def status_document(status: FeedStatus, mark: int) -> Json:
+    """Make the document of a status; of one that is deleted only the number stays, so that no older one comes back."""
+    return {
+        "id": status.id,
+        "seq": status.rev,
+        "mark": mark,
+        "deleted": status.deleted,
+        "status": {} if status.deleted else status,
     }
 
 
@@ -233,6 +255,25 @@ def span_body(query: SearchQuery) -> Json:
 def state_body() -> Json:
     """Ask for what changes whenever the index does; answered from the request cache while it does not."""
     return {"size": 0, "track_total_hits": True, "aggs": {"marks": {"sum": {"field": "mark"}}}}
+
+
+def statuses_body(feeds: Iterable[str] | None) -> Json:
+    """Ask for the statuses of these feeds, or of all, by id."""
+    matching: Json = {"bool": {"must_not": [{"term": {"deleted": {"value": True}}}]}}
+    if feeds is not None:
+        matching["bool"]["filter"] = [{"terms": {"id": sorted(set(feeds))}}]
+    return {"size": STATUSES_PAGE, "_source": ["status"], "query": matching, "sort": [{"id": "asc"}]}
+
+
+def seen_body(ids: list[str]) -> Json:
+    """Ask which of these documents a search sees, with their numbers and the marks of their writers."""
+    return {"size": len(ids), "_source": False, "docvalue_fields": ["seq", "mark"], "query": {"terms": {"id": ids}}}
+
+
+def of_feed_body(feed: str) -> Json:
+    """Ask for the ids of some items of a feed."""
+    wanted = {"term": {"feed": {"value": words.fold_whole(feed)}}}
+    return {"size": DELETED_AT_ONCE, "_source": False, "query": wanted}
 
 
 def _facet(wanted: FacetQuery) -> Json:

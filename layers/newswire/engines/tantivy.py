@@ -36,7 +36,7 @@ from newswire.engines.tantivy_fields import SCHEMA, document_of, fields, item_at
 from newswire.engines.tantivy_query import banded, leaves, matching, within
 from newswire.errors import EngineUnavailableError, IndexOutdatedError, IndexSchemaError
 from newswire.model import FeedStatus, IndexReport, Item, ItemWrite, RefusedItem
-from newswire.query import FacetQuery, Position, RecencyBand, SearchQuery
+from newswire.query import FacetQuery, Position, RecencyBand, SearchQuery, named_feeds
 from newswire.sqlite_file import SqliteFile
 
 WIDE = 6
@@ -251,6 +251,12 @@ class TantivyEngine:
     # --- reading ---
 
     def search(self, query: SearchQuery) -> SearchPage:
+        page = self._searched(query)
+        if not query.with_statuses:
+            return page
+        return msgspec.structs.replace(page, statuses=tuple(self.statuses(named_feeds(query))))
+
+    def _searched(self, query: SearchQuery) -> SearchPage:
         with self._reading() as opened:
             if opened is None:
                 return SearchPage((), 0, None, tuple(_no_facet(one) for one in query.facets), (0,) * _buckets(query))

@@ -1,0 +1,98 @@
+"""Requests to AWS are signed, so that a verifier of our own lets them in; it lets in nothing that was changed on the way."""
+
+import hashlib
+import os
+
+import pytest
+
+from newswire.engines.opensearch import OpenSearchEngine
+from newswire.errors import EngineUnavailableError
+from newswire.model import ItemWrite
+from newswire.query import SearchQuery
+from tests.contract.test_search_engine import item, status
+from tests.serverless import REGION, SECRET, Collection, SignatureError, check_signature
+
+
+@pytest.mark.opensearch
+@pytest.mark.parametrize("service", ["es", "aoss"])
+def test_every_request_is_signed_for_its_service(service: str, opensearch_nodes) -> None:
+    domain = Collection(opensearch_nodes.url("3.8"), service)
+    engine = OpenSearchEngine(domain.url, prefix=f"signed-{service}", signing=service, region=REGION)
+    try:
+        engine.index([ItemWrite(item(n, "Łódź"), 1) for n in range(20)], 1)
+        engine.publish([status("news", 1)])
+        engine.refresh()
+        page = engine.search(SearchQuery(with_statuses=True))
+        assert (page.total, len(page.statuses)) == (20, 1)
+        engine.index([ItemWrite(item(1), 1)], 2)
+        engine.swap(2)
+        engine.drop(1)
+        engine.delete_feed("news", 2)
+        assert engine.count(2) == 0
+        assert engine.info().healthy
+        assert domain.refusals == []
+        assert domain.passed > 10
+        engine._cluster.client.indices.delete(index=f"signed-{service}-*")
+    finally:
+        engine.close()
+        domain.close()
+
+
+@pytest.mark.parametrize(("signing", "region"), [("es", REGION), ("aoss", "eu-west-1"), ("", "")])
+def test_a_request_that_is_signed_for_something_else_is_refused_with_the_setting_to_look_at(signing, region) -> None:
+    collection = Collection("http://127.0.0.1:9")
+    engine = OpenSearchEngine(collection.url, signing=signing, region=region)
+    with pytest.raises(EngineUnavailableError, match="NEWSWIRE_OPENSEARCH_") as raised:
+        engine.search(SearchQuery())
+    assert "403" in str(raised.value)
+    assert SECRET not in str(raised.value)
+    assert collection.passed == 0
+    engine.close()
+    collection.close()
+
+
+def test_without_credentials_the_error_says_what_to_set(monkeypatch, tmp_path) -> None:
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    engine = OpenSearchEngine("http://127.0.0.1:9", signing="es", region=REGION)
+    with pytest.raises(EngineUnavailableError, match="AWS_ACCESS_KEY_ID"):
+        engine.search(SearchQuery())
+
+
+def signed(body: bytes) -> dict[str, str]:
+    """Give the headers of a request as the engine's client signs it."""
+    from newswire.engines.opensearch_client import Cluster
+
+    authorize = Cluster("http://h.example", signing="aoss", region=REGION, timeout_s=1)._authorization()
+    made = authorize("POST", "http://h.example/items*,b/_search?timeout=2s&a=%C5%81", body)
+    return {name.lower(): value for name, value in made.items()} | {"host": "h.example"}
+
+
+def test_the_verifier_finds_what_was_changed() -> None:
+    target, body = "/items*,b/_search?timeout=2s&a=%C5%81", b'{"size":0}'
+    headers = signed(body)
+    check_signature("POST", target, headers, body, "aoss")
+    wrong = {
+        "another method": ("PUT", target, headers, body),
+        "another path": ("POST", target.replace("items", "other"), headers, body),
+        "another parameter": ("POST", target + "&b=1", headers, body),
+        "another body": ("POST", target, headers, b"{}"),
+        "another body, with its hash": (
+            "POST",
+            target,
+            headers | {"x-amz-content-sha256": hashlib.sha256(b"{}").hexdigest()},
+            b"{}",
+        ),
+        "another host": ("POST", target, headers | {"host": "evil.example"}, body),
+        "another token": ("POST", target, headers | {"x-amz-security-token": "t"}, body),
+        "another day": ("POST", target, headers | {"x-amz-date": "20200101T000000Z"}, body),
+        "none": ("POST", target, {"host": "h.example"}, body),
+    }
+    for what, request in wrong.items():
+        with pytest.raises(SignatureError):
+            check_signature(*request, "aoss")
+        assert what
+    with pytest.raises(SignatureError):
+        check_signature("POST", target, headers, body, "es")

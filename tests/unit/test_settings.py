@@ -1,0 +1,54 @@
+"""Settings: what the environment says is taken, and what it can't mean is refused by its name."""
+
+import pytest
+
+from newswire.errors import SettingsError
+from newswire.settings import Settings, read_settings
+
+CLUSTER = {"NEWSWIRE_ENGINE": "opensearch", "NEWSWIRE_OPENSEARCH_URL": "https://search.example:9200"}
+SERVERLESS = CLUSTER | {"NEWSWIRE_OPENSEARCH_URL": "https://x.eu-central-1.aoss.amazonaws.com"}
+
+
+def test_nothing_set_is_one_machine() -> None:
+    assert read_settings({}) == Settings()
+
+
+def test_values_are_of_their_types() -> None:
+    found = read_settings({"NEWSWIRE_FETCH_ALLOW_PRIVATE": "true", "NEWSWIRE_LEASE_SECONDS": "400", "OTHER": "x"})
+    assert (found.fetch_allow_private, found.lease_seconds) == (True, 400)
+
+
+def test_requests_to_aws_are_signed_for_a_region_that_may_be_the_functions_own() -> None:
+    signing = {"NEWSWIRE_OPENSEARCH_SIGNING": "aoss"}
+    assert read_settings(SERVERLESS | signing | {"AWS_REGION": "eu-central-1"}).opensearch_region == "eu-central-1"
+    own = {"NEWSWIRE_OPENSEARCH_REGION": "eu-west-1"}
+    assert read_settings(SERVERLESS | signing | own | {"AWS_REGION": "x"}).opensearch_region == "eu-west-1"
+
+
+@pytest.mark.parametrize(
+    ("environment", "name"),
+    [
+        ({"NEWSWIRE_ENGIN": "tantivy"}, "NEWSWIRE_ENGIN is no setting"),
+        ({"NEWSWIRE_ENGINE": "lucene"}, "NEWSWIRE_ENGINE"),
+        ({"NEWSWIRE_LEASE_SECONDS": "soon"}, "NEWSWIRE_LEASE_SECONDS"),
+        ({"NEWSWIRE_LEASE_SECONDS": "7"}, "from 30 to"),
+        ({"NEWSWIRE_LEASE_SECONDS": "60"}, "NEWSWIRE_FETCH_TIMEOUT_SECONDS"),
+        ({"NEWSWIRE_POLL_MINIMUM_SECONDS": "3600", "NEWSWIRE_POLL_MAXIMUM_SECONDS": "600"}, "MAXIMUM"),
+        ({"NEWSWIRE_FETCH_PORTS": "80,http"}, "NEWSWIRE_FETCH_PORTS"),
+        ({"NEWSWIRE_FETCH_PORTS": "0"}, "NEWSWIRE_FETCH_PORTS"),
+        ({"NEWSWIRE_ENGINE": "opensearch"}, "NEWSWIRE_OPENSEARCH_URL is not set"),
+        (CLUSTER | {"NEWSWIRE_OPENSEARCH_URL": "https://user:hunter2@search.example"}, "not of that form"),
+        (CLUSTER | {"NEWSWIRE_OPENSEARCH_PREFIX": "News"}, "NEWSWIRE_OPENSEARCH_PREFIX"),
+        (CLUSTER | {"NEWSWIRE_OPENSEARCH_SIGNING": "s3"}, "NEWSWIRE_OPENSEARCH_SIGNING"),
+        (CLUSTER | {"NEWSWIRE_OPENSEARCH_SIGNING": "es"}, "NEWSWIRE_OPENSEARCH_REGION"),
+        (
+            CLUSTER | {"NEWSWIRE_OPENSEARCH_SIGNING": "es", "AWS_REGION": "x", "NEWSWIRE_OPENSEARCH_USER": "me"},
+            "NEWSWIRE_OPENSEARCH_USER",
+        ),
+        (SERVERLESS, "NEWSWIRE_OPENSEARCH_SIGNING=aoss"),
+    ],
+)
+def test_what_can_not_be_meant_is_refused_by_its_name(environment: dict[str, str], name: str) -> None:
+    with pytest.raises(SettingsError, match=name) as raised:
+        read_settings(environment)
+    assert "hunter2" not in str(raised.value)
