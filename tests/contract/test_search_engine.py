@@ -517,7 +517,7 @@ def test_an_item_without_the_date_is_not_found_by_it(engine) -> None:
 
 
 @says(
-    "`newest` and `oldest` are total orders: equal dates are settled by the item's `tie`.",
+    "Every sort is a total order: equal dates and equal scores are settled by the item's `tie`.",
     "`size` items are given, fewer only at the end; `next` is where the next page begins, None at the end.",
 )
 @pytest.mark.parametrize("sort", ["newest", "oldest"])
@@ -564,6 +564,34 @@ def test_relevance_gives_the_best_first_with_scores_and_pages_on(engine) -> None
     assert [hit.item.title for hit in page.hits] == ["tank", "news"]
     assert page.hits[0].score > page.hits[1].score > 0
     assert len(walk(engine, SearchQuery(node=word("filler"), sort="relevance", size=4))) == 27
+
+
+WIDE_CHOICE = Or((Prefix("ta"), Prefix("sh"), *(Word(f"none{n}", f"none{n}") for n in range(8))))
+
+
+@says(
+    "Every sort is a total order: equal dates and equal scores are settled by the item's `tie`.",
+)
+@pytest.mark.parametrize("bands", [(), (RecencyBand(900 * DAY, 1.5), RecencyBand(400 * DAY, 1.25))])
+@pytest.mark.parametrize(
+    "node",
+    [Prefix("ta"), And((Prefix("ta"), Not(word("ship")))), word("tank"), Or((word("tank"), Prefix("sh"))), WIDE_CHOICE],
+    ids=["prefix", "constants", "word", "choice", "wide choice"],
+)
+def test_equal_scores_are_in_the_order_of_their_ties_on_every_page(engine, node, bands) -> None:
+    for part in range(3):  # three segments, in which documents do not lie in the order of anything
+        put(engine, *[item(n, "tank" if n % 3 else "ship") for n in range(part, 1200, 3)])
+    hits = engine.search(SearchQuery(node=node, sort="relevance", size=2000, recency=bands)).hits
+    groups = [(round(-hit.score, 4), tie_of(hit.item.id)) for hit in hits]
+    assert len(hits) >= 800
+    assert groups == sorted(groups)
+    for size in (7, 350):
+        query = SearchQuery(node=node, sort="relevance", size=size, recency=bands)
+        pages = [engine.search(query)]
+        while pages[-1].next and len(pages) < 9:
+            pages.append(engine.search(msgspec.structs.replace(query, after=pages[-1].next)))
+        ids = [hit.item.id for page in pages for hit in page.hits]
+        assert ids == [hit.item.id for hit in hits[: len(ids)]]
 
 
 @says(

@@ -130,7 +130,7 @@ class SearchEngine(Protocol):
         Values compare whole and folded, and `lang=en` lets `en-US` through. An item without the date of `date_field`
         is not found. The range is half-open.
 
-        `newest` and `oldest` are total orders: equal dates are settled by the item's `tie`. `relevance` gives the
+        Every sort is a total order: equal dates and equal scores are settled by the item's `tie`. `relevance` gives the
         best first, each score multiplied by the factor of the `recency` band that the item was published in; excluded
         words, values and filters do not score, and a prefix scores as a constant. `size` items are given, fewer only
         at the end; `next` is where the next page begins, None at the end. Pages by date give each item once, also

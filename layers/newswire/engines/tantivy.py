@@ -18,13 +18,12 @@ from typing import Any
 
 import msgspec
 import tantivy
-from tantivy import FieldType, Occur, Order, Query
+from tantivy import Order, Query
 
 from newswire import words
 from newswire.clock import Instant
 from newswire.data_folder import HeldFile, explained
 from newswire.engines import (
-    RELEVANCE_DEPTH,
     SPELLING,
     EngineInfo,
     Facet,
@@ -33,20 +32,16 @@ from newswire.engines import (
     SearchPage,
 )
 from newswire.engines.tantivy_fields import SCHEMA, document_of, fields, item_at
-from newswire.engines.tantivy_query import banded, leaves, matching, within
+from newswire.engines.tantivy_order import WIDE, by_date, by_relevance
+from newswire.engines.tantivy_query import leaves, matching
 from newswire.errors import EngineUnavailableError, IndexOutdatedError, IndexSchemaError
 from newswire.model import FeedStatus, IndexReport, Item, ItemWrite, RefusedItem
-from newswire.query import FacetQuery, Position, RecencyBand, SearchQuery, named_feeds
+from newswire.query import FacetQuery, SearchQuery, named_feeds
 from newswire.sqlite_file import SqliteFile
 
-WIDE = 6
-"""A query that scores more words than this is ranked by `_reranked`."""
-RERANKED = 10_000
-"""So many hits are taken there at first: 3 ms, and enough unless scores lie very close together."""
 _MISSING = "\x1e"
 _MEGABYTE = 1_000_000
 _ALL_VALUES = 1_000_000
-_NO_UPPER = 1 << 62
 
 _status_out = msgspec.json.Encoder()
 _status_in = msgspec.json.Decoder(FeedStatus)
@@ -268,9 +263,9 @@ class TantivyEngine:
                 return SearchPage((), counts.total, None, counts.facets, counts.histogram, version)
             with _beside(counting if leaves(query.node) > WIDE else None) as begun:
                 if query.sort == "relevance":
-                    hits, total, following = self._by_relevance(opened, query)
+                    hits, total, following = by_relevance(searcher, opened.published, query)
                 else:
-                    hits, total, following = self._by_date(searcher, matching(query), query)
+                    hits, total, following = by_date(searcher, matching(query), query)
             counts = begun() if begun is not None else counting() if counting is not None else _NO_COUNTS
             found = tuple(
                 Hit(item_at(searcher, address, with_content=query.with_content), score) for address, score in hits
@@ -395,83 +390,6 @@ class TantivyEngine:
     def _place(self, generation: int) -> Path:
         return self._folder / f"g{generation:06d}"
 
-    # --- orders ---
-
-    def _by_relevance(
-        self, opened: _Open, query: SearchQuery
-    ) -> tuple[list[tuple[Any, float | None]], int, Position | None]:
-        offset = query.after.offset if query.after else 0
-        size = max(min(query.size, RELEVANCE_DEPTH - offset), 0)
-        scoring = matching(query, scored=True)
-        best = None
-        if query.recency and opened.published is not None:
-            if leaves(query.node, scored=True) > WIDE:
-                best = _reranked(opened.searcher, scoring, query.recency, offset, size)
-            if best is None:
-                scoring = banded(scoring, query.recency, opened.published)
-        found, total = best or _best(opened.searcher, scoring, offset, size)
-        hits: list[tuple[Any, float | None]] = [(address, score) for score, address in found]
-        reached = offset + len(hits)
-        more = hits and reached < min(total, RELEVANCE_DEPTH)
-        return hits, total, Position(offset=reached) if more else None
-
-    def _by_date(
-        self,
-        searcher: Any,
-        matching: Any,
-        query: SearchQuery,
-    ) -> tuple[list[tuple[Any, float | None]], int, Position | None]:
-        """Give a page by date: tantivy orders by one field only, so the last of equal dates is asked for by its ties."""
-        order = Order.Desc if query.sort == "newest" else Order.Asc
-        field, after = query.date_field, query.after
-        if after is None:
-            result = searcher.search(matching, query.size + 1, order_by_field=field, order=order)
-            total, found = result.count, result.hits
-        else:
-            total = searcher.search(matching, 1).count
-            found = self._tied(searcher, matching, field, after.value, after.tie, query.size + 1)
-            if len(found) <= query.size:
-                beyond = (
-                    within(field, None, after.value) if order == Order.Desc else within(field, after.value + 1, None)
-                )
-                rest = Query.boolean_query([(Occur.Must, matching), (Occur.Must, beyond)])
-                wanted = query.size + 1 - len(found)
-                found = found + searcher.search(rest, wanted, count=False, order_by_field=field, order=order).hits
-        if not query.size or not found:
-            return [], total, None
-        ordered = self._settled(searcher, matching, query, found)
-        page = ordered[: query.size]
-        last_value, last_address = page[-1]
-        tie = int(searcher.fast_field_values("tie", [last_address])[0])
-        following = Position(value=last_value, tie=tie) if len(ordered) > query.size else None
-        return [(address, None) for _value, address in page], total, following
-
-    def _settled(self, searcher: Any, matching: Any, query: SearchQuery, found: list[Any]) -> list[Any]:
-        """Put equal dates in the order of their ties; the last group is asked for anew where it may go on."""
-        last = found[-1][0]
-        head = [hit for hit in found if hit[0] != last]
-        group = [hit for hit in found if hit[0] == last]
-        if len(found) > query.size:
-            start = query.after.tie if query.after is not None and query.after.value == last else -1
-            group = self._tied(searcher, matching, query.date_field, last, start, query.size + 1 - len(head))
-        ties = searcher.fast_field_values("tie", [address for _value, address in head + group])
-        keyed = list(zip(ties, head + group, strict=True))
-        sign = -1 if query.sort == "newest" else 1
-        keyed.sort(key=lambda pair: (sign * pair[1][0], pair[0]))
-        return [hit for _tie, hit in keyed]
-
-    def _tied(self, searcher: Any, matching: Any, field: str, value: int, after: int, size: int) -> list[Any]:
-        """Give the items of one instant behind a tie, in the order of their ties."""
-        clauses = [
-            (Occur.Must, matching),
-            (Occur.Must, Query.term_query(fields(), field, value, "basic")),
-            (Occur.Must, Query.range_query(fields(), "tie", FieldType.Integer, after, _NO_UPPER, include_lower=False)),
-        ]
-        hits = searcher.search(
-            Query.boolean_query(clauses), size, count=False, order_by_field="tie", order=Order.Asc
-        ).hits
-        return [(value, address) for _tie, address in hits]
-
     # --- counts ---
 
     def _counting(self, searcher: Any, query: SearchQuery) -> Callable[[], _Counts] | None:
@@ -535,36 +453,6 @@ def _facet(buckets: Iterable[dict[str, Any]], wanted: FacetQuery) -> Facet:
         missing=missing,
         exact=True,
     )
-
-
-def _best(searcher: Any, scoring: Any, offset: int, size: int) -> tuple[list[tuple[float, Any]], int]:
-    """Give the best hits from an offset on, and how many there are in all."""
-    result = searcher.search(scoring, max(size, 1), offset=offset)
-    return result.hits[:size], result.count
-
-
-def _reranked(
-    searcher: Any, scoring: Any, bands: tuple[RecencyBand, ...], offset: int, size: int
-) -> tuple[list[tuple[float, Any]], int] | None:
-    """Multiply the scores of the best hits by the factors of their bands, exactly as if all had been.
-
-    For wide queries, of which tantivy would evaluate the whole once for each band (64 common words: 297 ms, this way 102 ms).
-    A hit that was not taken can't reach the page if even the largest factor would not lift it above the page's last; an
-    equal one stands behind it. None where one could, since too many scores lie close together: taking them all would
-    cost more than the bands do (250,000 hits: seconds).
-    """
-    result = searcher.search(scoring, max(RERANKED, 4 * (offset + size)))
-    hits = result.hits  # made anew at each look: 1.4 ms for 10,000
-    published = searcher.fast_field_values("published", [address for _score, address in hits])
-    lifted = [
-        (score * next((band.factor for band in bands if at >= band.start), 1.0), -position)
-        for position, ((score, _address), at) in enumerate(zip(hits, published, strict=True))
-    ]
-    lifted.sort(reverse=True)
-    page = lifted[offset : offset + size]
-    if len(hits) < result.count and page and hits[-1][0] * bands[0].factor > page[-1][0]:
-        return None
-    return [(score, hits[-position][1]) for score, position in page], result.count
 
 
 def _buckets(query: SearchQuery) -> int:

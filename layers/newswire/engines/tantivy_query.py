@@ -127,27 +127,37 @@ def _word(field: str, word: Word) -> Any:
     return Query.disjunction_max_query([folded, stem])
 
 
-def banded(scoring: Any, bands: tuple[RecencyBand, ...], published: tuple[Instant, Instant]) -> Any:
+def bands_of(recency: tuple[RecencyBand, ...], published: tuple[Instant, Instant]) -> list[RecencyBand]:
+    """Give the bands in which the index has items, the newest first, with one for all that is older than the rest."""
+    oldest, newest = published
+    found = []
+    end: Instant | None = None
+    for band in (*recency, RecencyBand(FIRST, 1.0)):
+        if band.start <= newest and (end is None or oldest < end):
+            found.append(band)
+        end = band.start
+    return found
+
+
+def multiplied(scoring: Any, bands: list[RecencyBand]) -> Any:
     """Multiply scores by the factor of the band that an item was published in.
 
-    tantivy can't compute a factor from a date, so the query is asked once for each band, boosted. Bands in which
-    the index has no item are left out, so that an index of old items pays nothing.
+    tantivy can't compute a factor from a date, so the query is asked once for each band, boosted; once for an index of
+    old items.
     """
-    oldest, newest = published
-    pieces: list[tuple[Instant | None, Instant | None, float]] = []
-    end: Instant | None = None
-    for band in (*bands, RecencyBand(FIRST, 1.0)):
-        if band.start <= newest and (end is None or oldest < end):
-            pieces.append((band.start, end, band.factor))
-        end = band.start
-    if len(pieces) == 1:
-        return Query.boost_query(scoring, pieces[0][2])
+    if len(bands) <= 1:
+        return Query.boost_query(scoring, bands[0].factor) if bands else scoring
     asked = []
-    for start, before, factor in pieces:
-        band = _unscored(within("published", start, before))
-        piece = Query.boolean_query([(Occur.Must, scoring), (Occur.Must, band)])
-        asked.append((Occur.Should, Query.boost_query(piece, factor)))
+    before: Instant | None = None
+    for band in bands:
+        asked.append((Occur.Should, Query.boost_query(narrowed(scoring, band.start, before), band.factor)))
+        before = band.start
     return Query.boolean_query(asked)
+
+
+def narrowed(scoring: Any, start: Instant, before: Instant | None) -> Any:
+    """Let through what was published in a range, without a change of its score."""
+    return Query.boolean_query([(Occur.Must, scoring), (Occur.Must, _unscored(within("published", start, before)))])
 
 
 def _unscored(query: Any) -> Any:
@@ -183,3 +193,16 @@ def leaves(node: Node | None, *, scored: bool = False) -> int:
             return sum(leaves(one, scored=scored) for one in nodes)
         case _:
             return 0
+
+
+def is_constant(node: Node | None) -> bool:
+    """Say whether all that a tree finds has one and the same score: prefixes, values and exclusions, without a choice."""
+    match node:
+        case Word() | Phrase() | Or():
+            return False
+        case InField(node=inner):
+            return is_constant(inner)
+        case And(nodes=nodes):
+            return all(is_constant(one) for one in nodes)
+        case _:
+            return True
