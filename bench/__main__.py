@@ -28,7 +28,6 @@ NAMES = (
     "serve",
     "hostile",
     "peers",
-    "parity",
     "scifact",
     "cranfield",
 )

@@ -27,22 +27,27 @@ QUERY_CHARACTERS = 1_000
 def measure_collection(name: str, published: float) -> Measurement:
     """Give nDCG@10 over all judged queries of a collection."""
     folder = needed(DATA / "relevance" / name)
-    judged = _judged(folder)
     with tempfile.TemporaryDirectory(prefix="bench-relevance-") as made:
-        lines = Path(made) / "docs.jsonl"
-        ids = _write_lines(folder, lines)
         wired = Wired(Settings(data=str(Path(made) / "data"), recency_weight=0))
-        report = load(wired, [str(lines)], "docs")
-        ask = asked_in_process(wired)
-        gains = [
-            ndcg([judged[query].get(ids[link], 0) for link in _found(ask, text)], judged[query].values())
-            for query, text in _queries(folder)
-            if query in judged
-        ]
+        figure, queries, documents = judged_collection(wired, folder, Path(made) / "docs.jsonl")
         wired.close()
-    figure = sum(gains) / len(gains)
-    note = f"nDCG@10 over {len(gains)} queries and {report.lines:,} documents; published for BM25: {published}"
+    note = f"nDCG@10 over {queries} queries and {documents:,} documents; published for BM25: {published}"
     return Measurement(f"{name}", round(figure, 4), published, "", round(published / figure, 4), 1.0, note)
+
+
+def judged_collection(wired: Wired, folder: Path, lines: Path) -> tuple[float, int, int]:
+    """Load a collection into an empty newswire; gives nDCG@10, and how many queries and documents there were."""
+    judged = _judged(folder)
+    ids = _write_lines(folder, lines)
+    report = load(wired, [str(lines)], "docs")
+    wired.engine.refresh()
+    ask = asked_in_process(wired)
+    gains = [
+        ndcg([judged[query].get(ids[link], 0) for link in _found(ask, text)], judged[query].values())
+        for query, text in _queries(folder)
+        if query in judged
+    ]
+    return sum(gains) / len(gains), len(gains), report.lines
 
 
 def ndcg(found: Sequence[float], judged: Iterator[float] | Sequence[float]) -> float:

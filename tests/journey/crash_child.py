@@ -1,7 +1,7 @@
 """A newswire that is killed with -9 at a chosen step: run as a process of its own by test_crash.py.
 
 Arguments, as JSON: data folder, clock, what to do (`poll`, `load` with a file, `reindex`), and optionally the step at
-which to die: the name of an edge's method, `before` or `after`, and at which of its calls.
+which to die: the name of an edge's method, `before` or `after`, and at which of its calls. `settings` are beside the usual.
 """
 
 import json
@@ -56,7 +56,12 @@ def dying(writes):
 def main() -> None:
     told = json.loads(sys.argv[1])
     settings = Settings(
-        data=told["data"], feeds="none.toml", fetch_allow_private=True, fetch_ports="", fetch_timeout_seconds=5
+        data=told["data"],
+        feeds="none.toml",
+        fetch_allow_private=True,
+        fetch_ports="",
+        fetch_timeout_seconds=5,
+        **told.get("settings", {}),
     )
     plain = Wired(settings, clock=lambda: told["clock"])
     edges = {name: Mortal(name, getattr(plain, name), told.get("die")) for name in ("feeds", "archive", "engine")}

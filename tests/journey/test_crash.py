@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from newswire.clock import HOUR
+from newswire.engines import SearchEngine
 from newswire.engines.tantivy import TantivyEngine
 from newswire.feeds.sqlite import SqliteFeedStore
 from newswire.model import Feed
@@ -24,9 +25,15 @@ FEEDS = ("a", "b", "c")
 
 
 def child(
-    data: Path, clock: int, do: str, die: dict | None = None, file: Path | None = None, kill_after: float | None = None
+    data: Path,
+    clock: int,
+    do: str,
+    die: dict | None = None,
+    file: Path | None = None,
+    kill_after: float | None = None,
+    **settings: str,
 ) -> int:
-    told = {"data": str(data), "clock": clock, "do": do, "die": die, "file": str(file)}
+    told = {"data": str(data), "clock": clock, "do": do, "die": die, "file": str(file), "settings": settings}
     process = subprocess.Popen([sys.executable, "-m", CHILD, json.dumps(told)], cwd=ROOT, stderr=subprocess.PIPE)
     try:
         if kill_after is not None:
@@ -41,9 +48,9 @@ def child(
     return process.returncode
 
 
-def everything(data: Path) -> dict:
+def everything(data: Path, engine: SearchEngine | None = None) -> dict:
     """Give all that is stored: every item with its content, every state, what is known of each feed."""
-    engine, store = TantivyEngine(data / "index"), SqliteFeedStore(data)
+    engine, store = engine or TantivyEngine(data / "index"), SqliteFeedStore(data)
     try:
         generation = engine.generation()
         items, query = {}, SearchQuery(size=200, with_content=True)

@@ -70,16 +70,16 @@ class Node:
         """Start it and wait until it answers; `CannotStartError` with the end of its log if it does not.
 
         Between the choice of a port and its use another process may take it, so one that ends at once is started anew.
+        A node that was stopped starts again where it was.
         """
         for _try in range(TRIES):
-            self.port = _free_port()
+            self.port = self.port or _free_port()
             if self._starts():
                 return
             said = (self.folder / "log").read_text(errors="replace")[-2000:]
             self.stop()
-        raise CannotStartError(
-            f"OpenSearch {self.version.name} did not answer on port {self.port}. Its log ends: {said}"
-        )
+            self.port = 0
+        raise CannotStartError(f"OpenSearch {self.version.name} did not answer. Its log ends: {said}")
 
     def _starts(self) -> bool:
         """Start a process and wait until it answers, or ends, or takes too long."""

@@ -1,0 +1,160 @@
+"""A cluster that goes away while newswire works, and a newswire that is killed while it works on a cluster."""
+
+import json
+import signal
+import time
+import uuid
+
+import msgspec
+import pytest
+from opensearchpy import OpenSearch
+
+from newswire.clock import HOUR
+from newswire.engines.opensearch import OpenSearchEngine
+from newswire.feeds.sqlite import SqliteFeedStore
+from newswire.index import index_feeds
+from newswire.model import Batch, Feed
+from newswire.poll import run_batches, settle
+from newswire.query import SearchQuery
+from newswire.wiring import Wired
+from tests.conftest import NOON, absent
+from tests.feed_server import FeedServer, rss, story
+from tests.journey.test_crash import FEEDS, REINDEX_STEPS, child, everything, speak
+from tests.opensearch_node.node import CannotStartError, Node
+from tests.processes import command
+from tests.transports import AsEvents
+
+pytestmark = [pytest.mark.opensearch, pytest.mark.long]
+
+
+@pytest.fixture(scope="module")
+def node():
+    """A node of their own, that tests stop and kill."""
+    try:
+        made = Node("3.8")
+        made.start()
+    except CannotStartError as error:
+        absent(str(error))
+    yield made
+    made.stop()
+    made.remove()
+
+
+@pytest.fixture
+def prefix() -> str:
+    return f"o{uuid.uuid4().hex[:10]}"
+
+
+def test_while_the_cluster_is_away_documents_wait_and_searches_say_when_to_come_back(
+    settings, server: FeedServer, clock, node, prefix
+) -> None:
+    settings = msgspec.structs.replace(
+        settings, engine="opensearch", opensearch_url=node.url, opensearch_prefix=prefix, opensearch_timeout_seconds=5
+    )
+    wired = Wired(settings, clock=clock)
+    wired.feeds.put(Feed(id="news", url=server.url("/news")), clock())
+    api = AsEvents(wired)
+
+    def poll(number: int):
+        server.says("/news", rss(*[story(number * 10 + k) for k in range(10)]))
+        clock.go(minutes=10)
+        run_batches(wired, [Batch(("news",), now=True)])
+        return api.ask("/v1/search?size=1")
+
+    assert poll(0).json()["total"]["value"] == 10
+    node.stop()
+    for number in range(1, 11):
+        answer = poll(number)
+        assert answer.status == 503
+        assert int(answer.headers["retry-after"]) > 0
+        assert answer.json()["type"].endswith("unavailable")
+    assert wired.feeds.rows(1)[0].poll.head == 11  # all of them are kept
+    node.start()
+    settle(wired)
+    index_feeds(wired, ["news"])
+    wired.engine.refresh()
+    found = api.ask("/v1/search?size=200").json()
+    assert found["total"]["value"] == 110
+    assert poll(11).json()["total"]["value"] in {110, 120}  # at once, or after the cluster's refresh
+    wired.close()
+
+
+def test_a_node_that_is_killed_in_the_middle_of_a_load_loses_and_doubles_nothing(tmp_path, node, prefix) -> None:
+    lines = tmp_path / "lines.jsonl"
+    count = 60_000
+    with lines.open("w") as file:
+        for n in range(count):
+            row = {"title": f"Line {n}", "link": f"https://l.example/{n}", "published": f"2025-0{1 + n % 9}-11"}
+            file.write(json.dumps(row | {"summary": "What was published about it. " * 8}) + "\n")
+    environ = {
+        "NEWSWIRE_ENGINE": "opensearch",
+        "NEWSWIRE_OPENSEARCH_URL": node.url,
+        "NEWSWIRE_OPENSEARCH_PREFIX": prefix,
+        "NEWSWIRE_OPENSEARCH_SHARDS": "3",
+    }
+
+    def start():
+        return command(tmp_path / "data", "load", str(lines), "--feed", "lines", **environ)
+
+    client = OpenSearch(node.url)
+    loading = start()
+    until = time.monotonic() + 60
+    while time.monotonic() < until and loading.poll() is None:
+        if client.indices.exists(index=f"{prefix}-items-g000001"):
+            client.indices.refresh(index=f"{prefix}-items-g000001")
+            if client.count(index=f"{prefix}-items-g000001")["count"] > count // 10:
+                break
+        time.sleep(0.1)
+    assert loading.poll() is None, "it was loaded before the node could be killed"
+    node.stop(signal.SIGKILL)
+    _out, err = loading.communicate(timeout=120)
+    assert loading.returncode == 1
+    assert "NEWSWIRE_OPENSEARCH_URL" in err
+    assert "Traceback" not in err
+    node.start()
+    _out, err = start().communicate(timeout=300)
+    engine = OpenSearchEngine(node.url, prefix=prefix)
+    ids, query = [], SearchQuery(size=200)
+    assert engine.count(1) == count
+    while query:
+        page = engine.search(query)
+        ids += [hit.item.id for hit in page.hits]
+        query = msgspec.structs.replace(query, after=page.next) if page.next else None
+    assert len(ids) == len(set(ids)) == count
+    engine.close()
+    client.close()
+
+
+@pytest.fixture(scope="module")
+def said():
+    server = FeedServer()
+    yield server
+    server.close()
+
+
+@pytest.mark.parametrize(("step", "when", "call"), REINDEX_STEPS)
+def test_a_reindex_that_is_killed_never_shows_half_an_index_and_can_be_run_again(
+    said, tmp_path, node, prefix, step, when, call
+) -> None:
+    data = tmp_path / "data"
+    store = SqliteFeedStore(data)
+    for name in FEEDS:
+        store.put(Feed(id=name, url=said.url(f"/{name}")), NOON)
+    store.close()
+    speak(said, 0)
+    environ = {"engine": "opensearch", "opensearch_url": node.url, "opensearch_prefix": prefix}
+
+    def engine() -> OpenSearchEngine:
+        made = OpenSearchEngine(node.url, prefix=prefix)
+        made.refresh()
+        return made
+
+    assert child(data, NOON, "poll", **environ) == 0
+    before = everything(data, engine())
+    die = {"step": step, "when": when, "call": call}
+    assert child(data, NOON + HOUR, "reindex", die, **environ) == -signal.SIGKILL
+    between = engine()
+    assert between.search(SearchQuery()).total == len(before["items"])
+    between.close()
+    assert child(data, NOON + HOUR, "reindex", **environ) == 0
+    assert everything(data, engine()) == before

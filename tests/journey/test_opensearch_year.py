@@ -1,0 +1,178 @@
+"""A year of real news on both engines: the same answers to the same searches, walked whole while more comes in, ranked as well."""
+
+import json
+import random
+import uuid
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import NamedTuple
+from urllib.parse import urlencode
+
+import msgspec
+import pytest
+from opensearchpy import OpenSearch
+
+from bench.relevance import judged_collection
+from newswire.clock import from_datetime
+from newswire.load import load
+from newswire.settings import Settings
+from newswire.wiring import Wired
+from tests.generated import Material, some_search
+from tests.processes import command
+from tests.timeline import LINES, write_lines
+from tests.transports import AsEvents
+
+END_OF_2023 = from_datetime(datetime(2024, 1, 1, tzinfo=UTC))
+SEARCHES = 600
+LEAST_OVERLAP = 0.99
+pytestmark = [pytest.mark.long, pytest.mark.opensearch]
+
+
+class Year(NamedTuple):
+    """The year on both engines, and the number of its items."""
+
+    embedded: Wired
+    cluster: Wired
+    total: int
+
+
+@pytest.fixture(scope="module")
+def prefix(opensearch_nodes) -> Iterator[str]:
+    """What the indexes of this module begin with; they are deleted afterwards."""
+    url, made = opensearch_nodes.url("3.8"), f"y{uuid.uuid4().hex[:10]}"
+    yield made
+    client = OpenSearch(url)
+    for name in client.indices.get(index=f"{made}*"):
+        client.indices.delete(index=name)
+    client.close()
+
+
+def on_cluster(opensearch_nodes, prefix: str, data, **more) -> Settings:
+    return Settings(
+        data=str(data),
+        engine="opensearch",
+        opensearch_url=opensearch_nodes.url("3.8"),
+        opensearch_prefix=prefix,
+        opensearch_timeout_seconds=60,
+        **more,
+    )
+
+
+@pytest.fixture(scope="module")
+def lines(shared, tmp_path_factory):
+    file = tmp_path_factory.mktemp("lines") / "lines.jsonl.gz"
+    return file, len(write_lines(shared, file))
+
+
+@pytest.fixture(scope="module")
+def year(lines, tmp_path_factory, opensearch_nodes, prefix) -> Iterator[Year]:
+    folder = tmp_path_factory.mktemp("year")
+    file, total = lines
+    both = []
+    for settings in (
+        Settings(data=str(folder / "embedded")),
+        on_cluster(opensearch_nodes, prefix, folder / "cluster"),
+    ):
+        both.append(Wired(settings, clock=lambda: END_OF_2023))
+        assert load(both[-1], [str(file)], None).lines == LINES
+        both[-1].engine.refresh()
+    yield Year(*both, total)
+    for one in both:
+        one.close()
+
+
+def asked(api: AsEvents, sent: dict[str, str]) -> dict:
+    return api.ask(f"/v1/search?{urlencode(sent)}").json()
+
+
+COMPARED = ("query", "total", "items", "facets", "histogram")
+
+
+def test_both_engines_give_the_same_answers(year) -> None:
+    """The same total, items, facets, histogram and order for each search; by relevance nearly the same ten items."""
+    rng = random.Random(2023)
+    material = Material(year.embedded)
+    both = (AsEvents(year.embedded), AsEvents(year.cluster))
+    overlaps: list[float] = []
+    found = 0
+    for _ in range(SEARCHES):
+        sent = some_search(rng, material)
+        for sort in ("newest", "oldest"):
+            more = {"sort": sort, "facets": "feed:200,lang:200", "size": "200", "fields": "id"}
+            one, other = (asked(api, sent | more) for api in both)
+            for name in COMPARED:
+                assert one.get(name) == other.get(name), (sent, sort, name)
+        found += one["total"]["value"] > 0
+        if "q" not in sent or "items" not in one:
+            continue
+        ranked = [asked(api, sent | {"sort": "relevance", "size": "10", "fields": "id"}) for api in both]
+        ids = [[item["id"] for item in answer.get("items", [])] for answer in ranked]
+        if ids[0]:
+            overlaps.append(len(set(ids[0]) & set(ids[1])) / len(ids[0]))
+    assert found > SEARCHES / 2
+    assert len(overlaps) > SEARCHES / 2
+    overlap = sum(overlaps) / len(overlaps)
+    print(f"{SEARCHES} searches, {found} find something; mean overlap of the first ten {overlap:.4f}")
+    assert overlap >= LEAST_OVERLAP
+
+
+def walked_while_more_comes_in(wired: Wired, data, sort: str, total: int) -> None:
+    """Walk from end to end while another process loads more: each of the first items is there once."""
+    api, mark, more = AsEvents(wired), f"more-{sort}", data / f"more-{sort}.jsonl"
+    rows = (
+        {
+            "title": f"More {n}",
+            "link": f"https://{mark}.example/{n}",
+            "published": f"2023-{1 + n % 12:02}-{1 + n % 28:02}T{n % 24:02}:00:00Z",
+        }
+        for n in range(30_000)
+    )
+    more.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    settings = wired.settings
+    environ = {f"NEWSWIRE_{name.upper()}": str(getattr(settings, name)) for name in (
+        "engine", "opensearch_url", "opensearch_prefix", "opensearch_timeout_seconds")}  # fmt: skip
+    process = None
+    ids: list[str] = []
+    cursor = ""
+    while True:
+        page = asked(api, {"sort": sort, "size": "200", "fields": "id,feed"} | ({"cursor": cursor} if cursor else {}))
+        ids += [one["id"] for one in page["items"] if not one["feed"].startswith("more-")]
+        if process is None:
+            process = command(wired.settings.data_folder, "load", str(more), "--feed", mark, **environ)
+        cursor = page["next"]
+        if cursor is None:
+            break
+    _out, err = process.communicate(timeout=300)
+    assert process.returncode == 0, err
+    assert len(ids) == total
+    assert len(set(ids)) == total
+
+
+@pytest.mark.parametrize("sort", ["newest", "oldest"])
+def test_a_walk_over_a_year_gives_each_item_once_while_another_process_indexes(year, tmp_path, sort: str) -> None:
+    walked_while_more_comes_in(year.cluster, tmp_path, sort, year.total)
+
+
+def test_a_walk_over_three_shards_gives_each_item_once(lines, tmp_path, opensearch_nodes, prefix) -> None:
+    file, total = lines
+    settings = on_cluster(opensearch_nodes, f"{prefix}-three", tmp_path / "data", opensearch_shards=3)
+    wired = Wired(settings, clock=lambda: END_OF_2023)
+    assert load(wired, [str(file)], None).lines == LINES
+    wired.engine.refresh()
+    for sort in ("newest", "oldest"):
+        walked_while_more_comes_in(wired, tmp_path, sort, total)
+    wired.close()
+
+
+@pytest.mark.parametrize(("collection", "least"), [("scifact", 0.679), ("cranfield", 0.367)])
+def test_judged_collections_are_ranked_as_well_as_published(
+    shared, tmp_path, opensearch_nodes, prefix, collection, least
+) -> None:
+    settings = on_cluster(opensearch_nodes, f"{prefix}-{collection}", tmp_path / "data", recency_weight=0)
+    wired = Wired(msgspec.structs.replace(settings))
+    figure, queries, _documents = judged_collection(
+        wired, shared / "relevance" / collection, tmp_path / "documents.jsonl"
+    )
+    wired.close()
+    print(f"{collection}: nDCG@10 {figure:.4f} over {queries} queries")
+    assert figure >= least
