@@ -71,21 +71,11 @@ def tick(wired: Wired, work: WorkQueue, now: Instant | None = None) -> int:
     known = {one.id for one in due}
     others = [
         feed_id
-        for feed_id in dict.fromkeys(
-            (*wired.feeds.unsettled(now, MOST_DUE), *wired.feeds.behind(_generation(wired)))
-        )
+        for feed_id in dict.fromkeys((*wired.feeds.unsettled(now, MOST_DUE), *wired.feeds.behind(wired.generation())))
         if feed_id not in known
     ]
     work.put([*_batches(due), *(Batch((feed_id,)) for feed_id in others)])
     return len(due) + len(others)
-
-
-def _generation(wired: Wired) -> int:
-    """Give the generation that searches see, or while the engine is away the one that is remembered: polling goes on."""
-    try:
-        return wired.engine.generation()
-    except EngineError:
-        return min(wired.feeds.generations(), default=1)
 
 
 def _batches(due: Iterable[DueFeed]) -> Iterator[Batch]:
@@ -184,7 +174,7 @@ class _Poller:
         """Poll the feeds that are due, or that a person asked for (True), and give what came of each."""
         self._asked = asked
         now = self._wired.clock()
-        self._generation = _generation(self._wired)
+        self._generation = self._wired.generation()
         for row in self._wired.feeds.rows(self._generation, asked):
             at_once = asked[row.feed.id]
             if row.poll.next_check > now and not at_once:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from newswire.archive import Archive, open_archive
 from newswire.clock import SECOND, Clock, Instant, system_clock
 from newswire.engines import SearchEngine, open_engine
+from newswire.errors import EngineError
 from newswire.feeds import FeedStore, Lease, open_feeds
 from newswire.settings import Settings
 
@@ -47,6 +48,16 @@ class Wired:
     def lease(self, now: Instant, token: str | None = None) -> Lease:
         """Make a lease from now on, of the length that is set, with a new token or one that we have."""
         return Lease(token or uuid.uuid4().hex, now + self.settings.lease_seconds * SECOND)
+
+    def generation(self) -> int:
+        """Give the generation that searches see, or while the engine is away the one that is remembered.
+
+        For what goes on meanwhile, such as polling; what writes into the engine asks the engine.
+        """
+        try:
+            return self.engine.generation()
+        except EngineError:
+            return min(self.feeds.generations(), default=1)
 
     def close(self) -> None:
         """Give back what is open."""

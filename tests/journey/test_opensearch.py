@@ -7,6 +7,7 @@ import pytest
 from opensearchpy import OpenSearch
 
 from tests.conftest import ROOT
+from tests.feed_server import rss, story
 from tests.processes import Served, command
 
 pytestmark = pytest.mark.opensearch
@@ -68,10 +69,22 @@ def test_a_feed_is_taken_in_searched_and_built_anew(tmp_path, cluster) -> None:
         served.stop()
 
 
-def test_an_engine_that_is_down_is_a_503_and_polling_waits_for_it(tmp_path) -> None:
+def test_while_the_engine_is_down_feeds_are_fetched_and_every_command_says_how_it_is(tmp_path, server) -> None:
     nowhere = {"NEWSWIRE_ENGINE": "opensearch", "NEWSWIRE_OPENSEARCH_URL": "http://127.0.0.1:9"}
-    process = command(tmp_path / "data", "search", "x", **nowhere)
-    _out, err = process.communicate(timeout=60)
-    assert process.returncode == 1
+    (tmp_path / "feeds.toml").write_text(f'[feed.news]\nurl = "{server.says("/news", rss(story(1)))}"\n')
+
+    def run(*arguments: str) -> tuple[int, str, str]:
+        process = command(tmp_path / "data", *arguments, **nowhere)
+        out, err = process.communicate(timeout=60)
+        assert "Traceback" not in err
+        return process.returncode, out, err
+
+    status, out, err = run("poll")
+    assert (status, "1 with a new document" in out) == (1, True)
     assert "NEWSWIRE_OPENSEARCH_URL" in err
-    assert "Traceback" not in err
+    status, _out, err = run("search", "x")
+    assert (status, "NEWSWIRE_OPENSEARCH_URL" in err) == (1, True)
+    status, out, _err = run("status")
+    assert (status, "not well" in out, "1 feed behind" in out) == (0, True, True)
+    status, out, _err = run("feeds")
+    assert (status, out.startswith("news: ")) == (0, True)

@@ -22,8 +22,7 @@ from newswire.wiring import Wired
 
 def list_feeds(wired: Wired, arguments: argparse.Namespace) -> int:
     """List the feeds and how they are."""
-    generation = wired.engine.generation()
-    statuses = [status_of(row) for row in wired.feeds.rows(generation)]
+    statuses = [status_of(row) for row in wired.feeds.rows(wired.generation())]
     if arguments.json:
         say_json(statuses)
         return OK

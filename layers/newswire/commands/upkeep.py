@@ -9,7 +9,7 @@ import msgspec
 from newswire import __version__
 from newswire.commands import OK
 from newswire.console import plural, progress, say, say_json
-from newswire.health import state_of
+from newswire.health import state_of, status_of
 from newswire.wiring import Wired
 
 
@@ -43,7 +43,8 @@ class _StatusOut(msgspec.Struct):
 def status(wired: Wired, arguments: argparse.Namespace) -> int:
     """Say how the feeds and the index are."""
     info = wired.engine.info()
-    statuses = wired.engine.statuses()
+    generation = wired.generation()
+    statuses = [status_of(row) for row in wired.feeds.rows(generation)]
     now = wired.clock()
     states: dict[str, int] = {}
     errors: dict[str, str] = {}
@@ -52,7 +53,6 @@ def status(wired: Wired, arguments: argparse.Namespace) -> int:
         states[state] = states.get(state, 0) + 1
         if state == "failing" and one.error:
             errors[one.id] = one.error
-    generation = wired.engine.generation()
     out = _StatusOut(
         version=__version__,
         engine=info.name,
