@@ -12,6 +12,7 @@ import opensearchpy.exceptions
 import pytest
 
 from newswire.engines.opensearch import OpenSearchEngine
+from newswire.engines.opensearch_body import SCHEMA
 from newswire.engines.opensearch_client import Cluster, pauses
 from newswire.errors import EngineError, EngineTimeoutError, EngineUnavailableError
 from newswire.model import ItemWrite
@@ -204,7 +205,7 @@ class Bulks:
         return 200, "application/json", json.dumps({"errors": True, "items": items}).encode()
 
 
-_INDEX = {"newswire-items-g000001": {"mappings": {"_meta": {"schema": 1}}, "aliases": {}}}
+_INDEX = {"newswire-items-g000001": {"mappings": {"_meta": {"schema": SCHEMA}}, "aliases": {}}}
 
 
 def written(engine, count: int = 10):

@@ -1,6 +1,7 @@
 """Bodies for OpenSearch, asserted whole: what is asked for is all that is asked for."""
 
 from newswire.engines.opensearch_body import (
+    PREFIX_SCORE,
     document_of,
     item_of,
     items_template,
@@ -125,7 +126,9 @@ def test_every_construct_of_the_tree() -> None:
     assert of(DRILLS) == IN_TEXT
     assert of(Phrase(("air", "policing"))) == {"match_phrase": {"text": {"query": "air policing"}}}
     assert of(Phrase(("air",))) == {"term": {"text": {"value": "air"}}}
-    assert of(Prefix("inter")) == {"prefix": {"text": {"value": "inter", "rewrite": "constant_score"}}}
+    assert of(Prefix("inter")) == {
+        "prefix": {"text": {"value": "inter", "rewrite": "constant_score", "boost": PREFIX_SCORE}}
+    }
     assert of(Value("lang", "en")) == unscored({"terms": {"lang": ["en"]}})
     assert of(InField("title", DRILLS)) == IN_TITLE
     assert of(InField("author", DRILLS)) == {"term": {"author": {"value": "drills"}}}
@@ -159,7 +162,7 @@ def test_an_item_becomes_tokens_values_numbers_and_itself_and_comes_back() -> No
         "text": ["drills begin", "long text"],
         "text_stem": ["drill begin", "long text"],
         "title": "drills begin",
-        "summary": "\x1e",
+        "summary": "-",
         "content_stem": "long text",
     }
     assert document["lang"] == ["en", "en-us"]

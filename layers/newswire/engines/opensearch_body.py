@@ -33,7 +33,7 @@ from newswire.query import (
 
 Json = dict[str, Any]
 
-SCHEMA = 1
+SCHEMA = 2
 """The version of the fields below; an index of another one is built anew from the archive."""
 
 SPELLINGS = 50
@@ -41,8 +41,11 @@ SPELLINGS = 50
 STATUSES_PAGE = 1_000
 """So many statuses come in one answer; with more feeds a further request is made."""
 DELETED_AT_ONCE = 1_000
-NO_STEMS = "\x1e"
-"""Stands where an item has no stems: Lucene reckons a term's rarity among the items that have its field at all."""
+PREFIX_SCORE = 1 / 2.2
+"""What a prefix scores: the 1 of tantivy, whose BM25 gives k1 + 1 = 2.2 times the scores of Lucene's."""
+ABSENT = "-"
+"""Stands where an item has no tokens or no stems, and is none itself: Lucene reckons a term's rarity among the items that
+have its field at all. (White space, such as control characters of ASCII, would be dropped by the tokenizer.)"""
 
 _TEXT: Json = {"type": "text", "analyzer": "tokens"}
 _STEMS: Json = {"type": "text", "analyzer": "tokens", "index_options": "freqs"}
@@ -129,12 +132,12 @@ def document_of(write: ItemWrite, mark: int) -> Json:
     for name, text in (("title", item.title), ("summary", item.summary), ("content", item.content)):
         found = words.tokens(text) if text else []
         folded = " ".join(found)
-        stems = " ".join(words.stems(found)) if stemmed else NO_STEMS
+        stems = " ".join(words.stems(found)) if stemmed else ABSENT
         if found:
             document["text"].append(folded)
             document["text_stem"].append(stems)
-        document[name] = folded or NO_STEMS
-        document[f"{name}_stem"] = stems or NO_STEMS
+        document[name] = folded or ABSENT
+        document[f"{name}_stem"] = stems or ABSENT
     document["feed"] = words.fold_whole(item.feed)
     document["feed_label"] = _label(item.feed)
     if item.lang:
@@ -311,7 +314,7 @@ def _node(node: Node, field: str | None, *, scored: bool) -> Json:
             inside = _phrase(field, tokens) if field else None
             return _looked_for(_phrase("text", tokens), _phrase("title", tokens), inside, scored=scored)
         case Prefix(token=token):
-            return {"prefix": {field or "text": {"value": token, "rewrite": "constant_score"}}}
+            return {"prefix": {field or "text": {"value": token, "rewrite": "constant_score", "boost": PREFIX_SCORE}}}
         case Value(field=name, value=value):
             return _unscored(_whole(name, [value]))
         case InField(field=name, node=inner):
