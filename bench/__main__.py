@@ -28,6 +28,9 @@ NAMES = (
     "serve",
     "hostile",
     "peers",
+    "opensearch_load",
+    "opensearch_search",
+    "opensearch_opening",
     "scifact",
     "cranfield",
 )
@@ -60,14 +63,14 @@ def main() -> int:
     measurements: list[Measurement] = []
     skipped: dict[str, str] = {}
     fresh = multiprocessing.get_context("spawn")
-    print(f"{'':10}{'ours':>10}{'baseline':>11}{'':4}{'ratio':>8}{'target':>8}", flush=True)
+    print(f"{'':19}{'ours':>10}{'baseline':>11}{'':4}{'ratio':>8}{'target':>8}", flush=True)
     with ProcessPoolExecutor(1, mp_context=fresh, max_tasks_per_child=1) as processes:
         for name in arguments.names or NAMES:
             try:
                 measured = processes.submit(carry_out, name, arguments.quick).result()
             except SkippedError as error:
                 skipped[name] = str(error)
-                print(f"{name:10}{error}", flush=True)
+                print(f"{name:19}{error}", flush=True)
                 continue
             measurements.append(measured)
             print(_line(measured), flush=True)
@@ -95,7 +98,7 @@ def _line(one: Measurement) -> str:
     target = "" if one.target is None else f"{one.target:.2f}"
     missed = "  MISSED" if _is_missed(one) else ""
     figures = f"{one.ours:>10.2f}{one.baseline:>11.2f} {one.unit:<3}{one.ratio:>8.2f}{target:>8}{missed}"
-    return f"{one.name:10}{figures}\n{'':10}{one.note}"
+    return f"{one.name:19}{figures}\n{'':19}{one.note}"
 
 
 if __name__ == "__main__":

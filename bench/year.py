@@ -17,7 +17,7 @@ from newswire.item import EXTRACTION
 QUICK_LINES = 20_000
 AT_THE_END = 1_704_067_200_000
 """The end of 2023, so that every band of recency has items."""
-_CACHE = Path(__file__).with_name("cache")
+CACHE = Path(__file__).with_name("cache")
 _NO_WORD = re.compile(r"[^a-z0-9]+")
 
 
@@ -64,7 +64,7 @@ def write_lines(target: Path, most: int | None) -> int:
 
 def loaded_year(quick: bool) -> tuple[Path, Path]:  # noqa: FBT001 - one switch, common to all measurements
     """Give the lines of the year, and a data folder into which `newswire load` has put them."""
-    folder = _CACHE / f"year-{SCHEMA}-{EXTRACTION}{'-quick' if quick else ''}"
+    folder = CACHE / f"year-{SCHEMA}-{EXTRACTION}{'-quick' if quick else ''}"
     lines, data = folder / "lines.jsonl", folder / "data"
     if not (folder / "whole").exists():
         shutil.rmtree(folder, ignore_errors=True)

@@ -96,7 +96,7 @@ class Node:
             self._process = subprocess.Popen(command, stdout=out, stderr=subprocess.STDOUT, start_new_session=True)
         until = time.monotonic() + START_S
         while time.monotonic() < until and self._process.poll() is None:
-            if self.answers():
+            if self.answers() and self._has_its_shards():
                 return True
             time.sleep(0.3)
         return False
@@ -108,6 +108,14 @@ class Node:
                 return json.load(answer)["cluster_name"] == self._cluster
         except (OSError, ValueError, KeyError, urllib.error.URLError):
             return False
+
+    def _has_its_shards(self) -> bool:
+        """Say whether what the node had when it was stopped can be searched again."""
+        try:
+            urllib.request.urlopen(f"{self.url}/_cluster/health?wait_for_status=yellow&timeout=30s", timeout=40).close()
+        except (OSError, urllib.error.URLError):
+            return False
+        return True
 
     def stop(self, how: int = signal.SIGTERM) -> None:
         """End it by its pid, and wait until it is gone."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import chain, islice
 from typing import Any
 
@@ -79,7 +80,8 @@ class OpenSearchEngine:
         self._sleep = sleep
 
     @property
-    def _client(self) -> Any:
+    def client(self) -> Any:
+        """opensearch-py's own client, for what newswire has no method for."""
         return self._cluster.client
 
     # --- writing ---
@@ -93,9 +95,7 @@ class OpenSearchEngine:
         sent = _Sent()
         with self._cluster.translated():
             self._indexes.ensure(name)
-            lines = sent.lines(chain((first,), writes))
-            while chunk := list(islice(lines, CHUNK_ITEMS)):
-                self._send(name, chunk, sent)
+            self._send_all(name, sent.lines(chain((first,), writes)), sent)
             if self._cluster.is_serverless:
                 self._wait_until_seen(name, sent)
         return IndexReport(sent.written, sent.outdated, tuple(sent.refused))
@@ -108,7 +108,7 @@ class OpenSearchEngine:
             until = time.monotonic() + SEEN_WITHIN_S
             while True:
                 self._refresh(name)
-                hits = self._client.search(body=of_feed_body(feed), index=name)["hits"]["hits"]
+                hits = self.client.search(body=of_feed_body(feed), index=name)["hits"]["hits"]
                 if not hits:
                     return
                 if time.monotonic() > until:
@@ -139,6 +139,17 @@ class OpenSearchEngine:
             self._refresh(name)
             if self._cluster.is_serverless:
                 self._wait_until_seen(name, sent)
+
+    def _send_all(self, name: str, lines: Iterator[_Line], sent: _Sent) -> None:
+        """Send chunk after chunk, each while the next is made: the cluster and we are busy at the same time."""
+        with ThreadPoolExecutor(1, thread_name_prefix="bulk") as thread:
+            sending: Future[None] | None = None
+            while chunk := list(islice(lines, CHUNK_ITEMS)):
+                if sending is not None:
+                    sending.result()
+                sending = thread.submit(self._send, name, chunk, sent)
+            if sending is not None:
+                sending.result()
 
     def _send(self, name: str, lines: list[_Line], sent: _Sent) -> None:
         """Send one chunk, and again what the cluster was too busy for, each time after a pause.
@@ -180,7 +191,7 @@ class OpenSearchEngine:
 
     def _streamed(self, name: str, lines: list[_Line]) -> Iterator[tuple[bool, _Json]]:
         answers: Iterator[tuple[bool, _Json]] = streaming_bulk(
-            self._client,
+            self.client,
             lines,
             expand_action_callback=lambda line: line,
             chunk_size=CHUNK_ITEMS,
@@ -193,7 +204,7 @@ class OpenSearchEngine:
 
     def _refresh(self, expression: str) -> None:
         if not self._cluster.is_serverless:  # there, a write returns when searches see it
-            self._client.indices.refresh(index=expression, params={"ignore_unavailable": "true"})
+            self.client.indices.refresh(index=expression, params={"ignore_unavailable": "true"})
 
     def _wait_until_seen(self, name: str, sent: _Sent) -> None:
         """Wait until searches see what was sent, or something newer.
@@ -204,7 +215,7 @@ class OpenSearchEngine:
         unseen = dict(islice(reversed(sent.numbers.items()), _SEEN_LAST))
         while unseen:
             some = list(islice(unseen, _SEEN_PAGE))
-            hits = self._client.search(body=seen_body(some), index=name)["hits"]["hits"]
+            hits = self.client.search(body=seen_body(some), index=name)["hits"]["hits"]
             for hit in hits:
                 (number,), (mark,) = hit["fields"]["seq"], hit["fields"]["mark"]
                 if (number, mark) == (unseen[hit["_id"]], sent.mark) or number > unseen[hit["_id"]]:
@@ -244,7 +255,7 @@ class OpenSearchEngine:
         with self._cluster.translated():
             self._refresh(name)
             try:
-                return int(self._client.count(index=name)["count"])
+                return int(self.client.count(index=name)["count"])
             except NotFoundError:
                 return 0
 
@@ -321,7 +332,7 @@ class OpenSearchEngine:
     def info(self) -> EngineInfo:
         version = ""
         try:
-            version = "Serverless" if self._cluster.is_serverless else str(self._client.info()["version"]["number"])
+            version = "Serverless" if self._cluster.is_serverless else str(self.client.info()["version"]["number"])
             self.get(())
         except Exception:  # noqa: BLE001 - the question is whether it is well
             return EngineInfo("opensearch", version, healthy=False, schema=SCHEMA)
@@ -337,7 +348,7 @@ class OpenSearchEngine:
             lines += [{"index": index}, {**body, "timeout": f"{self._cluster.timeout_s:g}s"}]
         with self._cluster.translated(EngineTimeoutError):
             try:
-                answers = self._client.msearch(body=lines, index=bodies[0][0])["responses"]
+                answers = self.client.msearch(body=lines, index=bodies[0][0])["responses"]
             except NotFoundError:
                 answers = [{"status": _NOT_FOUND}] * len(bodies)
             if answers[0].get("status") == _NOT_FOUND and bodies[0][0] == self._indexes.read:

@@ -1,0 +1,37 @@
+"""Opening OpenSearch: importing newswire and its client, opening it, and a first answer, against importing opensearch-py."""
+
+from __future__ import annotations
+
+import sys
+from statistics import median
+
+from bench.cluster import year_cluster
+from bench.measurement import Measurement, run_alone
+
+MOST_MORE_MS = 30.0
+OURS = """
+from newswire.settings import read_settings
+from newswire.wiring import Wired
+from newswire.query import SearchQuery
+assert Wired(read_settings()).engine.search(SearchQuery(with_statuses=True)).hits
+"""
+IMPORT = "import opensearchpy"
+
+
+def measure(quick: bool) -> Measurement:  # noqa: FBT001 - one switch, common to all measurements
+    """Start a process for each, in turns, after one that nobody counts."""
+    taken: dict[str, list[float]] = {OURS: [], IMPORT: [], "pass": []}
+    with year_cluster(quick) as cluster:
+        environ = cluster.environ(cluster.settings.opensearch_prefix, cluster.settings.data)
+        for program in taken:
+            run_alone([sys.executable, "-c", program], environ)
+        for _ in range(5 if quick else 20):
+            for program, figures in taken.items():
+                figures.append(run_alone([sys.executable, "-c", program], environ).wall_s * 1000)
+    ours, library = median(taken[OURS]), median(taken[IMPORT])
+    note = (
+        f"ms from process start to the first answer; {ours - library:.0f} ms more than importing opensearch-py (at most "
+        f"{MOST_MORE_MS:.0f}); an empty interpreter: {median(taken['pass']):.0f}"
+    )
+    limit = library + MOST_MORE_MS
+    return Measurement("opensearch_opening", round(ours, 1), round(limit, 1), "ms", round(ours / limit, 3), 1.0, note)
