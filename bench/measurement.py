@@ -79,7 +79,12 @@ def run_alone(command: Sequence[str], environment: Mapping[str, str] | None = No
 
     The peak is that of the program only while the process that starts it is smaller: Linux hands it on.
     """
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith("NEWSWIRE_")}
+    inherited = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith("NEWSWIRE_")
+        and name != "PYTHONDONTWRITEBYTECODE"  # compiled modules are kept, as installed
+    }
     started = time.perf_counter()
     with subprocess.Popen(
         command,

@@ -31,10 +31,24 @@ class Wired:
     ) -> None:
         self.settings = settings
         self.clock = clock
-        self.feeds = feeds or open_feeds(settings)
-        self.archive = archive or open_archive(settings)
         self.engine = engine or open_engine(settings)
+        self._feeds = feeds
+        self._archive = archive
         self._fetcher = fetcher
+
+    @property
+    def feeds(self) -> FeedStore:
+        """The store of feeds, made on first use: answering searches needs none."""
+        if self._feeds is None:
+            self._feeds = open_feeds(self.settings)
+        return self._feeds
+
+    @property
+    def archive(self) -> Archive:
+        """The archive of what was fetched, made on first use like the store."""
+        if self._archive is None:
+            self._archive = open_archive(self.settings)
+        return self._archive
 
     @property
     def fetcher(self) -> Fetcher:
@@ -63,5 +77,6 @@ class Wired:
         """Give back what is open."""
         if self._fetcher is not None:
             self._fetcher.close()
-        self.feeds.close()
+        if self._feeds is not None:
+            self._feeds.close()
         self.engine.close()
