@@ -5,14 +5,14 @@ from __future__ import annotations
 import uuid
 from typing import TYPE_CHECKING
 
-from newswire.archive import Archive, open_archive
 from newswire.clock import SECOND, Clock, Instant, system_clock
 from newswire.engines import SearchEngine, open_engine
 from newswire.errors import EngineError
-from newswire.feeds import FeedStore, Lease, open_feeds
 from newswire.settings import Settings
 
 if TYPE_CHECKING:
+    from newswire.archive import Archive
+    from newswire.feeds import FeedStore, Lease
     from newswire.fetch import Fetcher
 
 
@@ -40,6 +40,8 @@ class Wired:
     def feeds(self) -> FeedStore:
         """The store of feeds, made on first use: answering searches needs none."""
         if self._feeds is None:
+            from newswire.feeds import open_feeds  # noqa: PLC0415 - loaded when it is first needed
+
             self._feeds = open_feeds(self.settings)
         return self._feeds
 
@@ -47,6 +49,8 @@ class Wired:
     def archive(self) -> Archive:
         """The archive of what was fetched, made on first use like the store."""
         if self._archive is None:
+            from newswire.archive import open_archive  # noqa: PLC0415 - loaded when it is first needed
+
             self._archive = open_archive(self.settings)
         return self._archive
 
@@ -61,6 +65,8 @@ class Wired:
 
     def lease(self, now: Instant, token: str | None = None) -> Lease:
         """Make a lease from now on, of the length that is set, with a new token or one that we have."""
+        from newswire.feeds import Lease  # noqa: PLC0415 - loaded when it is first needed
+
         return Lease(token or uuid.uuid4().hex, now + self.settings.lease_seconds * SECOND)
 
     def generation(self) -> int:
