@@ -30,7 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         settings = read_settings()
         check(settings.data_folder)
         wired = Wired(settings)
-        if parsed.run != "upkeep.reindex":
+        if parsed.run not in {"upkeep.reindex", "upkeep.engine"}:
             _bring_up_to_date(wired)
         return _command(parsed.run)(wired, parsed)
     except UsageError as error:
@@ -51,7 +51,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _bring_up_to_date(wired: Wired) -> None:
-    """Build the index anew where an older newswire wrote it; what else is wrong with it shows when it is used."""
+    """Build the index anew where an older newswire wrote it; what else is wrong with it shows when it is used.
+
+    Only the embedded index, which belongs to this folder: a cluster has other readers, and perhaps other archives.
+    """
+    if wired.settings.engine != "tantivy":
+        return
     try:
         wired.engine.get(())
     except IndexOutdatedError:
@@ -105,6 +110,8 @@ def _parser() -> argparse.ArgumentParser:
         made.add_argument(f"--{name}", metavar="VALUE", help=about)
     made.add_argument("--json", action="store_true")
     command("reindex", "upkeep.reindex", "Build the index anew from the archive, and swap it in whole.")
+    made = command("engine", "upkeep.engine", "Look after the search engine itself.")
+    made.add_argument("do", choices=["setup"], metavar="setup", help="make its indexes, if they are not there yet")
     made = command("status", "upkeep.status", "Say how the feeds and the index are.")
     made.add_argument("--json", action="store_true")
     return parser

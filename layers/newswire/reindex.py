@@ -39,13 +39,16 @@ class Reindexed(Struct, frozen=True):
 def reindex(wired: Wired, progress: Callable[[int], object] | None = None) -> Reindexed:
     """Build the next generation from the archive and swap it in; one reindex at a time.
 
-    Raises `DataBusyError` when another one runs, and what the engine raises: then the old generation goes on, and
-    the next call carries on where this one stopped.
+    Raises `DataBusyError` when another one runs, `DataError` when there is an index and nothing to build it from, and
+    what the engine raises: then the old generation goes on, and the next call carries on where this one stopped.
     """
     keep = _Lock(wired, LOCK)
     keep.take("Another reindex is running: wait for it to end.")
     try:
-        for feed_id in wired.archive.feeds():
+        kept = wired.archive.feeds()
+        if not kept:
+            _check_nothing_is_lost(wired)
+        for feed_id in kept:
             make_feed(wired, feed_id)  # a feed whose row was lost still has its log
         settle(wired)
         current = wired.engine.generation()
@@ -58,6 +61,17 @@ def reindex(wired: Wired, progress: Callable[[int], object] | None = None) -> Re
         return _swap(wired, current, target, keep, progress, resumed=resumed)
     finally:
         keep.free()
+
+
+def _check_nothing_is_lost(wired: Wired) -> None:
+    """Refuse to put an empty index in the place of one that has items: this is then another folder than theirs."""
+    items = wired.engine.count(wired.engine.generation())
+    if items:
+        msg = (
+            f"The index has {items:,} items, and the archive in {wired.settings.data} has no documents to build it from: "
+            "set NEWSWIRE_DATA to the folder that has them, or put them back from a copy. The index stays."
+        )
+        raise DataError(msg)
 
 
 def _target(wired: Wired, current: int) -> tuple[int, bool]:

@@ -109,6 +109,22 @@ def walk(engine, query: SearchQuery, each=None) -> list[str]:
         query = msgspec.structs.replace(query, after=page.next)
 
 
+@says("Make what is not there yet: an index that nothing was written to, and its place; what is there stays.")
+def test_setting_up_makes_an_empty_index_and_changes_nothing_that_is_there(engine, make) -> None:
+    engine.setup()
+    assert engine.generations() == [1]
+    assert (engine.search(SearchQuery()).total, engine.statuses(), engine.count(1)) == (0, [], 0)
+    put(engine, item(1, "stays"))
+    make().setup()
+    assert titles(engine) == ["stays"]
+    put(engine, item(1, "stays too"), generation=2)
+    engine.swap(2)
+    engine.drop(1)
+    engine.setup()
+    assert engine.generations() == [2]
+    assert titles(engine) == ["stays too"]
+
+
 # --- writing ---
 
 
@@ -756,6 +772,7 @@ def test_an_index_of_another_schema_is_not_read(engine, make, place, by: int, er
         lambda: other.get(["x"]),
         lambda: other.span(SearchQuery()),
         lambda: put(other, item(2)),
+        lambda: other.setup(),
     ):
         with pytest.raises(error) as raised:
             call()

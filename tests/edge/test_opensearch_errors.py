@@ -32,6 +32,7 @@ CALLS = {
     "generation": lambda engine: engine.generation(),
     "generations": lambda engine: engine.generations(),
     "swap": lambda engine: engine.swap(2),
+    "setup": lambda engine: engine.setup(),
     "drop": lambda engine: engine.drop(2),
 }
 

@@ -439,3 +439,19 @@ def test_a_feed_that_is_gone_from_the_file_is_paused_for_the_api_too(tmp_path) -
     paused = {status.id: status.paused is not None for status in wired.engine.statuses()}
     assert paused == {"a": False, "b": True}
     wired.close()
+
+
+def test_the_engine_can_be_set_up_before_anything_comes_in(run) -> None:
+    for _ in range(2):
+        status, out, _err = run("engine", "setup")
+        assert (status, out.startswith("tantivy ")) == (0, True)
+        assert "is ready: generation 1" in out
+    assert run("engine", "burn")[0] == 2
+
+
+def test_an_index_is_not_replaced_by_the_nothing_of_another_folder(run, tmp_path) -> None:
+    run("ingest", SAMPLE, "--feed", "sample-news")
+    (tmp_path / "data" / "archive").rename(tmp_path / "elsewhere")
+    status, _out, err = run("reindex")
+    assert (status, "NEWSWIRE_DATA" in err, "20 items" in err) == (1, True, True)
+    assert "20 items" in run("status")[1]

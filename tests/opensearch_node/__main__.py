@@ -1,8 +1,13 @@
-"""`python -m tests.opensearch_node start|stop [VERSION]`: a node for development, by its pid in the cache folder."""
+"""`python -m tests.opensearch_node start|stop [VERSION]`: a node for development, in Docker where an engine runs, else of ours.
+
+What was started is remembered in the cache folder, so that `stop` ends that and nothing else.
+"""
 
 import json
 import os
+import shutil
 import signal
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -10,24 +15,26 @@ from pathlib import Path
 from tests.opensearch_node.node import CACHE, VERSIONS, CannotStartError, Node
 
 STATE = CACHE / "development.json"
+COMPOSE = ["docker", "compose", "--file", str(Path(__file__).resolve().parents[2] / "compose.yaml")]
+DOCKER_URL = "http://127.0.0.1:9200"
 
 
 def start(version: str) -> int:
     """Start a node, unless one runs, and say where."""
     if STATE.exists():
         known = json.loads(STATE.read_text())
-        if Path(f"/proc/{known['pid']}").exists():
+        if known.get("docker") or Path(f"/proc/{known['pid']}").exists():
             print(f"It runs already: {known['url']}")
             return 0
     try:
-        node = Node(version, CACHE / f"data-{version}")
-        node.start()
+        known = _start_in_docker() if has_docker() else _start_here(version)
     except CannotStartError as error:
         print(error, file=sys.stderr)
         return 1
-    STATE.write_text(json.dumps({"pid": node.leave(), "url": node.url}))
-    print(f"OpenSearch {version} answers on {node.url}. Use it with:")
-    print(f"  NEWSWIRE_ENGINE=opensearch NEWSWIRE_OPENSEARCH_URL={node.url} newswire serve --poll")
+    STATE.parent.mkdir(parents=True, exist_ok=True)
+    STATE.write_text(json.dumps(known))
+    print(f"OpenSearch answers on {known['url']}. Use it with:")
+    print(f"  NEWSWIRE_ENGINE=opensearch NEWSWIRE_OPENSEARCH_URL={known['url']} newswire serve --poll")
     return 0
 
 
@@ -36,16 +43,40 @@ def stop() -> int:
     if not STATE.exists():
         print("No node was started.")
         return 0
-    pid = json.loads(STATE.read_text())["pid"]
+    known = json.loads(STATE.read_text())
     STATE.unlink()
+    if known.get("docker"):
+        subprocess.run([*COMPOSE, "stop"], check=True)
+        print("Ended. Its data stays in the volume of compose.yaml.")
+        return 0
     try:
-        os.kill(pid, signal.SIGTERM)
-        while Path(f"/proc/{pid}").exists():
+        os.kill(known["pid"], signal.SIGTERM)
+        while Path(f"/proc/{known['pid']}").exists():
             time.sleep(0.1)
     except ProcessLookupError:
         pass
     print("Ended. Its data stays; delete the cache folder to be rid of it.")
     return 0
+
+
+def has_docker() -> bool:
+    """Say whether a Docker engine runs here, not only its client."""
+    if shutil.which("docker") is None:
+        return False
+    return subprocess.run(["docker", "info"], capture_output=True, check=False).returncode == 0
+
+
+def _start_in_docker() -> dict:
+    done = subprocess.run([*COMPOSE, "up", "--detach", "--wait"], check=False)
+    if done.returncode:
+        raise CannotStartError(f"Docker could not start OpenSearch ({done.returncode}): see what it said above.")
+    return {"docker": True, "url": DOCKER_URL}
+
+
+def _start_here(version: str) -> dict:
+    node = Node(version, CACHE / f"data-{version}")
+    node.start()
+    return {"pid": node.leave(), "url": node.url}
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""`newswire reindex` and `newswire status`: the index is built anew, and how everything is is said."""
+"""`newswire reindex`, `engine setup` and `status`: the index is made or built anew, and how everything is is said."""
 
 from __future__ import annotations
 
@@ -23,6 +23,14 @@ def reindex(wired: Wired, _arguments: argparse.Namespace) -> int:
     say(
         f"Generation {done.generation} is in place{begun}: {plural(done.items, 'item')} of {plural(done.feeds, 'feed')}."
     )
+    return OK
+
+
+def engine(wired: Wired, _arguments: argparse.Namespace) -> int:
+    """Make the indexes of the engine, if they are not there yet."""
+    wired.engine.setup()
+    info = wired.engine.info()
+    say(f"{info.name} {info.version} is ready: generation {wired.engine.generation()}, schema {info.schema}.")
     return OK
 
 

@@ -80,6 +80,9 @@ class SearchEngine(Protocol):
     # Each sentence above and below is a test in tests/contract/test_search_engine.py. `index.py` writes, `reindex.py`
     # makes the next generation, `search.py` and the command line read.
 
+    def setup(self) -> None:
+        """Make what is not there yet: an index that nothing was written to, and its place; what is there stays."""
+
     # --- writing ---
 
     def index(self, writes: Iterable[ItemWrite], generation: int) -> IndexReport:

@@ -84,6 +84,13 @@ class OpenSearchEngine:
         """opensearch-py's own client, for what newswire has no method for."""
         return self._cluster.client
 
+    def setup(self) -> None:
+        name = self._indexes.name(self.generation())
+        with self._cluster.translated():
+            self._indexes.put_templates()
+            self._indexes.ensure(name)
+            self._indexes.ensure_statuses()
+
     # --- writing ---
 
     def index(self, writes: Iterable[ItemWrite], generation: int) -> IndexReport:

@@ -112,6 +112,10 @@ class TantivyEngine:
         )
         self._published: tuple[int, list[FeedStatus]] = (-1, [])
 
+    def setup(self) -> None:
+        with self._write_section("making the index"):
+            self._made(self.generation())
+
     # --- writing ---
 
     def index(self, writes: Iterable[ItemWrite], generation: int) -> IndexReport:

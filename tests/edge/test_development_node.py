@@ -1,0 +1,73 @@
+"""`make opensearch`: in Docker where an engine runs, else with Maven and a JDK; ended by what was remembered of its start."""
+
+import json
+import os
+import subprocess
+import sys
+import urllib.request
+
+import pytest
+import yaml
+
+from tests.conftest import ROOT
+from tests.opensearch_node.node import CACHE
+
+
+@pytest.fixture
+def node(tmp_path):
+    """Call it with a cache of its own and a `docker` that writes down what it is told."""
+    programs = tmp_path / "bin"
+    programs.mkdir()
+
+    cache = tmp_path / "cache" / "newswire" / "opensearch"
+    cache.mkdir(parents=True)
+    (cache / "3.8").symlink_to(CACHE / "3.8")  # the jars, so that they are not fetched anew
+
+    def call(command: str, *, engine: bool) -> tuple[int, str, list[str]]:
+        docker = programs / "docker"
+        docker.write_text(f'#!/bin/sh\necho "$@" >> {tmp_path}/told\n[ "$1" != info ] || exit {0 if engine else 1}\n')
+        docker.chmod(0o755)
+        environ = {**os.environ, "PATH": f"{programs}:{os.environ['PATH']}", "XDG_CACHE_HOME": str(tmp_path / "cache")}
+        done = subprocess.run(
+            [sys.executable, "-m", "tests.opensearch_node", command],
+            cwd=ROOT,
+            env=environ,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        told = (tmp_path / "told").read_text().splitlines() if (tmp_path / "told").exists() else []
+        return done.returncode, done.stdout + done.stderr, told
+
+    return call
+
+
+def test_where_a_docker_engine_runs_compose_starts_and_stops_the_node(node) -> None:
+    status, said, told = node("start", engine=True)
+    assert (status, told[0]) == (0, "info")
+    assert told[1] == f"compose --file {ROOT}/compose.yaml up --detach --wait"
+    assert "http://127.0.0.1:9200" in said
+    assert "runs already" in node("start", engine=True)[1]
+    status, said, told = node("stop", engine=True)
+    assert (status, told[-1]) == (0, f"compose --file {ROOT}/compose.yaml stop")
+    assert "No node was started" in node("stop", engine=True)[1]
+
+
+def test_the_node_of_compose_answers_on_loopback_only() -> None:
+    service = yaml.safe_load((ROOT / "compose.yaml").read_text())["services"]["opensearch"]
+    assert service["ports"] == ["127.0.0.1:9200:9200"]
+    assert service["environment"]["discovery.type"] == "single-node"
+
+
+@pytest.mark.opensearch
+def test_without_an_engine_a_node_of_ours_is_started_says_its_address_and_is_ended(node, opensearch_nodes) -> None:
+    opensearch_nodes.url("3.8")  # where there can be none, this skips
+    status, said, _told = node("start", engine=False)
+    assert status == 0, said
+    url = said.partition("answers on ")[2].partition(". Use")[0]
+    with urllib.request.urlopen(url, timeout=10) as answer:
+        assert json.load(answer)["version"]["number"].startswith("3.8")
+    status, said, _told = node("stop", engine=False)
+    assert (status, "Ended" in said) == (0, True)
+    with pytest.raises(OSError, match="refused"):
+        urllib.request.urlopen(url, timeout=10)
