@@ -175,6 +175,33 @@ def test_the_write_with_the_higher_seq_stays_whatever_the_order(engine) -> None:
     assert titles(engine) == ["v8"] * 20
 
 
+def test_deliveries_that_are_shuffled_doubled_and_concurrent_end_with_the_highest_seq(make) -> None:
+    versions = [ItemWrite(item(n, f"v{seq}"), seq) for n in range(15) for seq in range(1, 7)]
+    failed: list[BaseException] = []
+
+    def deliver(number: int) -> None:
+        rng, engine = random.Random(number), make()
+        ours = versions * 2
+        rng.shuffle(ours)
+        try:
+            for start in range(0, len(ours), 60):
+                report = engine.index(ours[start : start + 60], 1)
+                assert (report.written + report.outdated, report.refused) == (60, ())
+        except BaseException as error:
+            failed.append(error)
+
+    threads = [threading.Thread(target=deliver, args=(number,)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failed == []
+    engine = make()
+    engine.refresh()
+    assert titles(engine) == ["v6"] * 15
+    assert engine.count(1) == 15
+
+
 @says(
     "Writing the same again changes nothing that a search can see.",
     "Of one item the write with the higher `seq` stays, whatever the order in which they come; an equal one replaces.",

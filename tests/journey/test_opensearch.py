@@ -6,9 +6,15 @@ import uuid
 import pytest
 from opensearchpy import OpenSearch
 
+from newswire.model import ItemWrite
+from newswire.settings import Settings
+from newswire.wiring import Wired
 from tests.conftest import ROOT
+from tests.contract.test_search_engine import item, status
 from tests.feed_server import rss, story
 from tests.processes import Served, command
+from tests.serverless import REGION, Collection
+from tests.transports import AsEvents
 
 pytestmark = pytest.mark.opensearch
 
@@ -88,3 +94,28 @@ def test_while_the_engine_is_down_feeds_are_fetched_and_every_command_says_how_i
     assert (status, "not well" in out, "1 feed behind" in out) == (0, True, True)
     status, out, _err = run("feeds")
     assert (status, out.startswith("news: ")) == (0, True)
+
+
+def test_an_answer_with_facets_a_histogram_and_coverage_is_one_round_trip(tmp_path, opensearch_nodes) -> None:
+    domain, prefix = Collection(opensearch_nodes.url("3.8"), "es"), f"r{uuid.uuid4().hex[:10]}"
+    wired = Wired(
+        Settings(
+            data=str(tmp_path / "data"),
+            engine="opensearch",
+            opensearch_url=domain.url,
+            opensearch_prefix=prefix,
+            opensearch_signing="es",
+            opensearch_region=REGION,
+        )
+    )
+    wired.engine.index([ItemWrite(item(n, "tank"), 1) for n in range(30)], 1)
+    wired.engine.publish([status("news", 1)])
+    api, before = AsEvents(wired), domain.passed
+    asked = "q=tank&facets=feed,category,author,lang&histogram=year&from=1970&to=1971&feed=news&size=5&highlight=title"
+    answer = api.ask(f"/v1/search?{asked}").json()
+    assert domain.passed - before == 1
+    assert (answer["total"]["value"], answer["coverage"]["feeds"]) == (30, 1)
+    for name in wired.engine.client.indices.get(index=f"{prefix}*"):
+        wired.engine.client.indices.delete(index=name)
+    wired.close()
+    domain.close()

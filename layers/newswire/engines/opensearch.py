@@ -222,11 +222,18 @@ class OpenSearchEngine:
         unseen = dict(islice(reversed(sent.numbers.items()), _SEEN_LAST))
         while unseen:
             some = list(islice(unseen, _SEEN_PAGE))
-            hits = self.client.search(body=seen_body(some), index=name)["hits"]["hits"]
-            for hit in hits:
+            seen: dict[str, tuple[int, int]] = {}
+            for hit in self.client.search(body=seen_body(some), index=name)["hits"]["hits"]:
                 (number,), (mark,) = hit["fields"]["seq"], hit["fields"]["mark"]
-                if (number, mark) == (unseen[hit["_id"]], sent.mark) or number > unseen[hit["_id"]]:
-                    del unseen[hit["_id"]]
+                if number >= unseen[hit["_id"]]:
+                    seen[hit["_id"]] = (number, mark)
+            equal = [id_ for id_, (number, mark) in seen.items() if number == unseen[id_] and mark != sent.mark]
+            if equal:  # older than ours, or another writer's that has replaced ours: what is kept tells
+                kept = self.client.mget(body={"ids": equal}, index=name, _source_includes=["seq", "mark"])["docs"]
+                now = {one["_id"]: (one["_source"]["seq"], one["_source"]["mark"]) for one in kept if one.get("found")}
+                seen = {id_: what for id_, what in seen.items() if id_ not in equal or now.get(id_) == what}
+            for id_ in seen:
+                del unseen[id_]
             if unseen.keys().isdisjoint(some):
                 continue
             if time.monotonic() > until:

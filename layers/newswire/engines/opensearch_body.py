@@ -88,7 +88,7 @@ def items_template(pattern: str, shards: int | None, replicas: int | None) -> Js
                 "dynamic": "strict",
                 "_meta": {"schema": SCHEMA},
                 # Tokens are made anew from the archive, never from here; left in, they would double what is stored.
-                "_source": {"includes": list(_STORED)},
+                "_source": {"includes": [*_STORED, "seq", "mark"]},
                 "properties": properties,
             },
         },
