@@ -6,55 +6,37 @@ whether the index has changed and the statuses of feeds that a coverage is made 
 
 from __future__ import annotations
 
-import secrets
 import time
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from itertools import chain, islice
+from collections.abc import Callable, Iterable
+from itertools import chain
 from typing import Any
 
 import msgspec
 from opensearchpy.exceptions import NotFoundError
-from opensearchpy.helpers import streaming_bulk
 
 from newswire.clock import Instant
 from newswire.engines import RELEVANCE_DEPTH, SPELLING, EngineInfo, Facet, FacetValue, Hit, SearchPage
 from newswire.engines.opensearch_body import (
     SCHEMA,
     STATUSES_PAGE,
-    document_of,
     item_of,
     of_feed_body,
     search_body,
-    seen_body,
     span_body,
     state_body,
     status_document,
     statuses_body,
 )
-from newswire.engines.opensearch_client import BUSY, NAMED, Cluster, Signing, pauses
+from newswire.engines.opensearch_bulk import SEEN_PAUSE_S, SEEN_WITHIN_S, Bulk, Sent, reason_of
+from newswire.engines.opensearch_client import BUSY, NAMED, Cluster, Signing
 from newswire.engines.opensearch_indexes import Indexes
 from newswire.errors import EngineTimeoutError, EngineUnavailableError
-from newswire.model import FeedStatus, IndexReport, Item, ItemWrite, RefusedItem
+from newswire.model import FeedStatus, IndexReport, Item, ItemWrite
 from newswire.query import FacetQuery, Position, SearchQuery, named_feeds
 
-CHUNK_BYTES = 5 * 1024 * 1024
-"""Of one bulk request: AWS allows 10 MiB on its smallest nodes, and advises 3 to 5 MiB to begin with."""
-CHUNK_ITEMS = 500
-RETRIES = 6
-"""After so many pauses, about 20 s in all, a cluster that is still busy is one that does not answer."""
-SEEN_WITHIN_S = 60.0
-"""So long a Serverless collection may take to show what was written; AWS says about 10 s."""
-_SEEN_LAST = 10_000
-_SEEN_PAGE = 1_000
-_SEEN_PAUSE_S = 0.25
-_OK, _NOT_FOUND, _CONFLICT = 200, 404, 409
-_SPOILED = frozenset({400, 413})
-_MARKS = 1 << 31
+_OK, _NOT_FOUND = 200, 404
 
 _Json = dict[str, Any]
-_Line = tuple[_Json, str | None]
-"""An operation of a bulk request and its document, which is JSON already."""
 
 
 class OpenSearchEngine:
@@ -77,6 +59,7 @@ class OpenSearchEngine:
         self._cluster = Cluster(url, user=user, password=password, signing=signing, region=region, timeout_s=timeout_s)
         self._indexes = Indexes(self._cluster, prefix, shards, replicas)
         self._every = f"{prefix}-items-g*"
+        self._bulk = Bulk(self._cluster, sleep)
         self._sleep = sleep
 
     @property
@@ -99,12 +82,12 @@ class OpenSearchEngine:
         if first is None:
             return IndexReport()
         name = self._indexes.name(generation)
-        sent = _Sent()
+        sent = Sent()
         with self._cluster.translated():
             self._indexes.ensure(name)
-            self._send_all(name, sent.lines(chain((first,), writes)), sent)
+            self._bulk.send_all(name, sent.lines(chain((first,), writes)), sent)
             if self._cluster.is_serverless:
-                self._wait_until_seen(name, sent)
+                self._bulk.wait_until_seen(name, sent)
         return IndexReport(sent.written, sent.outdated, tuple(sent.refused))
 
     def delete_feed(self, feed: str, generation: int) -> None:
@@ -112,18 +95,23 @@ class OpenSearchEngine:
         with self._cluster.translated():
             if not self._indexes.exists(name):
                 return
+            deleted: set[str] = set()
             until = time.monotonic() + SEEN_WITHIN_S
-            while True:
-                self._refresh(name)
-                hits = self.client.search(body=of_feed_body(feed), index=name)["hits"]["hits"]
-                if not hits:
-                    return
-                if time.monotonic() > until:
+            while hits := self._of_feed(name, feed):
+                gone = {str(hit["_id"]) for hit in hits} - deleted
+                if gone:
+                    self._bulk.send(name, [({"delete": {"_id": id_}}, None) for id_ in gone], Sent())
+                    deleted |= gone
+                    until = time.monotonic() + SEEN_WITHIN_S
+                elif time.monotonic() > until:
                     raise EngineUnavailableError(f"{NAMED} still shows items of {feed} that were deleted: try again.")
-                gone: list[_Line] = [({"delete": {"_id": hit["_id"]}}, None) for hit in hits]
-                self._send(name, gone, _Sent())
-                if self._cluster.is_serverless:
-                    self._sleep(_SEEN_PAUSE_S)
+                else:
+                    self._sleep(SEEN_PAUSE_S)
+
+    def _of_feed(self, name: str, feed: str) -> list[_Json]:
+        self._refresh(name)
+        hits: list[_Json] = self.client.search(body=of_feed_body(feed), index=name)["hits"]["hits"]
+        return hits
 
     def refresh(self) -> None:
         with self._cluster.translated():
@@ -132,115 +120,24 @@ class OpenSearchEngine:
             self._refresh(self._every)
 
     def publish(self, statuses: Iterable[FeedStatus]) -> None:
-        sent = _Sent()
+        sent = Sent()
         lines = [sent.line(one.id, one.rev, status_document(one, sent.mark)) for one in statuses]
         if not lines:
             return
         with self._cluster.translated():
             name = self._indexes.ensure_statuses()
             self._refresh(self._every)
-            self._send(name, lines, sent)
+            self._bulk.send(name, lines, sent)
             if sent.refused:
                 first = sent.refused[0]
                 raise EngineUnavailableError(f"{NAMED} did not keep the status of {first.id}: {first.reason}.")
             self._refresh(name)
             if self._cluster.is_serverless:
-                self._wait_until_seen(name, sent)
-
-    def _send_all(self, name: str, lines: Iterator[_Line], sent: _Sent) -> None:
-        """Send chunk after chunk, each while the next is made: the cluster and we are busy at the same time."""
-        with ThreadPoolExecutor(1, thread_name_prefix="bulk") as thread:
-            sending: Future[None] | None = None
-            while chunk := list(islice(lines, CHUNK_ITEMS)):
-                if sending is not None:
-                    sending.result()
-                sending = thread.submit(self._send, name, chunk, sent)
-            if sending is not None:
-                sending.result()
-
-    def _send(self, name: str, lines: list[_Line], sent: _Sent) -> None:
-        """Send one chunk, and again what the cluster was too busy for, each time after a pause.
-
-        A request that is refused whole is sent in halves until the one that spoils it stands alone, and is refused. A
-        cluster that does not answer is an error: what was sent may have been written, and comes again with the rest.
-        """
-        waits = pauses(RETRIES)
-        while lines:
-            busy: list[_Line] = []
-            spoiled: list[_Line] = []
-            for line, (done, answer) in zip(lines, self._streamed(name, lines), strict=True):
-                said: _Json = next(iter(answer.values()))
-                if done:
-                    sent.written += 1
-                elif said.get("status") in BUSY:
-                    busy.append(line)
-                elif "exception" not in said:
-                    sent.refuse(line, said)
-                elif said["status"] not in _SPOILED:
-                    raise said["exception"]
-                elif len(lines) > 1:
-                    spoiled.append(line)
-                else:
-                    sent.refuse(line, said)
-            middle = (len(spoiled) + 1) // 2
-            self._send(name, spoiled[:middle], sent)
-            self._send(name, spoiled[middle:], sent)
-            if busy and not self._paused(waits):
-                raise EngineUnavailableError(f"{NAMED} did not take what was written: it is full or down.")
-            lines = busy
-
-    def _paused(self, waits: Iterator[float]) -> bool:
-        """Wait for the next of the pauses; False when there is none left."""
-        for pause in waits:
-            self._sleep(pause)
-            return True
-        return False
-
-    def _streamed(self, name: str, lines: list[_Line]) -> Iterator[tuple[bool, _Json]]:
-        answers: Iterator[tuple[bool, _Json]] = streaming_bulk(
-            self.client,
-            lines,
-            expand_action_callback=lambda line: line,
-            chunk_size=CHUNK_ITEMS,
-            max_chunk_bytes=CHUNK_BYTES,
-            raise_on_error=False,
-            raise_on_exception=False,
-            index=name,
-        )
-        return answers
+                self._bulk.wait_until_seen(name, sent)
 
     def _refresh(self, expression: str) -> None:
         if not self._cluster.is_serverless:  # there, a write returns when searches see it
             self.client.indices.refresh(index=expression, params={"ignore_unavailable": "true"})
-
-    def _wait_until_seen(self, name: str, sent: _Sent) -> None:
-        """Wait until searches see what was sent, or something newer.
-
-        The last ones are enough, since a shard shows its writes in their order, and 10,000 of them lie on every shard.
-        """
-        until = time.monotonic() + SEEN_WITHIN_S
-        unseen = dict(islice(reversed(sent.numbers.items()), _SEEN_LAST))
-        while unseen:
-            some = list(islice(unseen, _SEEN_PAGE))
-            seen: dict[str, tuple[int, int]] = {}
-            for hit in self.client.search(body=seen_body(some), index=name)["hits"]["hits"]:
-                (number,), (mark,) = hit["fields"]["seq"], hit["fields"]["mark"]
-                if number >= unseen[hit["_id"]]:
-                    seen[hit["_id"]] = (number, mark)
-            equal = [id_ for id_, (number, mark) in seen.items() if number == unseen[id_] and mark != sent.mark]
-            if equal:  # older than ours, or another writer's that has replaced ours: what is kept tells
-                kept = self.client.mget(body={"ids": equal}, index=name, _source_includes=["seq", "mark"])["docs"]
-                now = {one["_id"]: (one["_source"]["seq"], one["_source"]["mark"]) for one in kept if one.get("found")}
-                seen = {id_: what for id_, what in seen.items() if id_ not in equal or now.get(id_) == what}
-            for id_ in seen:
-                del unseen[id_]
-            if unseen.keys().isdisjoint(some):
-                continue
-            if time.monotonic() > until:
-                raise EngineUnavailableError(
-                    f"{NAMED} does not show what was written {SEEN_WITHIN_S:g} s ago; it is kept, and comes again."
-                )
-            self._sleep(_SEEN_PAUSE_S)
 
     # --- generations ---
 
@@ -377,53 +274,8 @@ class OpenSearchEngine:
         if status in BUSY:
             raise EngineUnavailableError(f"{NAMED} is full: try again in a moment.")
         if status != _OK or answer["_shards"]["failed"]:
-            raise EngineUnavailableError(f"{NAMED} could not answer whole ({_reason(answer)}).")
+            raise EngineUnavailableError(f"{NAMED} could not answer whole ({reason_of(answer)}).")
         return answer
-
-
-class _Sent:
-    """What came of the writes of one call."""
-
-    def __init__(self) -> None:
-        self.mark = secrets.randbelow(_MARKS)
-        self.written = 0
-        self.outdated = 0
-        self.refused: list[RefusedItem] = []
-        self.numbers: dict[str, int] = {}
-        """Of each document that was sent; the last come last."""
-
-    def refuse(self, line: _Line, said: _Json) -> None:
-        """Note why a document was not taken; a lower number than the one that is there is nothing to worry about."""
-        if said.get("status") == _CONFLICT:
-            self.outdated += 1
-        elif "index" in line[0]:
-            self._refuse(line[0]["index"]["_id"], _reason(said))
-
-    def _refuse(self, id_: str, reason: str) -> None:
-        self.refused.append(RefusedItem(id_, reason))
-        self.numbers.pop(id_, None)
-
-    def lines(self, writes: Iterable[ItemWrite]) -> Iterator[_Line]:
-        """Make the operations of the writes; one whose document can't be JSON is refused here."""
-        for write in writes:
-            try:
-                yield self.line(write.item.id, write.seq, document_of(write, self.mark))
-            except (ValueError, TypeError, OverflowError) as error:
-                self._refuse(write.item.id, f"{type(error).__name__}: {str(error)[:200]}")
-
-    def line(self, id_: str, number: int, document: _Json) -> _Line:
-        """Make the operation of one document, which does not overwrite one with a higher number."""
-        text = msgspec.json.encode(document).decode()
-        self.numbers[id_] = max(self.numbers.pop(id_, 0), number)
-        return {"index": {"_id": id_, "version": number, "version_type": "external_gte"}}, text
-
-
-def _reason(said: _Json) -> str:
-    error = said.get("error") or {}
-    if isinstance(error, str):
-        return error[:200]
-    cause = error.get("caused_by") or {}
-    return f"{error.get('type', 'error')}: {cause.get('reason') or error.get('reason', '')}"[:200]
 
 
 def _facet(counted: _Json, wanted: FacetQuery) -> Facet:
