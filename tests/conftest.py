@@ -10,7 +10,7 @@ import pytest
 from newswire.settings import Settings
 from newswire.wiring import Wired
 from tests.feed_server import FeedServer
-from tests.serverless import KEY, SECRET, TOKEN
+from tests.serverless import KEY, REGION, SECRET, TOKEN
 
 ROOT = Path(__file__).resolve().parent.parent
 SHARED = ROOT.parent / "shared" / "data"
@@ -39,7 +39,7 @@ def pytest_configure(config: pytest.Config) -> None:
     for name in [name for name in os.environ if name.startswith("AWS_")]:
         del os.environ[name]
     os.environ |= {"AWS_ACCESS_KEY_ID": KEY, "AWS_SECRET_ACCESS_KEY": SECRET, "AWS_SESSION_TOKEN": TOKEN}
-    os.environ["AWS_EC2_METADATA_DISABLED"] = "true"
+    os.environ |= {"AWS_EC2_METADATA_DISABLED": "true", "AWS_DEFAULT_REGION": REGION}
 
 
 @pytest.fixture
@@ -109,3 +109,13 @@ def opensearch_nodes():
     nodes = Nodes()
     yield nodes
     nodes.close()
+
+
+@pytest.fixture(scope="session")
+def aws():
+    """A server that stands for AWS, started when it is first asked for."""
+    from tests.aws import Aws
+
+    made = Aws()
+    yield made
+    made.close()

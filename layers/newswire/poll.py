@@ -99,7 +99,7 @@ def run_batches(wired: Wired, batches: Sequence[Batch], watch: Watcher | None = 
     indexed: list[Indexed] = []
     engine_error = None
     try:
-        behind = set(wired.feeds.behind(wired.engine.generation()))
+        behind = set(wired.feeds.behind(wired.engine.generation(), among=asked))
         indexed = index_feeds(wired, [feed_id for feed_id in asked if feed_id in behind])
         publish(wired, asked)
     except EngineError as error:

@@ -42,6 +42,9 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
     lock_wait_seconds: int = 120
     index_threads: int = 1
     index_heap_mb: int = 64
+    table: str = ""
+    bucket: str = ""
+    queue_url: str = ""
     public_url: str = ""
     recency_weight: float = 0.3
     recency_steps: str = "1,7,30,365"

@@ -7,13 +7,22 @@ import pytest
 
 from newswire.archive import decode_record, encode_record
 from newswire.archive.folder import FolderArchive
+from newswire.archive.s3 import S3Archive
 from newswire.errors import DataError, DataNewerError
 from newswire.model import Listing, Record
 
 
-@pytest.fixture(params=["folder"])
+def in_a_folder(tmp_path, _request):
+    return FolderArchive(tmp_path / "archive")
+
+
+def in_a_bucket(_tmp_path, request):
+    return S3Archive(request.getfixturevalue("aws").bucket())
+
+
+@pytest.fixture(params=[in_a_folder, in_a_bucket])
 def archive(request, tmp_path):
-    return {"folder": FolderArchive}[request.param](tmp_path / "archive")
+    return request.param(tmp_path, request)
 
 
 def record(seq: int = 1, feed: str = "f", body: bytes = b"<rss/>") -> Record:

@@ -4,24 +4,34 @@ import pytest
 
 from newswire.model import Batch
 from newswire.work.inline import InlineQueue
+from newswire.work.sqs import SqsQueue, batch_of
 
 
-@pytest.fixture(params=["inline"])
-def queue(request):
-    """A queue, and the list of batches that were delivered so far."""
+def inline(_request):
     delivered: list[Batch] = []
-    made = {"inline": lambda: InlineQueue(delivered.extend)}[request.param]()
-    return made, delivered
+    return InlineQueue(delivered.extend), lambda: delivered
+
+
+def in_sqs(request):
+    aws = request.getfixturevalue("aws")
+    url = aws.queue()
+    return SqsQueue(url), lambda: [batch_of(body) for body in aws.received(url)]
+
+
+@pytest.fixture(params=[inline, in_sqs])
+def queue(request):
+    """A queue, and what gives the batches that were delivered so far."""
+    return request.param(request)
 
 
 def test_each_batch_is_delivered_at_least_once(queue) -> None:
     put, delivered = queue
-    batches = [Batch((f"feed-{n}",)) for n in range(30)]
+    batches = [Batch((f"feed-{n}", "ł"), now=n % 2 == 0) for n in range(37)]
     put.put(iter(batches))
-    assert set(batches) <= set(delivered)
+    assert set(batches) <= set(delivered())
 
 
 def test_nothing_put_is_nothing_delivered(queue) -> None:
     put, delivered = queue
     put.put([])
-    assert delivered == []
+    assert delivered() == []

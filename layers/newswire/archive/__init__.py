@@ -50,6 +50,10 @@ class Archive(Protocol):
 
 def open_archive(settings: Settings) -> Archive:
     """Give the archive that the settings name; opens nothing yet."""
+    if settings.bucket:
+        from newswire.archive.s3 import S3Archive  # noqa: PLC0415 - only the chosen one is loaded
+
+        return S3Archive(settings.bucket)
     from newswire.archive.folder import FolderArchive  # noqa: PLC0415 - only the chosen one is loaded
 
     return FolderArchive(settings.data_folder / "archive")

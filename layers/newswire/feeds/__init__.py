@@ -62,7 +62,8 @@ class FeedStore(Protocol):
     `poll.py` uses the methods about polling, `index.py` and `reindex.py` those about indexing, the command line the
     list. A lease is free when nobody has it, when its `until` is not after `now`, or when its holder is known to be
     dead. Every write under a lease is refused (False) when the lease has gone to somebody else, and changes nothing
-    then. What the medium does wrong is a `DataError`.
+    then. What is found among all feeds (due, unsettled, behind) may be found some moments late, and never wrongly. What
+    the medium does wrong is a `DataError`.
     """
 
     # --- the list ---
@@ -119,8 +120,8 @@ class FeedStore(Protocol):
 
     # --- indexing ---
 
-    def behind(self, generation: int, limit: int = 1_000_000) -> list[str]:
-        """Give feeds whose log goes on after their cursor in this generation, as far as polling knows."""
+    def behind(self, generation: int, limit: int = 1_000_000, among: Iterable[str] | None = None) -> list[str]:
+        """Give feeds whose log goes on after their cursor in this generation, as far as polling knows; of all, or of some."""
 
     def claim_index(self, generation: int, feed_id: str, lease: Lease, now: Instant) -> FeedRow | None:
         """Take the index lease of a feed in a generation and give its row; None if it is taken, or there is no such feed."""
@@ -185,6 +186,10 @@ def host_of(url: str) -> str:
 
 def open_feeds(settings: Settings) -> FeedStore:
     """Give the feed store that the settings name; opens nothing yet."""
+    if settings.table:
+        from newswire.feeds.dynamodb import DynamoFeedStore  # noqa: PLC0415 - only the chosen one is loaded
+
+        return DynamoFeedStore(settings.table)
     from newswire.feeds.sqlite import SqliteFeedStore  # noqa: PLC0415 - only the chosen one is loaded
 
     return SqliteFeedStore(settings.data_folder)

@@ -207,13 +207,18 @@ class SqliteFeedStore:
 
     # --- indexing ---
 
-    def behind(self, generation: int, limit: int = 1_000_000) -> list[str]:
-        found = self._read(
+    def behind(self, generation: int, limit: int = 1_000_000, among: Iterable[str] | None = None) -> list[str]:
+        sql = (
             "SELECT f.id FROM feeds f LEFT JOIN index_states i ON i.feed = f.id AND i.generation = ?"
-            " WHERE f.head > coalesce(i.cursor, 0) ORDER BY f.id LIMIT ?",
-            (generation, limit),
+            " WHERE f.head > coalesce(i.cursor, 0)"
         )
-        return [id_ for (id_,) in found]
+        if among is None:
+            return [id_ for (id_,) in self._read(f"{sql} ORDER BY f.id LIMIT ?", (generation, limit))]
+        wanted, found = sorted(set(among)), []
+        for start in range(0, len(wanted), _IDS_AT_ONCE):
+            part = wanted[start : start + _IDS_AT_ONCE]
+            found += self._read(f"{sql} AND f.id IN ({','.join('?' * len(part))}) ORDER BY f.id", (generation, *part))
+        return [id_ for (id_,) in found[:limit]]
 
     def claim_index(self, generation: int, feed_id: str, lease: Lease, now: Instant) -> FeedRow | None:
         holder = self._own_holder()

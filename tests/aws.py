@@ -1,0 +1,104 @@
+"""AWS as the tests have it: a server of moto on loopback, with a table, a bucket and a queue for each test."""
+
+import os
+import time
+import uuid
+
+import boto3
+from moto.server import ThreadedMotoServer
+
+TABLE = {
+    "AttributeDefinitions": [
+        {"AttributeName": "pk", "AttributeType": "S"},
+        {"AttributeName": "sk", "AttributeType": "S"},
+        {"AttributeName": "attention_bucket", "AttributeType": "S"},
+        {"AttributeName": "attention_at", "AttributeType": "N"},
+        {"AttributeName": "behind_bucket", "AttributeType": "S"},
+    ],
+    "KeySchema": [{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}],
+    "GlobalSecondaryIndexes": [
+        {
+            "IndexName": "attention",
+            "KeySchema": [
+                {"AttributeName": "attention_bucket", "KeyType": "HASH"},
+                {"AttributeName": "attention_at", "KeyType": "RANGE"},
+            ],
+            "Projection": {"ProjectionType": "KEYS_ONLY"},
+        },
+        {
+            "IndexName": "behind",
+            "KeySchema": [
+                {"AttributeName": "behind_bucket", "KeyType": "HASH"},
+                {"AttributeName": "sk", "KeyType": "RANGE"},
+            ],
+            "Projection": {"ProjectionType": "KEYS_ONLY"},
+        },
+    ],
+    "BillingMode": "PAY_PER_REQUEST",
+}
+"""The table of template.yaml."""
+
+
+class Aws:
+    """A server that stands for AWS; clients find it by `AWS_ENDPOINT_URL`."""
+
+    def __init__(self) -> None:
+        self._server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+        self._server.start()
+        host, port = self._server.get_host_and_port()
+        self.url = f"http://{host}:{port}"
+        os.environ["AWS_ENDPOINT_URL"] = self.url
+
+    def client(self, service: str):
+        return boto3.client(service, endpoint_url=self.url)
+
+    def table(self) -> str:
+        name = f"table-{uuid.uuid4().hex[:12]}"
+        self.client("dynamodb").create_table(TableName=name, **TABLE)
+        return name
+
+    def bucket(self) -> str:
+        name = f"bucket-{uuid.uuid4().hex[:12]}"
+        region = os.environ["AWS_DEFAULT_REGION"]
+        self.client("s3").create_bucket(Bucket=name, CreateBucketConfiguration={"LocationConstraint": region})
+        return name
+
+    def queue(self) -> str:
+        return self.client("sqs").create_queue(QueueName=f"queue-{uuid.uuid4().hex[:12]}")["QueueUrl"]
+
+    def received(self, queue: str) -> list[str]:
+        """Receive and delete all messages that there are."""
+        sqs, bodies = self.client("sqs"), []
+        while messages := sqs.receive_message(QueueUrl=queue, MaxNumberOfMessages=10).get("Messages"):
+            for one in messages:
+                bodies.append(one["Body"])
+                sqs.delete_message(QueueUrl=queue, ReceiptHandle=one["ReceiptHandle"])
+        return bodies
+
+    def close(self) -> None:
+        os.environ.pop("AWS_ENDPOINT_URL", None)
+        self._server.stop()
+
+
+class LateIndexes:
+    """A client of DynamoDB whose indexes show the table as it was some moments ago, as the real ones may."""
+
+    LATE_S = 0.15
+
+    def __init__(self, client) -> None:
+        self._client = client
+        self._seen: dict[str, list[tuple[float, list[dict]]]] = {}
+
+    def __getattr__(self, name: str):
+        return getattr(self._client, name)
+
+    def query(self, **request):
+        if "IndexName" not in request:
+            return self._client.query(**request)
+        question = repr(sorted((name, repr(value)) for name, value in request.items() if name != "ExclusiveStartKey"))
+        question = question.replace(request["TableName"], "")
+        now = time.monotonic()
+        before = self._seen.setdefault(question, [])
+        before.append((now, self._client.query(**request)["Items"]))
+        old = [items for at, items in before if at <= now - self.LATE_S]
+        return {"Items": old[-1] if old else []}

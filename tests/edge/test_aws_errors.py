@@ -1,0 +1,146 @@
+"""What AWS can do wrong: throttling is waited out, the rest is an error that names the setting; rows stay small."""
+
+import io
+
+import msgspec
+import pytest
+from botocore.awsrequest import AWSResponse
+
+from newswire.archive.s3 import S3Archive
+from newswire.errors import DataError
+from newswire.feeds import Lease, PollResult
+from newswire.feeds.dynamodb import DynamoFeedStore
+from newswire.model import Batch, Feed, FetchLine, IndexState, ItemDate, ItemState, Validators
+from newswire.work.sqs import SqsQueue
+from tests.contract.test_archive import record
+
+NOW = 1_763_985_600_000
+
+
+class _Raw(io.BytesIO):
+    def stream(self, **_more):
+        yield self.read()
+
+
+def answering(client, service: str, status: int, body: str, times: int) -> list[str]:
+    """Let the first requests be answered so, without their being carried out; gives what was asked."""
+    asked: list[str] = []
+
+    def before(request, **_more):
+        asked.append(request.url)
+        if len(asked) > times:
+            return None
+        return AWSResponse(request.url, status, {"content-type": "application/json"}, _Raw(body.encode()))
+
+    client.meta.events.register(f"before-send.{service}", before)
+    return asked
+
+
+THROTTLED = '{"__type": "com.amazonaws.dynamodb.v20120810#ProvisionedThroughputExceededException", "message": "no"}'
+
+
+def test_a_table_that_throttles_is_asked_again(aws) -> None:
+    store = DynamoFeedStore(aws.table())
+    store.put(Feed(id="a", url="http://a.example/"), NOW)
+    asked = answering(store._client, "dynamodb", 400, THROTTLED, 2)
+    assert store.row("a").feed.id == "a"
+    assert len(asked) > 2
+
+
+def test_a_table_that_keeps_throttling_is_an_error_that_names_it(aws, monkeypatch) -> None:
+    monkeypatch.setattr("time.sleep", lambda _seconds: None)
+    store = DynamoFeedStore(aws.table())
+    answering(store._client, "dynamodb", 400, THROTTLED, 1_000)
+    with pytest.raises(DataError, match=r"NEWSWIRE_TABLE.*more is asked"):
+        store.due(NOW, 10)
+
+
+CALLS = {
+    "table": (lambda: DynamoFeedStore("nowhere").row("a"), "NEWSWIRE_TABLE"),
+    "table write": (lambda: DynamoFeedStore("nowhere").put(Feed(id="a"), NOW), "NEWSWIRE_TABLE"),
+    "bucket": (lambda: S3Archive("nowhere").put(record()), "NEWSWIRE_BUCKET"),
+    "bucket list": (lambda: S3Archive("nowhere").feeds(), "NEWSWIRE_BUCKET"),
+}
+
+
+@pytest.mark.parametrize("call", CALLS)
+def test_what_does_not_exist_is_an_error_that_names_the_setting(aws, call: str) -> None:
+    do, setting = CALLS[call]
+    with pytest.raises(DataError, match=f"{setting}.*does not exist"):
+        do()
+
+
+def test_a_queue_that_does_not_exist_is_an_error_that_names_the_setting(aws) -> None:
+    with pytest.raises(DataError, match="NEWSWIRE_QUEUE_URL"):
+        SqsQueue(f"{aws.url}/123456789012/nowhere").put([Batch(("a",))])
+
+
+def test_a_bucket_that_refuses_is_an_error_and_nothing_is_there(aws) -> None:
+    archive = S3Archive(aws.bucket())
+    denied = "<Error><Code>AccessDenied</Code><Message>no</Message></Error>"
+    answering(archive._client, "s3", 403, denied, 1)
+    with pytest.raises(DataError, match=r"NEWSWIRE_BUCKET.*role"):
+        archive.put(record())
+    assert archive.head("f") == 0
+    assert archive.put(record())
+
+
+def test_what_can_not_be_reached_is_an_error_that_says_so(monkeypatch) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
+    monkeypatch.setattr("time.sleep", lambda _seconds: None)
+    with pytest.raises(DataError, match="can't be reached"):
+        DynamoFeedStore("t").row("a")
+
+
+def test_messages_that_are_refused_for_the_moment_are_sent_again(aws) -> None:
+    url = aws.queue()
+    queue, tries = SqsQueue(url), []
+    plain = queue._client.send_message_batch
+
+    def half(QueueUrl: str, Entries: list[dict]):  # noqa: N803 - as boto3 has it
+        tries.append(len(Entries))
+        taken, refused = (Entries[::2], Entries[1::2]) if len(tries) == 1 else (Entries, [])
+        answer = plain(QueueUrl=QueueUrl, Entries=taken)
+        return {
+            **answer,
+            "Failed": [{"Id": one["Id"], "Code": "InternalError", "SenderFault": False} for one in refused],
+        }
+
+    queue._client.send_message_batch = half
+    queue.put(Batch((f"feed-{n}",)) for n in range(7))
+    assert tries == [7, 3]
+    assert len(aws.received(url)) == 7
+
+
+def test_a_feed_that_has_seen_much_is_a_row_of_less_than_4_kilobytes(aws) -> None:
+    table = aws.table()
+    store = DynamoFeedStore(table)
+    store.put(Feed(id="news", url=f"https://news.example/{'x' * 180}", title="News of the world", lang="en"), NOW)
+    row = store.claim("news", Lease("t", NOW + 9), NOW)
+    lines = tuple(
+        FetchLine(
+            NOW - 317_000 * n, 200 + n % 3 * 52, 48_211 + n * 977, 312 + n * 37, None, 4_000 - n, n % 7, n % 2, 40 - n
+        )
+        for n in range(20)
+    )
+    poll = msgspec.structs.replace(
+        row.poll, fetches=lines, error="news.example answers 503 Service Unavailable. " * 4, body_hash="f" * 64,
+        validators=Validators(etag='"5f3-' + "a" * 60 + '"', last_modified="Mon, 24 Nov 2025 12:00:00 GMT", url="https://news.example/" + "x" * 180),
+        head=4_000,
+    )  # fmt: skip
+    assert store.remember([PollResult("news", "t", poll)]) == []
+    store.claim_index(1, "news", Lease("i", NOW + 9), NOW)
+    states = {f"{n:032x}": ItemState("h" * 32, 1, 1, NOW, NOW, ItemDate(NOW, "pubDate", "second", "Mon, 24 Nov 2025"), "https://n.example/x", 9) for n in range(200)}  # fmt: skip
+    assert store.save(1, "news", "i", IndexState(cursor=4_000, window={f"{n:08x}": n % 9 for n in range(60)}), states)
+    assert store.item_states(1, "news", states) == states
+    sizes = {}
+    for page in aws.client("dynamodb").get_paginator("scan").paginate(TableName=table):
+        for one in page["Items"]:
+            size = sum(len(name) + len(next(iter(value.values()))) for name, value in one.items())
+            kind = one["pk"]["S"].partition("/")[0]
+            sizes[kind] = max(sizes.get(kind, 0), size)
+    assert sizes["feed"] < 4_000
+    assert sizes["index"] < 4_000
+    assert sizes["item"] < 1_000, "a write of an item's state is one unit"
+    assert store.row("news", 1).poll.fetches == lines
