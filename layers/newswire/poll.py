@@ -16,7 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 import msgspec
 from msgspec import Struct
 
-from newswire.clock import MINUTE, SECOND, Instant
+from newswire.clock import HOUR, MINUTE, SECOND, Instant
 from newswire.errors import DataError, EngineError
 from newswire.feeds import DueFeed, FeedRow, PollResult, host_of
 from newswire.fetch import FetchRequest
@@ -37,6 +37,9 @@ GATHER_S = 0.01
 HOST_HOLD_AFTER = 3
 """So many feeds of one host that answer 503 hold the host."""
 HOST_HOLD = 15 * MINUTE
+INDEXING_S = 15
+"""So much time is kept back for indexing and publishing, of a run that must end in time."""
+_TICKED = "ticked"
 
 
 class Polled(Struct, frozen=True):
@@ -56,26 +59,43 @@ class BatchReport(Struct, frozen=True):
     indexed: tuple[Indexed, ...]
     engine_error: str | None = None
     """Why the engine took nothing; the feeds stay behind until it does."""
+    unreached: tuple[str, ...] = ()
+    """Feeds that there was no time for."""
 
 
 Watcher = Callable[[Polled], object]
+TimeLeft = Callable[[], float]
 
 
 def tick(wired: Wired, work: WorkQueue, now: Instant | None = None) -> int:
     """Put everything that is to be done now into the queue: feeds that are due, behind, or were left in the middle.
 
-    Gives how many feeds that is.
+    While batches of earlier ticks still wait, only what became due since the last tick is added, except once an hour:
+    a queue that can't keep up would else grow by all of it each minute. Gives how many feeds that is.
     """
     now = wired.clock() if now is None else now
+    since = _last_tick(wired, work, now)
     due = wired.feeds.due(now, MOST_DUE)
+    if since is not None:
+        due = [one for one in due if one.at > since]
     known = {one.id for one in due}
-    others = [
-        feed_id
-        for feed_id in dict.fromkeys((*wired.feeds.unsettled(now, MOST_DUE), *wired.feeds.behind(wired.generation())))
-        if feed_id not in known
-    ]
+    others: list[str] = []
+    if since is None:
+        left = (*wired.feeds.unsettled(now, MOST_DUE), *wired.feeds.behind(wired.generation()))
+        others = [feed_id for feed_id in dict.fromkeys(left) if feed_id not in known]
     work.put([*_batches(due), *(Batch((feed_id,)) for feed_id in others)])
     return len(due) + len(others)
+
+
+def _last_tick(wired: Wired, work: WorkQueue, now: Instant) -> Instant | None:
+    """Give when the last tick was, if what it put into the queue may still wait there; None if everything is to be put in."""
+    waiting = work.waiting()
+    if waiting is None:
+        return None
+    last, whole = (int(at) for at in (wired.feeds.note(_TICKED) or "0 0").split())
+    is_whole = not waiting or now - whole >= HOUR
+    wired.feeds.keep_note(_TICKED, f"{now} {now if is_whole else whole}")
+    return None if is_whole else last
 
 
 def _batches(due: Iterable[DueFeed]) -> Iterator[Batch]:
@@ -88,13 +108,17 @@ def _batches(due: Iterable[DueFeed]) -> Iterator[Batch]:
             yield Batch(tuple(ids[start : start + FEEDS_A_BATCH]))
 
 
-def run_batches(wired: Wired, batches: Sequence[Batch], watch: Watcher | None = None) -> BatchReport:
+def run_batches(
+    wired: Wired, batches: Sequence[Batch], watch: Watcher | None = None, time_left: TimeLeft | None = None
+) -> BatchReport:
     """Carry batches out: poll what is due in them, index what is behind, publish how the feeds are.
 
-    A feed that somebody else is working on is passed over, and so is one that is not due any more.
+    A feed that somebody else is working on is passed over, and so is one that is not due any more. `time_left` gives the
+    seconds until the run must have ended: no fetch begins that may not end in time.
     """
     asked = {feed_id: batch.now for batch in batches for feed_id in batch.feeds}
-    polled = _Poller(wired, watch).run(asked)
+    poller = _Poller(wired, watch, time_left)
+    polled = poller.run(asked)
     settle(wired, wired.feeds.unsettled(wired.clock(), MOST_DUE))
     indexed: list[Indexed] = []
     engine_error = None
@@ -104,7 +128,7 @@ def run_batches(wired: Wired, batches: Sequence[Batch], watch: Watcher | None = 
         publish(wired, asked)
     except EngineError as error:
         engine_error = str(error)
-    return BatchReport(tuple(polled), tuple(indexed), engine_error)
+    return BatchReport(tuple(polled), tuple(indexed), engine_error, tuple(poller.unreached))
 
 
 def settle(wired: Wired, feed_ids: Iterable[str] | None = None) -> int:
@@ -156,9 +180,11 @@ class _Poller:
     thread that remembers is not asked between them, and many results are remembered in one transaction.
     """
 
-    def __init__(self, wired: Wired, watch: Watcher | None) -> None:
+    def __init__(self, wired: Wired, watch: Watcher | None, time_left: TimeLeft | None) -> None:
         self._wired = wired
         self._watch = watch
+        self._time_left = time_left
+        self.unreached: list[str] = []
         self._token = uuid.uuid4().hex
         self._generation = 1
         self._done: queue.SimpleQueue[_Came | str] = queue.SimpleQueue()
@@ -216,7 +242,7 @@ class _Poller:
     def _next_of(self, threads: ThreadPoolExecutor, host: str) -> None:
         """Claim the next feeds of a host and send a thread off with them; give the host back when there are none."""
         waiting = self._waiting[host]
-        while waiting and not self._held.get(host):
+        while waiting and not self._held.get(host) and self._has_time():
             now = self._wired.clock()
             if self._leased.get(host, 0) - now < self._wired.settings.lease_seconds * SECOND // 2:
                 self._lease_host(host, now)
@@ -226,8 +252,11 @@ class _Poller:
                 self._flying += 1
                 threads.submit(self._fetch_all, host, tasks, self._unavailable.get(host, 0))
                 return
+        is_held = bool(self._held.get(host))
         for feed_id in waiting:
-            self._tell(Polled(feed_id, None, refused=f"{host} asked to be left alone."))
+            why = f"{host} asked to be left alone." if is_held else "There was no time left for it."
+            self._tell(Polled(feed_id, None, refused=why))
+        self.unreached += [] if is_held else waiting
         waiting.clear()
         self._wired.feeds.release_host(host, self._token, self._held.get(host, 0))
 
@@ -255,7 +284,8 @@ class _Poller:
         last_start = time.monotonic() + settings.lease_seconds - 2 * settings.fetch_timeout_seconds
         for position, task in enumerate(tasks):
             outcome = None
-            if unavailable < HOST_HOLD_AFTER and (position == 0 or time.monotonic() < last_start):
+            has_time = self._has_time() and (position == 0 or time.monotonic() < last_start)
+            if unavailable < HOST_HOLD_AFTER and has_time:
                 outcome = self._fetched(task.request)
                 status = outcome.status if isinstance(outcome, FetchFailed) else None
                 unavailable += status == UNAVAILABLE
@@ -263,6 +293,10 @@ class _Poller:
                     unavailable = HOST_HOLD_AFTER
             self._done.put((task, outcome))
         self._done.put(host)
+
+    def _has_time(self) -> bool:
+        """Say whether a fetch that begins now ends in time, with what has to be done after it."""
+        return self._time_left is None or self._time_left() > self._wired.settings.fetch_timeout_seconds + INDEXING_S
 
     def _fetched(self, request: FetchRequest) -> Outcome:
         try:

@@ -42,10 +42,11 @@ class FeedRow(Struct, frozen=True):
 
 
 class DueFeed(Struct, frozen=True):
-    """A feed whose check is due, and the host that it is fetched from."""
+    """A feed whose check is due, the host that it is fetched from, and since when it is due."""
 
     id: str
     host: str
+    at: Instant = 0
 
 
 class PollResult(Struct, frozen=True):

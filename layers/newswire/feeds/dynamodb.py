@@ -92,6 +92,7 @@ class DynamoFeedStore:
             values |= {"token": _s(_EDITED), "until": _n(0)} if is_edited else {}
             at = 0 if is_edited else _number(found, "until")
         change = _Change(values)
+        change.polled(feed, poll)
         change.attend(feed.id, at)
         change = change.if_same(rev=found["rev"], token=found.get("token")) if found else change.if_new()
         return self._update(_feed_key(feed.id), change) is not None
@@ -126,10 +127,9 @@ class DynamoFeedStore:
     # --- polling ---
 
     def due(self, now: Instant, limit: int) -> list[DueFeed]:
-        rows = [row for row in self._attended(now, limit) if _number(row, "next_check") <= now and _is_free(row, now)]
-        rows = [row for row in rows if is_polled(_feed.decode(_bytes(row, "feed")), _poll_of(row))]
-        rows.sort(key=lambda row: (_number(row, "next_check"), _id(row)))
-        return [DueFeed(_id(row), _text(row, "host") or "") for row in rows[:limit]]
+        rows = [row for row in self._attended(now, limit) if "active" in row and _is_free(row, now)]
+        found = [DueFeed(_id(row), _text(row, "host") or "", _number(row, "next_check")) for row in rows]
+        return sorted((one for one in found if one.at <= now), key=lambda one: (one.at, one.id))[:limit]
 
     def unsettled(self, now: Instant, limit: int) -> list[str]:
         rows = self._attended(now, limit)
@@ -144,7 +144,7 @@ class DynamoFeedStore:
             return [_id(one) for one in islice(self._query(condition, values, index=ATTENTION), limit)]
 
         ids = [id_ for part in self._each(of_bucket, map(str, range(BUCKETS))) for id_ in part]
-        return self._get_many(map(_feed_key, ids))
+        return self._get_many(map(_feed_key, ids), ("next_check", "host", "active", "token", "until"))
 
     def claim(self, feed_id: str, lease: Lease, now: Instant, generation: int = 0) -> FeedRow | None:
         return self.claim_many([feed_id], lease, now, generation).get(feed_id)
@@ -176,6 +176,7 @@ class DynamoFeedStore:
             values["host"] = _s(host_of(poll.adopted_url or feed.url))
             values |= {"behind_bucket": _s(_bucket_of(feed.id))} if poll.head > _number(row, "head") else {}
             change = _Change(values, ["token", "until"] if release else [])
+            change.polled(feed, poll)
             change.attend(feed.id, _due_at(feed, poll) if release else _number(row, "until"))
             done = self._update(_feed_key(feed.id), change.grow("rev").if_same(token=_s(result.token)))
             return None if done is not None else result.feed
@@ -213,8 +214,8 @@ class DynamoFeedStore:
         found: list[str] = []
         for start in range(0, len(ids), _READ_AT_ONCE):
             some = ids[start : start + _READ_AT_ONCE]
-            heads = {_id(row): _number(row, "head") for row in self._get_many(map(_feed_key, some))}
-            states = self._get_many(_index_key(generation, id_) for id_ in some)
+            heads = {_id(row): _number(row, "head") for row in self._get_many(map(_feed_key, some), ["head"])}
+            states = self._get_many((_index_key(generation, id_) for id_ in some), ["cursor"])
             cursors = {_id(row): _number(row, "cursor") for row in states}
             found += [id_ for id_ in some if heads.get(id_, 0) > cursors.get(id_, 0)]
             if len(found) >= limit:
@@ -351,14 +352,14 @@ class DynamoFeedStore:
             found: _Row | None = self._client.get_item(TableName=self._table, Key=key, ConsistentRead=True).get("Item")
         return found
 
-    def _get_many(self, keys: Iterable[_Key]) -> list[_Row]:
-        """Read rows, those that there are, in no order."""
+    def _get_many(self, keys: Iterable[_Key], only: Iterable[str] = ()) -> list[_Row]:
+        """Read rows, those that there are, in no order; whole, or `only` some attributes beside the keys."""
         wanted = list({(key["pk"]["S"], key["sk"]["S"]): key for key in keys}.values())
         parts = [wanted[start : start + _READ_AT_ONCE] for start in range(0, len(wanted), _READ_AT_ONCE)]
 
         def read(part: list[_Key]) -> list[_Row]:
             rows: list[_Row] = []
-            request: _Row = {self._table: {"Keys": part, "ConsistentRead": True}}
+            request: _Row = {self._table: {"Keys": part, "ConsistentRead": True, **_projected(only)}}
             while request:
                 with explained_aws(self._place):
                     answer = self._client.batch_get_item(RequestItems=request)
@@ -449,6 +450,13 @@ class _Change:
         self._names: dict[str, str] = {}
         self._values: _Row = {}
 
+    def polled(self, feed: Feed, poll: PollState) -> None:
+        """Note whether a feed is polled at all."""
+        if is_polled(feed, poll):
+            self._sets["active"] = _n(1)
+        else:
+            self._removed.append("active")
+
     def attend(self, feed_id: str, at: Instant | None) -> None:
         """Put a feed into the index of what is to be attended to, or take it out (None)."""
         if at is None:
@@ -529,6 +537,13 @@ class _Change:
 
 
 # --- rows and values --------------------------------------------------------------------------------------------------
+
+
+def _projected(only: Iterable[str]) -> _Row:
+    names = {f"#{name}": name for name in only}
+    if not names:
+        return {}
+    return {"ProjectionExpression": f"pk, sk, {', '.join(names)}", "ExpressionAttributeNames": names}
 
 
 def _due_at(feed: Feed, poll: PollState) -> Instant | None:

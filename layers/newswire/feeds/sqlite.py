@@ -130,11 +130,14 @@ class SqliteFeedStore:
 
     def due(self, now: Instant, limit: int) -> list[DueFeed]:
         found = self._read(
-            "SELECT id, host, token, holder, until FROM feeds WHERE active AND next_check <= ? ORDER BY next_check, id LIMIT ?",
+            "SELECT id, host, next_check, token, holder, until FROM feeds WHERE active AND next_check <= ?"
+            " ORDER BY next_check, id LIMIT ?",
             (now, limit),
         )
         return [
-            DueFeed(id_, host) for id_, host, token, holder, until in found if self._is_free(token, holder, until, now)
+            DueFeed(id_, host, at)
+            for id_, host, at, token, holder, until in found
+            if self._is_free(token, holder, until, now)
         ]
 
     def unsettled(self, now: Instant, limit: int) -> list[str]:

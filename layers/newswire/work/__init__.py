@@ -17,3 +17,6 @@ class WorkQueue(Protocol):
 
     def put(self, batches: Iterable[Batch]) -> None:
         """Take over batches; when it returns they are not forgotten as long as the process (or the queue) lives."""
+
+    def waiting(self) -> int | None:
+        """Say about how many batches wait or are being carried out; None for a queue that carries them out at once."""

@@ -17,3 +17,6 @@ class InlineQueue:
         together = list(batches)
         if together:
             self._carry_out(together)
+
+    def waiting(self) -> None:
+        """Nothing waits: `put` returns when all is carried out."""

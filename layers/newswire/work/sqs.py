@@ -49,6 +49,18 @@ class SqsQueue:
                 msg = f"{self._place} does not take messages ({failed[0].get('Code')}): the next tick sends them again."
                 raise DataError(msg)
 
+    def waiting(self) -> int | None:
+        """Add up the messages that can be received and those that somebody has; SQS counts them approximately."""
+        names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
+        with explained_aws(self._place):
+            found = self._client.get_queue_attributes(QueueUrl=self._url, AttributeNames=names)["Attributes"]
+        return sum(int(found[name]) for name in names)
+
+    def give_back(self, receipt: str) -> None:
+        """Let a message that we received be received by somebody else at once."""
+        with explained_aws(self._place):
+            self._client.change_message_visibility(QueueUrl=self._url, ReceiptHandle=receipt, VisibilityTimeout=0)
+
 
 def message_of(batch: Batch) -> str:
     """Write a batch as the body of a message."""

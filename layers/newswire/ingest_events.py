@@ -1,0 +1,133 @@
+"""Events of the ingest function: a schedule or a batch of messages comes in, and what is to be tried again goes out.
+
+The schedule only fills the queue. A message that is no batch of ours fails by itself, and ends in the dead-letter queue. A
+message whose feeds were not all reached goes back at once, for the next invocation. That the engine is away is no failure
+of a message: its feeds stay behind, and a later tick takes them up.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from aws_lambda_powertools import Logger, Metrics
+from aws_lambda_powertools.metrics import MetricUnit
+
+from newswire.errors import DataError, EngineError
+from newswire.feeds_file import merge
+from newswire.index import publish
+from newswire.model import Batch, FetchFailed
+from newswire.poll import BatchReport, run_batches, tick
+from newswire.settings import Settings
+from newswire.wiring import Wired
+from newswire.work.sqs import SqsQueue, batch_of
+
+if TYPE_CHECKING:
+    from aws_lambda_powertools.utilities.typing import LambdaContext
+
+_NAME = "newswire"
+_MILLISECONDS = 1000
+
+
+class IngestFunction:
+    """What `functions/ingest/app.py` calls. Making one opens nothing."""
+
+    def __init__(self, settings: Settings, wired: Wired | None = None) -> None:
+        self._wired = wired or Wired(settings)
+        self._queue = SqsQueue(settings.queue_url)
+        self._logger = Logger(service=_NAME)
+        self._metrics = Metrics(namespace=_NAME, service="ingest")
+
+    def handle(self, event: Mapping[str, Any], context: LambdaContext) -> dict[str, Any]:
+        """Carry out one event; gives the messages that failed, as SQS takes it ("ReportBatchItemFailures").
+
+        Raises what makes the whole invocation fail: the table, the bucket or the queue can't be used.
+        """
+        self._logger.append_keys(function_request_id=context.aws_request_id)
+        if "Records" in event:
+            return {"batchItemFailures": self._carry_out(event["Records"], context)}
+        self._tick()
+        return {}
+
+    # --- the schedule ---
+
+    def _tick(self) -> None:
+        self._take_over_feeds()
+        put = tick(self._wired, self._queue)
+        behind = len(self._wired.feeds.behind(self._wired.generation()))
+        self._count({"FeedsQueued": put, "FeedsBehind": behind})
+        self._logger.info("tick", extra={"feeds_queued": put, "feeds_behind": behind})
+
+    def _take_over_feeds(self) -> None:
+        """Take the packaged feeds.toml over, if it has changed; what is wrong with it must not stop the polling."""
+        settings = self._wired.settings
+        try:
+            merge(
+                self._wired.feeds,
+                Path(settings.feeds),
+                self._wired.clock(),
+                must_exist=settings.names_feeds_file,
+                removed=lambda ids: publish(self._wired, ids),
+            )
+        except EngineError as error:  # taken over again the next time
+            self._logger.warning("feeds.toml waits for the engine", extra={"why": str(error)})
+
+    # --- messages ---
+
+    def _carry_out(self, records: list[Mapping[str, Any]], context: LambdaContext) -> list[dict[str, str]]:
+        failed: list[dict[str, str]] = []
+        batches: dict[str, Batch] = {}
+        for record in records:
+            try:
+                batches[record["messageId"]] = batch_of(record["body"])
+            except ValueError as error:
+                failed.append({"itemIdentifier": record["messageId"]})
+                extra = {"message_id": record["messageId"], "why": str(error)}
+                self._logger.error("a message is no batch of ours", extra=extra)  # noqa: TRY400 - the trace says no more
+        if batches:
+            report = run_batches(
+                self._wired,
+                list(batches.values()),
+                time_left=lambda: context.get_remaining_time_in_millis() / _MILLISECONDS,
+            )
+            self._tell(report)
+            unreached = set(report.unreached)
+            again = [id_ for id_, batch in batches.items() if unreached & set(batch.feeds)]
+            self._give_back([record for record in records if record["messageId"] in again])
+            failed += [{"itemIdentifier": id_} for id_ in again]
+        return failed
+
+    def _give_back(self, records: list[Mapping[str, Any]]) -> None:
+        for record in records:
+            try:
+                self._queue.give_back(record["receiptHandle"])
+            except DataError as error:  # it comes back by itself when its visibility ends
+                self._logger.warning("a message could not be given back", extra={"why": str(error)})
+
+    def _tell(self, report: BatchReport) -> None:
+        failed = [one for one in report.polled if isinstance(one.outcome, FetchFailed)]
+        counts = {
+            "FeedsPolled": sum(one.outcome is not None for one in report.polled),
+            "FeedsFailed": len(failed),
+            "ItemsNew": sum(one.new for one in report.indexed),
+            "ItemsChanged": sum(one.changed for one in report.indexed),
+        }
+        self._count({**counts, "EngineDown": int(report.engine_error is not None)})
+        self._logger.info(
+            "batch",
+            extra={
+                **counts,
+                "unreached": len(report.unreached),
+                "engine_error": report.engine_error,
+                "failed": {
+                    one.feed: one.outcome.sentence for one in failed[:20] if isinstance(one.outcome, FetchFailed)
+                },
+            },
+        )
+
+    def _count(self, counts: Mapping[str, int]) -> None:
+        """Write metrics in the embedded format, which CloudWatch reads from the log."""
+        for name, count in counts.items():
+            self._metrics.add_metric(name, MetricUnit.Count, count)
+        self._metrics.flush_metrics()

@@ -1,0 +1,195 @@
+"""The ingest function over a table, a bucket and a queue: what a schedule and a batch of messages do, and what comes back."""
+
+import json
+
+import msgspec
+import pytest
+
+from newswire.archive.s3 import S3Archive
+from newswire.feeds import PollResult
+from newswire.feeds.dynamodb import DynamoFeedStore
+from newswire.ingest_events import IngestFunction
+from newswire.model import Batch, Feed
+from newswire.query import SearchQuery
+from newswire.wiring import Wired
+from newswire.work.sqs import batch_of, message_of
+from tests.conftest import ROOT
+from tests.feed_server import rss, story
+
+
+class Context:
+    """What Lambda tells a function of its invocation."""
+
+    aws_request_id = "8476a536-e9f4-11e8-9739-2dfe598c3fcd"
+
+    def __init__(self, seconds: float = 120) -> None:
+        self.seconds = seconds
+
+    def get_remaining_time_in_millis(self) -> int:
+        return round(self.seconds * 1000)
+
+
+@pytest.fixture
+def stack(aws, settings, clock, tmp_path):
+    """A newswire whose feeds, archive and queue are those of AWS; the engine is the embedded one, for speed."""
+    (tmp_path / "feeds.toml").write_text("")
+    made = msgspec.structs.replace(settings, table=aws.table(), bucket=aws.bucket(), queue_url=aws.queue())
+    wired = Wired(made, clock=clock)
+    yield wired
+    wired.close()
+
+
+@pytest.fixture
+def function(stack):
+    return IngestFunction(stack.settings, stack)
+
+
+def add(stack, *feeds: tuple[str, str]) -> None:
+    for id_, url in feeds:
+        stack.feeds.put(Feed(id=id_, url=url), stack.clock())
+
+
+def event(name: str) -> dict:
+    return json.loads((ROOT / "events" / f"{name}.json").read_text())
+
+
+def messages(aws, stack) -> dict:
+    """Receive what is in the queue, as Lambda hands it over."""
+    sqs = aws.client("sqs")
+    records = []
+    while found := sqs.receive_message(QueueUrl=stack.settings.queue_url, MaxNumberOfMessages=10).get("Messages"):
+        records += [
+            {"messageId": one["MessageId"], "receiptHandle": one["ReceiptHandle"], "body": one["Body"]} for one in found
+        ]
+    return {"Records": records}
+
+
+def deliver(aws, stack, function) -> list[dict]:
+    """Do what Lambda does with a queue: receive, call, delete what did not fail; gives what failed."""
+    sent = messages(aws, stack)
+    failed = function.handle(sent, Context())["batchItemFailures"]
+    for one in sent["Records"]:
+        if {"itemIdentifier": one["messageId"]} not in failed:
+            aws.client("sqs").delete_message(QueueUrl=stack.settings.queue_url, ReceiptHandle=one["receiptHandle"])
+    return failed
+
+
+def total(stack) -> int:
+    stack.engine.refresh()
+    return stack.engine.search(SearchQuery(size=0)).total
+
+
+def test_the_wiring_takes_the_edges_that_the_settings_name(stack) -> None:
+    assert isinstance(stack.feeds, DynamoFeedStore)
+    assert isinstance(stack.archive, S3Archive)
+
+
+def test_a_tick_fills_the_queue_and_its_messages_bring_items(aws, stack, function, server) -> None:
+    for n in range(3):
+        add(stack, (f"feed-{n}", server.says(f"/{n}", rss(story(n * 10), story(n * 10 + 1), title=str(n)))))
+    assert function.handle(event("schedule"), Context()) == {}
+    sent = messages(aws, stack)
+    assert sorted(id_ for one in sent["Records"] for id_ in batch_of(one["body"]).feeds) == [
+        "feed-0",
+        "feed-1",
+        "feed-2",
+    ]
+    assert function.handle(sent, Context()) == {"batchItemFailures": []}
+    assert total(stack) == 6
+    assert [one.id for one in stack.engine.statuses()] == ["feed-0", "feed-1", "feed-2"]
+
+
+def test_the_same_message_delivered_again_changes_nothing(aws, stack, function, server) -> None:
+    add(stack, ("news", server.says("/news", rss(story(1), story(2)))))
+    function.handle(event("schedule"), Context())
+    sent = messages(aws, stack)
+    for _ in range(3):
+        assert function.handle(sent, Context()) == {"batchItemFailures": []}
+    assert total(stack) == 2
+    assert server.count("/news") == 1
+
+
+def test_a_message_that_is_no_batch_fails_by_itself(stack, function, server) -> None:
+    for name in ("nato-news", "nato-act", "nato-review"):
+        add(stack, (name, server.says(f"/{name}", rss(story(len(name)), title=name))))
+    batch = event("queue-batch")
+    failed = function.handle(batch, Context())["batchItemFailures"]
+    assert failed == [{"itemIdentifier": batch["Records"][1]["messageId"]}]
+    assert total(stack) == 3
+
+
+def test_what_there_was_no_time_for_goes_back_at_once(aws, stack, function, server) -> None:
+    add(stack, ("news", server.says("/news", rss(story(1)))))
+    function.handle(event("schedule"), Context())
+    sent = messages(aws, stack)
+    failed = function.handle(sent, Context(seconds=10))["batchItemFailures"]
+    assert failed == [{"itemIdentifier": sent["Records"][0]["messageId"]}]
+    assert server.count("/news") == 0
+    assert stack.feeds.due(stack.clock(), 9) != [], "it is free, and still due"
+    again = messages(aws, stack)
+    assert len(again["Records"]) == 1, "it can be received at once"
+    assert function.handle(again, Context()) == {"batchItemFailures": []}
+    assert total(stack) == 1
+
+
+def test_a_backlog_is_not_enqueued_again_each_minute(aws, stack, function, server, clock) -> None:
+    add(stack, ("old", server.url("/old")))
+
+    def queued() -> list[tuple[str, ...]]:
+        return [batch_of(one["body"]).feeds for one in messages(aws, stack)["Records"]]  # which are in flight then
+
+    for _ in range(5):
+        function.handle(event("schedule"), Context())
+        clock.go(minutes=1)
+    assert queued() == [("old",)]
+    add(stack, ("new", server.url("/new")))
+    row = stack.feeds.claim("new", stack.lease(clock(), "t"), clock())
+    later = msgspec.structs.replace(row.poll, next_check=clock() + 30_000)
+    assert stack.feeds.remember([PollResult("new", "t", later)]) == []
+    clock.go(minutes=1)
+    function.handle(event("schedule"), Context())
+    assert queued() == [("new",)], "what has become due since is put in"
+    clock.go(minutes=60)
+    function.handle(event("schedule"), Context())
+    assert queued() == [("old", "new")], "once an hour everything that is due is put in, whatever waits"
+
+
+def test_an_engine_that_is_down_is_no_failure_of_a_message(aws, stack, server) -> None:
+    add(stack, ("news", server.says("/news", rss(story(1), story(2)))))
+    away = msgspec.structs.replace(stack.settings, engine="opensearch", opensearch_url="http://127.0.0.1:9")
+    down = IngestFunction(away, Wired(away, clock=stack.clock))
+    down.handle(event("schedule"), Context())
+    assert deliver(aws, stack, down) == []
+    function = IngestFunction(stack.settings, stack)
+    function.handle(event("schedule"), Context())  # it is behind, and taken up by the next tick
+    assert deliver(aws, stack, function) == []
+    assert total(stack) == 2
+    assert server.count("/news") == 1
+
+
+def test_the_packaged_list_of_feeds_is_taken_over_when_it_changes(stack, function, tmp_path) -> None:
+    (tmp_path / "feeds.toml").write_text('[feed.one]\nurl = "https://one.example/"\n')
+    function.handle(event("schedule"), Context())
+    assert [row.feed.id for row in stack.feeds.rows()] == ["one"]
+    (tmp_path / "feeds.toml").write_text('[feed.two]\nurl = "https://two.example/"\n')
+    function.handle(event("schedule"), Context())
+    assert [(row.feed.id, row.feed.removed) for row in stack.feeds.rows()] == [("one", True), ("two", False)]
+
+
+def test_a_line_of_log_and_metrics_says_what_was_done(aws, stack, function, server, capsys, logged) -> None:
+    logged.attach()
+    add(stack, ("good", server.says("/good", rss(story(1)))), ("bad", server.says("/bad", status=503)))
+    function.handle(event("schedule"), Context())
+    function.handle(messages(aws, stack), Context())
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines() if "_aws" in line]
+    metrics = {name: value for line in lines for name, value in line.items()}
+    assert metrics["FeedsQueued"] == [2.0]
+    assert (metrics["FeedsPolled"], metrics["FeedsFailed"], metrics["ItemsNew"]) == ([2.0], [1.0], [1.0])
+    said = next(line for line in logged() if line["message"] == "batch")
+    assert said["function_request_id"] == Context.aws_request_id
+    assert "503" in said["failed"]["bad"]
+
+
+def test_messages_are_read_as_they_are_written() -> None:
+    batch = Batch(("a", "Ł"), now=True)
+    assert batch_of(message_of(batch)) == batch

@@ -1,0 +1,61 @@
+"""The search function: each event of `events/` is answered as the contract has it, and a line of log and metrics is written."""
+
+import json
+
+import pytest
+
+from newswire.load import load
+from newswire.search_events import SearchFunction
+from tests.conftest import ROOT
+from tests.functions.test_ingest import Context, event
+
+STATUS = {
+    "search": 200,
+    "search-everything": 200,
+    "search-bad-parameters": 400,
+    "items": 200,
+    "feeds": 200,
+    "feed": 404,
+    "status": 200,
+    "openapi": 200,
+    "not-found": 404,
+    "not-allowed": 405,
+}
+
+
+@pytest.fixture
+def function(wired, tmp_path):
+    lines = tmp_path / "lines.jsonl"
+    lines.write_text(json.dumps({"title": "Summit", "link": "https://x.example/1", "published": "2025-11-20"}) + "\n")
+    load(wired, [str(lines)], "lines")
+    return SearchFunction(wired.settings, wired.engine)
+
+
+def test_there_is_an_event_for_each_route_and_kind() -> None:
+    assert {path.stem for path in (ROOT / "events").glob("*.json")} == {*STATUS, "schedule", "queue-batch"}
+
+
+@pytest.mark.parametrize("name", STATUS)
+def test_each_event_is_answered(function, name: str) -> None:
+    response = function.handle(event(name), Context())
+    assert response["statusCode"] == STATUS[name]
+    json.dumps(response)
+    if name.startswith("search") and response["statusCode"] == 200:
+        assert json.loads(response["body"])["total"]["value"] == 1
+
+
+@pytest.mark.parametrize(
+    "rubbish", [{}, {"path": None}, {"requestContext": None}, {"httpMethod": 3, "path": "/v1/search"}]
+)
+def test_no_event_raises(function, rubbish: dict) -> None:
+    assert function.handle(rubbish, Context())["statusCode"] in {200, 404, 405, 500}
+
+
+def test_a_line_of_log_and_metrics_is_written_for_each(function, capsys, logged) -> None:
+    logged.attach()
+    function.handle(event("search"), Context())
+    metrics = next(json.loads(line) for line in capsys.readouterr().out.splitlines() if "_aws" in line)
+    assert metrics["AnswerTime"][0] > 0
+    said = next(line for line in logged() if line["message"] == "answer")
+    assert (said["path"], said["status"]) == ("/v1/search", 200)
+    assert said["gateway_request_id"] == "c6af9ac6-7b61-11e6-9a41-93e8deadbeef"
