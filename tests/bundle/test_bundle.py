@@ -1,0 +1,207 @@
+"""The built artifacts, run as Lambda runs them: from the schedule to the answer of the API."""
+
+import json
+import uuid
+
+import pytest
+import yaml
+
+from newswire.settings import Settings
+from tests.bundle.build import BuiltFunction, CannotBuildError, build
+from tests.conftest import ROOT, absent
+from tests.feed_server import rss, story
+from tests.functions.test_ingest import event
+from tests.serverless import KEY, REGION, SECRET, TOKEN, Collection
+
+pytestmark = [pytest.mark.bundle, pytest.mark.opensearch]
+MOST_MB = 30
+
+
+@pytest.fixture(scope="session")
+def built(tmp_path_factory):
+    try:
+        return build(tmp_path_factory.mktemp("sam") / "build")
+    except CannotBuildError as error:
+        absent(str(error))
+
+
+class _Loader(yaml.SafeLoader):
+    """Reads the short forms of CloudFormation as what they stand for."""
+
+
+_Loader.add_multi_constructor("!", lambda _loader, tag, node: {tag: getattr(node, "value", None)})
+
+
+def variables(built, name: str) -> dict[str, str]:
+    """Give the environment of a function as the built template has it; what is worked out at deployment is left out."""
+    template = yaml.load((built / "template.yaml").read_text(), _Loader)  # noqa: S506 - a safe loader, with more tags
+    own = template["Resources"][name]["Properties"]["Environment"]["Variables"]
+    everywhere = template["Globals"]["Function"]["Environment"]["Variables"]
+    return {name: value for name, value in {**everywhere, **own}.items() if isinstance(value, str)}
+
+
+class Stack:
+    """The parts that a deployment makes, for one test."""
+
+    def __init__(self, built, aws, node: str) -> None:
+        self.aws = aws
+        self.built = built
+        self.domain = Collection(node, "es")
+        self.table, self.bucket, self.queue = aws.table(), aws.bucket(), aws.queue()
+        self.prefix = f"newswire-{uuid.uuid4().hex[:8]}"
+        self._functions: list[BuiltFunction] = []
+
+    def function(self, name: str, **more: str) -> BuiltFunction:
+        environ = variables(self.built, name) | {
+            "AWS_ACCESS_KEY_ID": KEY,
+            "AWS_SECRET_ACCESS_KEY": SECRET,
+            "AWS_SESSION_TOKEN": TOKEN,
+            "AWS_ENDPOINT_URL": self.aws.url,
+            "NEWSWIRE_OPENSEARCH_URL": self.domain.url,
+            "NEWSWIRE_OPENSEARCH_SIGNING": "es",
+            "NEWSWIRE_OPENSEARCH_PREFIX": self.prefix,
+            "NEWSWIRE_OPENSEARCH_REPLICAS": "0",
+        }
+        if name == "IngestFunction":
+            environ |= {
+                "NEWSWIRE_TABLE": self.table,
+                "NEWSWIRE_BUCKET": self.bucket,
+                "NEWSWIRE_QUEUE_URL": self.queue,
+                "NEWSWIRE_USER_AGENT": "newswire tests",
+                "NEWSWIRE_FETCH_ALLOW_PRIVATE": "true",
+                "NEWSWIRE_FETCH_PORTS": "",
+            }
+        self._functions.append(BuiltFunction(self.built, name, environ | more))
+        return self._functions[-1]
+
+    def add(self, id_: str, url: str) -> None:
+        from newswire.feeds.dynamodb import DynamoFeedStore
+        from newswire.model import Feed
+
+        DynamoFeedStore(self.table).put(Feed(id=id_, url=url), 1)
+
+    def messages(self) -> dict:
+        sqs, records = self.aws.client("sqs"), []
+        while found := sqs.receive_message(QueueUrl=self.queue, MaxNumberOfMessages=10).get("Messages"):
+            records += [
+                {"messageId": one["MessageId"], "receiptHandle": one["ReceiptHandle"], "body": one["Body"]}
+                for one in found
+            ]
+        return {"Records": records}
+
+    def close(self) -> None:
+        for one in self._functions:
+            one.close()
+        self.domain.close()
+
+
+@pytest.fixture
+def stack(built, aws, opensearch_nodes):
+    made = Stack(built, aws, opensearch_nodes.url("3.8"))
+    yield made
+    made.close()
+
+
+def asked(path: str, **sent: str) -> dict:
+    return event("search") | {
+        "path": path,
+        "queryStringParameters": sent or None,
+        "multiValueQueryStringParameters": {name: [value] for name, value in sent.items()} or None,
+    }
+
+
+def test_from_the_schedule_to_the_answer(stack, server) -> None:
+    """A tick takes over the packaged list and fills the queue, a message polls and indexes, the API answers."""
+    stack.add("ours", server.says("/ours", rss(story(1, "Baltic exercise"), story(2, "Summit"), title="Ours")))
+    ingest, search = stack.function("IngestFunction"), stack.function("SearchFunction")
+    assert ingest.call(event("schedule")) == {}
+    sent = [one for one in stack.messages()["Records"] if "ours" in one["body"]]
+    assert len(sent) == 1
+    assert ingest.call({"Records": sent}) == {"batchItemFailures": []}
+    answer = search.call(asked("/v1/search", q="baltic"))
+    assert answer["statusCode"] == 200, answer
+    found = json.loads(answer["body"])
+    assert [one["title"] for one in found["items"]] == ["Baltic exercise"]
+    assert found["coverage"]["feeds"] > 0
+    feeds = json.loads(search.call(asked("/v1/feeds/ours"))["body"])
+    assert feeds["title"] == "Ours"
+    assert stack.domain.refusals == []
+    print(f"peak memory: ingest {ingest.peak_mib():.0f} MiB, search {search.peak_mib():.0f} MiB")
+
+
+def test_the_packaged_list_of_feeds_is_in_the_artifact(built) -> None:
+    packaged = built / "IngestFunction" / "feeds.toml"
+    assert packaged.read_bytes() == (ROOT / "functions" / "ingest" / "feeds.toml").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("name", "status"),
+    [("search-bad-parameters", 400), ("not-found", 404), ("not-allowed", 405), ("status", 200), ("openapi", 200)],
+)
+def test_the_event_files_are_answered_by_the_built_function(stack, name: str, status: int) -> None:
+    assert stack.function("SearchFunction").call(event(name))["statusCode"] == status
+
+
+def test_a_poison_message_fails_alone_and_a_deadline_that_is_too_early_gives_back(stack, server) -> None:
+    for name in ("nato-news", "nato-act", "nato-review"):
+        stack.add(name, server.says(f"/{name}", rss(story(len(name)), title=name)))
+    batch = event("queue-batch")
+    ingest = stack.function("IngestFunction")
+    poison = {"itemIdentifier": batch["Records"][1]["messageId"]}
+    failed = ingest.call(batch, seconds=15)["batchItemFailures"]
+    assert poison in failed
+    assert len(failed) == 3, "there was no time for any"
+    assert ingest.call(batch)["batchItemFailures"] == [poison]
+
+
+def test_an_engine_that_can_not_be_reached_is_a_503_and_no_failure_of_a_message(stack, server) -> None:
+    stack.add("ours", server.says("/ours", rss(story(1))))
+    nowhere = {"NEWSWIRE_OPENSEARCH_URL": "http://127.0.0.1:9"}
+    ingest, search = stack.function("IngestFunction", **nowhere), stack.function("SearchFunction", **nowhere)
+    ingest.call(event("schedule"))
+    sent = [one for one in stack.messages()["Records"] if "ours" in one["body"]]
+    assert ingest.call({"Records": sent}) == {"batchItemFailures": []}
+    answer = search.call(event("search"))
+    assert answer["statusCode"] == 503
+    assert json.loads(answer["body"])["code"] == "engine_unavailable"
+
+
+def test_a_function_that_can_not_be_loaded_says_why(stack) -> None:
+    broken = stack.function("SearchFunction", NEWSWIRE_OPENSEARCH_SIGNING="s3")
+    assert "NEWSWIRE_OPENSEARCH_SIGNING" in broken.init_error()
+
+
+def test_the_layer_is_small_compiled_and_without_what_it_does_not_need(built) -> None:
+    layer = built / "NewswireLayer" / "python"
+    size = sum(file.stat().st_size for file in layer.rglob("*") if file.is_file())
+    print(f"{size / 1e6:.1f} MB unzipped")
+    assert size < MOST_MB * 1_000_000
+    for absent_one in ("boto3", "botocore", "tantivy", "grpc", "google", "uvicorn", "tqdm", "moto"):
+        assert not (layer / absent_one).exists(), absent_one
+    sources = [file for file in layer.rglob("*.py") if "dist-info" not in str(file)]
+    compiled = {file.name.partition(".")[0] for file in layer.rglob("__pycache__/*.cpython-313.pyc")}
+    assert not [file for file in sources if file.stem not in compiled]
+
+
+def test_two_builds_in_two_folders_give_the_same_bytes(built, tmp_path) -> None:
+    again = build(tmp_path / "elsewhere" / "build")
+
+    def files(folder):
+        return {str(file.relative_to(folder)): file.read_bytes() for file in folder.rglob("*") if file.is_file()}
+
+    one, other = files(built / "NewswireLayer"), files(again / "NewswireLayer")
+    assert one.keys() == other.keys()
+    assert [name for name in one if one[name] != other[name]] == []
+    for name in ("IngestFunction", "SearchFunction"):
+        assert files(built / name) == files(again / name)
+
+
+def test_every_variable_of_the_template_is_a_setting(built) -> None:
+    known = {f"NEWSWIRE_{name.upper()}" for name in Settings.__struct_fields__}
+    text = (ROOT / "template.yaml").read_text()
+    template = yaml.load(text, _Loader)  # noqa: S506 - a safe loader, with more tags
+    named = set(template["Globals"]["Function"]["Environment"]["Variables"])
+    for function in ("IngestFunction", "SearchFunction"):
+        named |= set(template["Resources"][function]["Properties"]["Environment"]["Variables"])
+    assert named <= known
+    assert REGION
