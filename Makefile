@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-long check format bench opensearch opensearch-stop lock clean
+.PHONY: help setup run test test-long bundle check format bench opensearch opensearch-stop lock clean
 
 help: ## print this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -25,11 +25,14 @@ run: setup ## load the sample feed into an empty data folder, serve on http://12
 	@$(BIN)/newswire serve --port $(PORT) --poll --sample sample/nato-sample.xml
 
 test: setup ## run the whole test suite (but what takes minutes)
-	$(BIN)/python -m pytest -m "not long and not opensearch" -n 2 --dist worksteal
-	$(BIN)/python -m pytest -m "opensearch and not long"
+	$(BIN)/python -m pytest -m "not long and not opensearch and not bundle" -n 2 --dist worksteal
+	$(BIN)/python -m pytest -m "opensearch and not long and not bundle"
 
 test-long: setup ## run the tests that take minutes
 	$(BIN)/python -m pytest -m long
+
+bundle: setup ## build the AWS application with the SAM CLI (in a cache of its own), and run what was built as Lambda does
+	$(BIN)/python -m pytest -m bundle
 
 check: setup ## check style and types: ruff, mypy strict
 	$(BIN)/ruff check .
@@ -49,11 +52,19 @@ opensearch: setup ## start a node of OpenSearch for development, with Maven and 
 opensearch-stop: ## end that node; its data stays
 	@$(BIN)/python -m tests.opensearch_node stop
 
-lock: ## write requirements.lock anew from pyproject.toml, with hashes and no index addresses
+lock: ## write the locks anew, with hashes and no index addresses
 	$(PYTHON) -m venv .venv-lock
 	.venv-lock/bin/python -m pip install --quiet --disable-pip-version-check uv
 	.venv-lock/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	  --no-annotate --custom-compile-command "make lock" --group dev --output-file requirements.lock pyproject.toml
+	.venv-lock/bin/uv pip compile --quiet --python-version 3.13 --python-platform aarch64-manylinux_2_28 --generate-hashes \
+	  --no-emit-index-url --no-annotate --custom-compile-command "make lock" --constraint requirements.lock \
+	  --no-emit-package grpcio --no-emit-package protobuf --no-emit-package opensearch-protobufs \
+	  --output-file layers/requirements.lock layers/requirements.in
+	.venv-lock/bin/uv pip compile --quiet --universal --python-version 3.13 --generate-hashes --no-emit-index-url \
+	  --no-annotate --custom-compile-command "make lock" --output-file tests/bundle/runtime.lock tests/bundle/runtime.in
+	.venv-lock/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	  --no-annotate --custom-compile-command "make lock" --output-file tests/bundle/sam.lock tests/bundle/sam.in
 	rm -rf .venv-lock
 
 clean: ## delete the virtual environment and caches; data folders stay
