@@ -16,6 +16,7 @@ from aws_lambda_powertools.metrics import MetricUnit
 
 from newswire.errors import DataError, EngineError
 from newswire.feeds_file import merge
+from newswire.health import state_of
 from newswire.index import publish
 from newswire.model import Batch, FetchFailed
 from newswire.poll import BatchReport, run_batches, tick
@@ -56,8 +57,16 @@ class IngestFunction:
         self._take_over_feeds()
         put = tick(self._wired, self._queue)
         behind = len(self._wired.feeds.behind(self._wired.generation()))
-        self._count({"FeedsQueued": put, "FeedsBehind": behind})
+        self._count({"FeedsQueued": put, "FeedsBehind": behind, "FeedsStale": self._stale()})
         self._logger.info("tick", extra={"feeds_queued": put, "feeds_behind": behind})
+
+    def _stale(self) -> int:
+        """Count the feeds that should have been checked by now; none are known while the engine is away."""
+        now, grace = self._wired.clock(), self._wired.settings.stale_grace_seconds
+        try:
+            return sum(state_of(one, now, grace) == "stale" for one in self._wired.engine.statuses())
+        except EngineError:
+            return 0
 
     def _take_over_feeds(self) -> None:
         """Take the packaged feeds.toml over, if it has changed; what is wrong with it must not stop the polling."""

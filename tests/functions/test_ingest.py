@@ -183,7 +183,7 @@ def test_a_line_of_log_and_metrics_says_what_was_done(aws, stack, function, serv
     function.handle(messages(aws, stack), Context())
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines() if "_aws" in line]
     metrics = {name: value for line in lines for name, value in line.items()}
-    assert metrics["FeedsQueued"] == [2.0]
+    assert (metrics["FeedsQueued"], metrics["FeedsStale"]) == ([2.0], [0.0])
     assert (metrics["FeedsPolled"], metrics["FeedsFailed"], metrics["ItemsNew"]) == ([2.0], [1.0], [1.0])
     said = next(line for line in logged() if line["message"] == "batch")
     assert said["function_request_id"] == Context.aws_request_id

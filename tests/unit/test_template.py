@@ -1,0 +1,236 @@
+"""template.yaml, as CloudFormation gets it: transformed by SAM's own translator, linted, and asserted on where it matters."""
+
+import itertools
+import json
+import subprocess
+import sys
+from functools import cache
+from pathlib import Path
+
+import pytest
+import yaml
+from samtranslator.parser.parser import Parser
+from samtranslator.translator.translator import Translator
+from samtranslator.yaml_helper import yaml_parse
+
+from newswire.feeds.dynamodb import ATTENTION, BEHIND
+from newswire.settings import Settings, read_settings
+from tests.aws import TABLE
+from tests.conftest import ROOT
+
+CHOICES = {
+    "Search": ["domain", "serverless", "existing"],
+    "Authorization": ["iam", "key", "private"],
+    "ManageApiGatewayLogging": ["true", "false"],
+}
+COMBINATIONS = [dict(zip(CHOICES, values, strict=True)) for values in itertools.product(*CHOICES.values())]
+
+
+@cache
+def transformed(combination: tuple[tuple[str, str], ...] = ()) -> dict:
+    """Give the template that SAM makes of ours for these parameters, its code standing for what `sam package` puts up."""
+    template = yaml_parse((ROOT / "template.yaml").read_text())
+    for resource in template["Resources"].values():
+        for name in ("CodeUri", "ContentUri"):
+            if name in resource.get("Properties", {}):
+                resource["Properties"][name] = {"Bucket": "code", "Key": "code.zip"}
+    values = {name: one.get("Default", "") for name, one in template["Parameters"].items()} | dict(combination)
+    values |= {"AWS::Region": "eu-central-1", "AWS::Partition": "aws", "AWS::StackName": "newswire"}
+    translator = Translator({}, Parser())
+    return translator.translate(template, values)
+
+
+def resources(kind: str) -> dict[str, dict]:
+    return {name: one["Properties"] for name, one in transformed()["Resources"].items() if one["Type"] == kind}
+
+
+def lint(file: Path) -> str:
+    done = subprocess.run(
+        [str(Path(sys.executable).with_name("cfn-lint")), "--regions", "eu-central-1", "--template", str(file)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return "" if done.returncode == 0 else done.stdout + done.stderr
+
+
+def test_the_source_has_nothing_that_cfn_lint_finds() -> None:
+    assert lint(ROOT / "template.yaml") == ""
+
+
+@pytest.mark.parametrize("combination", COMBINATIONS, ids=lambda one: "-".join(one.values()))
+def test_what_sam_makes_of_it_has_nothing_that_cfn_lint_finds(tmp_path, combination: dict[str, str]) -> None:
+    file = tmp_path / "transformed.json"
+    file.write_text(json.dumps(transformed(tuple(combination.items()))))
+    assert lint(file) == ""
+
+
+def test_no_route_of_the_api_is_open() -> None:
+    (api,) = resources("AWS::ApiGateway::RestApi").values()
+    paths = api["Body"]["paths"]
+    assert set(paths) == {"/", "/{proxy+}"}
+    for path in paths.values():
+        security = path["x-amazon-apigateway-any-method"]["security"]
+        assert security["Fn::If"][0] == "UsesKey"
+        assert security["Fn::If"][1] == [{"key": []}]
+        assert security["Fn::If"][2]["Fn::If"] == ["IsPrivate", {"Ref": "AWS::NoValue"}, [{"iam": []}]]
+    policy = api["Body"]["x-amazon-apigateway-policy"]["Fn::If"]
+    assert policy[0] == "IsPrivate"
+    assert policy[1]["Statement"][0]["Condition"] == {"StringEquals": {"aws:SourceVpce": {"Ref": "VpcEndpointId"}}}
+
+
+def test_functions_run_the_same_python_on_the_same_architecture() -> None:
+    functions = resources("AWS::Lambda::Function")
+    assert set(functions) == {"IngestFunction", "SearchFunction"}
+    for one in functions.values():
+        assert (one["Runtime"], one["Architectures"]) == ("python3.13", [{"Ref": "Architecture"}])
+        assert one["TracingConfig"] == {"Mode": "Active"}
+    (layer,) = resources("AWS::Lambda::LayerVersion").values()
+    assert (layer["CompatibleRuntimes"], layer["CompatibleArchitectures"]) == (
+        ["python3.13"],
+        [{"Ref": "Architecture"}],
+    )
+
+
+def variables(function: str) -> dict:
+    return resources("AWS::Lambda::Function")[function]["Environment"]["Variables"]
+
+
+def test_each_time_limit_is_within_the_one_around_it() -> None:
+    functions = resources("AWS::Lambda::Function")
+    integration = resources("AWS::ApiGateway::RestApi")["Api"]["Body"]["paths"]["/"]["x-amazon-apigateway-any-method"]
+    gateway_s = integration["x-amazon-apigateway-integration"]["timeoutInMillis"] / 1000
+    engine_s = int(variables("SearchFunction")["NEWSWIRE_OPENSEARCH_TIMEOUT_SECONDS"])
+    assert engine_s < functions["SearchFunction"]["Timeout"] < gateway_s <= 29
+    ingest_s = functions["IngestFunction"]["Timeout"]
+    queue = resources("AWS::SQS::Queue")["WorkQueue"]
+    assert queue["VisibilityTimeout"] >= 6 * ingest_s
+    fetch_s = int(variables("IngestFunction")["NEWSWIRE_FETCH_TIMEOUT_SECONDS"])
+    assert 2 * fetch_s < ingest_s
+    lease_s = Settings().lease_seconds
+    assert ingest_s < lease_s < queue["VisibilityTimeout"], (
+        "a lease outlasts its run, and is free when a message returns"
+    )
+
+
+def test_messages_are_kept_and_the_tick_can_always_run() -> None:
+    queues = resources("AWS::SQS::Queue")
+    assert queues["WorkQueue"]["RedrivePolicy"]["maxReceiveCount"] == 10
+    assert queues["WorkQueue"]["MessageRetentionPeriod"] == 4 * 86_400
+    assert queues["DeadLetterQueue"]["MessageRetentionPeriod"] == 14 * 86_400
+    (source,) = resources("AWS::Lambda::EventSourceMapping").values()
+    assert source["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
+    ingest = resources("AWS::Lambda::Function")["IngestFunction"]
+    assert source["ScalingConfig"]["MaximumConcurrency"] < ingest["ReservedConcurrentExecutions"]
+    (retries,) = resources("AWS::Lambda::EventInvokeConfig").values()
+    assert retries["MaximumRetryAttempts"] == 0
+    (schedule,) = resources("AWS::Scheduler::Schedule").values()
+    assert schedule["Target"]["RetryPolicy"]["MaximumRetryAttempts"] == 0
+    assert schedule["ScheduleExpression"] == "rate(1 minute)"
+
+
+def test_what_is_kept_is_encrypted_and_outlives_the_stack() -> None:
+    for name in ("FeedTable", "ArchiveBucket"):
+        resource = transformed()["Resources"][name]
+        assert (resource["DeletionPolicy"], resource["UpdateReplacePolicy"]) == ("Retain", "Retain")
+    (table,) = resources("AWS::DynamoDB::Table").values()
+    assert table["SSESpecification"]["SSEEnabled"]
+    assert table["PointInTimeRecoverySpecification"]["PointInTimeRecoveryEnabled"]
+    (bucket,) = resources("AWS::S3::Bucket").values()
+    assert set(bucket["PublicAccessBlockConfiguration"].values()) == {True}
+    assert bucket["VersioningConfiguration"]["Status"] == "Enabled"
+    (rule,) = bucket["LifecycleConfiguration"]["Rules"]
+    assert "ExpirationInDays" not in rule, "current versions never expire"
+    assert rule["Transitions"] == [{"StorageClass": "GLACIER_IR", "TransitionInDays": 90}]
+    assert rule["NoncurrentVersionExpiration"]["NoncurrentDays"] == 30
+    for queue in resources("AWS::SQS::Queue").values():
+        assert queue["SqsManagedSseEnabled"]
+    (domain,) = resources("AWS::OpenSearchService::Domain").values()
+    assert domain["EncryptionAtRestOptions"]["Enabled"]
+    assert domain["NodeToNodeEncryptionOptions"]["Enabled"]
+    assert domain["DomainEndpointOptions"]["EnforceHTTPS"]
+    assert "TLS-1-2" in domain["DomainEndpointOptions"]["TLSSecurityPolicy"]
+
+
+def test_the_table_is_the_one_that_the_tests_use() -> None:
+    (table,) = resources("AWS::DynamoDB::Table").values()
+    assert {name: table[name] for name in TABLE} == TABLE
+    assert [one["IndexName"] for one in table["GlobalSecondaryIndexes"]] == [ATTENTION, BEHIND]
+
+
+def test_the_domain_lets_in_exactly_the_two_roles() -> None:
+    (domain,) = resources("AWS::OpenSearchService::Domain").values()
+    (statement,) = domain["AccessPolicies"]["Statement"]
+    assert statement["Principal"] == {
+        "AWS": [{"Fn::GetAtt": ["IngestFunctionRole", "Arn"]}, {"Fn::GetAtt": ["SearchFunctionRole", "Arn"]}]
+    }
+    assert "domain/${DomainName}/*" in statement["Resource"]["Fn::Sub"]
+
+
+def statements(role: str) -> list[dict]:
+    found = []
+    for policy in resources("AWS::IAM::Role")[role]["Policies"]:
+        found += policy["PolicyDocument"]["Statement"]
+    return found
+
+
+@pytest.mark.parametrize("role", ["IngestFunctionRole", "SearchFunctionRole"])
+def test_no_role_has_a_right_to_everything(role: str) -> None:
+    for one in json.loads(json.dumps(statements(role))):
+        text = json.dumps(one)
+        assert '"Resource": "*"' not in text
+        assert ":*" not in "".join(one.get("Action", [])), one
+
+
+def test_the_search_function_may_read_its_index_and_nothing_else() -> None:
+    text = json.dumps(statements("SearchFunctionRole"))
+    for forbidden in ("dynamodb", "s3:", "sqs:", "ESHttpPut", "ESHttpDelete"):
+        assert forbidden not in text
+
+
+def test_every_alarm_tells_somebody() -> None:
+    alarms = resources("AWS::CloudWatch::Alarm")
+    assert set(alarms) == {
+        "DeadLetterAlarm",
+        "IngestErrorsAlarm",
+        "SearchFailuresAlarm",
+        "SearchSlowAlarm",
+        "FeedsStaleAlarm",
+        "FeedsBehindAlarm",
+    }
+    for one in alarms.values():
+        assert one["AlarmActions"] == [{"Ref": "Alarms"}]
+    written = (ROOT / "layers" / "newswire" / "ingest_events.py").read_text()
+    for name in ("FeedsStale", "FeedsBehind"):
+        assert f'"{name}"' in written
+
+
+def test_every_variable_is_a_setting_and_its_value_one_that_is_taken() -> None:
+    for function in ("IngestFunction", "SearchFunction"):
+        plain = {name: value for name, value in variables(function).items() if isinstance(value, str)}
+        assert all(name.startswith("NEWSWIRE_") for name in variables(function))
+        cluster = {
+            "NEWSWIRE_OPENSEARCH_URL": "https://x.es.amazonaws.com",
+            "NEWSWIRE_OPENSEARCH_SIGNING": "es",
+            "AWS_REGION": "eu-central-1",
+        }
+        names = dict.fromkeys(variables(function), "")
+        assert read_settings(plain | cluster).engine == "opensearch"
+        assert names.keys() <= {f"NEWSWIRE_{name.upper()}" for name in Settings.__struct_fields__}
+
+
+def test_the_gateway_speaks_problem_json() -> None:
+    (api,) = resources("AWS::ApiGateway::RestApi").values()
+    for one in api["Body"]["x-amazon-apigateway-gateway-responses"].values():
+        assert "application/problem+json" in one["responseParameters"]["gatewayresponse.header.Content-Type"]
+        template = one["responseTemplates"]["application/json"].replace("$context.error.messageString", '"x"')
+        assert {"type", "title", "status", "detail", "code", "request_id"} == set(json.loads(template))
+
+
+def test_samples_of_policies_in_text_are_json() -> None:
+    for kind in ("AWS::OpenSearchServerless::SecurityPolicy", "AWS::OpenSearchServerless::AccessPolicy"):
+        for one in resources(kind).values():
+            json.loads(one["Policy"]["Fn::Sub"].replace("${DomainName}", "x").replace("${", "").replace('}"', '"'))
+    (board,) = resources("AWS::CloudWatch::Dashboard").values()
+    assert json.loads(board["DashboardBody"]["Fn::Sub"])["widgets"]
+    assert yaml
