@@ -20,10 +20,12 @@ import msgspec
 from msgspec import Struct
 
 from newswire.clock import Instant
-from newswire.errors import FeedsFileError
+from newswire.errors import EngineError, FeedsFileError
 from newswire.feeds import FeedStore
+from newswire.index import publish
 from newswire.load import FEED_ID
 from newswire.model import Feed, FeedKind, Listing
+from newswire.wiring import Wired
 
 NOTE = "feeds file"
 _TOML_LINE = re.compile(r"at line (\d+), column (\d+)")
@@ -314,3 +316,23 @@ def merge(
     removed([feed.id for feed in gone])
     store.keep_note(NOTE, digest)
     return True
+
+
+def take_over(wired: Wired) -> EngineError | None:
+    """Take feeds.toml over, if it has changed; gives what kept the search side from being told of the feeds that are gone.
+
+    It is told the next time: the file is then taken over again. `FeedsFileError` for a file that can't be read as a list
+    of feeds, or that was named and is not there.
+    """
+    settings = wired.settings
+    try:
+        merge(
+            wired.feeds,
+            Path(settings.feeds),
+            wired.clock(),
+            must_exist=settings.names_feeds_file,
+            removed=lambda ids: publish(wired, ids),
+        )
+    except EngineError as error:
+        return error
+    return None

@@ -8,16 +8,14 @@ of a message: its feeds stay behind, and a later tick takes them up.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.metrics import MetricUnit
 
 from newswire.errors import DataError, EngineError
-from newswire.feeds_file import merge
+from newswire.feeds_file import take_over
 from newswire.health import state_of
-from newswire.index import publish
 from newswire.model import Batch, FetchFailed
 from newswire.poll import BatchReport, run_batches, tick
 from newswire.settings import Settings
@@ -54,11 +52,12 @@ class IngestFunction:
     # --- the schedule ---
 
     def _tick(self) -> None:
-        self._take_over_feeds()
-        put = tick(self._wired, self._queue)
-        behind = len(self._wired.feeds.behind(self._wired.generation()))
-        self._count({"FeedsQueued": put, "FeedsBehind": behind, "FeedsStale": self._stale()})
-        self._logger.info("tick", extra={"feeds_queued": put, "feeds_behind": behind})
+        waits = take_over(self._wired)
+        if waits is not None:
+            self._logger.warning("feeds.toml waits for the engine", extra={"why": str(waits)})
+        ticked = tick(self._wired, self._queue)
+        self._count({"FeedsQueued": ticked.queued, "FeedsBehind": ticked.behind, "FeedsStale": self._stale()})
+        self._logger.info("tick", extra={"feeds_queued": ticked.queued, "feeds_behind": ticked.behind})
 
     def _stale(self) -> int:
         """Count the feeds that should have been checked by now; none are known while the engine is away."""
@@ -67,20 +66,6 @@ class IngestFunction:
             return sum(state_of(one, now, grace) == "stale" for one in self._wired.engine.statuses())
         except EngineError:
             return 0
-
-    def _take_over_feeds(self) -> None:
-        """Take the packaged feeds.toml over, if it has changed; what is wrong with it must not stop the polling."""
-        settings = self._wired.settings
-        try:
-            merge(
-                self._wired.feeds,
-                Path(settings.feeds),
-                self._wired.clock(),
-                must_exist=settings.names_feeds_file,
-                removed=lambda ids: publish(self._wired, ids),
-            )
-        except EngineError as error:  # taken over again the next time
-            self._logger.warning("feeds.toml waits for the engine", extra={"why": str(error)})
 
     # --- messages ---
 

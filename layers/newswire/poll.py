@@ -67,24 +67,30 @@ Watcher = Callable[[Polled], object]
 TimeLeft = Callable[[], float]
 
 
-def tick(wired: Wired, work: WorkQueue, now: Instant | None = None) -> int:
+class Ticked(Struct, frozen=True):
+    """What a tick found: how many feeds it put into the queue, and how many are behind."""
+
+    queued: int
+    behind: int
+
+
+def tick(wired: Wired, work: WorkQueue, now: Instant | None = None) -> Ticked:
     """Put everything that is to be done now into the queue: feeds that are due, behind, or were left in the middle.
 
     While batches of earlier ticks still wait, only what became due since the last tick is added, except once an hour:
-    a queue that can't keep up would else grow by all of it each minute. Gives how many feeds that is.
+    a queue that can't keep up would else grow by all of it each minute.
     """
     now = wired.clock() if now is None else now
     since = _last_tick(wired, work, now)
     due = wired.feeds.due(now, MOST_DUE)
+    behind = wired.feeds.behind(wired.generation())
     if since is not None:
         due = [one for one in due if one.at > since]
     known = {one.id for one in due}
-    others: list[str] = []
-    if since is None:
-        left = (*wired.feeds.unsettled(now, MOST_DUE), *wired.feeds.behind(wired.generation()))
-        others = [feed_id for feed_id in dict.fromkeys(left) if feed_id not in known]
+    left = () if since is not None else dict.fromkeys((*wired.feeds.unsettled(now, MOST_DUE), *behind))
+    others = [feed_id for feed_id in left if feed_id not in known]
     work.put([*_batches(due), *(Batch((feed_id,)) for feed_id in others)])
-    return len(due) + len(others)
+    return Ticked(len(due) + len(others), len(behind))
 
 
 def _last_tick(wired: Wired, work: WorkQueue, now: Instant) -> Instant | None:

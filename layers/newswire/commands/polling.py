@@ -5,14 +5,11 @@ from __future__ import annotations
 import argparse
 import time
 from collections.abc import Sequence
-from contextlib import suppress
-from pathlib import Path
 
 from newswire.commands import FAILED, OK
 from newswire.console import complain, indexed_line, polled_line, progress, say, summary_line
-from newswire.errors import EngineError, NewswireError, UsageError
-from newswire.feeds_file import merge
-from newswire.index import publish
+from newswire.errors import NewswireError, UsageError
+from newswire.feeds_file import take_over
 from newswire.model import Batch, FetchFailed
 from newswire.poll import BatchReport, Polled, run_batches, settle, tick
 from newswire.wiring import Wired
@@ -23,23 +20,8 @@ WATCH_EVERY_S = 10.0
 
 def begin(wired: Wired) -> None:
     """Do what every start of one machine does: take over feeds.toml, and bring the store level with the logs."""
-    merge_feeds_file(wired)
+    take_over(wired)
     settle(wired)
-
-
-def merge_feeds_file(wired: Wired) -> None:
-    """Take feeds.toml over, if it has changed; `FeedsFileError` for one that was named and is not there."""
-    settings = wired.settings
-    with suppress(
-        EngineError
-    ):  # it is told of the feeds that are gone the next time: the file is then taken over again
-        merge(
-            wired.feeds,
-            Path(settings.feeds),
-            wired.clock(),
-            must_exist=settings.names_feeds_file,
-            removed=lambda ids: publish(wired, ids),
-        )
 
 
 def poll_once(wired: Wired, feed_ids: Sequence[str], *, now: bool, quiet: bool = False, due_only: bool = False) -> int:

@@ -9,9 +9,10 @@ from contextlib import suppress
 from newswire.clock import to_rfc3339
 from newswire.commands import OK
 from newswire.commands.bringing_in import take_in
-from newswire.commands.polling import begin, merge_feeds_file, poll_once
+from newswire.commands.polling import begin, poll_once
 from newswire.console import complain, say
 from newswire.errors import EngineError, FeedsFileError, NewswireError
+from newswire.feeds_file import take_over
 from newswire.query import SearchQuery
 from newswire.serve import listen
 from newswire.serve import serve as answer_until_stopped
@@ -40,7 +41,7 @@ def due_poller(wired: Wired) -> Callable[[], None]:
         nonlocal said
         try:
             try:
-                merge_feeds_file(wired)
+                take_over(wired)
                 said = ""
             except FeedsFileError as error:
                 if str(error) != said:  # it is read again every few seconds, and wrong until somebody mends it
