@@ -31,7 +31,7 @@ def late_dynamo_stores(_tmp_path, request):
 
     def build():
         made = DynamoFeedStore(table)
-        made.__dict__["_client"] = late
+        made._table.client = late
         return made
 
     return build

@@ -42,7 +42,7 @@ THROTTLED = '{"__type": "com.amazonaws.dynamodb.v20120810#ProvisionedThroughputE
 def test_a_table_that_throttles_is_asked_again(aws) -> None:
     store = DynamoFeedStore(aws.table())
     store.put(Feed(id="a", url="http://a.example/"), NOW)
-    asked = answering(store._client, "dynamodb", 400, THROTTLED, 2)
+    asked = answering(store._table.client, "dynamodb", 400, THROTTLED, 2)
     assert store.row("a").feed.id == "a"
     assert len(asked) > 2
 
@@ -50,7 +50,7 @@ def test_a_table_that_throttles_is_asked_again(aws) -> None:
 def test_a_table_that_keeps_throttling_is_an_error_that_names_it(aws, monkeypatch) -> None:
     monkeypatch.setattr("time.sleep", lambda _seconds: None)
     store = DynamoFeedStore(aws.table())
-    answering(store._client, "dynamodb", 400, THROTTLED, 1_000)
+    answering(store._table.client, "dynamodb", 400, THROTTLED, 1_000)
     with pytest.raises(DataError, match=r"NEWSWIRE_TABLE.*more is asked"):
         store.due(NOW, 10)
 

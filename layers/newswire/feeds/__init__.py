@@ -176,6 +176,18 @@ def is_polled(feed: Feed, poll: PollState) -> bool:
     return feed.polled and not feed.removed and bool(feed.url) and not paused
 
 
+def after_edit(before: Feed, feed: Feed, poll: PollState) -> PollState | None:
+    """Give what is remembered of polling a feed that is asked for or read otherwise than before; None where it is not."""
+    if configuration_of(before) == configuration_of(feed):
+        return None
+    return msgspec.structs.replace(poll, next_check=0, adopted_url=None)
+
+
+def polled_host(feed: Feed, poll: PollState) -> str:
+    """Give the host that a feed is fetched from."""
+    return host_of(poll.adopted_url or feed.url)
+
+
 @lru_cache(maxsize=4096)
 def host_of(url: str) -> str:
     """Give host and port of a URL, in lower case: one connection at a time goes there."""

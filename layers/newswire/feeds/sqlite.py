@@ -17,7 +17,7 @@ import msgspec
 
 from newswire.clock import Instant
 from newswire.data_folder import HeldFile, explained, prepare
-from newswire.feeds import DueFeed, FeedRow, Lease, PollResult, configuration_of, host_of, is_polled
+from newswire.feeds import DueFeed, FeedRow, Lease, PollResult, after_edit, is_polled, polled_host
 from newswire.model import Feed, IndexState, ItemState, PollState
 from newswire.sqlite_file import SqliteFile
 
@@ -75,14 +75,13 @@ class SqliteFeedStore:
         with self._file.writing() as cursor:
             found = cursor.execute("SELECT poll, rev, feed FROM feeds WHERE id = ?", (feed.id,)).fetchone()
             poll = _poll.decode(found[0]) if found else PollState()
-            is_edited = bool(found) and configuration_of(_feed.decode(found[2])) != configuration_of(feed)
-            if is_edited:
-                poll = msgspec.structs.replace(poll, next_check=0, adopted_url=None)
+            edited = after_edit(_feed.decode(found[2]), feed, poll) if found else None
+            poll = edited or poll
             rev = max(found[1] + 1 if found else 0, now)
-            values = (_json.encode(feed), rev, host_of(poll.adopted_url or feed.url), is_polled(feed, poll), feed.id)
+            values = (_json.encode(feed), rev, polled_host(feed, poll), is_polled(feed, poll), feed.id)
             if found:
                 cursor.execute("UPDATE feeds SET feed = ?, rev = ?, host = ?, active = ? WHERE id = ?", values)
-                if is_edited:
+                if edited:
                     # Whoever polls it right now learns of what it was: the lease is free, and what they remember refused.
                     cursor.execute(
                         "UPDATE feeds SET poll = ?, next_check = 0, token = iif(token IS NULL, NULL, 'edited'), until = 0"
@@ -180,7 +179,7 @@ class SqliteFeedStore:
                 [
                     (
                         _json.encode(one.poll),
-                        host_of(one.poll.adopted_url or feeds[one.feed][0].url),
+                        polled_host(feeds[one.feed][0], one.poll),
                         is_polled(feeds[one.feed][0], one.poll),
                         one.poll.next_check,
                         one.poll.head,
