@@ -14,13 +14,13 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from msgspec import Struct
-from opensearchpy import OpenSearch
 
 from bench.measurement import SkippedError, run_alone
 from bench.year import CACHE, loaded_year
 from newswire.engines.opensearch_body import SCHEMA
 from newswire.item import EXTRACTION
 from newswire.settings import Settings
+from tests.opensearch_node.indexes import delete_indexes
 from tests.opensearch_node.node import CannotStartError, Node
 
 KEPT = "kept"
@@ -45,9 +45,7 @@ class Cluster(Struct, frozen=True):
 
     def forget(self, prefix: str) -> None:
         """Delete the indexes whose names begin so."""
-        with OpenSearch(self.url, timeout=60) as client:
-            for name in client.indices.get(index=f"{prefix}-*"):
-                client.indices.delete(index=name)
+        delete_indexes(self.url, f"{prefix}-")
 
 
 @contextmanager

@@ -66,14 +66,15 @@ class Aws:
     def queue(self) -> str:
         return self.client("sqs").create_queue(QueueName=f"queue-{uuid.uuid4().hex[:12]}")["QueueUrl"]
 
-    def received(self, queue: str) -> list[str]:
-        """Receive and delete all messages that there are."""
-        sqs, bodies = self.client("sqs"), []
-        while messages := sqs.receive_message(QueueUrl=queue, MaxNumberOfMessages=10).get("Messages"):
-            for one in messages:
-                bodies.append(one["Body"])
-                sqs.delete_message(QueueUrl=queue, ReceiptHandle=one["ReceiptHandle"])
-        return bodies
+    def receive(self, queue: str) -> dict:
+        """Receive all messages that there are, as Lambda hands them over; they stay in flight."""
+        sqs, records = self.client("sqs"), []
+        while found := sqs.receive_message(QueueUrl=queue, MaxNumberOfMessages=10).get("Messages"):
+            records += [
+                {"messageId": one["MessageId"], "receiptHandle": one["ReceiptHandle"], "body": one["Body"]}
+                for one in found
+            ]
+        return {"Records": records}
 
     def close(self) -> None:
         os.environ.pop("AWS_ENDPOINT_URL", None)

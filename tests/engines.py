@@ -11,6 +11,7 @@ from newswire.engines import SearchEngine, opensearch_body
 from newswire.engines.opensearch import OpenSearchEngine
 from newswire.engines.tantivy import TantivyEngine
 from newswire.engines.tantivy_fields import SCHEMA
+from tests.opensearch_node.indexes import delete_indexes
 from tests.opensearch_node.node import CannotStartError, Node
 from tests.serverless import REGION, Collection
 
@@ -51,7 +52,7 @@ class OpenSearchPlace:
 
     def __init__(self, url: str) -> None:
         self._prefix = f"t{uuid.uuid4().hex[:12]}"
-        self._url = url
+        self._node = self._url = url
         self._client = OpenSearch(url)
         self._opened: list[SearchEngine] = []
 
@@ -79,9 +80,8 @@ class OpenSearchPlace:
     def close(self) -> None:
         for engine in self._opened:
             engine.close()
-        for name in self._client.indices.get(index=f"{self._prefix}*"):
-            self._client.indices.delete(index=name)
         self._client.close()
+        delete_indexes(self._node, self._prefix)
 
 
 class ServerlessPlace(OpenSearchPlace):

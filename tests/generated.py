@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 from newswire import words
 from newswire.clock import DAY
-from newswire.query import SearchQuery
+from newswire.query import Phrase, SearchQuery
 from newswire.wiring import Wired
 
 NEW_YEAR = 1_672_531_200_000
@@ -24,7 +24,7 @@ class Material:
                 texts += [words.tokens(text) for text in (hit.item.title, hit.item.summary)]
                 feeds.add(hit.item.feed)
         for word in ("москва", "україна", "война", "中国", "日本", "الحرب", "ελλάδα", "ישראל", "भारत"):
-            query = SearchQuery(node=_phrase(word), size=60)
+            query = SearchQuery(node=Phrase(tuple(words.tokens(word))), size=60)
             texts += [words.tokens(hit.item.title) for hit in wired.engine.search(query).hits]
         usable = [one for one in texts if len(one) > 4]
         self.latin = [one for one in usable if "".join(one).isascii()]
@@ -34,12 +34,6 @@ class Material:
     def text(self, rng: random.Random) -> list[str]:
         """Give a text, one in four with letters that are not of ASCII."""
         return rng.choice(self.other if rng.random() < 0.25 else self.latin)
-
-
-def _phrase(word: str):
-    from newswire.query import Phrase
-
-    return Phrase(tuple(words.tokens(word)))
 
 
 def some_query(rng: random.Random, material: Material, depth: int = 0) -> str:

@@ -8,14 +8,13 @@ Signature Version 4), and shows what was written only after a while.
 import datetime as dt
 import hashlib
 import hmac
-import http.server
 import json
 import re
-import threading
-import zlib
 from urllib.parse import parse_qsl, quote
 
 import urllib3
+
+from tests.loopback import Asked, Loopback, Reply
 
 KEY, SECRET, TOKEN = "AKIDNEWSWIRETESTS", "a-secret/of+the=tests", "a-token/of+the=tests"
 REGION = "eu-central-1"
@@ -105,63 +104,35 @@ class Collection:
     def __init__(self, node: str, service: str = "aoss") -> None:
         self.refusals: list[str] = []
         self.passed = 0
-        pool = urllib3.PoolManager(maxsize=8)
-        collection = self
+        self._node = node
+        self._service = service
+        self._pool = urllib3.PoolManager(maxsize=8)
+        self._server = Loopback(self._answer)
+        self.url = self._server.url
 
-        class Handler(http.server.BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-            disable_nagle_algorithm = True
-            wbufsize = -1
+    def _answer(self, asked: Asked) -> Reply:
+        try:
+            check_signature(*asked, self._service)
+        except SignatureError as error:
+            return self._refused(403, str(error))
+        body = asked.plain
+        if self._service == "aoss":
+            why = refused(asked.method, asked.target, body)
+            if why is not None:
+                return self._refused(404, why)
+            if asked.method == "PUT" and asked.target.startswith("/_index_template"):
+                template = json.loads(body)
+                own = {"number_of_shards": 1, "number_of_replicas": 0, "refresh_interval": SEEN_AFTER}
+                template["template"]["settings"] = template["template"].get("settings", {}) | own
+                body = json.dumps(template).encode()
+        sent = {"content-type": asked.headers.get("content-type", "application/json")}
+        got = self._pool.request(asked.method, self._node + asked.target, body=body, headers=sent, retries=False)
+        self.passed += 1
+        return Reply(got.status, got.data)
 
-            def __getattr__(self, name: str):
-                if name.startswith("do_"):
-                    return self.passed_on
-                raise AttributeError(name)
-
-            def passed_on(self) -> None:
-                body = self.rfile.read(int(self.headers.get("content-length") or 0))
-                headers = {name.lower(): value for name, value in self.headers.items()}
-                try:
-                    check_signature(self.command, self.path, headers, body, service)
-                except SignatureError as error:
-                    self.answer(403, json.dumps({"error": f"{error}", "status": 403}).encode())
-                    collection.refusals.append(str(error))
-                    return
-                if headers.get("content-encoding") == "gzip":
-                    body = zlib.decompress(body, 31)
-                why = refused(self.command, self.path, body) if service == "aoss" else None
-                if why is not None:
-                    self.answer(404, json.dumps({"error": why, "status": 404}).encode())
-                    collection.refusals.append(why)
-                    return
-                if service == "aoss" and self.command == "PUT" and self.path.startswith("/_index_template"):
-                    template = json.loads(body)
-                    own = {"number_of_shards": 1, "number_of_replicas": 0, "refresh_interval": SEEN_AFTER}
-                    template["template"]["settings"] = template["template"].get("settings", {}) | own
-                    body = json.dumps(template).encode()
-                sent = {"content-type": headers.get("content-type", "application/json")}
-                got = pool.request(self.command, node + self.path, body=body, headers=sent, retries=False)
-                collection.passed += 1
-                self.answer(got.status, got.data)
-
-            def answer(self, status: int, body: bytes) -> None:
-                self.send_response(status)
-                self.send_header("content-type", "application/json")
-                self.send_header("content-length", str(len(body)))
-                self.end_headers()
-                if self.command != "HEAD":
-                    self.wfile.write(body)
-
-            def log_message(self, *_arguments) -> None:
-                pass
-
-        self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._server.daemon_threads = True
-        self.url = f"http://127.0.0.1:{self._server.server_port}"
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,))
-        self._thread.start()
+    def _refused(self, status: int, why: str) -> Reply:
+        self.refusals.append(why)
+        return Reply(status, json.dumps({"error": why, "status": status}).encode())
 
     def close(self) -> None:
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
+        self._server.close()

@@ -4,19 +4,20 @@ The functions run in a Python 3.13 process through awslambdaric, which is what L
 that the tests provide. On the path there are the layer, the task root, and a folder that stands for the runtime's own.
 """
 
-import http.server
 import json
 import os
 import queue
 import shutil
 import subprocess
 import sys
-import threading
 import time
 import uuid
+from collections.abc import Callable
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
+
+from tests.loopback import Asked, Loopback, Reply
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
@@ -31,23 +32,12 @@ class CannotBuildError(Exception):
 @cache
 def sam() -> str:
     """Give the path of the SAM CLI, installed from the lock into a virtual environment of its own."""
-    lock = HERE / "sam.lock"
-    venv = CACHE / f"sam-{_digest(lock)}"
-    if not (venv / "whole").exists():
-        shutil.rmtree(venv, ignore_errors=True)
+
+    def fill(venv: Path, lock: Path) -> None:
         subprocess.run([sys.executable, "-m", "venv", str(venv)], check=True)
-        pip = [
-            str(venv / "bin" / "python"),
-            "-m",
-            "pip",
-            "install",
-            "--quiet",
-            "--disable-pip-version-check",
-            "--no-deps",
-        ]
-        subprocess.run([*pip, "--require-hashes", "--requirement", str(lock)], check=True)
-        (venv / "whole").touch()
-    return str(venv / "bin" / "sam")
+        _install(str(venv / "bin" / "python"), lock)
+
+    return str(_installed("sam", fill) / "bin" / "sam")
 
 
 @cache
@@ -71,27 +61,23 @@ def python_3_13() -> str:
 @cache
 def runtime_folder() -> Path:
     """Give a folder with what the Lambda runtime has of its own: the interface client and boto3."""
-    lock = HERE / "runtime.lock"
-    folder = CACHE / f"runtime-{_digest(lock)}"
+    return _installed("runtime", lambda folder, lock: _install(python_3_13(), lock, "--target", str(folder)))
+
+
+def _installed(name: str, fill: Callable[[Path, Path], None]) -> Path:
+    """Give a folder of the cache that was filled from a lock, whole and once."""
+    lock = HERE / f"{name}.lock"
+    folder = CACHE / f"{name}-{sha256(lock.read_bytes()).hexdigest()[:12]}"
     if not (folder / "whole").exists():
         shutil.rmtree(folder, ignore_errors=True)
-        pip = [
-            python_3_13(),
-            "-m",
-            "pip",
-            "install",
-            "--quiet",
-            "--disable-pip-version-check",
-            "--no-deps",
-            "--require-hashes",
-        ]
-        subprocess.run([*pip, "--target", str(folder), "--requirement", str(lock)], check=True)
+        fill(folder, lock)
         (folder / "whole").touch()
     return folder
 
 
-def _digest(lock: Path) -> str:
-    return sha256(lock.read_bytes()).hexdigest()[:12]
+def _install(python: str, lock: Path, *where: str) -> None:
+    pip = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps", "--require-hashes"]
+    subprocess.run([*pip, *where, "--requirement", str(lock)], check=True)
 
 
 def build(folder: Path, source: Path = ROOT) -> Path:
@@ -113,40 +99,8 @@ class BuiltFunction:
     def __init__(self, built: Path, name: str, environ: dict[str, str]) -> None:
         self._events: queue.Queue[tuple[str, float, bytes]] = queue.Queue()
         self._answers: queue.Queue[tuple[str, dict]] = queue.Queue()
-        function = self
-
-        class Handler(http.server.BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-            disable_nagle_algorithm = True
-            wbufsize = -1
-
-            def do_GET(self) -> None:
-                id_, deadline, body = function._events.get()
-                self.send_response(200)
-                self.send_header("Lambda-Runtime-Aws-Request-Id", id_)
-                self.send_header("Lambda-Runtime-Deadline-Ms", str(round(deadline * 1000)))
-                self.send_header(
-                    "Lambda-Runtime-Invoked-Function-Arn", f"arn:aws:lambda:eu-central-1:1:function:{name}"
-                )
-                self.send_header("Lambda-Runtime-Trace-Id", "Root=1-5bef4de7-ad49b0e87f6ef6c87fc2e700")
-                self.send_header("Content-Type", "application/json")
-                self.send_header("Content-Length", str(len(body)))
-                self.end_headers()
-                self.wfile.write(body)
-
-            def do_POST(self) -> None:
-                body = self.rfile.read(int(self.headers.get("content-length") or 0))
-                function._answers.put((self.path.rpartition("/")[2], json.loads(body or b"null")))
-                self.send_response(202)
-                self.send_header("Content-Length", "0")
-                self.end_headers()
-
-            def log_message(self, *_arguments) -> None:
-                pass
-
-        self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._server.daemon_threads = True
-        threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True).start()
+        self._arn = f"arn:aws:lambda:eu-central-1:1:function:{name}"
+        self._server = Loopback(self._runtime_api)
         task = built / name
         self.log = built.with_name(f"{name}-{uuid.uuid4().hex[:6]}.log")
         path = [str(task), str(built / "NewswireLayer" / "python"), str(runtime_folder())]
@@ -154,7 +108,7 @@ class BuiltFunction:
             "PATH": os.environ["PATH"],
             "PYTHONPATH": ":".join(path),
             "LAMBDA_TASK_ROOT": str(task),
-            "AWS_LAMBDA_RUNTIME_API": f"127.0.0.1:{self._server.server_port}",
+            "AWS_LAMBDA_RUNTIME_API": f"127.0.0.1:{self._server.port}",
             "AWS_LAMBDA_FUNCTION_NAME": name,
             "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "512",
             "AWS_LAMBDA_FUNCTION_VERSION": "$LATEST",
@@ -169,6 +123,20 @@ class BuiltFunction:
         self._process = subprocess.Popen(
             command, cwd=task, env=self._environ, stdout=self._out, stderr=subprocess.STDOUT
         )
+
+    def _runtime_api(self, asked: Asked) -> Reply:
+        """Answer as Lambda's Runtime API (2018-06-01): the next event, or thanks for what came of one."""
+        if asked.method == "POST":
+            self._answers.put((asked.target.rpartition("/")[2], json.loads(asked.body or b"null")))
+            return Reply(202)
+        id_, deadline, body = self._events.get()
+        headers = {
+            "Lambda-Runtime-Aws-Request-Id": id_,
+            "Lambda-Runtime-Deadline-Ms": str(round(deadline * 1000)),
+            "Lambda-Runtime-Invoked-Function-Arn": self._arn,
+            "Lambda-Runtime-Trace-Id": "Root=1-5bef4de7-ad49b0e87f6ef6c87fc2e700",
+        }
+        return Reply(200, body, headers=headers)
 
     def call(self, event: dict, seconds: float = 120) -> dict:
         """Call it with an event; gives what it returns. `RuntimeError` with what it raised instead."""
@@ -194,5 +162,4 @@ class BuiltFunction:
         self._process.kill()
         self._process.wait()
         self._out.close()
-        self._server.shutdown()
-        self._server.server_close()
+        self._server.close()

@@ -6,7 +6,6 @@ import uuid
 import pytest
 import yaml
 
-from newswire.settings import Settings
 from tests.bundle.build import BuiltFunction, CannotBuildError, build
 from tests.conftest import ROOT, absent
 from tests.feed_server import rss, story
@@ -80,15 +79,6 @@ class Stack:
 
         DynamoFeedStore(self.table).put(Feed(id=id_, url=url), 1)
 
-    def messages(self) -> dict:
-        sqs, records = self.aws.client("sqs"), []
-        while found := sqs.receive_message(QueueUrl=self.queue, MaxNumberOfMessages=10).get("Messages"):
-            records += [
-                {"messageId": one["MessageId"], "receiptHandle": one["ReceiptHandle"], "body": one["Body"]}
-                for one in found
-            ]
-        return {"Records": records}
-
     def close(self) -> None:
         for one in self._functions:
             one.close()
@@ -115,7 +105,7 @@ def test_from_the_schedule_to_the_answer(stack, server) -> None:
     stack.add("ours", server.says("/ours", rss(story(1, "Baltic exercise"), story(2, "Summit"), title="Ours")))
     ingest, search = stack.function("IngestFunction"), stack.function("SearchFunction")
     assert ingest.call(event("schedule")) == {}
-    sent = [one for one in stack.messages()["Records"] if "ours" in one["body"]]
+    sent = [one for one in stack.aws.receive(stack.queue)["Records"] if "ours" in one["body"]]
     assert len(sent) == 1
     assert ingest.call({"Records": sent}) == {"batchItemFailures": []}
     answer = search.call(asked("/v1/search", q="baltic"))
@@ -159,7 +149,7 @@ def test_an_engine_that_can_not_be_reached_is_a_503_and_no_failure_of_a_message(
     nowhere = {"NEWSWIRE_OPENSEARCH_URL": "http://127.0.0.1:9"}
     ingest, search = stack.function("IngestFunction", **nowhere), stack.function("SearchFunction", **nowhere)
     ingest.call(event("schedule"))
-    sent = [one for one in stack.messages()["Records"] if "ours" in one["body"]]
+    sent = [one for one in stack.aws.receive(stack.queue)["Records"] if "ours" in one["body"]]
     assert ingest.call({"Records": sent}) == {"batchItemFailures": []}
     answer = search.call(event("search"))
     assert answer["statusCode"] == 503
@@ -193,13 +183,3 @@ def test_two_builds_in_two_folders_give_the_same_bytes(tmp_path) -> None:
         ours, theirs = files(one / name), files(other / name)
         assert ours.keys() == theirs.keys()
         assert [file for file in ours if ours[file] != theirs[file]] == []
-
-
-def test_every_variable_of_the_template_is_a_setting(built) -> None:
-    known = {f"NEWSWIRE_{name.upper()}" for name in Settings.__struct_fields__}
-    text = (ROOT / "template.yaml").read_text()
-    template = yaml.load(text, _Loader)  # noqa: S506 - a safe loader, with more tags
-    named = set(template["Globals"]["Function"]["Environment"]["Variables"])
-    for function in ("IngestFunction", "SearchFunction"):
-        named |= set(template["Resources"][function]["Properties"]["Environment"]["Variables"])
-    assert named <= known

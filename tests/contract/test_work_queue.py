@@ -15,7 +15,7 @@ def inline(_request):
 def in_sqs(request):
     aws = request.getfixturevalue("aws")
     url = aws.queue()
-    return SqsQueue(url), lambda: [batch_of(body) for body in aws.received(url)]
+    return SqsQueue(url), lambda: [batch_of(one["body"]) for one in aws.receive(url)["Records"]]
 
 
 @pytest.fixture(params=[inline, in_sqs])

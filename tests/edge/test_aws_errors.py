@@ -110,7 +110,7 @@ def test_messages_that_are_refused_for_the_moment_are_sent_again(aws) -> None:
     queue._client.send_message_batch = half
     queue.put(Batch((f"feed-{n}",)) for n in range(7))
     assert tries == [7, 3]
-    assert len(aws.received(url)) == 7
+    assert len(aws.receive(url)["Records"]) == 7
 
 
 def test_a_feed_that_has_seen_much_is_a_row_of_less_than_4_kilobytes(aws) -> None:

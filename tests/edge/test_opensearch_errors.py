@@ -1,11 +1,8 @@
 """What a cluster can do wrong, and the client with it: each becomes one of our errors, and says no secret."""
 
-import http.server
 import inspect
 import json
-import threading
 import time
-import zlib
 from contextlib import contextmanager
 
 import opensearchpy.exceptions
@@ -18,6 +15,7 @@ from newswire.errors import EngineError, EngineTimeoutError, EngineUnavailableEr
 from newswire.model import ItemWrite
 from newswire.query import SearchQuery
 from tests.contract.test_search_engine import item, status
+from tests.loopback import Asked, Loopback, Reply
 
 CALLS = {
     "search": lambda engine: engine.search(SearchQuery()),
@@ -44,36 +42,15 @@ def cluster(answer):
     An `answer` that takes arguments is given the method, the path and the body.
     """
 
-    class Handler(http.server.BaseHTTPRequestHandler):
-        def __getattr__(self, name: str):
-            if name.startswith("do_"):
-                return self.answered
-            raise AttributeError(name)
+    def answered(asked: Asked) -> Reply | None:
+        told = (asked.method, asked.target, asked.plain) if inspect.signature(answer).parameters else ()
+        said = answer(*told)
+        return None if said is None else Reply(said[0], said[2], said[1])
 
-        def answered(self) -> None:
-            body = self.rfile.read(int(self.headers.get("content-length") or 0))
-            if self.headers.get("content-encoding") == "gzip":
-                body = zlib.decompress(body, 31)
-            said = answer(self.command, self.path, body) if inspect.signature(answer).parameters else answer()
-            if said is None:
-                return
-            code, kind, body = said
-            self.send_response(code)
-            self.send_header("content-type", kind)
-            self.send_header("content-length", str(len(body)))
-            self.end_headers()
-            if self.command != "HEAD":
-                self.wfile.write(body)
-
-        def log_message(self, *_arguments) -> None:
-            pass
-
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-    thread.start()
+    server = Loopback(answered)
     pauses_made: list[float] = []
     engine = OpenSearchEngine(
-        f"http://127.0.0.1:{server.server_port}",
+        server.url,
         user="reader",
         password="hunter2",
         timeout_s=0.3,
@@ -84,9 +61,7 @@ def cluster(answer):
         yield engine
     finally:
         engine.close()
-        server.shutdown()
-        thread.join()
-        server.server_close()
+        server.close()
 
 
 def refused(engine, call: str) -> EngineError:

@@ -90,9 +90,8 @@ def test_the_verifier_finds_what_was_changed() -> None:
         "another day": ("POST", target, headers | {"x-amz-date": "20200101T000000Z"}, body),
         "none": ("POST", target, {"host": "h.example"}, body),
     }
-    for what, request in wrong.items():
+    for request in wrong.values():
         with pytest.raises(SignatureError):
             check_signature(*request, "aoss")
-        assert what
     with pytest.raises(SignatureError):
         check_signature("POST", target, headers, body, "es")

@@ -53,20 +53,9 @@ def event(name: str) -> dict:
     return json.loads((ROOT / "events" / f"{name}.json").read_text())
 
 
-def messages(aws, stack) -> dict:
-    """Receive what is in the queue, as Lambda hands it over."""
-    sqs = aws.client("sqs")
-    records = []
-    while found := sqs.receive_message(QueueUrl=stack.settings.queue_url, MaxNumberOfMessages=10).get("Messages"):
-        records += [
-            {"messageId": one["MessageId"], "receiptHandle": one["ReceiptHandle"], "body": one["Body"]} for one in found
-        ]
-    return {"Records": records}
-
-
 def deliver(aws, stack, function) -> list[dict]:
     """Do what Lambda does with a queue: receive, call, delete what did not fail; gives what failed."""
-    sent = messages(aws, stack)
+    sent = aws.receive(stack.settings.queue_url)
     failed = function.handle(sent, Context())["batchItemFailures"]
     for one in sent["Records"]:
         if {"itemIdentifier": one["messageId"]} not in failed:
@@ -88,7 +77,7 @@ def test_a_tick_fills_the_queue_and_its_messages_bring_items(aws, stack, functio
     for n in range(3):
         add(stack, (f"feed-{n}", server.says(f"/{n}", rss(story(n * 10), story(n * 10 + 1), title=str(n)))))
     assert function.handle(event("schedule"), Context()) == {}
-    sent = messages(aws, stack)
+    sent = aws.receive(stack.settings.queue_url)
     assert sorted(id_ for one in sent["Records"] for id_ in batch_of(one["body"]).feeds) == [
         "feed-0",
         "feed-1",
@@ -102,7 +91,7 @@ def test_a_tick_fills_the_queue_and_its_messages_bring_items(aws, stack, functio
 def test_the_same_message_delivered_again_changes_nothing(aws, stack, function, server) -> None:
     add(stack, ("news", server.says("/news", rss(story(1), story(2)))))
     function.handle(event("schedule"), Context())
-    sent = messages(aws, stack)
+    sent = aws.receive(stack.settings.queue_url)
     for _ in range(3):
         assert function.handle(sent, Context()) == {"batchItemFailures": []}
     assert total(stack) == 2
@@ -121,12 +110,12 @@ def test_a_message_that_is_no_batch_fails_by_itself(stack, function, server) -> 
 def test_what_there_was_no_time_for_goes_back_at_once(aws, stack, function, server) -> None:
     add(stack, ("news", server.says("/news", rss(story(1)))))
     function.handle(event("schedule"), Context())
-    sent = messages(aws, stack)
+    sent = aws.receive(stack.settings.queue_url)
     failed = function.handle(sent, Context(seconds=10))["batchItemFailures"]
     assert failed == [{"itemIdentifier": sent["Records"][0]["messageId"]}]
     assert server.count("/news") == 0
     assert stack.feeds.due(stack.clock(), 9) != [], "it is free, and still due"
-    again = messages(aws, stack)
+    again = aws.receive(stack.settings.queue_url)
     assert len(again["Records"]) == 1, "it can be received at once"
     assert function.handle(again, Context()) == {"batchItemFailures": []}
     assert total(stack) == 1
@@ -136,7 +125,9 @@ def test_a_backlog_is_not_enqueued_again_each_minute(aws, stack, function, serve
     add(stack, ("old", server.url("/old")))
 
     def queued() -> list[tuple[str, ...]]:
-        return [batch_of(one["body"]).feeds for one in messages(aws, stack)["Records"]]  # which are in flight then
+        return [
+            batch_of(one["body"]).feeds for one in aws.receive(stack.settings.queue_url)["Records"]
+        ]  # which are in flight then
 
     for _ in range(5):
         function.handle(event("schedule"), Context())
@@ -180,7 +171,7 @@ def test_a_line_of_log_and_metrics_says_what_was_done(aws, stack, function, serv
     logged.attach()
     add(stack, ("good", server.says("/good", rss(story(1)))), ("bad", server.says("/bad", status=503)))
     function.handle(event("schedule"), Context())
-    function.handle(messages(aws, stack), Context())
+    function.handle(aws.receive(stack.settings.queue_url), Context())
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines() if "_aws" in line]
     metrics = {name: value for line in lines for name, value in line.items()}
     assert (metrics["FeedsQueued"], metrics["FeedsStale"]) == ([2.0], [0.0])

@@ -4,7 +4,6 @@ import json
 import uuid
 
 import pytest
-from opensearchpy import OpenSearch
 
 from newswire.model import ItemWrite
 from newswire.settings import Settings
@@ -12,6 +11,7 @@ from newswire.wiring import Wired
 from tests.conftest import ROOT
 from tests.contract.test_search_engine import item, status
 from tests.feed_server import rss, story
+from tests.opensearch_node.indexes import delete_indexes
 from tests.processes import Served, command
 from tests.serverless import REGION, Collection
 from tests.transports import AsEvents
@@ -24,10 +24,7 @@ def cluster(request, opensearch_nodes):
     """The settings of a newswire that has a node for itself, as far as names go."""
     url, prefix = opensearch_nodes.url(request.param), f"j{uuid.uuid4().hex[:10]}"
     yield {"NEWSWIRE_ENGINE": "opensearch", "NEWSWIRE_OPENSEARCH_URL": url, "NEWSWIRE_OPENSEARCH_PREFIX": prefix}
-    client = OpenSearch(url)
-    for name in client.indices.get(index=f"{prefix}*"):
-        client.indices.delete(index=name)
-    client.close()
+    delete_indexes(url, prefix)
 
 
 def said(tmp_path, cluster, *arguments: str) -> str:
@@ -97,7 +94,8 @@ def test_while_the_engine_is_down_feeds_are_fetched_and_every_command_says_how_i
 
 
 def test_an_answer_with_facets_a_histogram_and_coverage_is_one_round_trip(tmp_path, opensearch_nodes) -> None:
-    domain, prefix = Collection(opensearch_nodes.url("3.8"), "es"), f"r{uuid.uuid4().hex[:10]}"
+    url, prefix = opensearch_nodes.url("3.8"), f"r{uuid.uuid4().hex[:10]}"
+    domain = Collection(url, "es")
     wired = Wired(
         Settings(
             data=str(tmp_path / "data"),
@@ -115,7 +113,6 @@ def test_an_answer_with_facets_a_histogram_and_coverage_is_one_round_trip(tmp_pa
     answer = api.ask(f"/v1/search?{asked}").json()
     assert domain.passed - before == 1
     assert (answer["total"]["value"], answer["coverage"]["feeds"]) == (30, 1)
-    for name in wired.engine.client.indices.get(index=f"{prefix}*"):
-        wired.engine.client.indices.delete(index=name)
     wired.close()
     domain.close()
+    delete_indexes(url, prefix)

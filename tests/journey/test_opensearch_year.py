@@ -10,7 +10,6 @@ from urllib.parse import urlencode
 
 import msgspec
 import pytest
-from opensearchpy import OpenSearch
 
 from bench.relevance import judged_collection
 from newswire.clock import from_datetime
@@ -18,6 +17,7 @@ from newswire.load import load
 from newswire.settings import Settings
 from newswire.wiring import Wired
 from tests.generated import Material, some_search
+from tests.opensearch_node.indexes import delete_indexes
 from tests.processes import command
 from tests.timeline import LINES, write_lines
 from tests.transports import AsEvents
@@ -41,10 +41,7 @@ def prefix(opensearch_nodes) -> Iterator[str]:
     """What the indexes of this module begin with; they are deleted afterwards."""
     url, made = opensearch_nodes.url("3.8"), f"y{uuid.uuid4().hex[:10]}"
     yield made
-    client = OpenSearch(url)
-    for name in client.indices.get(index=f"{made}*"):
-        client.indices.delete(index=name)
-    client.close()
+    delete_indexes(url, made)
 
 
 def on_cluster(opensearch_nodes, prefix: str, data, **more) -> Settings:

@@ -8,7 +8,6 @@ from functools import cache
 from pathlib import Path
 
 import pytest
-import yaml
 from samtranslator.parser.parser import Parser
 from samtranslator.translator.translator import Translator
 from samtranslator.yaml_helper import yaml_parse
@@ -233,4 +232,3 @@ def test_samples_of_policies_in_text_are_json() -> None:
             json.loads(one["Policy"]["Fn::Sub"].replace("${DomainName}", "x").replace("${", "").replace('}"', '"'))
     (board,) = resources("AWS::CloudWatch::Dashboard").values()
     assert json.loads(board["DashboardBody"]["Fn::Sub"])["widgets"]
-    assert yaml

@@ -58,7 +58,6 @@ class OpenSearchEngine:
     ) -> None:
         self._cluster = Cluster(url, user=user, password=password, signing=signing, region=region, timeout_s=timeout_s)
         self._indexes = Indexes(self._cluster, prefix, shards, replicas)
-        self._every = f"{prefix}-items-g*"
         self._bulk = Bulk(self._cluster, sleep)
         self._sleep = sleep
 
@@ -117,7 +116,7 @@ class OpenSearchEngine:
         with self._cluster.translated():
             if self._cluster.is_serverless:
                 self._indexes.numbers()  # nothing is to be done, but a cluster that is down is an error here too
-            self._refresh(self._every)
+            self._refresh(self._indexes.every)
 
     def publish(self, statuses: Iterable[FeedStatus]) -> None:
         sent = Sent()
@@ -126,7 +125,7 @@ class OpenSearchEngine:
             return
         with self._cluster.translated():
             name = self._indexes.ensure_statuses()
-            self._refresh(self._every)
+            self._refresh(self._indexes.every)
             self._bulk.send(name, lines, sent)
             if sent.refused:
                 first = sent.refused[0]

@@ -28,6 +28,8 @@ class Indexes:
         self._prefix = prefix
         self._shards = None if cluster.is_serverless else shards
         self._replicas = None if cluster.is_serverless else replicas
+        self.every = f"{prefix}-items-g*"
+        """All generations, as an expression."""
         self.read = f"{prefix}-v{SCHEMA}-read"
         self.write = f"{prefix}-v{SCHEMA}-write"
         self.statuses = f"{prefix}-v{SCHEMA}-status"
@@ -40,7 +42,7 @@ class Indexes:
 
     def numbers(self) -> list[int]:
         """Give the generations that exist, in order."""
-        return sorted(map(_number, self._found(f"{self._prefix}-items-g*")))
+        return sorted(map(_number, self._found(self.every)))
 
     def current(self) -> tuple[int, int] | None:
         """Give the number and the schema of the index that searches see; None before there is any."""
@@ -81,7 +83,7 @@ class Indexes:
     def put_templates(self) -> None:
         """Put the templates that indexes are made by; what exists already keeps what it has."""
         for name, template in (
-            (f"{self._prefix}-items", items_template(f"{self._prefix}-items-g*", self._shards, self._replicas)),
+            (f"{self._prefix}-items", items_template(self.every, self._shards, self._replicas)),
             (f"{self._prefix}-status", statuses_template(self.statuses, self._replicas)),
         ):
             self._cluster.client.indices.put_index_template(name=name, body=template)
