@@ -50,6 +50,7 @@ def reindex(wired: Wired, progress: Callable[[int], object] | None = None) -> Re
             _check_nothing_is_lost(wired)
         for feed_id in kept:
             make_feed(wired, feed_id)  # a feed whose row was lost still has its log
+        _check_same_feeds(wired)
         settle(wired)
         current = wired.engine.generation()
         target, resumed = _target(wired, current)
@@ -70,6 +71,18 @@ def _check_nothing_is_lost(wired: Wired) -> None:
         msg = (
             f"The index has {items:,} items, and the archive in {wired.settings.data} has no documents to build it from: "
             "set NEWSWIRE_DATA to the folder that has them, or put them back from a copy. The index stays."
+        )
+        raise DataError(msg)
+
+
+def _check_same_feeds(wired: Wired) -> None:
+    """Refuse to replace an index that has items of feeds which are unknown here: it is built from another archive."""
+    known = {row.feed.id for row in wired.feeds.rows()}
+    unknown = [one.id for one in wired.engine.statuses() if one.items and one.id not in known]
+    if unknown:
+        msg = (
+            f"The index has items of {len(unknown):,} feeds that are not known in {wired.settings.data} ({unknown[0]!r} is "
+            "one): set NEWSWIRE_DATA to the folder that the index was built from. The index stays."
         )
         raise DataError(msg)
 

@@ -10,6 +10,7 @@ import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import msgspec
 from msgspec import Struct
@@ -182,12 +183,21 @@ def _check_signing(settings: Settings) -> None:
         raise SettingsError(msg)
 
 
+def _is_address(url: str) -> bool:
+    """Say whether this is the address of a server: http or https, a host, perhaps a port, and no more."""
+    try:
+        parts = urlsplit(url)
+        return bool(re.fullmatch(r"https?://[^\s/?#@]+/?", url) and parts.hostname) and parts.port != 0
+    except ValueError:  # of a port that is none, or a bracket that is not closed
+        return False
+
+
 def _check_engine(settings: Settings) -> None:
     if settings.engine not in ENGINES:
         msg = f"{PREFIX}ENGINE is {settings.engine[:100]!r}; it can be: {', '.join(ENGINES)}."
         raise SettingsError(msg)
     url = settings.opensearch_url
-    if settings.engine == "opensearch" and not re.fullmatch(r"https?://[^\s/?#@]+/?", url):
+    if settings.engine == "opensearch" and not _is_address(url):
         shown = "not set" if not url else "not of that form"  # it may hold a password, so it is not quoted
         msg = (
             f"{PREFIX}OPENSEARCH_URL is {shown}: write the address of the cluster, as in https://search.example:9200, "
@@ -195,7 +205,10 @@ def _check_engine(settings: Settings) -> None:
         )
         raise SettingsError(msg)
     _check_signing(settings)
-    if not re.fullmatch(r"[a-z][a-z0-9-]{0,40}", settings.opensearch_prefix):
+    if (
+        not re.fullmatch(r"[a-z][a-z0-9-]{0,40}", settings.opensearch_prefix)
+        or "-items-g" in settings.opensearch_prefix
+    ):
         msg = (
             f"{PREFIX}OPENSEARCH_PREFIX is {settings.opensearch_prefix[:100]!r}; what index names begin with is a letter, "
             "then up to 40 lower-case letters, digits and hyphens."

@@ -267,6 +267,15 @@ def test_a_feed_can_be_deleted(engine) -> None:
     assert titles(engine) == ["stays"]
 
 
+@says("What is indexed afterwards is kept, whatever its `seq`.")
+def test_a_feed_that_was_deleted_comes_back_with_lower_numbers(engine) -> None:
+    put(engine, item(1, "before"), item(2, "before"), seq=7)
+    engine.delete_feed("news", 1)
+    report = put(engine, item(1, "after"), seq=1)
+    assert (report.written, report.outdated) == (1, 0)
+    assert titles(engine) == ["after"]
+
+
 @says(
     "Make all that was indexed before this call visible to searches after it.",
 )
@@ -399,7 +408,7 @@ def test_a_published_status_is_not_ahead_of_the_items(make) -> None:
 
 @says(
     "Generations: an index has a number, and searches see the current one only, whole.",
-    "A generation that does not exist is made.",
+    "A generation that does not exist is made; searches see the first one at once, any other one only after a swap.",
     "Give the numbers of all generations that exist, in order.",
     "Let searches see this generation from now on, in one step.",
     "Count the items of a generation that a search would see.",
@@ -415,6 +424,14 @@ def test_searches_see_the_current_generation_only_and_a_swap_is_one_step(engine)
     engine.drop(1)
     engine.drop(1)
     assert engine.generations() == [2]
+
+
+def test_a_generation_that_is_built_where_there_was_none_is_not_seen_before_its_swap(engine) -> None:
+    put(engine, item(1, "half"), generation=2)
+    assert (titles(engine), engine.generation(), engine.generations()) == ([], 1, [2])
+    put(engine, item(2, "whole"), generation=2)
+    engine.swap(2)
+    assert (titles(engine), engine.generation()) == (["half", "whole"], 2)
 
 
 @says(

@@ -94,6 +94,35 @@ def test_a_page_of_some_proxy_is_no_answer(call: str) -> None:
 
 
 @pytest.mark.parametrize("call", CALLS)
+@pytest.mark.parametrize(
+    ("kind", "body"),
+    [("text/html", b"<html>No route</html>"), ("application/json", b'{"message": "no route"}'), ("text/plain", b"")],
+)
+def test_a_404_of_something_else_is_not_taken_for_an_index_that_is_not_there(call: str, kind: str, body: bytes) -> None:
+    with cluster(lambda: (404, kind, body)) as engine:
+        assert "does not speak like OpenSearch" in str(refused(engine, call))
+
+
+@pytest.mark.parametrize(
+    "call", [one for one in CALLS if one not in {"generation", "generations", "refresh", "drop", "swap"}]
+)
+@pytest.mark.parametrize("body", [b"{}", b"[]", b'"hello"', b"null", b'{"responses": []}', b""])
+def test_json_of_another_shape_is_no_answer(call: str, body: bytes) -> None:
+    with cluster(lambda: (200, "application/json", body)) as engine:
+        if body in {b"{}", b'{"responses": []}'} and call == "delete_feed":
+            engine.delete_feed("a", 1)  # it says that there is no such index
+        else:
+            assert isinstance(refused(engine, call), EngineUnavailableError)
+
+
+@pytest.mark.parametrize("call", ["generation", "generations", "refresh", "drop", "swap"])
+@pytest.mark.parametrize("body", [b"[]", b'"hello"', b"null", b""])
+def test_what_is_no_object_is_no_answer(call: str, body: bytes) -> None:
+    with cluster(lambda: (200, "application/json", body)) as engine:
+        assert isinstance(refused(engine, call), EngineUnavailableError)
+
+
+@pytest.mark.parametrize("call", CALLS)
 def test_a_cluster_that_is_down_says_which_setting_to_look_at(call: str) -> None:
     engine = OpenSearchEngine("http://127.0.0.1:9", password="hunter2", user="reader")
     assert isinstance(refused(engine, call), EngineUnavailableError)

@@ -455,3 +455,35 @@ def test_an_index_is_not_replaced_by_the_nothing_of_another_folder(run, tmp_path
     status, _out, err = run("reindex")
     assert (status, "NEWSWIRE_DATA" in err, "20 items" in err) == (1, True, True)
     assert "20 items" in run("status")[1]
+
+
+def test_an_index_of_another_archive_is_not_replaced(run, tmp_path) -> None:
+    run("ingest", SAMPLE, "--feed", "sample-news")
+    (tmp_path / "data" / "index").rename(tmp_path / "index")
+    (tmp_path / "data").rename(tmp_path / "first")
+    lines = tmp_path / "lines.jsonl"
+    lines.write_text('{"guid": "1", "title": "Another folder"}\n')
+    run("load", str(lines), "--feed", "others")
+    (tmp_path / "data" / "index").rename(tmp_path / "second-index")
+    (tmp_path / "index").rename(tmp_path / "data" / "index")
+    status, _out, err = run("reindex")
+    assert (status, "NEWSWIRE_DATA" in err, "'sample-news'" in err) == (1, True, True)
+
+
+def test_a_defect_does_not_end_the_polling_of_a_server(monkeypatch, settings) -> None:
+    from newswire.commands import serving
+    from newswire.wiring import Wired
+
+    wired, rounds = Wired(settings), []
+
+    def broken(*_arguments, **_named) -> int:
+        rounds.append(1)
+        raise KeyError("items")
+
+    monkeypatch.setattr(serving, "poll_once", broken)
+    (Path(settings.feeds)).write_text("")
+    poll = serving.due_poller(wired)
+    poll()
+    poll()
+    assert len(rounds) == 2
+    wired.close()

@@ -5,7 +5,10 @@ import uuid
 
 import pytest
 
+from newswire.engines.opensearch import OpenSearchEngine
+from newswire.errors import EngineUnavailableError, IndexSchemaError
 from newswire.model import ItemWrite
+from newswire.query import SearchQuery
 from newswire.settings import Settings
 from newswire.wiring import Wired
 from tests.conftest import ROOT
@@ -115,4 +118,33 @@ def test_an_answer_with_facets_a_histogram_and_coverage_is_one_round_trip(tmp_pa
     assert (answer["total"]["value"], answer["coverage"]["feeds"]) == (30, 1)
     wired.close()
     domain.close()
+    delete_indexes(url, prefix)
+
+
+def test_an_alias_that_is_gone_is_an_error_until_it_is_set_up_again(opensearch_nodes) -> None:
+    url, prefix = opensearch_nodes.url("3.8"), f"a{uuid.uuid4().hex[:10]}"
+    engine = OpenSearchEngine(url, prefix=prefix)
+    for generation in (1, 2):
+        engine.index([ItemWrite(item(n), 1) for n in range(generation * 10)], generation)
+        engine.swap(generation)
+        engine.client.indices.delete_alias(index=f"{prefix}-items-g00000{generation}", name=f"{prefix}-v*-read")
+        for call in (lambda: engine.search(SearchQuery()), engine.generation):
+            with pytest.raises(EngineUnavailableError, match="engine setup"):
+                call()
+        engine.setup()
+        engine.refresh()
+        assert (engine.generation(), engine.search(SearchQuery()).total) == (generation, generation * 10)
+    engine.close()
+    delete_indexes(url, prefix)
+
+
+def test_an_index_that_is_not_ours_is_left_alone_and_named(opensearch_nodes) -> None:
+    url, prefix = opensearch_nodes.url("3.8"), f"f{uuid.uuid4().hex[:10]}"
+    engine = OpenSearchEngine(url, prefix=prefix)
+    engine.client.indices.create(index=f"{prefix}-items-g000001", body={"mappings": {"dynamic": True}})
+    with pytest.raises(IndexSchemaError, match="NEWSWIRE_OPENSEARCH_PREFIX"):
+        engine.setup()
+    with pytest.raises(IndexSchemaError, match="NEWSWIRE_OPENSEARCH_PREFIX"):
+        engine.index([ItemWrite(item(1), 1)], 1)
+    engine.close()
     delete_indexes(url, prefix)

@@ -39,6 +39,11 @@ def test_requests_to_aws_are_signed_for_a_region_that_may_be_the_functions_own()
         ({"NEWSWIRE_ENGINE": "opensearch"}, "NEWSWIRE_OPENSEARCH_URL is not set"),
         (CLUSTER | {"NEWSWIRE_OPENSEARCH_URL": "https://user:hunter2@search.example"}, "not of that form"),
         (CLUSTER | {"NEWSWIRE_OPENSEARCH_PREFIX": "News"}, "NEWSWIRE_OPENSEARCH_PREFIX"),
+        (CLUSTER | {"NEWSWIRE_OPENSEARCH_PREFIX": "q-items-gazette"}, "NEWSWIRE_OPENSEARCH_PREFIX"),
+        (CLUSTER | {"NEWSWIRE_OPENSEARCH_URL": "http://127.0.0.1:abc"}, "NEWSWIRE_OPENSEARCH_URL"),
+        (CLUSTER | {"NEWSWIRE_OPENSEARCH_URL": "http://127.0.0.1:99999"}, "NEWSWIRE_OPENSEARCH_URL"),
+        (CLUSTER | {"NEWSWIRE_OPENSEARCH_URL": "http://[::1"}, "NEWSWIRE_OPENSEARCH_URL"),
+        (CLUSTER | {"NEWSWIRE_OPENSEARCH_URL": "http://:"}, "NEWSWIRE_OPENSEARCH_URL"),
         (CLUSTER | {"NEWSWIRE_OPENSEARCH_SIGNING": "s3"}, "NEWSWIRE_OPENSEARCH_SIGNING"),
         (CLUSTER | {"NEWSWIRE_OPENSEARCH_SIGNING": "es"}, "NEWSWIRE_OPENSEARCH_REGION"),
         (

@@ -182,6 +182,8 @@ def test_no_role_has_a_right_to_everything(role: str) -> None:
 
 
 def test_the_search_function_may_read_its_index_and_nothing_else() -> None:
+    posts = [one["Fn::If"][1] for one in statements("SearchFunctionRole") if "ESHttpPost" in json.dumps(one)]
+    assert [one["Resource"]["Fn::Sub"][0] for one in posts] == ["${Domain}/newswire-*/_msearch"]
     text = json.dumps(statements("SearchFunctionRole"))
     for forbidden in ("dynamodb", "s3:", "sqs:", "ESHttpPut", "ESHttpDelete"):
         assert forbidden not in text

@@ -13,6 +13,7 @@ from newswire.commands.polling import begin, poll_once
 from newswire.console import complain, say
 from newswire.errors import EngineError, FeedsFileError, NewswireError
 from newswire.feeds_file import take_over
+from newswire.log import log_defect
 from newswire.query import SearchQuery
 from newswire.serve import listen
 from newswire.serve import serve as answer_until_stopped
@@ -50,6 +51,8 @@ def due_poller(wired: Wired) -> Callable[[], None]:
             poll_once(wired, [], now=False, quiet=True)
         except NewswireError as error:
             complain(f"newswire: {error}")
+        except Exception as error:  # noqa: BLE001 - a defect of ours is logged, and the next round is another try
+            log_defect(error)
 
     return poll_due
 

@@ -91,11 +91,12 @@ class SearchEngine(Protocol):
         The writes are taken one by one, so that they need not fit into memory. Of one item the write with the higher
         `seq` stays, whatever the order in which they come; an equal one replaces. Writing the same again changes
         nothing that a search can see. An item that can't be kept is in the report as refused, with the reason, and
-        holds nothing back. A generation that does not exist is made.
+        holds nothing back. A generation that does not exist is made; searches see the first one at once, any other one only
+        after a swap.
         """
 
     def delete_feed(self, feed: str, generation: int) -> None:
-        """Delete all items of a feed from a generation."""
+        """Delete all items of a feed from a generation. What is indexed afterwards is kept, whatever its `seq`."""
 
     def refresh(self) -> None:
         """Make all that was indexed before this call visible to searches after it."""
@@ -159,6 +160,8 @@ class SearchEngine(Protocol):
         """Give back what is open; any method opens it again."""
 
 
+FIRST = 1
+"""The generation that there is before any reindex."""
 RELEVANCE_DEPTH = 10_000
 TITLE_BOOST = 0.3
 """What a match in the title counts beside the one in the whole text, the same in all engines (docs/relevance.md)."""

@@ -15,7 +15,7 @@ import msgspec
 from opensearchpy.exceptions import NotFoundError
 
 from newswire.clock import Instant
-from newswire.engines import RELEVANCE_DEPTH, SPELLING, EngineInfo, Facet, FacetValue, Hit, SearchPage
+from newswire.engines import FIRST, RELEVANCE_DEPTH, SPELLING, EngineInfo, Facet, FacetValue, Hit, SearchPage
 from newswire.engines.opensearch_body import (
     SCHEMA,
     STATUSES_PAGE,
@@ -28,13 +28,17 @@ from newswire.engines.opensearch_body import (
     statuses_body,
 )
 from newswire.engines.opensearch_bulk import SEEN_PAUSE_S, SEEN_WITHIN_S, Bulk, Sent, reason_of
-from newswire.engines.opensearch_client import BUSY, NAMED, Cluster, Signing
+from newswire.engines.opensearch_client import BUSY, NAMED, Cluster, Signing, is_absence
 from newswire.engines.opensearch_indexes import Indexes
 from newswire.errors import EngineTimeoutError, EngineUnavailableError
 from newswire.model import FeedStatus, IndexReport, Item, ItemWrite
 from newswire.query import FacetQuery, Position, SearchQuery, named_feeds
 
 _OK, _NOT_FOUND = 200, 404
+_REMEMBERED_S = 65.0
+"""So long a shard remembers the number of what was deleted (`index.gc_deletes`, a minute), and a little longer."""
+_CLOCK_S = 0.5
+"""A shard that is to forget at once goes by a clock that moves every 0.2 s (`thread_pool.estimated_time_interval`)."""
 
 _Json = dict[str, Any]
 
@@ -67,11 +71,8 @@ class OpenSearchEngine:
         return self._cluster.client
 
     def setup(self) -> None:
-        name = self._indexes.name(self.generation())
         with self._cluster.translated():
-            self._indexes.put_templates()
-            self._indexes.ensure(name)
-            self._indexes.ensure_statuses()
+            self._indexes.setup()
 
     # --- writing ---
 
@@ -80,10 +81,9 @@ class OpenSearchEngine:
         first = next(writes, None)
         if first is None:
             return IndexReport()
-        name = self._indexes.name(generation)
         sent = Sent()
         with self._cluster.translated():
-            self._indexes.ensure(name)
+            name = self._indexes.ensure(generation)
             self._bulk.send_all(name, sent.lines(chain((first,), writes)), sent)
             if self._cluster.is_serverless:
                 self._bulk.wait_until_seen(name, sent)
@@ -94,6 +94,7 @@ class OpenSearchEngine:
         with self._cluster.translated():
             if not self._indexes.exists(name):
                 return
+            self._forget_deletions_at_once(name)
             deleted: set[str] = set()
             until = time.monotonic() + SEEN_WITHIN_S
             while hits := self._of_feed(name, feed):
@@ -106,6 +107,16 @@ class OpenSearchEngine:
                     raise EngineUnavailableError(f"{NAMED} still shows items of {feed} that were deleted: try again.")
                 else:
                     self._sleep(SEEN_PAUSE_S)
+            if deleted:
+                self._sleep(_REMEMBERED_S if self._cluster.is_serverless else _CLOCK_S)
+
+    def _forget_deletions_at_once(self, name: str) -> None:
+        """Let a shard forget the number of what is deleted, instead of a minute later.
+
+        A feed that comes back begins its numbers anew, and a shard that remembers a higher one refuses them.
+        """
+        if not self._cluster.is_serverless:  # it has no such setting that could be counted on
+            self.client.indices.put_settings(index=name, body={"index": {"gc_deletes": "0s"}})
 
     def _of_feed(self, name: str, feed: str) -> list[_Json]:
         self._refresh(name)
@@ -143,7 +154,7 @@ class OpenSearchEngine:
     def generation(self) -> int:
         with self._cluster.translated():
             current = self._indexes.current()
-        return current[0] if current else 1
+        return current[0] if current else FIRST
 
     def generations(self) -> list[int]:
         with self._cluster.translated():
@@ -166,7 +177,9 @@ class OpenSearchEngine:
             self._refresh(name)
             try:
                 return int(self.client.count(index=name)["count"])
-            except NotFoundError:
+            except NotFoundError as error:
+                if not is_absence(error):
+                    raise
                 return 0
 
     # --- reading ---
@@ -259,8 +272,12 @@ class OpenSearchEngine:
         with self._cluster.translated(EngineTimeoutError):
             try:
                 answers = self.client.msearch(body=lines, index=bodies[0][0])["responses"]
-            except NotFoundError:
+            except NotFoundError as error:
+                if not is_absence(error):
+                    raise
                 answers = [{"status": _NOT_FOUND}] * len(bodies)
+            if len(answers) != len(bodies):
+                raise EngineUnavailableError(f"{NAMED} answered {len(answers)} searches of {len(bodies)}.")
             if answers[0].get("status") == _NOT_FOUND and bodies[0][0] == self._indexes.read:
                 self._indexes.check_others()
             return [None if answer.get("status") == _NOT_FOUND else self._whole(answer) for answer in answers]

@@ -11,17 +11,18 @@ import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 from urllib.parse import urlsplit
 
 import msgspec
-from opensearchpy import JSONSerializer, OpenSearch, Urllib3AWSV4SignerAuth, Urllib3HttpConnection
+from opensearchpy import JSONSerializer, OpenSearch, Transport, Urllib3AWSV4SignerAuth, Urllib3HttpConnection
 from opensearchpy.exceptions import (
     ConnectionError as OpenSearchConnectionError,
 )
 from opensearchpy.exceptions import (
     ConnectionTimeout,
     ImproperlyConfigured,
+    NotFoundError,
     OpenSearchDslException,
     OpenSearchException,
     SerializationError,
@@ -36,6 +37,8 @@ Signing = Literal["", "es", "aoss"]
 NAMED = "OpenSearch (NEWSWIRE_OPENSEARCH_URL)"
 BUSY = frozenset({429, 502, 503, 504})
 """Statuses that say: not now."""
+_FOREIGN = f"What answers at {NAMED} does not speak like OpenSearch: look at the address."
+_NOT_FOUND = 404
 _FIRST_PAUSE_S = 0.5
 _LONGEST_PAUSE_S = 20.0
 
@@ -66,6 +69,7 @@ class Cluster:
             http_auth=self._authorization(),
             connection_class=Urllib3HttpConnection,
             serializer=_Serializer(),
+            transport_class=_Transport,
             timeout=self.timeout_s,
             max_retries=1,
             retry_on_timeout=False,
@@ -96,7 +100,7 @@ class Cluster:
         except OpenSearchConnectionError as error:
             raise EngineUnavailableError(f"{NAMED} can't be reached: is it running, and the address right?") from error
         except SerializationError as error:
-            raise EngineUnavailableError(f"What answers at {NAMED} does not speak like OpenSearch.") from error
+            raise EngineUnavailableError(_FOREIGN) from error
         except TransportError as error:
             raise EngineUnavailableError(self._sentence(error)) from error
         except (ImproperlyConfigured, OpenSearchException, OpenSearchDslException) as error:
@@ -113,8 +117,15 @@ class Cluster:
             return f"{NAMED} refuses us ({status}): look at NEWSWIRE_OPENSEARCH_USER and the rights it has."
         if status in BUSY:
             return f"{NAMED} is full or starting ({status}): try again in a moment."
+        if status == _NOT_FOUND and not is_absence(error):
+            return _FOREIGN
         said = str(error.error) if re.fullmatch(r"[a-z_]{1,80}", str(error.error)) else "no more"  # a name, and no text
         return f"{NAMED} answers {status} ({said}); if an index is damaged, `newswire reindex` builds it anew."
+
+
+def is_absence(error: TransportError) -> bool:
+    """Say whether OpenSearch itself says that an index is not there; a 404 of anything else says nothing of indexes."""
+    return isinstance(error, NotFoundError) and error.error == "index_not_found_exception"
 
 
 def pauses(times: int, rng: Callable[[], float] = random.random) -> Iterator[float]:
@@ -147,6 +158,27 @@ def _credentials() -> Any:
             "or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY."
         )
     return found
+
+
+class _Transport(Transport):
+    """Takes no answer for one of OpenSearch's that has not its shape; the client itself hands on whatever is JSON."""
+
+    _SHAPES: ClassVar = {
+        "_bulk": "items",
+        "_msearch": "responses",
+        "_search": "hits",
+        "_count": "count",
+        "_mget": "docs",
+    }
+
+    def perform_request(self, method: str, url: str, *args: Any, **named: Any) -> Any:
+        answer = super().perform_request(method, url, *args, **named)
+        if method == "HEAD":
+            return answer
+        key = "version" if url == "/" else self._SHAPES.get(url.rpartition("/")[2])
+        if not isinstance(answer, dict) or (key is not None and key not in answer):
+            raise SerializationError("another shape", None)
+        return answer
 
 
 class _Serializer(JSONSerializer):

@@ -13,11 +13,15 @@ from typing import Any
 
 from opensearchpy.exceptions import NotFoundError, TransportError
 
+from newswire.engines import FIRST
 from newswire.engines.opensearch_body import SCHEMA, items_template, statuses_template
-from newswire.engines.opensearch_client import Cluster
-from newswire.errors import IndexOutdatedError, IndexSchemaError
+from newswire.engines.opensearch_client import NAMED, Cluster, is_absence
+from newswire.errors import EngineUnavailableError, IndexOutdatedError, IndexSchemaError
 
 _Json = dict[str, Any]
+
+_SEEN: _Json = {"schema": SCHEMA, "seen": True}
+"""What an index says of itself once searches see it."""
 
 
 class Indexes:
@@ -45,9 +49,18 @@ class Indexes:
         return sorted(map(_number, self._found(self.every)))
 
     def current(self) -> tuple[int, int] | None:
-        """Give the number and the schema of the index that searches see; None before there is any."""
+        """Give the number and the schema of the index that searches see; None before there is any.
+
+        `EngineUnavailableError` where there was one and its alias is gone.
+        """
         for name, one in self._found(f"{self._prefix}-v*-read").items():
             return _number(name), _schema(one)
+        seen = self._seen()
+        if seen:
+            raise EngineUnavailableError(
+                f"The alias {self.read} is gone, and the index {self.name(seen[-1])} is there: "
+                "`newswire engine setup` puts the alias back."
+            )
         return None
 
     def check_others(self) -> None:
@@ -58,23 +71,41 @@ class Indexes:
 
     def exists(self, name: str) -> bool:
         """Say whether there is an index of this name."""
-        return bool(self._cluster.client.indices.exists(index=name))
+        return bool(self._found(name))
 
-    def ensure(self, name: str) -> None:
-        """Make an index that is not there, by the template; the first one is seen by searches at once."""
+    def setup(self) -> None:
+        """Make the templates and the indexes, and put back an alias that is gone."""
+        self.put_templates()
+        if not self._found(f"{self._prefix}-v*-read") and (seen := self._seen()):
+            self._point_to(seen[-1])
+        current = self.current()
+        self.ensure(current[0] if current else FIRST)
+        self.ensure_statuses()
+        if self.current() is None:
+            raise EngineUnavailableError(f"{NAMED} did not make the index {self.name(FIRST)}: is it OpenSearch?")
+
+    def ensure(self, generation: int) -> str:
+        """Make an index that is not there, by the template, and give its name.
+
+        The first generation is seen by searches at once, if there is no other; any other one only after a swap, since a
+        reindex fills it.
+        """
+        name = self.name(generation)
         with self._guard:
             found = self._found(name)
             if found:
                 _check_schema(name, _schema(found[name]))
-                return
+                return name
             self.put_templates()
-            body: _Json = {} if self.current() else {"aliases": {self.read: {}, self.write: {}}}
+            is_seen = generation == FIRST and self.current() is None and not self.numbers()
+            body: _Json = {"aliases": {self.read: {}, self.write: {}}, "mappings": {"_meta": _SEEN}} if is_seen else {}
             self._make(name, body)
+            return name
 
     def ensure_statuses(self) -> str:
         """Make the index of statuses if it is not there, and give its name."""
         with self._guard:
-            if not self._has_statuses and not self.exists(self.statuses):
+            if not self._has_statuses and not self._cluster.client.indices.exists(index=self.statuses):
                 self.put_templates()
                 self._make(self.statuses, {})
             self._has_statuses = True
@@ -90,8 +121,12 @@ class Indexes:
 
     def swap(self, generation: int) -> None:
         """Let both aliases point to a generation, and none of another schema to anything, in one call."""
+        name = self.ensure(generation)
+        self._cluster.client.indices.put_mapping(index=name, body={"_meta": _SEEN})
+        self._point_to(generation)
+
+    def _point_to(self, generation: int) -> None:
         name = self.name(generation)
-        self.ensure(name)
         actions: list[_Json] = []
         for old, one in self._found(f"{self._prefix}-v*-read").items():
             if old != name:
@@ -99,12 +134,18 @@ class Indexes:
         actions += [{"add": {"index": name, "alias": alias}} for alias in (self.read, self.write)]
         self._cluster.client.indices.update_aliases(body={"actions": actions})
 
+    def _seen(self) -> list[int]:
+        """Give the generations that searches have seen, in order; another one may be half built."""
+        found = self._found(self.every)
+        return sorted(_number(name) for name, one in found.items() if _meta(one).get("seen"))
+
     def drop(self, generation: int) -> None:
         """Delete a generation's index, if there is one."""
         try:
             self._cluster.client.indices.delete(index=self.name(generation))
-        except NotFoundError:
-            return
+        except NotFoundError as error:
+            if not is_absence(error):
+                raise
 
     def _make(self, name: str, body: _Json) -> None:
         try:
@@ -117,7 +158,9 @@ class Indexes:
         """Give the indexes of items that an expression names, by their names; none where there are none."""
         try:
             found: Mapping[str, _Json] = self._cluster.client.indices.get(index=expression)
-        except NotFoundError:
+        except NotFoundError as error:
+            if not is_absence(error):
+                raise
             return {}
         return {name: one for name, one in found.items() if re.fullmatch(rf"{self._prefix}-items-g\d+", name)}
 
@@ -126,13 +169,20 @@ def _number(name: str) -> int:
     return int(name.rpartition("-g")[2])
 
 
+def _meta(index: _Json) -> _Json:
+    found: _Json = index["mappings"].get("_meta", {})
+    return found
+
+
 def _schema(index: _Json) -> int:
-    return int(index["mappings"].get("_meta", {}).get("schema", 0))
+    return int(_meta(index).get("schema", 0))
 
 
 def _check_schema(name: str, schema: int) -> None:
     if schema == SCHEMA:
         return
+    if not schema:
+        raise IndexSchemaError(f"The index {name} is not newswire's: set NEWSWIRE_OPENSEARCH_PREFIX to another name.")
     what = f"The index {name} has schema {schema}, and this newswire reads schema {SCHEMA}: "
     if schema < SCHEMA:
         raise IndexOutdatedError(f"{what}`newswire reindex` builds it anew from the archive.")

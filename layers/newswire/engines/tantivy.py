@@ -24,6 +24,7 @@ from newswire import words
 from newswire.clock import Instant
 from newswire.data_folder import HeldFile, explained
 from newswire.engines import (
+    FIRST,
     SPELLING,
     EngineInfo,
     Facet,
@@ -191,7 +192,10 @@ class TantivyEngine:
             lock.free()
 
     def _made(self, generation: int) -> Any:
-        """Open a generation for writing, made first where it is not there; the first one is seen by searches at once."""
+        """Open a generation for writing, made first where it is not there.
+
+        The first generation is seen by searches at once; any other one only after a swap, since a reindex fills it.
+        """
         folder = self._place(generation)
         with explained(folder):
             if not (folder / "schema").exists():
@@ -200,7 +204,7 @@ class TantivyEngine:
                 tantivy.Index(fields(), str(folder))
                 _write_whole(folder / "schema", str(SCHEMA))
             self._check_schema(folder)
-            if not (self._folder / "current").exists():
+            if generation == FIRST and not (self._folder / "current").exists():
                 _write_whole(self._folder / "current", str(generation))
         return tantivy.Index(fields(), str(folder))
 
@@ -217,7 +221,7 @@ class TantivyEngine:
             try:
                 return int((self._folder / "current").read_text("ascii"))
             except FileNotFoundError:
-                return 1
+                return FIRST
 
     def generations(self) -> list[int]:
         with explained(self._folder):
