@@ -38,7 +38,7 @@ from newswire.parameters import (
 )
 from newswire.query import RecencyBand, SearchQuery
 from newswire.recency import bands_of
-from newswire.search import ALL_FIELDS, Answer, ItemOut, answer, item_out, steady
+from newswire.search import ALL_FIELDS, Answer, ItemOut, Watch, answer, item_out, steady
 from newswire.settings import Settings
 
 if TYPE_CHECKING:
@@ -110,9 +110,11 @@ class Call(Struct, frozen=True):
     """What absolute links begin with; empty where the public address is not known, and links are relative."""
 
 
-def build_api(resolver: ApiGatewayResolver, engine: SearchEngine, settings: Settings, clock: Clock) -> Api:
-    """Put the routes on a resolver of Powertools, over an engine that may not be open yet."""
-    api = Api(engine, settings, clock)
+def build_api(
+    resolver: ApiGatewayResolver, engine: SearchEngine, settings: Settings, clock: Clock, watch: Watch | None = None
+) -> Api:
+    """Put the routes on a resolver of Powertools, over an engine that may not be open yet; `watch` is told of searches."""
+    api = Api(engine, settings, clock, watch)
 
     def route(path: str, answered: Callable[..., Response[Any]]) -> None:
         def handler(**captured: str) -> Response[Any]:
@@ -179,10 +181,11 @@ def _as_event(response: Response[Any]) -> dict[str, Any]:
 class Api:
     """What the routes answer."""
 
-    def __init__(self, engine: SearchEngine, settings: Settings, clock: Clock) -> None:
+    def __init__(self, engine: SearchEngine, settings: Settings, clock: Clock, watch: Watch | None = None) -> None:
         self._engine = engine
         self._settings = settings
         self._clock = clock
+        self._watch = watch
 
     # --- routes ---
 
@@ -377,7 +380,7 @@ class Api:
         return bands_of(self._settings.recency_weight, self._settings.recency_days, now)
 
     def _answer(self, request: SearchRequest) -> Answer:
-        return answer(self._engine, request, self._clock, self._settings.stale_grace_seconds)
+        return answer(self._engine, request, self._clock, self._settings.stale_grace_seconds, self._watch)
 
     def _link(self, call: Call, request: SearchRequest, cursor: str) -> str:
         query = {name: value for name, value in request.parameters.items() if name != "cursor"} | {"cursor": cursor}

@@ -13,9 +13,8 @@ from typing import TYPE_CHECKING, Any
 from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.metrics import MetricUnit
 
-from newswire.errors import DataError, EngineError
+from newswire.errors import DataError
 from newswire.feeds_file import take_over
-from newswire.health import state_of
 from newswire.model import Batch, FetchFailed
 from newswire.poll import BatchReport, run_batches, tick
 from newswire.settings import Settings
@@ -56,16 +55,8 @@ class IngestFunction:
         if waits is not None:
             self._logger.warning("feeds.toml waits for the engine", extra={"why": str(waits)})
         ticked = tick(self._wired, self._queue)
-        self._count({"FeedsQueued": ticked.queued, "FeedsBehind": ticked.behind, "FeedsStale": self._stale()})
+        self._count({"FeedsQueued": ticked.queued, "FeedsBehind": ticked.behind, "FeedsStale": ticked.stale})
         self._logger.info("tick", extra={"feeds_queued": ticked.queued, "feeds_behind": ticked.behind})
-
-    def _stale(self) -> int:
-        """Count the feeds that should have been checked by now; none are known while the engine is away."""
-        now, grace = self._wired.clock(), self._wired.settings.stale_grace_seconds
-        try:
-            return sum(state_of(one, now, grace) == "stale" for one in self._wired.engine.statuses())
-        except EngineError:
-            return 0
 
     # --- messages ---
 

@@ -68,10 +68,11 @@ TimeLeft = Callable[[], float]
 
 
 class Ticked(Struct, frozen=True):
-    """What a tick found: how many feeds it put into the queue, and how many are behind."""
+    """What a tick found: how many feeds it put into the queue, are behind, and should have been checked before now."""
 
     queued: int
     behind: int
+    stale: int
 
 
 def tick(wired: Wired, work: WorkQueue, now: Instant | None = None) -> Ticked:
@@ -84,13 +85,15 @@ def tick(wired: Wired, work: WorkQueue, now: Instant | None = None) -> Ticked:
     since = _last_tick(wired, work, now)
     due = wired.feeds.due(now, MOST_DUE)
     behind = wired.feeds.behind(wired.generation())
+    in_time = now - wired.settings.stale_grace_seconds * SECOND
+    stale = sum(one.at < in_time for one in due)
     if since is not None:
         due = [one for one in due if one.at > since]
     known = {one.id for one in due}
     left = () if since is not None else dict.fromkeys((*wired.feeds.unsettled(now, MOST_DUE), *behind))
     others = [feed_id for feed_id in left if feed_id not in known]
     work.put([*_batches(due), *(Batch((feed_id,)) for feed_id in others)])
-    return Ticked(len(due) + len(others), len(behind))
+    return Ticked(len(due) + len(others), len(behind), stale)
 
 
 def _last_tick(wired: Wired, work: WorkQueue, now: Instant) -> Instant | None:

@@ -121,14 +121,23 @@ class Answer(Struct, frozen=True):
     took_ms: int = 0
 
 
-def answer(engine: SearchEngine, request: SearchRequest, clock: Clock, grace_s: int) -> Answer:
+Watch = Callable[[float, int], object]
+"""Told of each search: how many milliseconds the engine took, and how many items it found."""
+
+
+def answer(
+    engine: SearchEngine, request: SearchRequest, clock: Clock, grace_s: int, watch: Watch | None = None
+) -> Answer:
     """Search, and put the answer together.
 
     Raises `BadParametersError` for a histogram of too many buckets, and what the engine raises.
     """
     started = time.perf_counter()
     query = _asked(engine, request)
+    asked_at = time.perf_counter()
     page = engine.search(query)
+    if watch is not None:
+        watch((time.perf_counter() - asked_at) * 1000, page.total)
     statuses = _let_through(page.statuses, request.lists.get("feed"))
     now = clock()
     highlighter = Highlighter(request.node, request.highlight) if request.highlight else None

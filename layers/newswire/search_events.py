@@ -27,9 +27,16 @@ class SearchFunction:
 
     def __init__(self, settings: Settings, engine: SearchEngine | None = None) -> None:
         self._resolver = APIGatewayRestResolver()
-        self._api = build_api(self._resolver, engine or open_engine(settings), settings, system_clock)
+        self._api = build_api(
+            self._resolver, engine or open_engine(settings), settings, system_clock, self._searched
+        )
         self._logger = Logger(service=_NAME)
         self._metrics = Metrics(namespace=_NAME, service="search")
+
+    def _searched(self, took_ms: float, found: int) -> None:
+        """Count a search; its metrics go out with those of the answer that it belongs to."""
+        self._metrics.add_metric("QueryTime", MetricUnit.Milliseconds, round(took_ms, 1))
+        self._metrics.add_metric("Results", MetricUnit.Count, found)
 
     def handle(self, event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
         """Answer one request; nothing is raised, whatever the event holds."""

@@ -174,11 +174,33 @@ def test_a_line_of_log_and_metrics_says_what_was_done(aws, stack, function, serv
     function.handle(aws.receive(stack.settings.queue_url), Context())
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines() if "_aws" in line]
     metrics = {name: value for line in lines for name, value in line.items()}
-    assert (metrics["FeedsQueued"], metrics["FeedsStale"]) == ([2.0], [0.0])
+    assert metrics["FeedsQueued"] == [2.0]
     assert (metrics["FeedsPolled"], metrics["FeedsFailed"], metrics["ItemsNew"]) == ([2.0], [1.0], [1.0])
     said = next(line for line in logged() if line["message"] == "batch")
     assert said["function_request_id"] == Context.aws_request_id
     assert "503" in said["failed"]["bad"]
+
+
+def test_feeds_that_nobody_checked_in_time_are_counted_by_each_tick_also_while_the_engine_is_away(
+    aws, stack, server, capsys, clock
+) -> None:
+    away = msgspec.structs.replace(stack.settings, engine="opensearch", opensearch_url="http://127.0.0.1:9")
+    function = IngestFunction(away, Wired(away, clock=clock))
+    add(stack, ("news", server.says("/news", rss(story(1)))))
+
+    def stale() -> float:
+        capsys.readouterr()
+        function.handle(event("schedule"), Context())
+        (line,) = [json.loads(one) for one in capsys.readouterr().out.splitlines() if "_aws" in one]
+        return line["FeedsStale"][0]
+
+    assert stale() == 1, "it has never been checked"
+    assert deliver(aws, stack, function) == []
+    assert stale() == 0
+    clock.at = stack.feeds.row("news").poll.next_check + 14 * 60_000
+    assert stale() == 0, "it is due, and within the grace"
+    clock.go(minutes=2)
+    assert stale() == 1
 
 
 def test_messages_are_read_as_they_are_written() -> None:

@@ -55,7 +55,8 @@ def test_a_line_of_log_and_metrics_is_written_for_each(function, capsys, logged)
     logged.attach()
     function.handle(event("search"), Context())
     metrics = next(json.loads(line) for line in capsys.readouterr().out.splitlines() if "_aws" in line)
-    assert metrics["AnswerTime"][0] > 0
+    assert metrics["AnswerTime"][0] > metrics["QueryTime"][0] > 0
+    assert metrics["Results"] == [1.0]
     said = next(line for line in logged() if line["message"] == "answer")
     assert (said["path"], said["status"]) == ("/v1/search", 200)
     assert said["gateway_request_id"] == "c6af9ac6-7b61-11e6-9a41-93e8deadbeef"
