@@ -1,5 +1,6 @@
 """AWS as the tests have it: a server of moto on loopback, with a table, a bucket and a queue for each test."""
 
+import json
 import os
 import time
 import uuid
@@ -39,6 +40,10 @@ TABLE = {
 """The table of template.yaml."""
 
 
+MOST_RECEIVED = 10
+"""A message that was received so often goes to the dead-letter queue, as template.yaml has it."""
+
+
 class Aws:
     """A server that stands for AWS; clients find it by `AWS_ENDPOINT_URL`."""
 
@@ -64,7 +69,18 @@ class Aws:
         return name
 
     def queue(self) -> str:
-        return self.client("sqs").create_queue(QueueName=f"queue-{uuid.uuid4().hex[:12]}")["QueueUrl"]
+        """Make a work queue with its dead-letter queue, as template.yaml has them; gives its address."""
+        sqs, name = self.client("sqs"), f"queue-{uuid.uuid4().hex[:12]}"
+        dead = sqs.create_queue(QueueName=f"{name}-dead")["QueueUrl"]
+        arn = sqs.get_queue_attributes(QueueUrl=dead, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+        policy = json.dumps({"deadLetterTargetArn": arn, "maxReceiveCount": MOST_RECEIVED})
+        return sqs.create_queue(QueueName=name, Attributes={"RedrivePolicy": policy})["QueueUrl"]
+
+    def dead_letters(self, queue: str) -> int:
+        """Count the messages that ended in the dead-letter queue of a work queue."""
+        names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
+        found = self.client("sqs").get_queue_attributes(QueueUrl=f"{queue}-dead", AttributeNames=names)["Attributes"]
+        return sum(int(found[name]) for name in names)
 
     def receive(self, queue: str) -> dict:
         """Receive all messages that there are, as Lambda hands them over; they stay in flight."""

@@ -112,6 +112,9 @@ def _parser() -> argparse.ArgumentParser:
     command("reindex", "upkeep.reindex", "Build the index anew from the archive, and swap it in whole.")
     made = command("engine", "upkeep.engine", "Look after the search engine itself.")
     made.add_argument("do", choices=["setup"], metavar="setup", help="make its indexes, if they are not there yet")
+    made = command("dlq", "dead_letters.list_letters", "List the messages that failed ten times, or take them up.")
+    made.add_argument("--json", action="store_true")
+    _dead_letter_commands(made)
     made = command("status", "upkeep.status", "Say how the feeds and the index are.")
     made.add_argument("--json", action="store_true")
     return parser
@@ -155,6 +158,16 @@ def _feeds_commands(parser: argparse.ArgumentParser) -> None:
     made = commands.add_parser("export", help="write the feeds to a TOML or OPML file")
     made.add_argument("file", metavar="F")
     made.set_defaults(run="feeds.export_list")
+
+
+def _dead_letter_commands(parser: argparse.ArgumentParser) -> None:
+    commands = parser.add_subparsers(metavar="REDRIVE|DISCARD")
+    made = commands.add_parser("redrive", help="put them back into the work queue, all or some")
+    made.add_argument("ids", nargs="*", metavar="ID")
+    made.set_defaults(run="dead_letters.redrive")
+    made = commands.add_parser("discard", help="throw some away")
+    made.add_argument("ids", nargs="+", metavar="ID")
+    made.set_defaults(run="dead_letters.discard")
 
 
 if __name__ == "__main__":
