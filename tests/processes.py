@@ -60,10 +60,11 @@ class Served:
         return status, json.loads(body)
 
     def raw(self, data: bytes) -> bytes:
+        """Send bytes and give all that comes back until the server closes: an answer may come in pieces."""
         with socket.create_connection(("127.0.0.1", self.port), 10) as sock:
             sock.sendall(data)
             sock.settimeout(10)
-            return sock.recv(100_000)
+            return b"".join(iter(lambda: sock.recv(65_536), b""))
 
     def stop(self) -> tuple[str, str]:
         self.process.send_signal(signal.SIGINT)
