@@ -30,7 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         settings = read_settings()
         check(settings.data_folder)
         wired = Wired(settings)
-        if parsed.run not in {"upkeep.reindex", "upkeep.engine"}:
+        if not _leaves_the_index(parsed):
             _bring_up_to_date(wired)
         return _command(parsed.run)(wired, parsed)
     except UsageError as error:
@@ -48,6 +48,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     finally:
         if wired is not None:
             wired.close()
+
+
+def _leaves_the_index(parsed: argparse.Namespace) -> bool:
+    """Say whether a command has nothing to do with the index that is there."""
+    module = parsed.run.partition(".")[0]
+    return (
+        module == "dead_letters"
+        or parsed.run in {"upkeep.reindex", "upkeep.engine"}
+        or bool(getattr(parsed, "remote", ""))
+    )
 
 
 def _bring_up_to_date(wired: Wired) -> None:
@@ -88,6 +98,9 @@ def _parser() -> argparse.ArgumentParser:
     made.add_argument("--port", type=int, default=8000)
     made.add_argument("--poll", action="store_true", help="poll the feeds that are due meanwhile")
     made.add_argument("--sample", metavar="FILE", help="take this document in first, if there are no items yet")
+    made.add_argument(
+        "--remote", metavar="URL", help="answer from a deployed API instead, signed with your AWS credentials"
+    )
     made = command("poll", "polling.poll", "Fetch the feeds that are due, keep what came, and index it.")
     made.add_argument("feeds", nargs="*", metavar="FEED", help="only these feeds, by id")
     made.add_argument("--watch", action="store_true", help="keep on, until Ctrl-C")

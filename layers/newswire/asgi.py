@@ -42,7 +42,7 @@ class Edge:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request; `lifespan` is acknowledged."""
         if scope["type"] == "lifespan":
-            await _acknowledge(receive, send)
+            await acknowledge(receive, send)
             return
         if scope["type"] != "http":
             return
@@ -123,7 +123,8 @@ def _written(response: Response[Any]) -> tuple[int, list[tuple[bytes, bytes]], b
     return response.status_code, headers, body.encode() if isinstance(body, str) else bytes(body or b"")
 
 
-async def _acknowledge(receive: Receive, send: Send) -> None:
+async def acknowledge(receive: Receive, send: Send) -> None:
+    """Answer the messages of the `lifespan` protocol: there is nothing to start or to end."""
     while True:
         message = await receive()
         await send({"type": f"{message['type']}.complete"})

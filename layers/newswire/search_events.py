@@ -27,9 +27,7 @@ class SearchFunction:
 
     def __init__(self, settings: Settings, engine: SearchEngine | None = None) -> None:
         self._resolver = APIGatewayRestResolver()
-        self._api = build_api(
-            self._resolver, engine or open_engine(settings), settings, system_clock, self._searched
-        )
+        self._api = build_api(self._resolver, engine or open_engine(settings), settings, system_clock, self._searched)
         self._logger = Logger(service=_NAME)
         self._metrics = Metrics(namespace=_NAME, service="search")
 

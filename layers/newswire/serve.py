@@ -1,10 +1,11 @@
-"""Serving on one machine: wired edges come in, the API answers on a port until it is stopped, polling meanwhile."""
+"""Serving on one machine: the API answers on a port until it is stopped, from here (polling meanwhile) or from afar."""
 
 from __future__ import annotations
 
 import socket
 import threading
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import msgspec
 import uvicorn
@@ -15,6 +16,9 @@ from newswire.asgi import Edge
 from newswire.errors import NewswireError
 from newswire.http_api import PROBLEM, build_api, problem_of
 from newswire.wiring import Wired
+
+if TYPE_CHECKING:
+    from newswire.remote import Remote
 
 TICK_EVERY_S = 10.0
 
@@ -58,8 +62,8 @@ class _Protocol(H11Protocol):
         self.transport.close()
 
 
-def configured(edge: Edge) -> uvicorn.Config:
-    """Give the configuration of the server, for one machine and for the tests alike."""
+def configured(edge: Edge | Remote) -> uvicorn.Config:
+    """Give the configuration of the server, for one machine, a proxy and the tests alike."""
     return uvicorn.Config(
         edge, http=_Protocol, log_level="warning", access_log=False, lifespan="on", server_header=False
     )
@@ -80,6 +84,14 @@ def serve(wired: Wired, sock: socket.socket, poll_once: Callable[[], object] | N
         if poll_once is not None:
             poller.join(timeout=wired.settings.fetch_timeout_seconds)
         edge.close()
+
+
+def forward(remote: Remote, sock: socket.socket) -> None:
+    """Answer on the socket from a deployed API until a signal says stop."""
+    try:
+        uvicorn.Server(configured(remote)).run(sockets=[sock])
+    finally:
+        remote.close()
 
 
 def _keep_polling(stop: threading.Event, poll_once: Callable[[], object]) -> None:

@@ -1,4 +1,4 @@
-"""`newswire serve`: searches are answered over HTTP until Ctrl-C, and the feeds that are due polled meanwhile."""
+"""`newswire serve`: searches are answered over HTTP until Ctrl-C, from here (the due feeds polled meanwhile) or from afar."""
 
 from __future__ import annotations
 
@@ -11,17 +11,19 @@ from newswire.commands import OK
 from newswire.commands.bringing_in import take_in
 from newswire.commands.polling import begin, poll_once
 from newswire.console import complain, say
-from newswire.errors import EngineError, FeedsFileError, NewswireError
+from newswire.errors import EngineError, FeedsFileError, NewswireError, UsageError
 from newswire.feeds_file import take_over
 from newswire.log import log_defect
 from newswire.query import SearchQuery
-from newswire.serve import listen
+from newswire.serve import forward, listen
 from newswire.serve import serve as answer_until_stopped
 from newswire.wiring import Wired
 
 
 def serve(wired: Wired, arguments: argparse.Namespace) -> int:
     """Answer searches on a port until a signal says stop."""
+    if arguments.remote:
+        return _stand_for(arguments)
     begin(wired)
     if arguments.sample and not wired.engine.count(wired.engine.generation()):
         take_in(wired, [arguments.sample], "sample-news")
@@ -31,6 +33,23 @@ def serve(wired: Wired, arguments: argparse.Namespace) -> int:
     _advise(wired, f"http://{arguments.host}:{port}")
     with suppress(KeyboardInterrupt):  # Ctrl-C is how a server is stopped, and no failure
         answer_until_stopped(wired, sock, due_poller(wired) if arguments.poll else None)
+    return OK
+
+
+def _stand_for(arguments: argparse.Namespace) -> int:
+    """Answer from a deployed API, signing for whoever asks here."""
+    from newswire.remote import LOOPBACK, Remote  # noqa: PLC0415 - botocore takes 60 ms
+
+    if arguments.poll or arguments.sample:
+        raise UsageError("--remote stands for an API that is elsewhere: it goes without --poll and --sample.")
+    if arguments.host not in LOOPBACK:
+        raise UsageError("--remote acts with your AWS credentials for whoever reaches it: it listens on loopback only.")
+    sock = listen(arguments.host, arguments.port)
+    base = f"http://{f'[{arguments.host}]' if ':' in arguments.host else arguments.host}:{sock.getsockname()[1]}"
+    remote = Remote(arguments.remote, base)
+    say(f"newswire signs for you what it asks {arguments.remote}, and answers on {base}/")
+    with suppress(KeyboardInterrupt):  # Ctrl-C is how a server is stopped, and no failure
+        forward(remote, sock)
     return OK
 
 

@@ -1,0 +1,137 @@
+"""`newswire serve --remote URL`: plain requests on loopback reach an API that takes only signed ones."""
+
+import json
+import os
+
+import msgspec
+import pytest
+
+from newswire.load import load
+from tests.loopback import Asked, Loopback, Reply
+from tests.processes import Served, command
+from tests.serverless import REGION, SignatureError, check_signature
+from tests.transports import AsEvents, rest_event
+
+
+class Gateway:
+    """API Gateway with IAM authorization in front of the real routes, at a stage."""
+
+    def __init__(self, wired) -> None:
+        self._server = Loopback(self._answer)
+        self.url = f"{self._server.url}/live"
+        wired.settings = msgspec.structs.replace(wired.settings, public_url=self.url)
+        self._api = AsEvents(wired)
+        self.asked: list[Asked] = []
+
+    def _answer(self, asked: Asked) -> Reply:
+        self.asked.append(asked)
+        try:
+            check_signature(*asked, "execute-api")
+        except SignatureError as error:
+            return Reply(403, json.dumps({"message": str(error)}).encode())
+        event = rest_event(asked.target.removeprefix("/live"), asked.method, asked.headers)
+        came = self._api.event(event)
+        return Reply(came.status, came.body, headers=came.headers)
+
+    def close(self) -> None:
+        self._server.close()
+
+
+@pytest.fixture
+def gateway(wired, tmp_path):
+    lines = tmp_path / "lines.jsonl"
+    stories = [{"title": f"Łódź summit {n}", "link": f"https://x.example/{n}", "published": f"2025-11-2{n}"} for n in range(5)]
+    lines.write_text("".join(json.dumps(one) + "\n" for one in stories))
+    load(wired, [str(lines)], "lines")
+    made = Gateway(wired)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def proxy(gateway, tmp_path):
+    served = Served(tmp_path / "nothing", "--remote", gateway.url, AWS_REGION=REGION)
+    yield served
+    served.stop()
+
+
+TARGETS = [
+    "/v1/search?q=%C5%81%C3%B3d%C5%BA+summit&size=2",
+    "/v1/search?q=summit%20%2B%22a%26b%22&from=2025-11-24&tz=Europe/Brussels&facets=feed,lang",
+    "/v1/search?q=a*~!'()&size=1",
+    "/v1/search?size=1&q&q=",
+    "/v1/search?wrong=1",
+    "/v1/feeds/l%C3%B3%20x",
+    "/v1/feeds",
+    "/",
+    "/nowhere",
+]
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_a_plain_request_gets_what_a_signed_one_would(gateway, proxy, target: str) -> None:
+    status, headers, body = proxy.get(target)
+    direct = gateway._api.ask(target)
+    assert (status, headers["content-type"]) == (direct.status, direct.headers["content-type"]), body
+    assert proxy.get(target, "HEAD")[::2] == (status, b"")
+    if status == 200 and target.startswith("/v1/search?q=%"):
+        assert json.loads(body)["total"]["value"] == 5
+
+
+def test_links_lead_through_the_proxy_and_an_entity_tag_is_honoured(proxy) -> None:
+    _status, headers, _body = proxy.get("/v1/search?q=summit&size=2")
+    link = headers["link"]
+    assert link.startswith(f"<http://127.0.0.1:{proxy.port}/v1/search?")
+    following = link[1:].partition(">")[0].removeprefix(f"http://127.0.0.1:{proxy.port}")
+    status, _, body = proxy.get(following)
+    assert (status, len(json.loads(body)["items"])) == (200, 2)
+    assert proxy.get("/v1/search?q=summit&size=2", headers={"If-None-Match": headers["etag"]})[::2] == (304, b"")
+
+
+def test_it_answers_only_to_names_of_loopback_and_only_reads(gateway, proxy) -> None:
+    before = len(gateway.asked)
+    evil = proxy.raw(b"GET /v1/feeds HTTP/1.1\r\nHost: evil.example\r\nConnection: close\r\n\r\n")
+    assert evil.startswith(b"HTTP/1.1 400 ")
+    post = proxy.raw(b"POST /v1/search HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+    assert post.startswith(b"HTTP/1.1 405 ")
+    assert len(gateway.asked) == before
+
+
+def test_headers_of_the_caller_that_are_nobodys_business_stay_here(gateway, proxy) -> None:
+    proxy.get("/v1/feeds", headers={"Cookie": "secret=1", "Authorization": "Basic x", "Accept": "application/json"})
+    sent = gateway.asked[-1].headers
+    assert "cookie" not in sent
+    assert sent["authorization"].startswith("AWS4-HMAC-SHA256")
+    assert sent["accept"] == "application/json"
+
+
+def test_an_api_that_is_away_is_a_503(gateway, proxy) -> None:
+    gateway.close()
+    status, headers, body = proxy.get("/v1/feeds")
+    assert (status, headers["retry-after"]) == (503, "10")
+    assert "can't be reached" in json.loads(body)["detail"]
+
+
+def refused(tmp_path, *arguments: str, **environ: str) -> tuple[int, str]:
+    process = command(tmp_path / "nothing", "serve", "--port", "0", *arguments, **environ)
+    _out, err = process.communicate(timeout=30)
+    return process.returncode, err
+
+
+def test_what_can_not_be_a_proxy_says_why(tmp_path, monkeypatch) -> None:
+    url = "https://news.example/live"
+    status, said = refused(tmp_path, "--remote", url, "--host", "0.0.0.0", AWS_REGION=REGION)
+    assert (status, "loopback only" in said) == (2, True)
+    status, said = refused(tmp_path, "--remote", url, "--poll", AWS_REGION=REGION)
+    assert (status, "--poll" in said) == (2, True)
+    status, said = refused(tmp_path, "--remote", "news.example", AWS_REGION=REGION)
+    assert (status, "ApiUrl" in said) == (2, True)
+    monkeypatch.delenv("AWS_DEFAULT_REGION", raising=False)
+    status, said = refused(tmp_path, "--remote", url, AWS_CONFIG_FILE=os.devnull)
+    assert (status, "AWS_REGION" in said) == (2, True)
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"):
+        monkeypatch.delenv(name)
+    nobody = {"AWS_SHARED_CREDENTIALS_FILE": os.devnull, "AWS_CONFIG_FILE": os.devnull}
+    status, said = refused(tmp_path, "--remote", url, AWS_REGION=REGION, **nobody)
+    assert (status, "AWS_PROFILE" in said) == (2, True)
+    assert not (tmp_path / "nothing").exists()
