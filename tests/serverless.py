@@ -105,6 +105,8 @@ class Collection:
 
     def __init__(self, node: str, service: str = "aoss") -> None:
         self.refusals: list[str] = []
+        self.asked: list[tuple[str, str]] = []
+        """Method and path of every request that was let in."""
         self.passed = 0
         self._node = node
         self._service = service
@@ -117,6 +119,7 @@ class Collection:
             check_signature(*asked, self._service)
         except SignatureError as error:
             return self._refused(403, str(error))
+        self.asked.append((asked.method, asked.target.partition("?")[0]))
         body = asked.plain
         if self._service == "aoss":
             why = refused(asked.method, asked.target, body)

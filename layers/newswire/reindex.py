@@ -66,6 +66,7 @@ def reindex(wired: Wired, progress: Callable[[int], object] | None = None) -> Re
 
 def _check_nothing_is_lost(wired: Wired) -> None:
     """Refuse to put an empty index in the place of one that has items: this is then another folder than theirs."""
+    wired.engine.refresh()
     items = wired.engine.count(wired.engine.generation())
     if items:
         msg = (

@@ -96,14 +96,14 @@ def build(folder: Path, source: Path = ROOT) -> Path:
 class BuiltFunction:
     """A built function that runs, and is called as Lambda calls it."""
 
-    def __init__(self, built: Path, name: str, environ: dict[str, str]) -> None:
+    def __init__(self, built: Path, name: str, environ: dict[str, str], *before: Path) -> None:
         self._events: queue.Queue[tuple[str, float, bytes]] = queue.Queue()
         self._answers: queue.Queue[tuple[str, dict]] = queue.Queue()
         self._arn = f"arn:aws:lambda:eu-central-1:1:function:{name}"
         self._server = Loopback(self._runtime_api)
         task = built / name
         self.log = built.with_name(f"{name}-{uuid.uuid4().hex[:6]}.log")
-        path = [str(task), str(built / "NewswireLayer" / "python"), str(runtime_folder())]
+        path = map(str, [*before, task, built / "NewswireLayer" / "python", runtime_folder()])
         self._environ = {
             "PATH": os.environ["PATH"],
             "PYTHONPATH": ":".join(path),

@@ -1,103 +1,17 @@
 """The built artifacts, run as Lambda runs them: from the schedule to the answer of the API."""
 
 import json
-import uuid
 
 import pytest
-import yaml
 
-from tests.bundle.build import BuiltFunction, CannotBuildError, build
-from tests.conftest import ROOT, absent
+from tests.bundle.build import build
+from tests.bundle.stack import asked
+from tests.conftest import ROOT
 from tests.feed_server import rss, story
 from tests.functions.test_ingest import event
-from tests.serverless import KEY, SECRET, TOKEN, Collection
 
 pytestmark = [pytest.mark.bundle, pytest.mark.opensearch]
 MOST_MB = 30
-
-
-@pytest.fixture(scope="session")
-def built(tmp_path_factory):
-    try:
-        return build(tmp_path_factory.mktemp("sam") / "build")
-    except CannotBuildError as error:
-        absent(str(error))
-
-
-class _Loader(yaml.SafeLoader):
-    """Reads the short forms of CloudFormation as what they stand for."""
-
-
-_Loader.add_multi_constructor("!", lambda _loader, tag, node: {tag: getattr(node, "value", None)})
-
-
-def variables(built, name: str) -> dict[str, str]:
-    """Give the environment of a function as the built template has it; what is worked out at deployment is left out."""
-    template = yaml.load((built / "template.yaml").read_text(), _Loader)  # noqa: S506 - a safe loader, with more tags
-    own = template["Resources"][name]["Properties"]["Environment"]["Variables"]
-    everywhere = template["Globals"]["Function"]["Environment"]["Variables"]
-    return {name: value for name, value in {**everywhere, **own}.items() if isinstance(value, str)}
-
-
-class Stack:
-    """The parts that a deployment makes, for one test."""
-
-    def __init__(self, built, aws, node: str) -> None:
-        self.aws = aws
-        self.built = built
-        self.domain = Collection(node, "es")
-        self.table, self.bucket, self.queue = aws.table(), aws.bucket(), aws.queue()
-        self.prefix = f"newswire-{uuid.uuid4().hex[:8]}"
-        self._functions: list[BuiltFunction] = []
-
-    def function(self, name: str, **more: str) -> BuiltFunction:
-        environ = variables(self.built, name) | {
-            "AWS_ACCESS_KEY_ID": KEY,
-            "AWS_SECRET_ACCESS_KEY": SECRET,
-            "AWS_SESSION_TOKEN": TOKEN,
-            "AWS_ENDPOINT_URL": self.aws.url,
-            "NEWSWIRE_OPENSEARCH_URL": self.domain.url,
-            "NEWSWIRE_OPENSEARCH_SIGNING": "es",
-            "NEWSWIRE_OPENSEARCH_PREFIX": self.prefix,
-            "NEWSWIRE_OPENSEARCH_REPLICAS": "0",
-        }
-        if name == "IngestFunction":
-            environ |= {
-                "NEWSWIRE_TABLE": self.table,
-                "NEWSWIRE_BUCKET": self.bucket,
-                "NEWSWIRE_QUEUE_URL": self.queue,
-                "NEWSWIRE_USER_AGENT": "newswire tests",
-                "NEWSWIRE_FETCH_ALLOW_PRIVATE": "true",
-                "NEWSWIRE_FETCH_PORTS": "",
-            }
-        self._functions.append(BuiltFunction(self.built, name, environ | more))
-        return self._functions[-1]
-
-    def add(self, id_: str, url: str) -> None:
-        from newswire.feeds.dynamodb import DynamoFeedStore
-        from newswire.model import Feed
-
-        DynamoFeedStore(self.table).put(Feed(id=id_, url=url), 1)
-
-    def close(self) -> None:
-        for one in self._functions:
-            one.close()
-        self.domain.close()
-
-
-@pytest.fixture
-def stack(built, aws, opensearch_nodes):
-    made = Stack(built, aws, opensearch_nodes.url("3.8"))
-    yield made
-    made.close()
-
-
-def asked(path: str, **sent: str) -> dict:
-    return event("search") | {
-        "path": path,
-        "queryStringParameters": sent or None,
-        "multiValueQueryStringParameters": {name: [value] for name, value in sent.items()} or None,
-    }
 
 
 def test_from_the_schedule_to_the_answer(stack, server) -> None:

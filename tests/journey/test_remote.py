@@ -40,7 +40,9 @@ class Gateway:
 @pytest.fixture
 def gateway(wired, tmp_path):
     lines = tmp_path / "lines.jsonl"
-    stories = [{"title": f"Łódź summit {n}", "link": f"https://x.example/{n}", "published": f"2025-11-2{n}"} for n in range(5)]
+    stories = [
+        {"title": f"Łódź summit {n}", "link": f"https://x.example/{n}", "published": f"2025-11-2{n}"} for n in range(5)
+    ]
     lines.write_text("".join(json.dumps(one) + "\n" for one in stories))
     load(wired, [str(lines)], "lines")
     made = Gateway(wired)

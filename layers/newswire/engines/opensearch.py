@@ -19,6 +19,7 @@ from newswire.engines import FIRST, RELEVANCE_DEPTH, SPELLING, EngineInfo, Facet
 from newswire.engines.opensearch_body import (
     SCHEMA,
     STATUSES_PAGE,
+    count_body,
     item_of,
     of_feed_body,
     search_body,
@@ -172,15 +173,8 @@ class OpenSearchEngine:
             self._indexes.drop(generation)
 
     def count(self, generation: int) -> int:
-        name = self._indexes.name(generation)
-        with self._cluster.translated():
-            self._refresh(name)
-            try:
-                return int(self.client.count(index=name)["count"])
-            except NotFoundError as error:
-                if not is_absence(error):
-                    raise
-                return 0
+        (found,) = self._asked([(self._indexes.name(generation), count_body())])
+        return 0 if found is None else int(found["hits"]["total"]["value"])
 
     # --- reading ---
 

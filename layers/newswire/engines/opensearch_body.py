@@ -255,6 +255,11 @@ def span_body(query: SearchQuery) -> Json:
     return {"size": 0, "query": matching(msgspec.structs.replace(query, sort="newest")), "aggs": ends}
 
 
+def count_body() -> Json:
+    """Ask how many items there are, exactly."""
+    return {"size": 0, "track_total_hits": True}
+
+
 def state_body() -> Json:
     """Ask for what changes whenever the index does; answered from the request cache while it does not."""
     return {"size": 0, "track_total_hits": True, "aggs": {"marks": {"sum": {"field": "mark"}}}}

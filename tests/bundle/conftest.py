@@ -1,0 +1,22 @@
+"""What the tests of the built application share: one build, and a stack for each test."""
+
+import pytest
+
+from tests.bundle.build import CannotBuildError, build
+from tests.bundle.stack import Stack
+from tests.conftest import absent
+
+
+@pytest.fixture(scope="session")
+def built(tmp_path_factory):
+    try:
+        return build(tmp_path_factory.mktemp("sam") / "build")
+    except CannotBuildError as error:
+        absent(str(error))
+
+
+@pytest.fixture
+def stack(built, aws, opensearch_nodes):
+    made = Stack(built, aws, opensearch_nodes.url("3.8"))
+    yield made
+    made.close()

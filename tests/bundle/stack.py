@@ -1,0 +1,92 @@
+"""A deployment without an account: the built functions, over the parts that stand for those that a stack makes."""
+
+import uuid
+from pathlib import Path
+
+import yaml
+
+from newswire.feeds.dynamodb import DynamoFeedStore
+from newswire.model import Feed
+from tests.aws import Aws
+from tests.bundle.build import BuiltFunction
+from tests.functions.test_ingest import event
+from tests.serverless import KEY, SECRET, TOKEN, Collection
+
+RECORDER = Path(__file__).with_name("recorder")
+
+
+class _Loader(yaml.SafeLoader):
+    """Reads the short forms of CloudFormation as what they stand for."""
+
+
+_Loader.add_multi_constructor("!", lambda _loader, tag, node: {tag: getattr(node, "value", None)})
+
+
+def variables(built: Path, name: str) -> dict[str, str]:
+    """Give the environment of a function as the built template has it; what is worked out at deployment is left out."""
+    template = yaml.load((built / "template.yaml").read_text(), _Loader)  # noqa: S506 - a safe loader, with more tags
+    own = template["Resources"][name]["Properties"]["Environment"]["Variables"]
+    everywhere = template["Globals"]["Function"]["Environment"]["Variables"]
+    return {name: value for name, value in {**everywhere, **own}.items() if isinstance(value, str)}
+
+
+class Stack:
+    """The parts that a deployment makes, for one test."""
+
+    def __init__(self, built: Path, aws: Aws, node: str, prefix: str = "") -> None:
+        self.aws = aws
+        self.built = built
+        self.domain = Collection(node, "es")
+        self.table, self.bucket, self.queue = aws.table(), aws.bucket(), aws.queue()
+        self.prefix = prefix or f"newswire-{uuid.uuid4().hex[:8]}"
+        self.recorded = {
+            name: built.with_name(f"{name}-{uuid.uuid4().hex[:6]}.calls")
+            for name in ("IngestFunction", "SearchFunction")
+        }
+        """Files with a line for each call of AWS that a function made."""
+        self._functions: list[BuiltFunction] = []
+
+    def function(self, name: str, **more: str) -> BuiltFunction:
+        environ = variables(self.built, name) | {
+            "AWS_ACCESS_KEY_ID": KEY,
+            "AWS_SECRET_ACCESS_KEY": SECRET,
+            "AWS_SESSION_TOKEN": TOKEN,
+            "AWS_ENDPOINT_URL": self.aws.url,
+            "NEWSWIRE_OPENSEARCH_URL": self.domain.url,
+            "NEWSWIRE_OPENSEARCH_SIGNING": "es",
+            "NEWSWIRE_OPENSEARCH_PREFIX": self.prefix,
+            "NEWSWIRE_OPENSEARCH_REPLICAS": "0",
+            "RECORDED_CALLS": str(self.recorded[name]),
+        }
+        if name == "IngestFunction":
+            environ |= {
+                "NEWSWIRE_TABLE": self.table,
+                "NEWSWIRE_BUCKET": self.bucket,
+                "NEWSWIRE_QUEUE_URL": self.queue,
+                "NEWSWIRE_USER_AGENT": "newswire tests",
+                "NEWSWIRE_FETCH_ALLOW_PRIVATE": "true",
+                "NEWSWIRE_FETCH_PORTS": "",
+            }
+        self._functions.append(BuiltFunction(self.built, name, environ | more, RECORDER))
+        return self._functions[-1]
+
+    @property
+    def feeds(self) -> DynamoFeedStore:
+        return DynamoFeedStore(self.table)
+
+    def add(self, id_: str, url: str) -> None:
+        self.feeds.put(Feed(id=id_, url=url), 1)
+
+    def close(self) -> None:
+        for one in self._functions:
+            one.close()
+        self.domain.close()
+
+
+def asked(path: str, **sent: str) -> dict:
+    """Make the event of a request."""
+    return event("search") | {
+        "path": path,
+        "queryStringParameters": sent or None,
+        "multiValueQueryStringParameters": {name: [value] for name, value in sent.items()} or None,
+    }

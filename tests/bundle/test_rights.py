@@ -1,0 +1,176 @@
+"""Least privilege: what the built functions call is what their roles allow, no less and no more."""
+
+import json
+import time
+from urllib.parse import unquote
+
+import msgspec
+import pytest
+
+from newswire.archive.s3 import S3Archive
+from newswire.feeds import Lease
+from newswire.model import Batch
+from newswire.work.sqs import SqsQueue, message_of
+from tests.bundle.stack import Stack, asked
+from tests.contract.test_archive import record
+from tests.feed_server import FeedServer, rss, story
+from tests.functions.test_ingest import event
+from tests.opensearch_node.indexes import delete_indexes
+from tests.policies import ACCOUNT, REGION, Call, Grant, grants
+from tests.unit.test_template import resources
+
+pytestmark = [pytest.mark.bundle, pytest.mark.opensearch]
+
+TABLE = f"arn:aws:dynamodb:{REGION}:{ACCOUNT}:table/FeedTable"
+BUCKET = "arn:aws:s3:::archive-bucket"
+QUEUE = f"arn:aws:sqs:{REGION}:{ACCOUNT}:WorkQueue"
+DOMAIN = f"arn:aws:es:{REGION}:{ACCOUNT}:domain/newswire"
+LOGS = f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group"
+NAMES = {
+    "FeedTable.Arn": TABLE,
+    "ArchiveBucket.Arn": BUCKET,
+    "WorkQueue.Arn": QUEUE,
+    "IngestLog.Arn": f"{LOGS}:ingest:*",
+    "SearchLog.Arn": f"{LOGS}:search:*",
+    "AWS::Partition": "aws",
+    "AWS::Region": REGION,
+    "AWS::AccountId": ACCOUNT,
+    "DomainName": "newswire",
+}
+CONDITIONS = {"SignsForDomain": True, "MakesDomain": True, "MakesCollection": False}
+"""A stack that makes its own domain."""
+
+IN_A_TRANSACTION = {
+    "Put": "PutItem",
+    "Update": "UpdateItem",
+    "Delete": "DeleteItem",
+    "ConditionCheck": "ConditionCheckItem",
+}
+"""What the Service Authorization Reference of DynamoDB wants for each part of TransactWriteItems."""
+ACTIONS = {
+    "dynamodb": {
+        "GetItem": "GetItem",
+        "BatchGetItem": "BatchGetItem",
+        "BatchWriteItem": "BatchWriteItem",
+        "Query": "Query",
+        "UpdateItem": "UpdateItem",
+        "PutItem": "PutItem",
+    },
+    "s3": {"GetObject": "GetObject", "PutObject": "PutObject", "ListObjectsV2": "ListBucket"},
+    "sqs": {
+        "SendMessageBatch": "SendMessage",
+        "GetQueueAttributes": "GetQueueAttributes",
+        "ChangeMessageVisibility": "ChangeMessageVisibility",
+    },
+}
+"""Operation to action, by the Service Authorization Reference of each service."""
+
+NOT_OURS = {
+    "sqs:ReceiveMessage": "the event source mapping of Lambda, with the role of the function",
+    "sqs:DeleteMessage": "the event source mapping of Lambda, with the role of the function",
+    "logs:CreateLogStream": "Lambda itself, which writes what the function prints",
+    "logs:PutLogEvents": "Lambda itself, which writes what the function prints",
+    "xray:PutTraceSegments": "Lambda itself, for the traces that its setting asks for",
+    "xray:PutTelemetryRecords": "Lambda itself, for the traces that its setting asks for",
+}
+"""What a role allows without the function's code calling it, and who does."""
+
+
+def calls_of(line: dict) -> list[Call]:
+    """Give the actions and resources that a recorded call of AWS needs."""
+    service, operation, params = line["service"], line["operation"], line["params"]
+    if operation == "TransactWriteItems":
+        parts = [name for one in params["TransactItems"] for name in one]
+        return [Call(f"dynamodb:{IN_A_TRANSACTION[name]}", TABLE) for name in parts]
+    action = f"{service}:{ACTIONS[service][operation]}"
+    if service == "dynamodb":
+        index = params.get("IndexName")
+        return [Call(action, f"{TABLE}/index/{index}" if index else TABLE)]
+    if service == "s3":
+        return [Call(action, f"{BUCKET}/{params['Key']}" if "Key" in params else BUCKET)]
+    return [Call(action, QUEUE)]
+
+
+def requests_of(domain) -> set[Call]:
+    """Give what the requests that the node was asked need."""
+    return {Call(f"es:ESHttp{method.capitalize()}", DOMAIN + unquote(path)) for method, path in domain.asked}
+
+
+@pytest.fixture(scope="module")
+def calls(built, aws, opensearch_nodes):
+    """Run both functions through what they can meet, and give what each called."""
+    node, server = opensearch_nodes.url("3.8"), FeedServer()
+    delete_indexes(node, "newswire-items-g")
+    delete_indexes(node, "newswire-v")
+    stack = Stack(built, aws, node, "newswire")
+    made: dict[str, set[Call]] = {}
+    try:
+        search = stack.function("SearchFunction")
+        search.call(asked("/v1/search"))  # nothing is there yet
+        search_before = requests_of(stack.domain)
+        stack.domain.asked.clear()
+        ingest = stack.function("IngestFunction")
+        _polls_everything_that_can_happen(stack, ingest, server)
+        made["IngestFunctionRole"] = requests_of(stack.domain)
+        stack.domain.asked.clear()
+        for path in ("/v1/search", "/v1/feeds", "/v1/feeds/ours", "/v1/status", "/openapi.json", "/", "/v1/items/x"):
+            search.call(asked(path))
+        search.call(asked("/v1/search", q="baltic", facets="feed,lang", histogram="day", **{"from": "P7D"}))
+        search.call(asked("/v1/items", ids="a,b"))
+        made["SearchFunctionRole"] = requests_of(stack.domain) | search_before
+        for role, name in (("IngestFunctionRole", "IngestFunction"), ("SearchFunctionRole", "SearchFunction")):
+            file = stack.recorded[name]
+            for line in file.read_text().splitlines() if file.exists() else ():
+                made[role] |= set(calls_of(json.loads(line)))
+    finally:
+        stack.close()
+        server.close()
+        delete_indexes(node, "newswire-items-g")
+        delete_indexes(node, "newswire-v")
+    return made
+
+
+def _polls_everything_that_can_happen(stack: Stack, ingest, server: FeedServer) -> None:
+    stack.add("ours", server.says("/ours", rss(story(1), story(2), title="Ours")))
+    stack.add("failing", server.says("/failing", status=503))
+    ingest.call(event("schedule"))
+    ingest.call({"Records": [message("ours"), message("failing")]})
+    server.says("/ours", rss(story(1, "A correction"), story(3), title="Ours"))
+    ingest.call({"Records": [message("ours", now=True)]})
+    # A holder that died after it had archived, before it remembered.
+    now = int(time.time() * 1000)
+    row = stack.feeds.claim("ours", Lease("dead", now - 1), now - 2)
+    left = record(row.poll.head + 1, "ours", body=rss(story(4), title="Ours"))
+    assert S3Archive(stack.bucket).put(msgspec.structs.replace(left, fetched_at=now))
+    ingest.call(event("schedule"))
+    ingest.call({"Records": [message("ours")]})
+    # Messages that wait, and one that there is no time for.
+    SqsQueue(stack.queue).put([Batch(("ours",))])
+    ingest.call(event("schedule"))
+    ingest.call(stack.aws.receive(stack.queue), seconds=15)
+
+
+def message(feed: str, *, now: bool = False) -> dict:
+    return {"messageId": feed, "receiptHandle": feed, "body": message_of(Batch((feed,), now=now))}
+
+
+def allowed(role: str) -> list[Grant]:
+    return grants(resources("AWS::IAM::Role")[role], NAMES, CONDITIONS)
+
+
+@pytest.mark.parametrize("role", ["IngestFunctionRole", "SearchFunctionRole"])
+def test_every_call_is_allowed_by_the_role(calls, role: str) -> None:
+    refused = [call for call in sorted(calls[role]) if not any(one.allows(call) for one in allowed(role))]
+    assert "\n".join(f"{one.action} {one.resource}" for one in refused) == ""
+
+
+@pytest.mark.parametrize("role", ["IngestFunctionRole", "SearchFunctionRole"])
+def test_the_role_allows_nothing_that_is_not_called(calls, role: str) -> None:
+    unused = [one for one in allowed(role) if not any(one.allows(call) for call in calls[role])]
+    assert "\n".join(f"{one.action} {one.resource}" for one in unused if one.action not in NOT_OURS) == ""
+
+
+def test_the_run_was_one_that_says_something(calls) -> None:
+    print(*sorted(calls["IngestFunctionRole"]), sep="\n")
+    assert len(calls["IngestFunctionRole"]) > 20
+    assert {one.action for one in calls["SearchFunctionRole"]} == {"es:ESHttpGet", "es:ESHttpPost"}

@@ -1,0 +1,67 @@
+"""What a role of template.yaml allows: its statements, with the names of one deployment put in, and a call looked up in them.
+
+As the IAM User Guide has it ("Policy evaluation logic"), as far as our template goes: only Allow, no conditions, `*` and
+`?` in actions and resources.
+"""
+
+import re
+from fnmatch import translate
+from typing import NamedTuple
+
+REGION, ACCOUNT = "eu-central-1", "123456789012"
+
+
+class Call(NamedTuple):
+    """An action on a resource."""
+
+    action: str
+    resource: str
+
+
+class Grant(NamedTuple):
+    """One action on one pattern of resources that a role allows."""
+
+    action: str
+    resource: str
+
+    def allows(self, call: Call) -> bool:
+        return _matches(self.action, call.action) and _matches(self.resource, call.resource)
+
+
+def _matches(pattern: str, text: str) -> bool:
+    return re.fullmatch(translate(pattern.replace("[", "[[]")), text) is not None
+
+
+def resolved(value, names: dict[str, str], conditions: dict[str, bool]):
+    """Put names and conditions into what CloudFormation would resolve; None for what is left out."""
+    if isinstance(value, list):
+        return [one for one in (resolved(one, names, conditions) for one in value) if one is not None]
+    if not isinstance(value, dict):
+        return value
+    match list(value.items()):
+        case [("Ref", "AWS::NoValue")]:
+            return None
+        case [("Ref", name)]:
+            return names[name]
+        case [("Fn::GetAtt", [name, attribute])]:
+            return names[f"{name}.{attribute}"]
+        case [("Fn::If", [condition, yes, no])]:
+            return resolved(yes if conditions[condition] else no, names, conditions)
+        case [("Fn::Sub", text)]:
+            text, own = text if isinstance(text, list) else (text, {})
+            known = names | {name: resolved(one, names, conditions) for name, one in own.items()}
+            return re.sub(r"\$\{([^}]+)\}", lambda found: known[found[1]], text)
+    return {name: resolved(one, names, conditions) for name, one in value.items()}
+
+
+def grants(role: dict, names: dict[str, str], conditions: dict[str, bool]) -> list[Grant]:
+    """Give what a role allows, action by action and resource by resource."""
+    found = []
+    for policy in role["Policies"]:
+        for one in resolved(policy["PolicyDocument"]["Statement"], names, conditions):
+            assert one["Effect"] == "Allow"
+            actions, patterns = (
+                [value] if isinstance(value, str) else value for value in (one["Action"], one["Resource"])
+            )
+            found += [Grant(action, resource) for action in actions for resource in patterns]
+    return found
