@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-long bundle check format bench opensearch opensearch-stop lock clean
+.PHONY: help setup run test test-long bundle validate check format bench opensearch opensearch-stop lock clean
 
 help: ## print this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -25,7 +25,7 @@ run: setup ## load the sample feed into an empty data folder, serve on http://12
 	@$(BIN)/newswire serve --port $(PORT) --poll --sample sample/nato-sample.xml
 
 test: setup ## run the whole test suite (but what takes minutes)
-	$(BIN)/python -m pytest -m "not long and not opensearch and not bundle" -n 2 --dist worksteal
+	$(BIN)/python -m pytest -m "not long and not opensearch and not bundle and not validate" -n 2 --dist worksteal
 	$(BIN)/python -m pytest -m "opensearch and not long and not bundle"
 
 test-long: setup ## run the tests that take minutes
@@ -33,6 +33,9 @@ test-long: setup ## run the tests that take minutes
 
 bundle: setup ## build the AWS application with the SAM CLI (in a cache of its own), and run what was built as Lambda does
 	$(BIN)/python -m pytest -m bundle
+
+validate: setup ## look at template.yaml, and what SAM makes of it, with sam validate, cfn-lint and checkov
+	$(BIN)/python -m pytest -m validate
 
 check: setup ## check style and types: ruff, mypy strict
 	$(BIN)/ruff check .
@@ -65,6 +68,8 @@ lock: ## write the locks anew, with hashes and no index addresses
 	  --no-annotate --custom-compile-command "make lock" --output-file tests/bundle/runtime.lock tests/bundle/runtime.in
 	.venv-lock/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	  --no-annotate --custom-compile-command "make lock" --output-file tests/bundle/sam.lock tests/bundle/sam.in
+	.venv-lock/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	  --no-annotate --custom-compile-command "make lock" --output-file tests/bundle/checkov.lock tests/bundle/checkov.in
 	rm -rf .venv-lock
 
 clean: ## delete the virtual environment and caches; data folders stay

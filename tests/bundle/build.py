@@ -30,14 +30,14 @@ class CannotBuildError(Exception):
 
 
 @cache
-def sam() -> str:
-    """Give the path of the SAM CLI, installed from the lock into a virtual environment of its own."""
+def tool(name: str) -> str:
+    """Give the path of `sam` or `checkov`, installed from its lock into a virtual environment of its own."""
 
     def fill(venv: Path, lock: Path) -> None:
         subprocess.run([sys.executable, "-m", "venv", str(venv)], check=True)
         _install(str(venv / "bin" / "python"), lock)
 
-    return str(_installed("sam", fill) / "bin" / "sam")
+    return str(_installed(name, fill) / "bin" / name)
 
 
 @cache
@@ -85,7 +85,7 @@ def build(folder: Path, source: Path = ROOT) -> Path:
     machine = os.uname().machine
     architecture = "arm64" if machine in {"arm64", "aarch64"} else "x86_64"
     environ = {**os.environ, "SAM_CLI_TELEMETRY": "0", "LAYER_ARCHITECTURE": architecture, "PYTHON_3_13": python_3_13()}
-    command = [sam(), "build", "--build-dir", str(folder), "--cache-dir", str(folder.with_name("cache"))]
+    command = [tool("sam"), "build", "--build-dir", str(folder), "--cache-dir", str(folder.with_name("cache"))]
     command += ["--parameter-overrides", f"Architecture={architecture}"]
     done = subprocess.run(command, cwd=source, env=environ, capture_output=True, text=True, check=False)
     if done.returncode:
