@@ -82,10 +82,12 @@ class Aws:
         found = self.client("sqs").get_queue_attributes(QueueUrl=f"{queue}-dead", AttributeNames=names)["Attributes"]
         return sum(int(found[name]) for name in names)
 
-    def receive(self, queue: str) -> dict:
-        """Receive all messages that there are, as Lambda hands them over; they stay in flight."""
+    def receive(self, queue: str, most: int = 1_000_000) -> dict:
+        """Receive messages, all that there are or so many, as Lambda hands them over; they stay in flight."""
         sqs, records = self.client("sqs"), []
-        while found := sqs.receive_message(QueueUrl=queue, MaxNumberOfMessages=10).get("Messages"):
+        while len(records) < most and (
+            found := sqs.receive_message(QueueUrl=queue, MaxNumberOfMessages=10).get("Messages")
+        ):
             records += [
                 {"messageId": one["MessageId"], "receiptHandle": one["ReceiptHandle"], "body": one["Body"]}
                 for one in found

@@ -108,13 +108,17 @@ class Collection:
         self.asked: list[tuple[str, str]] = []
         """Method and path of every request that was let in."""
         self.passed = 0
+        self.away = False
+        """While this is true, nobody answers."""
         self._node = node
         self._service = service
         self._pool = urllib3.PoolManager(maxsize=8)
         self._server = Loopback(self._answer)
         self.url = self._server.url
 
-    def _answer(self, asked: Asked) -> Reply:
+    def _answer(self, asked: Asked) -> Reply | None:
+        if self.away:
+            return None
         try:
             check_signature(*asked, self._service)
         except SignatureError as error:

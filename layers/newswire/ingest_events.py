@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.metrics import MetricUnit
 
-from newswire.errors import DataError
+from newswire.errors import DataError, FeedsFileError
 from newswire.feeds_file import take_over
 from newswire.model import Batch, FetchFailed
 from newswire.poll import BatchReport, run_batches, tick
@@ -40,7 +40,7 @@ class IngestFunction:
     def handle(self, event: Mapping[str, Any], context: LambdaContext) -> dict[str, Any]:
         """Carry out one event; gives the messages that failed, as SQS takes it ("ReportBatchItemFailures").
 
-        Raises what makes the whole invocation fail: the table, the bucket or the queue can't be used.
+        Raises what makes the whole invocation fail: the table, the bucket or the queue can't be used, or feeds.toml is wrong.
         """
         self._logger.append_keys(function_request_id=context.aws_request_id)
         if "Records" in event:
@@ -51,12 +51,18 @@ class IngestFunction:
     # --- the schedule ---
 
     def _tick(self) -> None:
-        waits = take_over(self._wired)
-        if waits is not None:
-            self._logger.warning("feeds.toml waits for the engine", extra={"why": str(waits)})
+        wrong = None
+        try:
+            waits = take_over(self._wired)
+            if waits is not None:
+                self._logger.warning("feeds.toml waits for the engine", extra={"why": str(waits)})
+        except FeedsFileError as error:  # what is due is polled meanwhile, and the failed invocation rings the alarm
+            wrong = error
         ticked = tick(self._wired, self._queue)
         self._count({"FeedsQueued": ticked.queued, "FeedsBehind": ticked.behind, "FeedsStale": ticked.stale})
         self._logger.info("tick", extra={"feeds_queued": ticked.queued, "feeds_behind": ticked.behind})
+        if wrong is not None:
+            raise wrong
 
     # --- messages ---
 

@@ -9,7 +9,7 @@ from newswire.feeds.dynamodb import DynamoFeedStore
 from newswire.model import Feed
 from tests.aws import Aws
 from tests.bundle.build import BuiltFunction
-from tests.functions.test_ingest import event
+from tests.deployment import event
 from tests.serverless import KEY, SECRET, TOKEN, Collection
 
 RECORDER = Path(__file__).with_name("recorder")

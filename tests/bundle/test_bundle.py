@@ -7,8 +7,8 @@ import pytest
 from tests.bundle.build import build
 from tests.bundle.stack import asked
 from tests.conftest import ROOT
+from tests.deployment import event
 from tests.feed_server import rss, story
-from tests.functions.test_ingest import event
 
 pytestmark = [pytest.mark.bundle, pytest.mark.opensearch]
 MOST_MB = 30

@@ -13,8 +13,8 @@ from newswire.model import Batch
 from newswire.work.sqs import SqsQueue, message_of
 from tests.bundle.stack import Stack, asked
 from tests.contract.test_archive import record
+from tests.deployment import event
 from tests.feed_server import FeedServer, rss, story
-from tests.functions.test_ingest import event
 from tests.opensearch_node.indexes import delete_indexes
 from tests.policies import ACCOUNT, REGION, Call, Grant, grants
 from tests.unit.test_template import resources

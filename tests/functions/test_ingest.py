@@ -6,6 +6,7 @@ import msgspec
 import pytest
 
 from newswire.archive.s3 import S3Archive
+from newswire.errors import FeedsFileError
 from newswire.feeds import PollResult
 from newswire.feeds.dynamodb import DynamoFeedStore
 from newswire.ingest_events import IngestFunction
@@ -13,20 +14,8 @@ from newswire.model import Batch, Feed
 from newswire.query import SearchQuery
 from newswire.wiring import Wired
 from newswire.work.sqs import batch_of, message_of
-from tests.conftest import ROOT
+from tests.deployment import Context, event
 from tests.feed_server import rss, story
-
-
-class Context:
-    """What Lambda tells a function of its invocation."""
-
-    aws_request_id = "8476a536-e9f4-11e8-9739-2dfe598c3fcd"
-
-    def __init__(self, seconds: float = 120) -> None:
-        self.seconds = seconds
-
-    def get_remaining_time_in_millis(self) -> int:
-        return round(self.seconds * 1000)
 
 
 @pytest.fixture
@@ -47,10 +36,6 @@ def function(stack):
 def add(stack, *feeds: tuple[str, str]) -> None:
     for id_, url in feeds:
         stack.feeds.put(Feed(id=id_, url=url), stack.clock())
-
-
-def event(name: str) -> dict:
-    return json.loads((ROOT / "events" / f"{name}.json").read_text())
 
 
 def deliver(aws, stack, function) -> list[dict]:
@@ -165,6 +150,17 @@ def test_the_packaged_list_of_feeds_is_taken_over_when_it_changes(stack, functio
     (tmp_path / "feeds.toml").write_text('[feed.two]\nurl = "https://two.example/"\n')
     function.handle(event("schedule"), Context())
     assert [(row.feed.id, row.feed.removed) for row in stack.feeds.rows()] == [("one", True), ("two", False)]
+
+
+def test_a_packaged_list_that_is_wrong_fails_the_tick_after_what_is_due_was_queued(
+    aws, stack, function, server, tmp_path
+) -> None:
+    add(stack, ("news", server.says("/news", rss(story(1)))))
+    (tmp_path / "feeds.toml").write_text("[feed.one]\nurl = 3\n")
+    with pytest.raises(FeedsFileError, match=r"feeds\.toml"):
+        function.handle(event("schedule"), Context())
+    assert deliver(aws, stack, function) == []
+    assert total(stack) == 1
 
 
 def test_a_line_of_log_and_metrics_says_what_was_done(aws, stack, function, server, capsys, logged) -> None:

@@ -7,7 +7,7 @@ import pytest
 from newswire.load import load
 from newswire.search_events import SearchFunction
 from tests.conftest import ROOT
-from tests.functions.test_ingest import Context, event
+from tests.deployment import Context, event
 
 STATUS = {
     "search": 200,

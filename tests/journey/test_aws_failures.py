@@ -1,0 +1,174 @@
+"""What AWS does to a deployment on bad days: nothing is lost, nothing doubled, and the dead-letter queue stays empty."""
+
+import random
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from newswire.errors import DataError
+from newswire.model import Batch
+from newswire.work.sqs import SqsQueue
+from tests.deployment import MESSAGES_A_CALL, Deployment, Trouble, event
+from tests.feed_server import FeedServer, rss, story
+
+pytestmark = pytest.mark.opensearch
+PUBLISHERS = 5
+THROTTLED = '{"__type": "com.amazonaws.dynamodb.v20120810#ProvisionedThroughputExceededException", "message": "no"}'
+SLOW_DOWN = "<Error><Code>SlowDown</Code><Message>no</Message></Error>"
+
+
+@pytest.fixture
+def deployment(aws, settings, clock, opensearch_nodes):
+    made = Deployment(aws, settings, clock, opensearch_nodes.url("3.8"))
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def publishers():
+    """Several hosts, since feeds of one host are asked one after the other."""
+    made = [FeedServer() for _ in range(PUBLISHERS)]
+    yield made
+    for one in made:
+        one.close()
+
+
+class News:
+    """Feeds on several hosts, and what they have published."""
+
+    def __init__(self, deployment: Deployment, publishers: list[FeedServer], feeds: int) -> None:
+        self._publishers = publishers
+        self.published: set[str] = set()
+        self.feeds = [f"feed-{number}" for number in range(feeds)]
+        self._stories: dict[str, list[dict[str, str]]] = {feed: [] for feed in self.feeds}
+        for feed in self.feeds:
+            deployment.add(feed, self.publish(feed))
+
+    def _host(self, feed: str) -> FeedServer:
+        return self._publishers[self.feeds.index(feed) % len(self._publishers)]
+
+    def publish(self, feed: str) -> str:
+        """Let a feed have one more story, at the top; gives its address."""
+        stories = self._stories[feed]
+        number = self.feeds.index(feed) * 1_000 + len(stories)
+        stories.insert(0, story(number, f"{feed} {len(stories)}"))
+        self.published.add(f"{feed} {len(stories) - 1}")
+        return self._host(feed).says(f"/{feed}", rss(*stories, title=feed))
+
+    def polls(self, feed: str) -> int:
+        return self._host(feed).count(f"/{feed}")
+
+
+def test_messages_that_come_twice_out_of_order_and_at_once_poll_each_feed_once(deployment, publishers, aws) -> None:
+    news = News(deployment, publishers, 20)
+    deployment.call(event("schedule"))
+    SqsQueue(deployment.settings.queue_url).put(Batch((feed,)) for feed in news.feeds)
+    records = aws.receive(deployment.settings.queue_url)["Records"]
+    assert len(records) > PUBLISHERS
+    deliveries = [records[start : start + 3] for start in range(0, len(records), 3)] * 3
+    random.Random(3).shuffle(deliveries)
+    functions = [deployment.another()[1] for _ in range(4)]
+    with ThreadPoolExecutor(len(functions)) as lambdas:
+
+        def carry_out(number: int) -> list[list[str] | None]:
+            return [
+                deployment.call({"Records": some}, functions[number]) for some in deliveries[number :: len(functions)]
+            ]
+
+        reported = list(lambdas.map(carry_out, range(len(functions))))
+    assert deployment.errors == []
+    assert [one for some in reported for one in some if one] == []
+    deployment.minutes(2)  # feeds of a host that another one polled are taken up by the next tick
+    assert deployment.found() == dict.fromkeys(news.published, 1)
+    assert {feed: news.polls(feed) for feed in news.feeds} == dict.fromkeys(news.feeds, 1)
+
+
+def test_half_a_batch_that_fails_leaves_the_other_half_done_and_is_all_that_comes_again(
+    deployment, publishers, aws
+) -> None:
+    news = News(deployment, publishers, 5)
+    queue = SqsQueue(deployment.settings.queue_url)
+    queue.put(Batch((feed,)) for feed in news.feeds)
+    for number in range(MESSAGES_A_CALL - len(news.feeds)):
+        aws.client("sqs").send_message(QueueUrl=deployment.settings.queue_url, MessageBody=f"poison {number}")
+    deployment.drain()
+    assert deployment.found() == dict.fromkeys(news.published, 1)
+    assert len(deployment.failed) == 5
+    assert deployment.dead_letters() == 0
+    for _ in range(10):
+        deployment.drain()
+    assert deployment.dead_letters() == 5, "what can never be carried out ends there, and only that"
+    assert queue.waiting() == 0
+    assert deployment.errors == []
+
+
+def test_a_table_that_throttles_every_third_request_slows_down_and_changes_nothing(
+    deployment, publishers, monkeypatch
+) -> None:
+    monkeypatch.setattr("time.sleep", lambda _seconds: None)
+    news = News(deployment, publishers, 20)
+    trouble = Trouble(deployment.wired.feeds._table.client, 400, THROTTLED, "application/json", share=0.3)
+
+    def publish(minute: int) -> None:
+        news.publish(news.feeds[minute % len(news.feeds)])
+
+    deployment.minutes(20, publish)
+    trouble.on = False
+    deployment.clock.go(hours=7)
+    deployment.minutes(2)
+    assert trouble.refused > 100
+    assert deployment.found() == dict.fromkeys(news.published, 1)
+    assert deployment.dead_letters() == 0
+
+
+def test_a_table_that_lets_nobody_in_for_minutes_fails_invocations_and_loses_nothing(
+    deployment, publishers, monkeypatch
+) -> None:
+    monkeypatch.setattr("time.sleep", lambda _seconds: None)
+    news = News(deployment, publishers, 10)
+    deployment.call(event("schedule"))  # messages are in the queue already
+    trouble = Trouble(deployment.wired.feeds._table.client, 400, THROTTLED, "application/json")
+    deployment.minutes(4)
+    assert len(deployment.errors) >= 4
+    assert {type(error) for error in deployment.errors} == {DataError}
+    assert sum(news.polls(feed) for feed in news.feeds) == 0
+    trouble.on = False
+    deployment.minutes(2)
+    assert deployment.found() == dict.fromkeys(news.published, 1)
+    assert deployment.dead_letters() == 0
+
+
+def test_a_bucket_that_refuses_keeps_feeds_due_until_it_takes_their_documents(
+    deployment, publishers, monkeypatch
+) -> None:
+    monkeypatch.setattr("time.sleep", lambda _seconds: None)
+    news = News(deployment, publishers, 10)
+    trouble = Trouble(deployment.wired.archive._client, 503, SLOW_DOWN, "application/xml", operation="PutObject")
+    deployment.minutes(5)
+    assert trouble.refused > 0
+    assert {row.poll.head for row in deployment.wired.feeds.rows()} == {0}, "what is not archived is not remembered"
+    trouble.on = False
+    deployment.minutes(2)
+    assert deployment.found() == dict.fromkeys(news.published, 1)
+    assert deployment.dead_letters() == 0
+    assert deployment.errors == []
+
+
+def test_a_cluster_that_is_away_for_an_hour_of_the_schedule_and_back(deployment, publishers) -> None:
+    news = News(deployment, publishers, 20)
+    deployment.minutes(3)
+    assert deployment.found() == dict.fromkeys(news.published, 1)
+    before = {feed: news.polls(feed) for feed in news.feeds}
+    deployment.domain.away = True
+    for feed in news.feeds:
+        news.publish(feed)
+    deployment.minutes(60, lambda minute: news.publish(news.feeds[minute % len(news.feeds)]))
+    assert all(news.polls(feed) > before[feed] for feed in news.feeds), "polling and archiving go on"
+    assert deployment.errors == []
+    assert deployment.failed == []
+    deployment.domain.away = False
+    deployment.clock.go(hours=7)
+    deployment.minutes(3)
+    assert deployment.found() == dict.fromkeys(news.published, 1)
+    assert deployment.dead_letters() == 0
+    assert deployment.wired.feeds.behind(1) == []
