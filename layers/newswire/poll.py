@@ -92,7 +92,7 @@ def tick(wired: Wired, work: WorkQueue, now: Instant | None = None) -> Ticked:
     known = {one.id for one in due}
     left = () if since is not None else dict.fromkeys((*wired.feeds.unsettled(now, MOST_DUE), *behind))
     others = [feed_id for feed_id in left if feed_id not in known]
-    work.put([*_batches(due), *(Batch((feed_id,)) for feed_id in others)])
+    work.put(_batches(due, others))
     return Ticked(len(due) + len(others), len(behind), stale)
 
 
@@ -107,14 +107,21 @@ def _last_tick(wired: Wired, work: WorkQueue, now: Instant) -> Instant | None:
     return None if is_whole else last
 
 
-def _batches(due: Iterable[DueFeed]) -> Iterator[Batch]:
-    """Put feeds of one host together, and a few at a time."""
+def _batches(due: Iterable[DueFeed], others: Iterable[str]) -> Iterator[Batch]:
+    """Fill batches with whole hosts, so that two of them seldom want the same one; only a host of many feeds is divided."""
     by_host: dict[str, list[str]] = {}
     for one in due:
         by_host.setdefault(one.host, []).append(one.id)
-    for ids in by_host.values():
+    filled: list[str] = []
+    for ids in (*by_host.values(), *([id_] for id_ in others)):
         for start in range(0, len(ids), FEEDS_A_BATCH):
-            yield Batch(tuple(ids[start : start + FEEDS_A_BATCH]))
+            some = ids[start : start + FEEDS_A_BATCH]
+            if len(filled) + len(some) > FEEDS_A_BATCH:
+                yield Batch(tuple(filled))
+                filled = []
+            filled += some
+    if filled:
+        yield Batch(tuple(filled))
 
 
 def run_batches(

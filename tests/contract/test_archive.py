@@ -10,6 +10,7 @@ from newswire.archive.folder import FolderArchive
 from newswire.archive.s3 import S3Archive
 from newswire.errors import DataError, DataNewerError
 from newswire.model import Listing, Record
+from tests.memory import MemoryArchive
 
 
 def in_a_folder(tmp_path, _request):
@@ -20,7 +21,11 @@ def in_a_bucket(_tmp_path, request):
     return S3Archive(request.getfixturevalue("aws").bucket())
 
 
-@pytest.fixture(params=[in_a_folder, in_a_bucket])
+def in_memory(_tmp_path, _request):
+    return MemoryArchive()
+
+
+@pytest.fixture(params=[in_a_folder, in_memory, in_a_bucket])
 def archive(request, tmp_path):
     return request.param(tmp_path, request)
 

@@ -11,6 +11,7 @@ from newswire.feeds.dynamodb import DynamoFeedStore
 from newswire.feeds.sqlite import SqliteFeedStore
 from newswire.model import Feed, IndexState, ItemDate, ItemState
 from tests.aws import LateIndexes
+from tests.memory import MemoryFeedStore, MemoryFeedStores
 
 NOW = 1_763_985_600_000
 
@@ -22,6 +23,11 @@ def sqlite_stores(tmp_path, _request):
 def dynamo_stores(_tmp_path, request):
     table = request.getfixturevalue("aws").table()
     return lambda: DynamoFeedStore(table)
+
+
+def memory_stores(_tmp_path, _request):
+    shared = MemoryFeedStores()
+    return lambda: MemoryFeedStore(shared)
 
 
 def late_dynamo_stores(_tmp_path, request):
@@ -37,7 +43,7 @@ def late_dynamo_stores(_tmp_path, request):
     return build
 
 
-@pytest.fixture(params=[sqlite_stores, dynamo_stores, late_dynamo_stores])
+@pytest.fixture(params=[sqlite_stores, memory_stores, dynamo_stores, late_dynamo_stores])
 def make(request, tmp_path):
     build, opened = request.param(tmp_path, request), []
 

@@ -5,6 +5,7 @@ import pytest
 from newswire.model import Batch
 from newswire.work.inline import InlineQueue
 from newswire.work.sqs import SqsQueue, batch_of
+from tests.memory import MemoryQueue
 
 
 def inline(_request):
@@ -18,7 +19,12 @@ def in_sqs(request):
     return SqsQueue(url), lambda: [batch_of(one["body"]) for one in aws.receive(url)["Records"]]
 
 
-@pytest.fixture(params=[inline, in_sqs])
+def in_memory(_request):
+    queue = MemoryQueue()
+    return queue, lambda: queue.take(1_000)
+
+
+@pytest.fixture(params=[inline, in_memory, in_sqs])
 def queue(request):
     """A queue, and what gives the batches that were delivered so far."""
     return request.param(request)
