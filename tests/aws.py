@@ -1,11 +1,16 @@
 """AWS as the tests have it: a server of moto on loopback, with a table, a bucket and a queue for each test."""
 
+import copy
 import json
 import os
 import time
 import uuid
+from collections import defaultdict
 
 import boto3
+from moto import mock_aws
+from moto.dynamodb import models
+from moto.dynamodb.models.table import Table
 from moto.server import ThreadedMotoServer
 
 TABLE = {
@@ -97,6 +102,43 @@ class Aws:
     def close(self) -> None:
         os.environ.pop("AWS_ENDPOINT_URL", None)
         self._server.stop()
+
+
+class AwsInside(Aws):
+    """The same within this process, without a server between: for many calls."""
+
+    def __init__(self) -> None:
+        self._mock = mock_aws()
+        self._mock.start()
+        self._copy, models.copy = models.copy, _CopiesOfTables()
+        self._all_items, Table.all_items = Table.all_items, _all_items
+        self.url = None
+
+    def close(self) -> None:
+        models.copy, Table.all_items = self._copy, self._all_items
+        self._mock.stop()
+
+
+def _all_items(table: Table):
+    """Give the rows of a table in no order, as DynamoDB does; moto sorts them all, before it looks for what a query wants."""
+    for rows in table.items.values():
+        yield from rows.values()
+
+
+class _CopiesOfTables:
+    """Stands for the module `copy` in moto, which copies a whole table, row by row, before each transaction.
+
+    Rows that a transaction puts are replaced and not changed, so that for puts and checks, which are all that we have in
+    transactions, it is enough to remember which rows there were.
+    """
+
+    @staticmethod
+    def deepcopy(value, *more):
+        if not isinstance(value, Table):
+            return copy.deepcopy(value, *more)
+        kept = copy.copy(value)
+        kept.items = defaultdict(dict, {key: dict(rows) for key, rows in value.items.items()})
+        return kept
 
 
 class LateIndexes:

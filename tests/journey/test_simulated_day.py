@@ -1,0 +1,45 @@
+"""A day of polling: every feed is polled when it was planned and never twice, and every story that was shown is kept once."""
+
+import msgspec
+import pytest
+
+from newswire.query import SearchQuery
+from newswire.wiring import Wired
+from tests.aws import AwsInside
+from tests.memory import MemoryArchive, MemoryFeedStore, MemoryQueue
+from tests.simulated_day import Planned, Publishers, live_a_day, live_a_day_on_aws, schedule_kept
+
+pytestmark = pytest.mark.long
+
+
+def check(publishers: Publishers, planned: Planned, wired: Wired) -> None:
+    wrong = {feed: schedule_kept(asked, planned.next_checks[feed]) for feed, asked in publishers.asked.items()}
+    assert {feed: what for feed, what in wrong.items() if what} == {}
+    polls = {feed: len(asked) for feed, asked in publishers.asked.items()}
+    assert polls == {feed: len(planned.next_checks[feed]) for feed in polls}, "each poll is remembered, once"
+    wired.engine.refresh()
+    assert wired.engine.search(SearchQuery(size=0)).total == sum(publishers.shown.values())
+    assert wired.feeds.behind(1) == []
+
+
+def test_ten_thousand_feeds_on_stores_in_memory(settings, clock) -> None:
+    publishers, store = Publishers(10_000, clock), MemoryFeedStore()
+    planned = Planned(store)
+    wired = Wired(settings, clock=clock, feeds=store, archive=MemoryArchive(), fetcher=publishers)
+    for feed in publishers.feeds():
+        store.put(feed, clock())
+    day = live_a_day(wired, clock, MemoryQueue())
+    print(day)
+    check(publishers, planned, wired)
+    assert day.polls > 40_000
+    wired.close()
+
+
+def test_five_hundred_feeds_on_a_table_a_bucket_and_a_queue(settings, clock) -> None:
+    aws = AwsInside()
+    done, publishers, planned, wired = live_a_day_on_aws(aws, settings, clock, 500)
+    print(msgspec.json.format(msgspec.json.encode(done)).decode())
+    check(publishers, planned, wired)
+    assert done.day.polls > 2_000
+    wired.close()
+    aws.close()
