@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-long bundle validate check format bench opensearch opensearch-stop lock clean
+.PHONY: help local-aws setup run test test-long bundle validate check format bench opensearch opensearch-stop lock clean
 
 help: ## print this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -51,6 +51,9 @@ bench: setup ## measure against named baselines, print a table, keep bench/resul
 
 opensearch: setup ## start a node of OpenSearch for development, with Maven and a JDK, and say where it answers
 	@$(BIN)/python -m tests.opensearch_node start
+
+local-aws: setup ## serve what stands for AWS on http://127.0.0.1:5555, for `sam local` (see README), until Ctrl-C
+	@$(BIN)/python -m tests.local_aws
 
 opensearch-stop: ## end that node; its data stays
 	@$(BIN)/python -m tests.opensearch_node stop

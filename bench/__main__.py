@@ -31,6 +31,9 @@ NAMES = (
     "opensearch_load",
     "opensearch_search",
     "opensearch_opening",
+    "cold_search",
+    "cold_ingest",
+    "warm_search",
     "scifact",
     "cranfield",
 )

@@ -2,6 +2,7 @@
 
 import copy
 import json
+import logging
 import os
 import time
 import uuid
@@ -49,10 +50,33 @@ MOST_RECEIVED = 10
 """A message that was received so often goes to the dead-letter queue, as template.yaml has it."""
 
 
+def make_table(url: str | None, name: str) -> str:
+    """Make the table of template.yaml; gives its name."""
+    boto3.client("dynamodb", endpoint_url=url).create_table(TableName=name, **TABLE)
+    return name
+
+
+def make_bucket(url: str | None, name: str) -> str:
+    """Make a bucket; gives its name."""
+    region = {"LocationConstraint": os.environ["AWS_DEFAULT_REGION"]}
+    boto3.client("s3", endpoint_url=url).create_bucket(Bucket=name, CreateBucketConfiguration=region)
+    return name
+
+
+def make_queue(url: str | None, name: str) -> str:
+    """Make a work queue with its dead-letter queue, as template.yaml has them; gives its address."""
+    sqs = boto3.client("sqs", endpoint_url=url)
+    dead = sqs.create_queue(QueueName=f"{name}-dead")["QueueUrl"]
+    arn = sqs.get_queue_attributes(QueueUrl=dead, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    policy = json.dumps({"deadLetterTargetArn": arn, "maxReceiveCount": MOST_RECEIVED})
+    return sqs.create_queue(QueueName=name, Attributes={"RedrivePolicy": policy})["QueueUrl"]
+
+
 class Aws:
     """A server that stands for AWS; clients find it by `AWS_ENDPOINT_URL`."""
 
     def __init__(self) -> None:
+        logging.getLogger("werkzeug").setLevel(logging.ERROR)  # it logs every request
         self._server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
         self._server.start()
         host, port = self._server.get_host_and_port()
@@ -63,23 +87,13 @@ class Aws:
         return boto3.client(service, endpoint_url=self.url)
 
     def table(self) -> str:
-        name = f"table-{uuid.uuid4().hex[:12]}"
-        self.client("dynamodb").create_table(TableName=name, **TABLE)
-        return name
+        return make_table(self.url, f"table-{uuid.uuid4().hex[:12]}")
 
     def bucket(self) -> str:
-        name = f"bucket-{uuid.uuid4().hex[:12]}"
-        region = os.environ["AWS_DEFAULT_REGION"]
-        self.client("s3").create_bucket(Bucket=name, CreateBucketConfiguration={"LocationConstraint": region})
-        return name
+        return make_bucket(self.url, f"bucket-{uuid.uuid4().hex[:12]}")
 
     def queue(self) -> str:
-        """Make a work queue with its dead-letter queue, as template.yaml has them; gives its address."""
-        sqs, name = self.client("sqs"), f"queue-{uuid.uuid4().hex[:12]}"
-        dead = sqs.create_queue(QueueName=f"{name}-dead")["QueueUrl"]
-        arn = sqs.get_queue_attributes(QueueUrl=dead, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
-        policy = json.dumps({"deadLetterTargetArn": arn, "maxReceiveCount": MOST_RECEIVED})
-        return sqs.create_queue(QueueName=name, Attributes={"RedrivePolicy": policy})["QueueUrl"]
+        return make_queue(self.url, f"queue-{uuid.uuid4().hex[:12]}")
 
     def dead_letters(self, queue: str) -> int:
         """Count the messages that ended in the dead-letter queue of a work queue."""

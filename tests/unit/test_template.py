@@ -194,15 +194,25 @@ def test_every_alarm_tells_somebody() -> None:
 def test_every_variable_is_a_setting_and_its_value_one_that_is_taken() -> None:
     for function in ("IngestFunction", "SearchFunction"):
         plain = {name: value for name, value in variables(function).items() if isinstance(value, str)}
-        assert all(name.startswith("NEWSWIRE_") for name in variables(function))
+        assert all(name.startswith("NEWSWIRE_") for name in variables(function).keys() - {"AWS_ENDPOINT_URL"})
         cluster = {
             "NEWSWIRE_OPENSEARCH_URL": "https://x.es.amazonaws.com",
             "NEWSWIRE_OPENSEARCH_SIGNING": "es",
             "AWS_REGION": "eu-central-1",
         }
-        names = dict.fromkeys(variables(function), "")
+        names = dict.fromkeys(variables(function).keys() - {"AWS_ENDPOINT_URL"}, "")
         assert read_settings(plain | cluster).engine == "opensearch"
         assert names.keys() <= {f"NEWSWIRE_{name.upper()}" for name in Settings.__struct_fields__}
+
+
+def test_what_sam_local_is_told_are_variables_of_the_template() -> None:
+    """It passes on no others, and says nothing of it."""
+    told = json.loads((ROOT / "local-env.json").read_text())
+    assert set(told) == {"IngestFunction", "SearchFunction"}
+    for function, own in told.items():
+        assert own.keys() <= variables(function).keys()
+        plain = {name: value for name, value in variables(function).items() if isinstance(value, str)}
+        assert read_settings(plain | own).opensearch_url == own["NEWSWIRE_OPENSEARCH_URL"]
 
 
 def test_the_gateway_speaks_problem_json() -> None:

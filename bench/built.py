@@ -1,0 +1,53 @@
+"""The built application, for the measurements of it: a function that starts, and a bare floor beside it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from msgspec import Struct
+
+from bench.measurement import SkippedError
+from tests.bundle.build import BuiltFunction, CannotBuildError, build
+
+CREDENTIALS = {"AWS_ACCESS_KEY_ID": "AKIDBENCH", "AWS_SECRET_ACCESS_KEY": "secret", "AWS_SESSION_TOKEN": "token"}
+
+
+class Start(Struct, frozen=True):
+    """What a cold start took: from the start of the process to the answer to its first event, and how much memory it had."""
+
+    first_s: float
+    again_s: float
+    """How long the same event took when it came again."""
+    peak_mib: float
+
+
+@contextmanager
+def built_application() -> Iterator[Path]:
+    """Build the application into a folder that is deleted afterwards."""
+    with TemporaryDirectory() as folder:
+        try:
+            yield build(Path(folder) / "build")
+        except CannotBuildError as error:
+            msg = f"Skipped: {error}"
+            raise SkippedError(msg) from error
+
+
+def write_floor(built: Path, name: str, code: str) -> None:
+    """Put a function of a few lines beside those that were built."""
+    (built / name).mkdir()
+    (built / name / "app.py").write_text(code)
+
+
+def start(built: Path, name: str, environ: Mapping[str, str], event: dict[str, Any]) -> Start:
+    """Start a function, and let it answer the event twice."""
+    with closing(BuiltFunction(built, name, {**CREDENTIALS, **environ})) as function:
+        function.call(event)
+        first = time.perf_counter() - function.started
+        before = time.perf_counter()
+        function.call(event)
+        return Start(first, time.perf_counter() - before, function.peak_mib())
