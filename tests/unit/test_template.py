@@ -13,6 +13,7 @@ from newswire.feeds.dynamodb import ATTENTION, BEHIND
 from newswire.settings import Settings, read_settings
 from tests.aws import TABLE
 from tests.conftest import ROOT
+from tests.policies import resolved
 
 CHOICES = {
     "Search": ["domain", "serverless", "existing"],
@@ -223,9 +224,20 @@ def test_the_gateway_speaks_problem_json() -> None:
         assert {"type", "title", "status", "detail", "code", "request_id"} == set(json.loads(template))
 
 
-def test_samples_of_policies_in_text_are_json() -> None:
-    for kind in ("AWS::OpenSearchServerless::SecurityPolicy", "AWS::OpenSearchServerless::AccessPolicy"):
-        for one in resources(kind).values():
-            json.loads(one["Policy"]["Fn::Sub"].replace("${DomainName}", "x").replace("${", "").replace('}"', '"'))
+NAMES = {"DomainName": "x", "OperatorArn": "o", "IngestFunctionRole.Arn": "i", "SearchFunctionRole.Arn": "s"}
+
+
+@pytest.mark.parametrize("has_operator", [True, False])
+def test_policies_in_text_are_json_and_let_in_whom_they_should(has_operator: bool) -> None:
+    for one in resources("AWS::OpenSearchServerless::SecurityPolicy").values():
+        json.loads(resolved(one["Policy"], NAMES, {}))
+    (access,) = resources("AWS::OpenSearchServerless::AccessPolicy").values()
+    rules = json.loads(resolved(access["Policy"], NAMES, {"HasOperator": has_operator}))
+    assert [one["Principal"] for one in rules] == [["i"], ["s"]] + [["o"]] * has_operator
+    search = {right for rule in rules[1]["Rules"] for right in rule["Permission"]}
+    assert search == {"aoss:DescribeIndex", "aoss:ReadDocument"}
+
+
+def test_the_dashboard_is_json() -> None:
     (board,) = resources("AWS::CloudWatch::Dashboard").values()
     assert json.loads(board["DashboardBody"]["Fn::Sub"])["widgets"]

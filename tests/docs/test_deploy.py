@@ -1,0 +1,52 @@
+"""docs/deploy.md: every parameter, alarm and event is in it, and its snippet works against an API that takes signed requests."""
+
+import re
+import subprocess
+import sys
+
+import pytest
+
+from tests.conftest import ROOT
+from tests.journey.test_remote import Gateway
+from tests.serverless import REGION
+from tests.unit.test_template import resources, transformed
+
+PAGE = (ROOT / "docs" / "deploy.md").read_text()
+
+
+@pytest.mark.parametrize("name", sorted(transformed()["Parameters"]))
+def test_every_parameter_of_the_template_is_explained(name: str) -> None:
+    assert f"`{name}`" in PAGE
+
+
+@pytest.mark.parametrize("name", sorted(resources("AWS::CloudWatch::Alarm")))
+def test_every_alarm_has_something_to_do(name: str) -> None:
+    assert f"| `{name}` |" in PAGE
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "events").glob("*.json")), ids=lambda path: path.stem)
+def test_every_event_is_named(path) -> None:
+    assert f"`{path.stem}`" in PAGE
+
+
+def test_the_python_snippet_searches_a_deployed_api(wired, tmp_path) -> None:
+    gateway = Gateway(wired)
+    (snippet,) = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
+    code = re.sub(r"^API, REGION = .*$", f'API, REGION = "{gateway.url}", "{REGION}"', snippet, flags=re.MULTILINE)
+    program = tmp_path / "caller.py"
+    program.write_text(code.replace('q="baltic"', 'q="ärger +x & y/z"'))
+    done = subprocess.run([sys.executable, str(program)], capture_output=True, text=True, check=False)
+    gateway.close()
+    assert (done.returncode, done.stdout.strip()) == (0, "{'value': 0, 'exact': True}"), done.stderr
+    assert "q=%C3%A4rger" in gateway.asked[0].target
+
+
+def test_the_commands_of_the_page_are_those_that_there_are() -> None:
+    help_ = subprocess.run(
+        [sys.executable, "-m", "newswire", "--help"], capture_output=True, text=True, check=True
+    ).stdout
+    for name in set(re.findall(r"`newswire ([a-z]+)", PAGE)):
+        assert f"\n    {name}" in help_, name
+    made = (ROOT / "Makefile").read_text()
+    for target in set(re.findall(r"(?:^|`)make ([a-z-]+)", PAGE, re.MULTILINE)):
+        assert f"\n{target}:" in made, target
