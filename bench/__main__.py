@@ -34,6 +34,7 @@ NAMES = (
     "cold_search",
     "cold_ingest",
     "warm_search",
+    "memory",
     "scifact",
     "cranfield",
 )

@@ -125,18 +125,32 @@ class AwsInside(Aws):
         self._mock = mock_aws()
         self._mock.start()
         self._copy, models.copy = models.copy, _CopiesOfTables()
-        self._all_items, Table.all_items = Table.all_items, _all_items
+        self._plain = Table.query, Table.all_items
+        Table.query, Table.all_items = _in_no_order(*self._plain)
         self.url = None
 
     def close(self) -> None:
-        models.copy, Table.all_items = self._copy, self._all_items
+        models.copy = self._copy
+        Table.query, Table.all_items = self._plain
         self._mock.stop()
 
 
-def _all_items(table: Table):
-    """Give the rows of a table in no order, as DynamoDB does; moto sorts them all, before it looks for what a query wants."""
-    for rows in table.items.values():
-        yield from rows.values()
+def _in_no_order(query, all_items):
+    """Let a query look at the rows of a table as they come: moto sorts them all first, and what was found once more."""
+
+    def looking(table: Table, *arguments, **named):
+        table.is_queried = True
+        try:
+            return query(table, *arguments, **named)
+        finally:
+            table.is_queried = False
+
+    def rows(table: Table):
+        if getattr(table, "is_queried", False):
+            return [row for some in table.items.values() for row in some.values()]
+        return all_items(table)
+
+    return looking, rows
 
 
 class _CopiesOfTables:

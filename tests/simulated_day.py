@@ -169,6 +169,8 @@ class _Calls:
                 self.counts[f"{service}.Transact{name} {_kind(key)}"] += 1
             return
         self.counts[f"{service}.{model.name}{_on(params)}"] += 1
+        for one in params.get("RequestItems", {}).values():
+            self.counts.update(f"{service}.row of {model.name} {_kind(key)}" for key in one["Keys"])
 
     def taken(self) -> Counter[str]:
         counts, self.counts = self.counts, Counter()

@@ -5,8 +5,10 @@ Credentials and the region are those that boto3 finds. A client retries what is 
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from typing import Any
 
 import boto3
@@ -34,9 +36,22 @@ _ADVICE = {
 }
 
 
+_making = threading.Lock()
+"""Several threads may use a client, but not a session."""
+
+
+@cache
+def _session() -> Any:
+    return boto3.session.Session()
+
+
 def make_client(service: str) -> Any:
-    """Make a client of `dynamodb`, `s3` or `sqs`, which several threads may use. Nothing is connected to yet."""
-    return boto3.session.Session().client(service, config=_CONFIG)
+    """Make a client of `dynamodb`, `s3` or `sqs`, which several threads may use. Nothing is connected to yet.
+
+    All are of one session: each session reads what it knows of AWS anew, which takes 60 ms of a cold start.
+    """
+    with _making:
+        return _session().client(service, config=_CONFIG)
 
 
 def code_of(error: ClientError) -> str:

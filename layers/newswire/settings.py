@@ -80,6 +80,21 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
         return tuple(int(days) for days in self.recency_steps.split(","))
 
 
+class AwsKeys(Struct, frozen=True):
+    """Credentials of AWS as the environment of a Lambda has them; botocore signs with whatever has these three."""
+
+    access_key: str
+    secret_key: str
+    token: str | None
+
+
+def read_aws_keys(environ: Mapping[str, str] | None = None) -> AwsKeys | None:
+    """Read the credentials of the environment; None where it has none. botocore's own reader takes 11 ms to import."""
+    given = os.environ if environ is None else environ
+    access, secret = given.get("AWS_ACCESS_KEY_ID"), given.get("AWS_SECRET_ACCESS_KEY")
+    return AwsKeys(access, secret, given.get("AWS_SESSION_TOKEN")) if access and secret else None
+
+
 _RANGES: Mapping[str, tuple[float, float]] = {
     "poll_minimum_seconds": (10, 86_400),
     "poll_maximum_seconds": (10, 86_400),

@@ -30,6 +30,7 @@ from opensearchpy.exceptions import (
 )
 
 from newswire.errors import EngineError, EngineUnavailableError
+from newswire.settings import read_aws_keys
 
 Signing = Literal["", "es", "aoss"]
 """The service that requests are signed for: a managed domain, a Serverless collection, or none."""
@@ -145,9 +146,7 @@ def _is_here(url: str) -> bool:
 
 def _credentials() -> Any:
     """Find the credentials of AWS: those of the environment at once (a Lambda has them there), else as boto3 does."""
-    from botocore.credentials import EnvProvider  # noqa: PLC0415 - only where requests are signed
-
-    found = EnvProvider().load()
+    found: Any = read_aws_keys()
     if found is None:
         from botocore.session import Session  # noqa: PLC0415 - 30 ms that a Lambda does without
 

@@ -1,0 +1,132 @@
+"""`python -m bench.costs`: what polling costs a day on AWS, worked out from the calls of a simulated day of 500 feeds.
+
+The calls are counted, over moto. The prices are those of us-east-1 that AWS published in November 2026, without the free
+tier. What Lambda takes is reckoned from the assumptions below, which say so.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from collections.abc import Mapping
+from contextlib import redirect_stdout
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import msgspec
+
+from newswire.settings import Settings
+from tests.aws import AwsInside
+from tests.conftest import HandClock
+from tests.simulated_day import TICKS, AwsDay, live_a_day_on_aws
+
+FEEDS = 500
+SIZES = (100, 10_000, 100_000)
+DAYS_A_MONTH = 30.4
+
+READ_UNIT, WRITE_UNIT = 0.125e-6, 0.625e-6
+PUT, LIST, GET = 5e-6, 5e-6, 0.4e-6
+SQS_REQUEST = 0.4e-6
+LAMBDA_REQUEST, LAMBDA_GB_S = 0.2e-6, 13.3334e-6
+SCHEDULED = 1e-6
+METRIC_MONTH, ALARM_MONTH, LOG_GB = 0.30, 0.10, 0.50
+METRICS, ALARMS = 12, 6
+
+MEMORY_GB = 1.0
+TICK_S = 0.5
+"""Assumed: how long a tick runs, of which most is waiting for its 28 calls."""
+POLL_S = 0.1
+"""Assumed: how long a batch runs for each of its polls: publishers answer in a second, 16 at once; and our own work."""
+LOG_BYTES = 1_500
+"""Assumed: what one invocation logs, with the lines of Lambda itself."""
+IDLE_RECEIVES = 5 * 3 * 1_440
+"""What Lambda's five pollers ask of an empty queue in a day, each waiting 20 s."""
+
+
+def daily(found: AwsDay, feeds: int) -> dict[str, float]:
+    """Give the dollars a day by service, for so many feeds of the same kind."""
+    share = feeds / FEEDS
+    day = found.day
+    ticks = _fixed_and_growing(found.in_ticks, share)
+    calls = ticks + _scaled(found.in_batches, share)
+    units = _units(calls, found, share)
+    messages = max(day.messages * share, 1)
+    runs = max(day.calls, day.messages * share / 10)
+    return {
+        "DynamoDB": units[0] * READ_UNIT + units[1] * WRITE_UNIT,
+        "S3": calls["s3.PutObject"] * PUT + calls["s3.GetObject"] * GET + calls["s3.ListObjectsV2"] * LIST,
+        "SQS": (messages / 10 + 2 * messages + TICKS + IDLE_RECEIVES) * SQS_REQUEST,
+        "Lambda": (TICKS + runs) * LAMBDA_REQUEST
+        + (TICKS * TICK_S + day.polls * share * POLL_S) * MEMORY_GB * LAMBDA_GB_S,
+        "the rest": TICKS * SCHEDULED
+        + (METRICS * METRIC_MONTH + ALARMS * ALARM_MONTH) / DAYS_A_MONTH
+        + (TICKS + runs) * LOG_BYTES / 1e9 * LOG_GB,
+    }
+
+
+class _Calls(dict[str, float]):
+    """How often each kind of call is made; 0 for one that is not."""
+
+    def __missing__(self, _key: str) -> float:
+        return 0.0
+
+    def __add__(self, other: Mapping[str, float]) -> _Calls:
+        return _Calls({name: self[name] + _Calls(other)[name] for name in self.keys() | other.keys()})
+
+
+def _scaled(counts: Mapping[str, int], share: float) -> _Calls:
+    return _Calls({name: count * share for name, count in counts.items()})
+
+
+def _fixed_and_growing(counts: Mapping[str, int], share: float) -> _Calls:
+    """Of a tick, what is read of the feeds that are due grows with them; the rest is the same for any number of feeds."""
+    grows = {name for name in counts if "BatchGetItem" in name or "SendMessage" in name}
+    once = {"dynamodb.Query feed", "dynamodb.Query index"}  # the take-over of feeds.toml, on the first tick alone
+    return _Calls({name: count * (share if name in grows else 1) for name, count in counts.items() if name not in once})
+
+
+def _units(calls: _Calls, found: AwsDay, share: float) -> tuple[float, float]:
+    """Give the read and write units of the calls ("Read/write capacity mode": 4 kB and 1 kB each)."""
+    reads = writes = 0.0
+    for name, count in calls.items():
+        kind = name.rpartition(" ")[2]
+        kilobytes = -(-found.row_bytes.get(kind, 1) // 1_024)
+        if name.startswith("dynamodb.Query"):
+            reads += count / 2  # consistent only in the end
+        elif name.startswith(("dynamodb.GetItem", "dynamodb.row of")):
+            reads += count * -(-kilobytes // 4)
+        elif name.startswith("dynamodb.Transact"):
+            writes += 2 * count * kilobytes
+        elif name.startswith("dynamodb.UpdateItem"):
+            writes += count * (
+                kilobytes + (2 if kind == "feed" else 0)
+            )  # a feed moves in the index of what is to be done
+    return reads, writes + 2 * found.day.documents * share  # into the index of what is behind, and out again
+
+
+def main() -> int:
+    """Let the day pass, and print the calls, and a table as docs/operations.md has it."""
+    logging.disable(logging.CRITICAL)
+    os.environ |= {"AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "x", "AWS_DEFAULT_REGION": "eu-central-1"}
+    aws = AwsInside()
+    with TemporaryDirectory() as folder, Path(os.devnull).open("w") as nowhere, redirect_stdout(nowhere):
+        settings = Settings(data=f"{folder}/data", feeds=f"{folder}/feeds.toml")
+        found, _publishers, _planned, wired = live_a_day_on_aws(aws, settings, HandClock(), FEEDS)
+        wired.close()
+    aws.close()
+    print(msgspec.json.format(msgspec.json.encode(found)).decode())
+    print(f"{found.day.polls / FEEDS:.1f} polls and {found.day.documents / FEEDS:.1f} new documents a feed")
+    batches = sum(count for name, count in found.in_batches.items() if " row of " not in name)
+    print(f"{sum(found.in_ticks.values()) / TICKS:.1f} calls a tick, {batches / found.day.polls:.1f} calls a poll")
+    tables = [daily(found, feeds) for feeds in SIZES]
+    print(f"| USD a day | {' | '.join(f'{feeds:,} feeds' for feeds in SIZES)} |\n|---|{'---|' * len(SIZES)}")
+    for service in tables[0]:
+        print(f"| {service} | {' | '.join(f'{one[service]:.3f}' for one in tables)} |")
+    print(f"| together | {' | '.join(f'{sum(one.values()):.2f}' for one in tables)} |")
+    print(f"| a month | {' | '.join(f'{sum(one.values()) * DAYS_A_MONTH:.2f}' for one in tables)} |")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

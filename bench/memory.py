@@ -1,0 +1,90 @@
+"""The most memory that the built functions take: batches of large feeds from many hosts at once, and large searches.
+
+The baseline is the memory that template.yaml gives them; the target leaves a quarter of it free.
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import ExitStack, closing
+from pathlib import Path
+
+from bench.built import CREDENTIALS, built_application
+from bench.cluster import year_cluster
+from bench.measurement import Measurement
+from newswire.feeds.dynamodb import DynamoFeedStore
+from newswire.model import Batch, Feed
+from newswire.work.sqs import message_of
+from tests.aws import Aws
+from tests.bundle.build import BuiltFunction
+from tests.feed_server import FeedServer, rss, story
+from tests.transports import rest_event
+from tests.unit.test_template import resources
+
+TARGET = 0.75
+HOSTS = 20
+"""More than are fetched from at once."""
+MEGABYTES = (2, 9, 19)
+"""The largest of 374 real feeds has 1.6 MB; the others are just within the limits of template.yaml, as sent and as unpacked."""
+PACKED_FROM = 10
+SEARCHES = ("size=200&fields=content,title,summary", "q=the&facets=feed,category,author,lang&facet_size=200&size=200")
+
+
+def measure(quick: bool) -> Measurement:  # noqa: FBT001 - one switch, common to all measurements
+    """Give the larger part of its memory that either function took at most."""
+    os.environ.update(CREDENTIALS, AWS_DEFAULT_REGION="eu-central-1")  # for SAM, and for the clients of this process
+    given = {name: one["MemorySize"] for name, one in resources("AWS::Lambda::Function").items()}
+    with year_cluster(quick) as cluster, built_application() as built:
+        took = {"IngestFunction": _ingest(built, cluster.environ("benchmemory", "nowhere"))}
+        cluster.forget("benchmemory")
+        took["SearchFunction"] = _search(built, cluster.environ(cluster.settings.opensearch_prefix, "nowhere"))
+    name = max(took, key=lambda one: took[one] / given[one])
+    note = f"MiB at most, of what template.yaml gives; {', '.join(f'{one} {took[one]:.0f} of {given[one]}' for one in took)}"
+    return Measurement(
+        "memory", round(took[name]), given[name], "MiB", round(took[name] / given[name], 3), TARGET, note
+    )
+
+
+def _ingest(built: Path, environ: dict[str, str]) -> float:
+    with ExitStack() as open_:
+        aws = open_.enter_context(closing(Aws()))
+        table = aws.table()
+        store = DynamoFeedStore(table)
+        environ |= CREDENTIALS | {
+            "AWS_ENDPOINT_URL": aws.url,
+            "NEWSWIRE_TABLE": table,
+            "NEWSWIRE_BUCKET": aws.bucket(),
+            "NEWSWIRE_QUEUE_URL": aws.queue(),
+            "NEWSWIRE_FETCH_ALLOW_PRIVATE": "true",
+            "NEWSWIRE_FETCH_PORTS": "",
+            "NEWSWIRE_FETCH_TIMEOUT_SECONDS": "30",
+            **_limits(),
+        }
+        servers = [open_.enter_context(closing(FeedServer())) for _ in range(HOSTS)]
+        function = open_.enter_context(closing(BuiltFunction(built, "IngestFunction", environ)))
+        for megabytes in MEGABYTES:
+            body = rss(*[story(n, description="word " * 80_000) for n in range(megabytes * 1_000_000 // 400_500)])
+            for number, server in enumerate(servers):
+                store.put(
+                    Feed(
+                        id=f"feed-{number}-{megabytes}",
+                        url=server.says(f"/{megabytes}", body, gzipped=megabytes >= PACKED_FROM),
+                    ),
+                    1,
+                )
+            feeds = tuple(f"feed-{number}-{megabytes}" for number in range(HOSTS))
+            event = {"Records": [{"messageId": "1", "receiptHandle": "1", "body": message_of(Batch(feeds, now=True))}]}
+            function.call(event, seconds=600)
+        return function.peak_mib()
+
+
+def _limits() -> dict[str, str]:
+    variables = resources("AWS::Lambda::Function")["IngestFunction"]["Environment"]["Variables"]
+    return {name: value for name, value in variables.items() if name.startswith("NEWSWIRE_FETCH_MAX")}
+
+
+def _search(built: Path, environ: dict[str, str]) -> float:
+    with closing(BuiltFunction(built, "SearchFunction", CREDENTIALS | environ)) as function:
+        for query in SEARCHES * 5:
+            function.call(rest_event(f"/v1/search?{query}"))
+        return function.peak_mib()
