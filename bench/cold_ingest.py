@@ -17,6 +17,7 @@ from newswire.feeds.dynamodb import DynamoFeedStore
 from newswire.model import Batch, Feed
 from newswire.work.sqs import message_of
 from tests.aws import Aws
+from tests.bundle.stack import variables
 from tests.feed_server import FeedServer, rss, story
 
 TARGET = 1.25
@@ -50,16 +51,20 @@ def measure(quick: bool) -> Measurement:  # noqa: FBT001 - one switch, common to
         closing(FeedServer()) as server,
     ):
         table = aws.table()
-        environ = cluster.environ("benchcold", "nowhere") | {
-            "NEWSWIRE_OPENSEARCH_SIGNING": "es",
-            "AWS_ENDPOINT_URL": aws.url,
-            "NEWSWIRE_TABLE": table,
-            "NEWSWIRE_BUCKET": aws.bucket(),
-            "NEWSWIRE_QUEUE_URL": aws.queue(),
-            "NEWSWIRE_FETCH_ALLOW_PRIVATE": "true",
-            "NEWSWIRE_FETCH_PORTS": "",
-            "NEWSWIRE_FETCH_TIMEOUT_SECONDS": "30",
-        }
+        environ = (
+            variables(built, "IngestFunction")
+            | cluster.environ("benchcold", "nowhere")
+            | {
+                "NEWSWIRE_OPENSEARCH_SIGNING": "es",
+                "AWS_ENDPOINT_URL": aws.url,
+                "NEWSWIRE_TABLE": table,
+                "NEWSWIRE_BUCKET": aws.bucket(),
+                "NEWSWIRE_QUEUE_URL": aws.queue(),
+                "NEWSWIRE_FETCH_ALLOW_PRIVATE": "true",
+                "NEWSWIRE_FETCH_PORTS": "",
+                "NEWSWIRE_FETCH_TIMEOUT_SECONDS": "30",
+            }
+        )
         store = DynamoFeedStore(table)
         changing = 0
 

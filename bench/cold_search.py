@@ -7,6 +7,7 @@ from statistics import median
 from bench.built import built_application, start, write_floor
 from bench.cluster import year_cluster
 from bench.measurement import Measurement, alternated, compared, listed
+from tests.bundle.stack import variables
 from tests.transports import rest_event
 
 TARGET = 1.25
@@ -34,7 +35,11 @@ def measure(quick: bool) -> Measurement:  # noqa: FBT001 - one switch, common to
     peaks: list[float] = []
     again: list[float] = []
     with year_cluster(quick) as cluster, built_application() as built:
-        environ = cluster.environ(cluster.settings.opensearch_prefix, "nowhere") | {"NEWSWIRE_OPENSEARCH_SIGNING": "es"}
+        environ = (
+            variables(built, "SearchFunction")
+            | cluster.environ(cluster.settings.opensearch_prefix, "nowhere")
+            | {"NEWSWIRE_OPENSEARCH_SIGNING": "es"}
+        )
         write_floor(built, "FloorSearch", FLOOR)
 
         def ours() -> float:

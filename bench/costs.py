@@ -33,7 +33,7 @@ SCHEDULED = 1e-6
 METRIC_MONTH, ALARM_MONTH, LOG_GB = 0.30, 0.10, 0.50
 METRICS, ALARMS = 12, 6
 
-MEMORY_GB = 1.0
+MEMORY_GB = 1.5
 TICK_S = 0.5
 """Assumed: how long a tick runs, of which most is waiting for its 28 calls."""
 POLL_S = 0.1

@@ -11,6 +11,7 @@ from newswire.ingest_events import IngestFunction
 from newswire.settings import read_settings
 
 _function = IngestFunction(read_settings())
+_function.load()
 gc.freeze()
 gc.enable()
 

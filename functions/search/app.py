@@ -11,6 +11,7 @@ from newswire.search_events import SearchFunction
 from newswire.settings import read_settings
 
 _function = SearchFunction(read_settings())
+_function.load()
 gc.freeze()
 gc.enable()
 

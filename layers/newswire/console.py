@@ -74,7 +74,7 @@ def polled_line(polled: Polled) -> str:
     """Say what came of one feed."""
     match polled.outcome:
         case Fetched() as came:
-            what = f"{len(came.body):,} bytes" if polled.changed else "not changed"
+            what = f"{polled.length:,} bytes" if polled.changed else "not changed"
             what += ", cut short" if came.truncated else ""
         case NotModified():
             what = "not changed"

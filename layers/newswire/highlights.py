@@ -6,7 +6,6 @@ a prefix by how a token begins. What stands under NOT is not marked.
 
 from __future__ import annotations
 
-import html
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from msgspec import Struct
@@ -18,6 +17,9 @@ LONGEST = 300
 """So many characters of a summary or content are given, cut at words, round the best match."""
 _BEFORE = 60
 """So many characters of them stand before the first mark, where there are so many."""
+
+_ESCAPES = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&#x27;"})
+"""As `html.escape` has it; its module brings a table of all entities, which takes 2 ms of a cold start."""
 
 
 class _Wanted(Struct, frozen=True):
@@ -160,4 +162,4 @@ def _written(text: str, ranges: Iterable[tuple[int, int]], low: int, high: int) 
 
 
 def _escaped(text: str) -> str:
-    return html.escape(text, quote=True)
+    return text.translate(_ESCAPES)

@@ -8,13 +8,16 @@ of a message: its feeds stay behind, and a later tick takes them up.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.metrics import MetricUnit
 
+from newswire.archive.s3 import S3Archive
+from newswire.engines.opensearch_client import load_signer
 from newswire.errors import DataError, FeedsFileError
-from newswire.feeds_file import take_over
+from newswire.feeds.dynamodb import DynamoFeedStore
 from newswire.model import Batch, FetchFailed
 from newswire.poll import BatchReport, run_batches, tick
 from newswire.settings import Settings
@@ -37,6 +40,15 @@ class IngestFunction:
         self._logger = Logger(service=_NAME)
         self._metrics = Metrics(namespace=_NAME, service="ingest")
 
+    def load(self) -> None:
+        """Make the clients, and import what the first event needs: an init has more of the processor than an event."""
+        import_module("newswire.engines.opensearch")
+        import_module("newswire.parse.syndication")
+        load_signer()
+        for edge in (self._wired.feeds, self._wired.archive, self._queue):
+            if isinstance(edge, DynamoFeedStore | S3Archive | SqsQueue):
+                edge.load()
+
     def handle(self, event: Mapping[str, Any], context: LambdaContext) -> dict[str, Any]:
         """Carry out one event; gives the messages that failed, as SQS takes it ("ReportBatchItemFailures").
 
@@ -51,6 +63,8 @@ class IngestFunction:
     # --- the schedule ---
 
     def _tick(self) -> None:
+        from newswire.feeds_file import take_over  # noqa: PLC0415 - readers of TOML and XML, which no batch needs
+
         wrong = None
         try:
             waits = take_over(self._wired)

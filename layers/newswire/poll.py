@@ -47,9 +47,12 @@ class Polled(Struct, frozen=True):
 
     feed: str
     outcome: Outcome | None
+    """What came, without the body of a document: a run may poll hundreds of feeds, and keeps what came of each."""
     changed: bool = False
     refused: str | None = None
     """Why nothing was fetched, or why what was fetched does not count, as a sentence."""
+    length: int = 0
+    """How many bytes the document has."""
 
 
 class BatchReport(Struct, frozen=True):
@@ -384,7 +387,11 @@ class _Poller:
         if hold:
             self._held[task.host] = max(hold, self._held.get(task.host, 0))
         refused = decision.poll.error if not isinstance(outcome, (FetchFailed, NotModified)) else None
-        return PollResult(feed_id, self._token, decision.poll), Polled(feed_id, outcome, seq is not None, refused)
+        length = 0
+        if isinstance(outcome, Fetched):
+            length, outcome = len(outcome.body), msgspec.structs.replace(outcome, body=b"")
+        polled = Polled(feed_id, outcome, seq is not None, refused, length)
+        return PollResult(feed_id, self._token, decision.poll), polled
 
     def _tell(self, polled: Polled) -> None:
         self._results.append(polled)

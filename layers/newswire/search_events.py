@@ -12,6 +12,7 @@ from aws_lambda_powertools.metrics import MetricUnit
 
 from newswire.clock import system_clock
 from newswire.engines import SearchEngine, open_engine
+from newswire.engines.opensearch_client import load_signer
 from newswire.http_api import answer_event, build_api
 from newswire.settings import Settings
 
@@ -30,6 +31,10 @@ class SearchFunction:
         self._api = build_api(self._resolver, engine or open_engine(settings), settings, system_clock, self._searched)
         self._logger = Logger(service=_NAME)
         self._metrics = Metrics(namespace=_NAME, service="search")
+
+    def load(self) -> None:
+        """Import what the first event needs: an init has more of the processor than an event, and is not waited for."""
+        load_signer()
 
     def _searched(self, took_ms: float, found: int) -> None:
         """Count a search; its metrics go out with those of the answer that it belongs to."""

@@ -2,13 +2,18 @@
 
 import json
 
+import msgspec
 import pytest
 
+from newswire.feeds.dynamodb import _feed_key as feed_key
+from newswire.model import Feed
+from newswire.work.sqs import batch_of
 from tests.bundle.build import build
 from tests.bundle.stack import asked
 from tests.conftest import ROOT
 from tests.deployment import event
 from tests.feed_server import rss, story
+from tests.unit.test_template import resources
 
 pytestmark = [pytest.mark.bundle, pytest.mark.opensearch]
 MOST_MB = 30
@@ -97,3 +102,28 @@ def test_two_builds_in_two_folders_give_the_same_bytes(tmp_path) -> None:
         ours, theirs = files(one / name), files(other / name)
         assert ours.keys() == theirs.keys()
         assert [file for file in ours if ours[file] != theirs[file]] == []
+
+
+def test_a_tick_over_thousands_of_due_feeds_ends_within_the_time_and_the_memory_of_the_function(stack) -> None:
+    count = 2_000  # the server that stands for AWS takes 20 s for these; a day of 10,000 is in test_simulated_day.py
+    stack.add("feed-0", "https://host-0.example/feed")
+    row = stack.aws.client("dynamodb").get_item(TableName=stack.table, Key=feed_key("feed-0"))["Item"]
+    requests = []
+    for number in range(count):
+        feed = Feed(id=f"feed-{number}", url=f"https://host-{number // 3}.example/feed-{number}")
+        own = feed_key(feed.id) | {
+            "feed": {"B": msgspec.json.encode(feed)},
+            "host": {"S": f"host-{number // 3}.example"},
+            "attention_bucket": {"S": feed_key(feed.id)["pk"]["S"].partition("/")[2]},
+        }
+        requests.append({"PutRequest": {"Item": row | own}})
+    for start in range(0, count, 25):
+        stack.aws.client("dynamodb").batch_write_item(RequestItems={stack.table: requests[start : start + 25]})
+    ingest = stack.function("IngestFunction")
+    ingest.call(event("schedule"))
+    batches = [batch_of(one["body"]) for one in stack.aws.receive(stack.queue)["Records"]]
+    assert {feed for one in batches for feed in one.feeds} >= {f"feed-{number}" for number in range(count)}
+    assert len(batches) < count / 15, "a message has up to 20 feeds"
+    memory = resources("AWS::Lambda::Function")["IngestFunction"]["MemorySize"]
+    print(f"{len(batches)} messages, peak memory {ingest.peak_mib():.0f} of {memory} MiB")
+    assert ingest.peak_mib() < memory / 4

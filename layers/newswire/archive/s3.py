@@ -29,6 +29,10 @@ class S3Archive:
     def _client(self) -> Any:
         return make_client("s3")
 
+    def load(self) -> None:
+        """Make the client now, before it is needed."""
+        _ = self._client
+
     def _key(self, feed: str, seq: int) -> str:
         return f"{_PREFIX}{feed}/{seq:09d}{_SUFFIX}"
 

@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cached_property
+from importlib import import_module
 from typing import Any, ClassVar, Literal
 from urllib.parse import urlsplit
 
@@ -137,6 +138,12 @@ def pauses(times: int, rng: Callable[[], float] = random.random) -> Iterator[flo
     for attempt in range(times):
         longest = min(_FIRST_PAUSE_S * 2**attempt, _LONGEST_PAUSE_S)
         yield longest * (0.25 + 0.75 * rng())
+
+
+def load_signer() -> None:
+    """Import what signs requests, which the client would else import with its first one."""
+    for name in ("botocore.auth", "botocore.awsrequest"):
+        import_module(name)
 
 
 def _is_here(url: str) -> bool:

@@ -66,6 +66,10 @@ class DynamoFeedStore:
         self._noted: set[int] = set()
         """The generations that the table is known to name."""
 
+    def load(self) -> None:
+        """Make the client now, before it is needed."""
+        self._table.load()
+
     # --- the list ---
 
     def put(self, feed: Feed, now: Instant) -> None:

@@ -1,6 +1,6 @@
 """A table of DynamoDB, in the few ways that the feed store uses it: rows are read, changed under conditions, and deleted.
 
-A row is what boto3's low-level client gives: each value in a dictionary with the letter of its type.
+A row is what a client of botocore gives: each value in a dictionary with the letter of its type.
 """
 
 from __future__ import annotations
@@ -35,8 +35,12 @@ class Table:
 
     @cached_property
     def client(self) -> Any:
-        """The client of boto3, which several threads may use."""
+        """The client, which several threads may use."""
         return make_client("dynamodb")
+
+    def load(self) -> None:
+        """Make the client now, before it is needed."""
+        _ = self.client
 
     def close(self) -> None:
         """Give the connections back; the next use of `client` makes new ones."""
@@ -135,7 +139,7 @@ class Table:
     # --- several at a time ---
 
     def each(self, do: Callable[[_A], _B], what: Iterable[_A]) -> list[_B]:
-        """Do it for each, several at a time: each is a round trip, and boto3's clients may be shared."""
+        """Do it for each, several at a time: each is a round trip, and clients may be shared."""
         everything = list(what)
         if len(everything) <= 1:
             return [do(one) for one in everything]

@@ -31,6 +31,10 @@ class SqsQueue:
     def _client(self) -> Any:
         return make_client("sqs")
 
+    def load(self) -> None:
+        """Make the client now, before it is needed."""
+        _ = self._client
+
     def put(self, batches: Iterable[Batch]) -> None:
         """Send the batches, ten in a request; those that are refused for the moment again. `DataError` for what stays so."""
         rest = iter(batches)
