@@ -83,6 +83,6 @@ def test_every_command_of_the_parser_is_in_its_module() -> None:
         return found
 
     names = named(_parser())
-    assert len(names) == 13
+    assert len(names) == 16
     for name in names:
         assert callable(_command(name)), name
