@@ -14,6 +14,7 @@ from tests.aws import make_bucket, make_queue, make_table
 
 NAME = "newswire"
 REGION = "eu-central-1"
+STOPS = {signal.SIGINT, signal.SIGTERM}
 
 
 def main() -> int:
@@ -21,6 +22,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="make local-aws", description=__doc__)
     parser.add_argument("--port", type=int, default=5555)
     port = parser.parse_args().port
+    # What a shell starts in the background ignores SIGINT, and what is ignored is never waited for.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.pthread_sigmask(signal.SIG_BLOCK, STOPS)
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=port, verbose=False)
     server.start()
@@ -33,7 +37,7 @@ def main() -> int:
     make_bucket(url, NAME)
     print(f"AWS_ENDPOINT_URL={url}", f"NEWSWIRE_TABLE={NAME}", f"NEWSWIRE_BUCKET={NAME}", sep="\n")
     print(f"NEWSWIRE_QUEUE_URL={make_queue(url, NAME)}", flush=True)
-    signal.sigwait({signal.SIGINT, signal.SIGTERM})
+    signal.sigwait(STOPS)
     server.stop()
     return 0
 

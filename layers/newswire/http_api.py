@@ -5,8 +5,9 @@ The same routes answer in Lambda and, behind `asgi.py`, on one machine. docs/api
 
 from __future__ import annotations
 
+import re
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import urlencode
@@ -24,7 +25,9 @@ from newswire.errors import DataError, EngineError, EngineTimeoutError
 from newswire.feed_answers import FeedOut, FeedsOut, StatusOut, feed_out, status_out
 from newswire.health import state_of
 from newswire.log import log_defect
+from newswire.model import Item
 from newswire.parameters import (
+    ITEM_FIELDS,
     MAX_IDS,
     MAX_SIZE,
     STATES,
@@ -37,11 +40,13 @@ from newswire.parameters import (
 )
 from newswire.query import RecencyBand, SearchQuery
 from newswire.recency import bands_of
-from newswire.search import ALL_FIELDS, Answer, ItemOut, Watch, answer, item_out, steady
+from newswire.search import ALL_FIELDS, Answer, ItemOut, Watch, answer_with_items, item_out, steady
 from newswire.settings import Settings
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
+
+    from newswire.syndication import FeedHead
 
 JSON = "application/json; charset=utf-8"
 PROBLEM = "application/problem+json; charset=utf-8"
@@ -50,6 +55,7 @@ LONGEST_ANSWER = 4_000_000
 LONGEST_LINK = 2_000
 RETRY_AFTER_S = 10
 FEEDS_A_PAGE = 100
+_HOST = re.compile(r"[A-Za-z0-9.-]{1,253}(:[0-9]{1,5})?|\[[0-9A-Fa-f:.]{2,45}\](:[0-9]{1,5})?")
 Sent = Mapping[str, list[str]]
 _encoder = msgspec.json.Encoder()
 
@@ -105,8 +111,11 @@ class Call(Struct, frozen=True):
     path: str
     sent: Sent
     if_none_match: str
+    if_modified_since: str
     base: str
     """What absolute links begin with; empty where the public address is not known, and links are relative."""
+    origin: str
+    """What links in a feed begin with, which must be absolute: the public address, or what the caller asked."""
 
 
 def build_api(
@@ -189,21 +198,78 @@ class Api:
     # --- routes ---
 
     def search(self, call: Call) -> Response[Any]:
-        """Answer /v1/search."""
+        """Answer /v1/search, in the format that was asked for."""
         request = read_search(call.sent, self._clock(), self._bands)
-        found = self._answer(request)
+        found, items = self._answer(request)
         body = _encoder.encode(found)
         if len(body) > LONGEST_ANSWER:
-            found = self._answer(_smaller(request, found, len(body)))
+            request = _smaller(request, found, len(body))
+            found, items = self._answer(request)
             body = _encoder.encode(found)
         cursor = read_cursor(found.next) if found.next else None
+        steadily = _encoder.encode(steady(found, request, cursor.position if cursor else None))
         headers = {}
-        if found.next is not None:
-            link = self._link(call, request, found.next)
-            if len(link) <= LONGEST_LINK:
-                headers["Link"] = link
-        tag = _tag(_encoder.encode(steady(found, request, cursor.position if cursor else None)))
-        return _json(call, body, tag, headers)
+        following = None if found.next is None else self._following(call, request, found.next)
+        if following is not None and len(following) <= LONGEST_LINK:
+            headers["Link"] = f'<{call.base}{following}>; rel="next"'
+        if request.form == "json":
+            return _whole(call, body.decode(), JSON, _tag(steadily), headers)
+        headers["X-Total-Count"] = str(found.total.value)
+        watched = found.coverage
+        headers["X-Coverage"] = "partial" if watched.not_ok_count or watched.gap_count else "ok"
+        tag = _tag(steadily + request.form.encode())
+        return self._in_other_form(call, request, (found, items, following), tag, headers)
+
+    def _in_other_form(
+        self,
+        call: Call,
+        request: SearchRequest,
+        answered: tuple[Answer, tuple[Item, ...], str | None],
+        tag: str,
+        headers: dict[str, str],
+    ) -> Response[Any]:
+        """Write an answer as a feed or as a table; escaped text may be longer than JSON, so fewer items are asked for then."""
+        from newswire.syndication import CONTENT_TYPES, http_date, write_csv, write_feed, write_lines  # noqa: PLC0415 - for whoever asks
+
+        found, items, following = answered
+        if request.form == "ndjson":
+            text = write_lines(found.items)
+        elif request.form == "csv":
+            columns = [
+                name for name in ITEM_FIELDS if name in request.fields or (name == "highlights" and request.highlight)
+            ]
+            text = write_csv(columns, map(msgspec.to_builtins, found.items))
+        else:
+            text = write_feed(request.form, self._head(call, request, items, following), items)
+            if items:
+                headers["Last-Modified"] = http_date(max(item.changed for item in items))
+        if len(text.encode()) > LONGEST_ANSWER and len(items) > 1:
+            fewer = msgspec.structs.replace(request.query, size=len(items) // 2)
+            sent = {**call.sent, "size": [str(fewer.size)]}
+            return self.search(msgspec.structs.replace(call, sent=sent))
+        return _whole(call, text, CONTENT_TYPES[request.form], tag, headers)
+
+    def _head(self, call: Call, request: SearchRequest, items: Sequence[Item], following: str | None) -> FeedHead:
+        """Say what a feed is about, and where it and its other pages are."""
+        from newswire.syndication import FeedHead  # noqa: PLC0415 - for whoever asks
+
+        said = {name: text for name, text in request.parameters.items() if name != "cursor"}
+        asked = {name: text for name, text in said.items() if name not in {"format", "size"}}
+        about = request.q or "all news"
+        within = " ".join(
+            f"{name} {asked[name]}" for name in ("feed", "category", "author", "lang", "from", "to") if name in asked
+        )
+        stable = sha256(_encoder.encode(sorted(asked.items()))).hexdigest()[:24]
+        return FeedHead(
+            id=f"urn:newswire:search:{stable}",
+            title=f"newswire: {about}",
+            description=f"What newswire finds for {about}{f', {within}' if within else ''}",
+            page=f"{call.origin}/?{urlencode(asked)}",
+            self=f"{call.origin}{call.path}?{urlencode(request.parameters)}",
+            first=f"{call.origin}{call.path}?{urlencode(said)}",
+            next=None if following is None else call.origin + following,
+            updated=max((item.changed for item in items), default=0),
+        )
 
     def items(self, call: Call) -> Response[Any]:
         """Answer /v1/items?ids=a,b."""
@@ -324,12 +390,15 @@ class Api:
 
     def call(self, event: Mapping[str, Any]) -> Call:
         """Read what routes need of an event."""
+        base = self._settings.public_url.rstrip("/") or _gateway_base(event)
         return Call(
             path=str(event.get("path") or "/"),
             # `queryStringParameters` keeps only the last of repeated ones.
             sent=event.get("multiValueQueryStringParameters") or {},
             if_none_match=_header(event, "if-none-match"),
-            base=self._settings.public_url.rstrip("/") or _gateway_base(event),
+            if_modified_since=_header(event, "if-modified-since"),
+            base=base,
+            origin=base or _asked_origin(event),
         )
 
     def refusal(self, method: str, target_length: int) -> Response[Any] | None:
@@ -380,12 +449,12 @@ class Api:
     def _bands(self, now: Instant) -> tuple[RecencyBand, ...]:
         return bands_of(self._settings.recency_weight, self._settings.recency_days, now)
 
-    def _answer(self, request: SearchRequest) -> Answer:
-        return answer(self._engine, request, self._clock, self._settings.stale_grace_seconds, self._watch)
+    def _answer(self, request: SearchRequest) -> tuple[Answer, tuple[Item, ...]]:
+        return answer_with_items(self._engine, request, self._clock, self._settings.stale_grace_seconds, self._watch)
 
-    def _link(self, call: Call, request: SearchRequest, cursor: str) -> str:
+    def _following(self, call: Call, request: SearchRequest, cursor: str) -> str:
         query = {name: value for name, value in request.parameters.items() if name != "cursor"} | {"cursor": cursor}
-        return f'<{call.base}{call.path}?{urlencode(query)}>; rel="next"'
+        return f"{call.path}?{urlencode(query)}"
 
 
 def _smaller(request: SearchRequest, found: Answer, length: int) -> SearchRequest:
@@ -417,16 +486,25 @@ def _is_known(if_none_match: str, tag: str) -> bool:
 
 
 def _json(call: Call, body: bytes, tag: str, more: Mapping[str, str] | None = None) -> Response[Any]:
+    return _whole(call, body.decode(), JSON, tag, more or {})
+
+
+def _whole(call: Call, body: str, content_type: str, tag: str, more: Mapping[str, str]) -> Response[Any]:
+    """Answer with a body, or say that it is the one that the caller has (RFC 9110, section 13.2.2)."""
     headers: dict[str, str | list[str]] = {
         "Cache-Control": "private, no-cache",
         "X-Request-Id": uuid.uuid4().hex,
         "ETag": tag,
         "X-Content-Type-Options": "nosniff",
-        **(more or {}),
+        **more,
     }
-    if call.if_none_match and _is_known(call.if_none_match, tag):
-        return Response(304, JSON, "", headers=headers)
-    return Response(200, JSON, body.decode(), headers=headers)
+    if call.if_none_match:
+        is_known = _is_known(call.if_none_match, tag)
+    else:
+        is_known = bool(call.if_modified_since) and call.if_modified_since == more.get("Last-Modified")
+    if is_known:
+        return Response(304, content_type, "", headers=headers)
+    return Response(200, content_type, body, headers=headers)
 
 
 def _header(event: Mapping[str, Any], name: str) -> str:
@@ -439,6 +517,12 @@ def _header(event: Mapping[str, Any], name: str) -> str:
         if key.lower() == name:
             return str(value)
     return ""
+
+
+def _asked_origin(event: Mapping[str, Any]) -> str:
+    """Give the address that the caller asked, by its Host header where that is one."""
+    host = _header(event, "host")
+    return f"http://{host if _HOST.fullmatch(host) else 'localhost'}"
 
 
 def _gateway_base(event: Mapping[str, Any]) -> str:

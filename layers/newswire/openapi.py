@@ -27,6 +27,7 @@ from newswire.parameters import (
     VALUE_FIELDS,
 )
 from newswire.search import Answer, ItemOut
+from newswire.syndication import CONTENT_TYPES
 
 Json = dict[str, Any]
 
@@ -40,7 +41,9 @@ def document() -> bytes:
     references, schemas = msgspec.json.schema_components(models, ref_template="#/components/schemas/{name}")
     schema = dict(zip(models, references, strict=True))
     paths = {
-        "/v1/search": _route("Search items.", "search", schema[Answer], schema[ProblemOut], _search_parameters()),
+        "/v1/search": _with_other_forms(
+            _route("Search items.", "search", schema[Answer], schema[ProblemOut], _search_parameters())
+        ),
         "/v1/items": _route(
             "Give items by their ids, with their content.",
             "items",
@@ -133,6 +136,18 @@ def _parameter(name: str, schema: Json, description: str, *, required: bool = Fa
 
 def _in_path(name: str) -> Json:
     return {"name": name, "in": "path", "required": True, "schema": {"type": "string", "minLength": 1}}
+
+
+def _with_other_forms(route: Json) -> Json:
+    """Add what `format` gives beside JSON: feeds and tables."""
+    for operation in route.values():
+        content = operation["responses"]["200"]["content"]
+        for content_type in CONTENT_TYPES.values():
+            content[content_type.partition(";")[0]] = {"schema": {"type": "string"}}
+        content[CONTENT_TYPES["jsonfeed"].partition(";")[0]] = {
+            "schema": {"type": "object", "required": ["version", "items"]}
+        }
+    return route
 
 
 def _route(summary: str, name: str, answer: Json, problem: Json, parameters: list[Json]) -> Json:

@@ -47,6 +47,7 @@ ITEM_FIELDS: tuple[ItemField, ...] = (
     "published_source", "published_precision", "published_raw", "date_flags", "updated", "changed", "first_seen",
     "revision", "age", "score", "highlights",
 )  # fmt: skip
+Format = Literal["json", "rss", "atom", "jsonfeed", "csv", "ndjson"]
 HighlightField = Literal["title", "summary", "content"]
 HIGHLIGHT_FIELDS: tuple[HighlightField, ...] = ("title", "summary", "content")
 VALUE_FIELDS: tuple[ValueField, ...] = ("feed", "category", "author", "lang")
@@ -55,7 +56,8 @@ SORTS: tuple[Sort, ...] = ("relevance", "newest", "oldest")
 MATCHES: tuple[Match, ...] = ("all", "any")
 HISTOGRAMS: tuple[Unit | Literal["auto"], ...] = (*UNITS, "auto")
 STATES = ("ok", "stale", "failing", "paused", "never")
-FORMATS = ("json",)
+FEED_FORMATS: tuple[Format, ...] = ("rss", "atom", "jsonfeed")
+FORMATS: tuple[Format, ...] = ("json", *FEED_FORMATS, "csv", "ndjson")
 
 SEARCH_PARAMETERS = (
     "q", "match", "from", "to", "tz", "date_field", "feed", "category", "author", "lang", "sort", "size", "cursor",
@@ -113,6 +115,7 @@ class SearchRequest(Struct, frozen=True):
     histogram: Unit | Literal["auto"] | None
     fields: frozenset[ItemField]
     highlight: tuple[HighlightField, ...]
+    form: Format
     fingerprint: bytes
     cursor: Cursor | None
     now: Instant
@@ -283,7 +286,7 @@ def read_search(sent: Mapping[str, Sequence[str]], now: Instant, recency: Bands 
     wanted: frozenset[ItemField] = frozenset({*fields, "id"}) if fields else frozenset(ITEM_FIELDS) - {"content"}
     highlight = reader.listed_of("highlight", HIGHLIGHT_FIELDS)
     histogram = reader.choice("histogram", HISTOGRAMS, "auto") if "histogram" in reader.said else None
-    reader.choice("format", FORMATS, "json")
+    form = _format(reader)
     query = SearchQuery(
         node=read.node if read else None,
         filters=tuple(
@@ -297,7 +300,7 @@ def read_search(sent: Mapping[str, Sequence[str]], now: Instant, recency: Bands 
         recency=recency(now) if sort == "relevance" else (),
         size=reader.whole_number("size", 0, MAX_SIZE, DEFAULT_SIZE),
         after=position_of(cursor) if cursor else None,
-        with_content="content" in wanted or "content" in highlight,
+        with_content="content" in wanted or "content" in highlight or form in FEED_FORMATS,
         facets=_facets(reader),
     )
     reader.raise_if_wrong()
@@ -314,10 +317,21 @@ def read_search(sent: Mapping[str, Sequence[str]], now: Instant, recency: Bands 
         histogram=histogram,
         fields=wanted,
         highlight=highlight,
+        form=form,
         fingerprint=fingerprint,
         cursor=cursor,
         now=now,
     )
+
+
+def _format(reader: Reader) -> Format:
+    """Read the form of the answer; what it has no place for is refused, since nothing is ignored."""
+    form = reader.choice("format", FORMATS, "json")
+    if form != "json":
+        for name in ("facets", "histogram", *(("fields", "highlight") if form in FEED_FORMATS else ())):
+            if name in reader.said:
+                reader.wrong(name, "conflict", f"An answer as {form} has no place for {name}.", "format=json")
+    return form
 
 
 def _cursor(reader: Reader, fingerprint: bytes) -> Cursor | None:

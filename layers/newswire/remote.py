@@ -26,7 +26,9 @@ from newswire.http_api import PROBLEM, ProblemCode, problem_of
 LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 _SERVICE = "execute-api"
 _REGION = re.compile(r"\.execute-api\.([a-z0-9-]+)\.amazonaws\.com(\.cn)?$")
-_PASSED_ON = frozenset({"accept", "accept-encoding", "accept-language", "if-none-match", "user-agent", "x-api-key"})
+_PASSED_ON = frozenset(
+    {"accept", "accept-encoding", "accept-language", "if-modified-since", "if-none-match", "user-agent", "x-api-key"}
+)
 _NOT_PASSED_BACK = frozenset(
     {"connection", "keep-alive", "transfer-encoding", "content-length", "trailer", "upgrade", "proxy-authenticate"}
 )

@@ -132,6 +132,13 @@ def answer(
 
     Raises `BadParametersError` for a histogram of too many buckets, and what the engine raises.
     """
+    return answer_with_items(engine, request, clock, grace_s, watch)[0]
+
+
+def answer_with_items(
+    engine: SearchEngine, request: SearchRequest, clock: Clock, grace_s: int, watch: Watch | None = None
+) -> tuple[Answer, tuple[Item, ...]]:
+    """Search like `answer`, and give the items themselves as well, for whoever writes them in another form."""
     started = time.perf_counter()
     query = _asked(engine, request)
     asked_at = time.perf_counter()
@@ -141,7 +148,7 @@ def answer(
     statuses = _let_through(page.statuses, request.lists.get("feed"))
     now = clock()
     highlighter = Highlighter(request.node, request.highlight) if request.highlight else None
-    return Answer(
+    found = Answer(
         query=_echo(request),
         total=Total(page.total),
         items=tuple(item_out(hit.item, now, request.fields, hit.score, highlighter) for hit in page.hits),
@@ -162,6 +169,7 @@ def answer(
         warnings=tuple(_warnings(request, page)),
         took_ms=round((time.perf_counter() - started) * 1000),
     )
+    return found, tuple(hit.item for hit in page.hits)
 
 
 def _asked(engine: SearchEngine, request: SearchRequest) -> SearchQuery:

@@ -150,7 +150,7 @@ def test_every_curl_of_the_api_page_works(sampled, method: str, target: str) -> 
     for api in (AsEvents(sampled), over_http := OverHttp(sampled)):
         came = api.ask(target, method)
         assert came.status == 200
-        if method == "GET":
+        if method == "GET" and "json" in came.headers["content-type"]:
             answer = came.json()
             assert "category" in target or answer.get("total", 1) not in ({"value": 0, "exact": True}, 0), target
     over_http.close()

@@ -1,0 +1,235 @@
+"""Any search as a feed or a table: what comes is valid, names itself, and is read back the same, by feedparser and by newswire."""
+
+import csv
+import io
+import json
+import xml.etree.ElementTree as ET
+from urllib.parse import parse_qs, urlsplit
+
+import feedparser
+import msgspec
+import pytest
+
+from newswire.clock import to_rfc3339
+from newswire.engines import SearchEngine
+from newswire.model import Batch, Feed, ItemWrite
+from newswire.poll import run_batches
+from newswire.query import SearchQuery
+from newswire.wiring import Wired
+from tests.conftest import NOON
+from tests.contract.test_search_engine import item
+from tests.feed_server import Answer
+from tests.transports import AsEvents
+
+FEEDS = ("rss", "atom", "jsonfeed")
+TABLES = ("csv", "ndjson")
+ATOM = "{http://www.w3.org/2005/Atom}"
+TYPES = {
+    "rss": "application/rss+xml; charset=utf-8",
+    "atom": "application/atom+xml; charset=utf-8",
+    "jsonfeed": "application/feed+json; charset=utf-8",
+    "csv": "text/csv; charset=utf-8; header=present",
+    "ndjson": "application/x-ndjson; charset=utf-8",
+}
+
+
+def stories() -> list:
+    """Items with all that a format may stumble over."""
+    change, (one, two, three, four, five) = msgspec.structs.replace, (item(n) for n in range(1, 6))
+    return [
+        change(
+            one,
+            title="<b>bold</b> & \"quoted\" 'x' ]]> &amp; 5 < 6",
+            summary="<p>a &lt; b</p>",
+            lang="en",
+        ),
+        change(
+            two,
+            title="Łódź 雪 😀",
+            summary="short & <sweet>",
+            content="whole text & <more>",
+            link="",
+            authors=("A & B", 'C "d"'),
+        ),
+        change(
+            three,
+            title="",
+            summary="only a summary",
+            published=NOON - 1_234,
+            categories=("R&D", "x;y"),
+        ),
+        change(four, title="=1+2", summary="@cmd", content="both", updated=NOON - 5_000),
+        change(five, title="\uff1dfull", summary="+1 line break", published=-62_000_000_000_000),
+    ]
+
+
+@pytest.fixture
+def api(wired) -> AsEvents:
+    wired.engine.index([ItemWrite(one, 1) for one in stories()], 1)
+    wired.engine.refresh()
+    return AsEvents(wired)
+
+
+def target_of(url: str) -> str:
+    """Give what is asked of the API for an absolute address, which has the stage of API Gateway in it."""
+    parts = urlsplit(url)
+    return f"{parts.path.removeprefix('/live')}?{parts.query}"
+
+
+def all_items(engine: SearchEngine) -> dict:
+    return {hit.item.id: hit.item for hit in engine.search(SearchQuery(size=200, with_content=True)).hits}
+
+
+@pytest.mark.parametrize("form", [*FEEDS, *TABLES])
+def test_each_format_has_its_type_and_says_how_many_there_are(api, form: str) -> None:
+    came = api.ask(f"/v1/search?format={form}&size=2")
+    assert (came.status, came.headers["content-type"]) == (200, TYPES[form])
+    assert came.headers["x-total-count"] == "5"
+    assert came.headers["x-coverage"] == "ok"
+    assert 'rel="next"' in came.headers["link"]
+
+
+@pytest.mark.parametrize("form", FEEDS)
+def test_feedparser_or_json_reads_a_feed_back(api, wired, form: str) -> None:
+    body = api.ask(f"/v1/search?format={form}").body
+    wanted = all_items(wired.engine)
+    if form == "jsonfeed":
+        found = {one["id"]: (one.get("title", ""), one["date_published"]) for one in json.loads(body)["items"]}
+    else:
+        ET.fromstring(body)
+        parsed = feedparser.parse(body, sanitize_html=False)
+        assert parsed.bozo is False
+        found = {one.id: (one.get("title", ""), None) for one in parsed.entries}
+    assert found.keys() == {f"urn:newswire:item:{id_}" for id_ in wanted}
+    for id_, (title, published) in found.items():
+        original = wanted[id_.rpartition(":")[2]]
+        assert published in {None, to_rfc3339(original.published)}
+        if form != "rss":  # there it is markup, which feedparser leaves to its caller
+            assert title == original.title
+
+
+@pytest.mark.parametrize("form", FEEDS)
+def test_newswire_polls_its_own_feed_and_has_the_same_items(api, wired, another, server, tmp_path, form: str) -> None:
+    """The text, the instants and the links are those of the first; ids belong to the feed that has them."""
+    url = server.url("/ours")
+    server.answers["/ours"] = Answer(
+        body=api.ask(f"/v1/search?format={form}").body, headers={"Content-Type": TYPES[form]}
+    )
+    second: Wired = another(data=str(tmp_path / "second"))
+    second.feeds.put(Feed(id="ours", url=url), second.clock())
+    run_batches(second, [Batch(("ours",))])
+    second.engine.refresh()
+
+    def kept(items) -> set:
+        return {
+            (
+                one.title,
+                one.link,
+                one.summary or one.content,
+                one.content,
+                one.published,
+                one.authors,
+                one.categories,
+                one.lang,
+            )
+            for one in items
+        }
+
+    assert kept(all_items(second.engine).values()) == kept(all_items(wired.engine).values())
+
+
+@pytest.mark.parametrize("form", FEEDS)
+def test_a_feed_names_itself_and_its_next_page(api, form: str) -> None:
+    came = api.ask(f"/v1/search?format={form}&size=2&sort=newest&from=0001-01-01")
+    if form == "jsonfeed":
+        feed = json.loads(came.body)
+        self_, following = feed["feed_url"], feed["next_url"]
+    else:
+        links = {one.get("rel"): one.get("href") for one in ET.fromstring(came.body).iter(f"{ATOM}link")}
+        self_, following = links["self"], links["next"]
+    assert parse_qs(urlsplit(self_).query)["format"] == [form]
+    seen = 2
+    while following:
+        page = api.ask(target_of(following))
+        assert (page.status, page.headers["content-type"]) == (200, TYPES[form])
+        if form == "jsonfeed":
+            feed = json.loads(page.body)
+            seen, following = seen + len(feed["items"]), feed.get("next_url")
+        else:
+            root = ET.fromstring(page.body)
+            seen += len([*root.iter("item"), *root.iter(f"{ATOM}entry")])
+            following = {one.get("rel"): one.get("href") for one in root.iter(f"{ATOM}link")}.get("next")
+    assert seen == 5
+
+
+def test_a_feed_of_nothing_is_a_feed(api) -> None:
+    for form in FEEDS:
+        came = api.ask(f"/v1/search?format={form}&q=nothingofthekind")
+        assert came.status == 200
+        assert "last-modified" not in came.headers
+        assert json.loads(came.body)["items"] == [] if form == "jsonfeed" else ET.fromstring(came.body) is not None
+
+
+@pytest.mark.parametrize("form", FEEDS)
+def test_a_reader_that_has_it_gets_a_304(api, wired, clock, form: str) -> None:
+    target = f"/v1/search?format={form}"
+    came = api.ask(target)
+    clock.go(hours=5)
+    assert api.ask(target, headers={"If-None-Match": came.headers["etag"]}).status == 304
+    assert api.ask(target, headers={"If-Modified-Since": came.headers["last-modified"]}).status == 304
+    other = {"If-None-Match": '"other"', "If-Modified-Since": came.headers["last-modified"]}
+    assert api.ask(target, headers=other).status == 200, "an entity tag counts more than a date"
+    wired.engine.index([ItemWrite(msgspec.structs.replace(item(9, "New"), changed=NOON), 1)], 1)
+    wired.engine.refresh()
+    for name, value in (("If-None-Match", came.headers["etag"]), ("If-Modified-Since", came.headers["last-modified"])):
+        assert api.ask(target, headers={name: value}).status == 200
+    tags = {api.ask(f"/v1/search?format={one}").headers["etag"] for one in FEEDS}
+    assert len(tags) == len(FEEDS)
+
+
+def test_a_table_has_a_row_for_each_item_and_a_column_for_each_field(api) -> None:
+    rows = list(csv.DictReader(io.StringIO(api.ask("/v1/search?format=csv").body.decode(), newline="")))
+    assert len(rows) == 5
+    assert {"id", "title", "published", "age", "authors"} <= rows[0].keys()
+    assert "content" not in rows[0]
+    assert any(row["authors"] == 'A & B; C "d"' for row in rows)
+    few = api.ask("/v1/search?format=csv&fields=title,published&size=1").body.decode()
+    assert few.splitlines()[0] == "id,title,published"
+    lines = [json.loads(line) for line in api.ask("/v1/search?format=ndjson").body.decode().splitlines()]
+    assert {line["id"] for line in lines} == {row["id"] for row in rows}
+
+
+def test_no_cell_is_a_formula(api) -> None:
+    rows = list(
+        csv.reader(io.StringIO(api.ask("/v1/search?format=csv&fields=title,summary,content").body.decode(), newline=""))
+    )
+    cells = [cell for row in rows for cell in row]
+    assert {"'=1+2", "'@cmd", "'\uff1dfull"} <= set(cells)
+    for cell in cells:
+        assert not cell.startswith(("\t", "\r"))
+        assert not cell.lstrip().startswith(("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20"))
+
+
+@pytest.mark.parametrize("form", [*FEEDS, *TABLES])
+@pytest.mark.parametrize("what", ["facets=feed", "histogram=day", "fields=title", "highlight=title"])
+def test_what_a_format_has_no_place_for_is_refused(api, form: str, what: str) -> None:
+    came = api.ask(f"/v1/search?format={form}&{what}")
+    has_place = form in TABLES and what.startswith(("fields", "highlight"))
+    assert came.status == (200 if has_place else 400)
+    if not has_place:
+        assert [one["code"] for one in came.json()["errors"]] == ["conflict"]
+
+
+def test_a_feed_that_gets_too_long_has_fewer_items_and_goes_on(wired) -> None:
+    many = [msgspec.structs.replace(item(n), content="&" * 200_000, title=str(n)) for n in range(20)]
+    wired.engine.index([ItemWrite(one, 1) for one in many], 1)
+    wired.engine.refresh()
+    api, target, seen = AsEvents(wired), "/v1/search?format=rss&size=20&sort=newest", []
+    while target:
+        came = api.ask(target)
+        assert len(came.body) <= 4_000_000
+        root = ET.fromstring(came.body)
+        seen += [one.findtext("title") for one in root.iter("item")]
+        following = {one.get("rel"): one.get("href") for one in root.iter(f"{ATOM}link")}.get("next")
+        target = following and target_of(following)
+    assert sorted(seen, key=int) == [str(n) for n in range(20)]
