@@ -52,8 +52,9 @@ bench: setup ## measure against named baselines, print a table, keep bench/resul
 opensearch: setup ## start a node of OpenSearch for development, with Maven and a JDK, and say where it answers
 	@$(BIN)/python -m tests.opensearch_node start
 
-local-aws: setup ## serve what stands for AWS on http://127.0.0.1:5555, for `sam local` (see README), until Ctrl-C
-	@$(BIN)/python -m tests.local_aws
+local-aws: setup ## start OpenSearch and what stands for the rest of AWS with Docker, for `sam local`
+	docker compose up --detach --wait
+	@$(BIN)/python -m tests.local_aws http://127.0.0.1:5555
 
 opensearch-stop: ## end that node; its data stays
 	@$(BIN)/python -m tests.opensearch_node stop

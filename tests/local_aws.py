@@ -1,44 +1,36 @@
-"""`make local-aws`: a server that stands for AWS, for `sam local`, with the table, the bucket and the queue of local-env.json.
+"""The table, the bucket and the queue of local-env.json, made on the server that stands for AWS (`make local-aws`).
 
-It forgets everything when it ends.
+For `sam local`, whose containers are in one network with those of compose.yaml. The server forgets everything when it ends.
 """
 
 import argparse
-import logging
+import json
 import os
-import signal
+from pathlib import Path
+from urllib.parse import urlsplit
 
-from moto.server import ThreadedMotoServer
+import boto3
 
 from tests.aws import make_bucket, make_queue, make_table
 
-NAME = "newswire"
+ENVIRONMENT = Path(__file__).resolve().parents[1] / "local-env.json"
 REGION = "eu-central-1"
-STOPS = {signal.SIGINT, signal.SIGTERM}
 
 
 def main() -> int:
-    """Serve until a signal says stop."""
-    parser = argparse.ArgumentParser(prog="make local-aws", description=__doc__)
-    parser.add_argument("--port", type=int, default=5555)
-    port = parser.parse_args().port
-    # What a shell starts in the background ignores SIGINT, and what is ignored is never waited for.
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-    signal.pthread_sigmask(signal.SIG_BLOCK, STOPS)
-    logging.getLogger("werkzeug").setLevel(logging.ERROR)
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=port, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    url = f"http://{host}:{port}"
-    os.environ |= {"AWS_ENDPOINT_URL": url, "AWS_DEFAULT_REGION": REGION}
-    os.environ.setdefault("AWS_ACCESS_KEY_ID", "local")
-    os.environ.setdefault("AWS_SECRET_ACCESS_KEY", "local")
-    make_table(url, NAME)
-    make_bucket(url, NAME)
-    print(f"AWS_ENDPOINT_URL={url}", f"NEWSWIRE_TABLE={NAME}", f"NEWSWIRE_BUCKET={NAME}", sep="\n")
-    print(f"NEWSWIRE_QUEUE_URL={make_queue(url, NAME)}", flush=True)
-    signal.sigwait(STOPS)
-    server.stop()
+    """Make what is not there yet, and say what there is."""
+    parser = argparse.ArgumentParser(prog="python -m tests.local_aws", description=__doc__)
+    parser.add_argument("url", help="where the server answers on this machine")
+    url = parser.parse_args().url
+    os.environ |= {"AWS_DEFAULT_REGION": REGION, "AWS_ACCESS_KEY_ID": "local", "AWS_SECRET_ACCESS_KEY": "local"}
+    told = json.loads(ENVIRONMENT.read_text())["IngestFunction"]
+    table, bucket = told["NEWSWIRE_TABLE"], told["NEWSWIRE_BUCKET"]
+    queue = urlsplit(told["NEWSWIRE_QUEUE_URL"]).path.rpartition("/")[2]
+    if table not in boto3.client("dynamodb", endpoint_url=url).list_tables()["TableNames"]:
+        make_table(url, table)
+        make_bucket(url, bucket)
+        make_queue(url, queue)
+    print(f"The table {table}, the bucket {bucket} and the queue {queue} are at {url}")
     return 0
 
 

@@ -16,6 +16,7 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, NoRegionError
 
 from newswire.errors import DataError
+from newswire.settings import read_aws_region
 
 _CONFIG = Config(
     connect_timeout=3,
@@ -52,7 +53,7 @@ def make_client(service: str) -> Any:
     All are of one session: each session reads what it knows of AWS anew, which takes 60 ms of a cold start.
     """
     with _making:
-        return _session().create_client(service, config=_CONFIG)
+        return _session().create_client(service, region_name=read_aws_region(), config=_CONFIG)
 
 
 def code_of(error: ClientError) -> str:

@@ -33,6 +33,8 @@ GROUP_WRITES = 60_000
 """After so many items the engine commits and the cursors move. A commit waits for merges: a year of news takes 58 s in
 groups of 15,000 and 45 s in groups of 60,000."""
 GROUP_RECORDS = 2_000
+SAVING_S = 12
+"""So many seconds before the end a group ends, so that the engine takes its writes, and states and cursors are saved."""
 
 FENCE = "fence"
 """The lock that keeps everybody but a reindex from indexing, for the moment of its swap."""
@@ -75,11 +77,13 @@ def index_feeds(
     *,
     fenced: bool = True,
     progress: Callable[[int], object] | None = None,
+    time_left: Callable[[], float] | None = None,
 ) -> list[Indexed]:
     """Index everything that these feeds have after their cursors, in groups.
 
     Feeds that somebody else is indexing are passed over. `fenced` keeps out of the way of a reindex that is about to
-    swap (its own call says False). `progress` is told how many items were written, as they are.
+    swap (its own call says False). `progress` is told how many items were written, as they are. `time_left` gives the
+    seconds until all must be saved: then a group ends where it is, and the rest stays behind.
 
     Raises `EngineError` when the engine fails: the feeds then stay behind, and nothing is lost.
     """
@@ -90,8 +94,12 @@ def index_feeds(
     waiting.reverse()
     done: dict[str, Indexed] = {}
     unfinished: _Progress | None = None
-    while waiting or unfinished:
-        group = _Group(wired, number, progress)
+
+    def is_late() -> bool:
+        return time_left is not None and time_left() < SAVING_S
+
+    while (waiting or unfinished) and not is_late():
+        group = _Group(wired, number, progress, is_late)
         if unfinished is not None:
             group.feeds.append(unfinished)
         try:
@@ -100,13 +108,22 @@ def index_feeds(
             group.give_up()
             raise
         unfinished = group.save(report.refused, done)
+    if unfinished is not None:
+        wired.feeds.release_index(number, unfinished.row.feed.id, unfinished.lease.token)
     return list(done.values())
 
 
 class _Group:
     """Feeds whose writes go into the engine together."""
 
-    def __init__(self, wired: Wired, generation: int, progress: Callable[[int], object] | None) -> None:
+    def __init__(
+        self,
+        wired: Wired,
+        generation: int,
+        progress: Callable[[int], object] | None,
+        is_late: Callable[[], bool],
+    ) -> None:
+        self._is_late = is_late
         self._wired = wired
         self._generation = generation
         self._progress = progress
@@ -125,7 +142,7 @@ class _Group:
                 yield from self._writes_of(feed)
 
     def _is_full(self) -> bool:
-        return self._written >= GROUP_WRITES or self._records >= GROUP_RECORDS
+        return self._written >= GROUP_WRITES or self._records >= GROUP_RECORDS or self._is_late()
 
     def _claimed(self, feed_id: str) -> _Progress | None:
         now = self._wired.clock()

@@ -1,8 +1,8 @@
 """Events of the ingest function: a schedule or a batch of messages comes in, and what is to be tried again goes out.
 
-The schedule only fills the queue. A message that is no batch of ours fails by itself, and ends in the dead-letter queue. A
-message whose feeds were not all reached goes back at once, for the next invocation. That the engine is away is no failure
-of a message: its feeds stay behind, and a later tick takes them up.
+The schedule only fills the queue. A message that is no batch of ours fails by itself, and ends in the dead-letter queue. Feeds
+that a run had no time for go on as new messages; where it reached none, its messages go back at once. That the engine is
+away is no failure of a message: its feeds stay behind, and a later tick takes them up.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class IngestFunction:
         self._wired = wired or Wired(settings)
         self._queue = SqsQueue(settings.queue_url)
         self._logger = Logger(service=_NAME)
-        self._metrics = Metrics(namespace=_NAME, service="ingest")
+        self._metrics = Metrics(namespace=_NAME)
 
     def load(self) -> None:
         """Make the clients, and import what the first event needs: an init has more of the processor than an event."""
@@ -97,11 +97,26 @@ class IngestFunction:
                 time_left=lambda: context.get_remaining_time_in_millis() / _MILLISECONDS,
             )
             self._tell(report)
-            unreached = set(report.unreached)
-            again = [id_ for id_, batch in batches.items() if unreached & set(batch.feeds)]
+            again = self._not_begun(batches, set(report.unreached))
             self._give_back([record for record in records if record["messageId"] in again])
             failed += [{"itemIdentifier": id_} for id_ in again]
         return failed
+
+    def _not_begun(self, batches: Mapping[str, Batch], unreached: set[str]) -> list[str]:
+        """Give the messages to be given back, of a run that reached nothing; what another one left goes on as new messages.
+
+        A message that is received ten times ends in the dead-letter queue, and a publisher that takes half a minute to answer
+        would else bring its messages there: a run reaches a few of its feeds each time.
+        """
+        left = {
+            id_: tuple(feed for feed in batch.feeds if feed in unreached)
+            for id_, batch in batches.items()
+            if unreached & set(batch.feeds)
+        }
+        if all(feed in unreached for batch in batches.values() for feed in batch.feeds):
+            return list(left)
+        self._queue.put(Batch(feeds, now=batches[id_].now) for id_, feeds in left.items())
+        return []
 
     def _give_back(self, records: list[Mapping[str, Any]]) -> None:
         for record in records:

@@ -85,7 +85,8 @@ def tick(wired: Wired, work: WorkQueue, now: Instant | None = None) -> Ticked:
     a queue that can't keep up would else grow by all of it each minute.
     """
     now = wired.clock() if now is None else now
-    since = _last_tick(wired, work, now)
+    before = _ticked_before(wired, work)
+    since = before.last if before and before.waits and now - before.whole < HOUR else None
     due = wired.feeds.due(now, MOST_DUE)
     behind = wired.feeds.behind(wired.generation())
     in_time = now - wired.settings.stale_grace_seconds * SECOND
@@ -96,18 +97,26 @@ def tick(wired: Wired, work: WorkQueue, now: Instant | None = None) -> Ticked:
     left = () if since is not None else dict.fromkeys((*wired.feeds.unsettled(now, MOST_DUE), *behind))
     others = [feed_id for feed_id in left if feed_id not in known]
     work.put(_batches(due, others))
+    if before is not None:  # only now: what could not be put in is found again by the next tick
+        wired.feeds.keep_note(_TICKED, f"{now} {now if since is None else before.whole}")
     return Ticked(len(due) + len(others), len(behind), stale)
 
 
-def _last_tick(wired: Wired, work: WorkQueue, now: Instant) -> Instant | None:
-    """Give when the last tick was, if what it put into the queue may still wait there; None if everything is to be put in."""
+class _Before(Struct, frozen=True):
+    """The ticks before this one: the last, the last whole one, and whether what they put in may still wait."""
+
+    last: Instant
+    whole: Instant
+    waits: bool
+
+
+def _ticked_before(wired: Wired, work: WorkQueue) -> _Before | None:
+    """Give what is remembered of the ticks before; None for a queue that carries batches out at once."""
     waiting = work.waiting()
     if waiting is None:
         return None
     last, whole = (int(at) for at in (wired.feeds.note(_TICKED) or "0 0").split())
-    is_whole = not waiting or now - whole >= HOUR
-    wired.feeds.keep_note(_TICKED, f"{now} {now if is_whole else whole}")
-    return None if is_whole else last
+    return _Before(last, whole, waiting > 0)
 
 
 def _batches(due: Iterable[DueFeed], others: Iterable[str]) -> Iterator[Batch]:
@@ -133,17 +142,22 @@ def run_batches(
     """Carry batches out: poll what is due in them, index what is behind, publish how the feeds are.
 
     A feed that somebody else is working on is passed over, and so is one that is not due any more. `time_left` gives the
-    seconds until the run must have ended: no fetch begins that may not end in time.
+    seconds until the run must have ended: no fetch begins that may not end in time, and what is not indexed by then stays
+    behind. An engine that did not answer at the beginning is not asked again in the end: each time takes its whole timeout.
     """
     asked = {feed_id: batch.now for batch in batches for feed_id in batch.feeds}
-    poller = _Poller(wired, watch, time_left)
+    generation, away = wired.generation_or_why()
+    poller = _Poller(wired, generation, watch, time_left)
     polled = poller.run(asked)
     settle(wired, wired.feeds.unsettled(wired.clock(), MOST_DUE))
     indexed: list[Indexed] = []
     engine_error = None
     try:
+        if away is not None:
+            raise away
         behind = set(wired.feeds.behind(wired.engine.generation(), among=asked))
-        indexed = index_feeds(wired, [feed_id for feed_id in asked if feed_id in behind])
+        wanted = [feed_id for feed_id in asked if feed_id in behind]
+        indexed = index_feeds(wired, wanted, time_left=time_left)
         publish(wired, asked)
     except EngineError as error:
         engine_error = str(error)
@@ -199,13 +213,13 @@ class _Poller:
     thread that remembers is not asked between them, and many results are remembered in one transaction.
     """
 
-    def __init__(self, wired: Wired, watch: Watcher | None, time_left: TimeLeft | None) -> None:
+    def __init__(self, wired: Wired, generation: int, watch: Watcher | None, time_left: TimeLeft | None) -> None:
         self._wired = wired
         self._watch = watch
         self._time_left = time_left
         self.unreached: list[str] = []
         self._token = uuid.uuid4().hex
-        self._generation = 1
+        self._generation = generation
         self._done: queue.SimpleQueue[_Came | str] = queue.SimpleQueue()
         self._results: list[Polled] = []
         self._waiting: dict[str, deque[str]] = {}
@@ -219,7 +233,6 @@ class _Poller:
         """Poll the feeds that are due, or that a person asked for (True), and give what came of each."""
         self._asked = asked
         now = self._wired.clock()
-        self._generation = self._wired.generation()
         for row in self._wired.feeds.rows(self._generation, asked):
             at_once = asked[row.feed.id]
             if row.poll.next_check > now and not at_once:

@@ -17,11 +17,13 @@ import msgspec
 import urllib3
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
+from botocore.exceptions import BotoCoreError
 from botocore.session import Session
 
 from newswire.asgi import Message, Receive, Scope, Send, acknowledge
 from newswire.errors import UsageError
 from newswire.http_api import PROBLEM, ProblemCode, problem_of
+from newswire.settings import read_aws_region
 
 LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 _SERVICE = "execute-api"
@@ -52,13 +54,16 @@ class Remote:
         self._url = url.rstrip("/")
         self._base = base
         self._host = parts.netloc
-        session = Session()
-        found = session.get_credentials()
+        in_name = _REGION.search(parts.hostname)
+        try:
+            session = Session()
+            found = session.get_credentials()
+            region = in_name.group(1) if in_name else read_aws_region() or session.get_config_variable("region")
+        except BotoCoreError as error:
+            raise UsageError(f"There are no AWS credentials to sign with ({error}).") from error
         if found is None:
             raise UsageError("There are no AWS credentials to sign with: set AWS_PROFILE, or log in.")
         self._credentials = found
-        in_name = _REGION.search(parts.hostname)
-        region = in_name.group(1) if in_name else session.get_config_variable("region")
         if not region:
             raise UsageError(f"{parts.hostname} does not say its region: set AWS_REGION.")
         self._region = region
@@ -89,13 +94,22 @@ class Remote:
             return _problem(400, "invalid_request", "This is a proxy of one machine: ask it as 127.0.0.1 or localhost.")
         if scope["method"] not in {"GET", "HEAD"}:
             return _problem(405, "method_not_allowed", "Only GET and HEAD are answered: nothing is changed here.")
-        url = self._url + _encoded_target(bytes(scope.get("raw_path") or b"/"), scope.get("query_string", b""))
+        path = unquote_to_bytes(bytes(scope.get("raw_path") or b"/"))
+        if not path.startswith(b"/") or {b".", b".."} & set(path.split(b"/")):  # it would leave the API, or its host
+            return _problem(
+                400, "invalid_request", "The address must begin with / and have no . or .. between slashes."
+            )
+        url = self._url + _encoded_target(path, scope.get("query_string", b""))
         sent = {name: value for name, value in headers.items() if name in _PASSED_ON}
         try:
             return self._asked(scope["method"], url, sent)
         except urllib3.exceptions.HTTPError as error:
             detail = f"{self._url} can't be reached ({type(error).__name__}): try again in a moment."
             return _problem(503, "engine_unavailable", detail)
+        except BotoCoreError as error:
+            return _problem(
+                503, "engine_unavailable", f"The AWS credentials can't be used any more: log in anew ({error})."
+            )
 
     def _asked(self, method: str, url: str, sent: Mapping[str, str]) -> _Answer:
         request = AWSRequest(method=method, url=url)
@@ -130,7 +144,7 @@ def _name_of(host: str) -> str:
 
 def _encoded_target(path: bytes, query: bytes) -> str:
     """Write path and query as the signature has them (Signature Version 4, "canonical request"): encoded in one way only."""
-    encoded = quote(unquote_to_bytes(path), safe=f"/{_UNRESERVED}")
+    encoded = quote(path, safe=f"/{_UNRESERVED}")
     pairs = [pair.partition(b"=") for pair in query.split(b"&") if pair]
     written = [f"{_encoded(name)}={_encoded(value)}" for name, _, value in pairs]
     return f"{encoded}?{'&'.join(written)}" if written else encoded

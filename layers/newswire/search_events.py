@@ -30,7 +30,7 @@ class SearchFunction:
         self._resolver = APIGatewayRestResolver()
         self._api = build_api(self._resolver, engine or open_engine(settings), settings, system_clock, self._searched)
         self._logger = Logger(service=_NAME)
-        self._metrics = Metrics(namespace=_NAME, service="search")
+        self._metrics = Metrics(namespace=_NAME)
 
     def load(self) -> None:
         """Import what the first event needs: an init has more of the processor than an event, and is not waited for."""

@@ -95,6 +95,12 @@ def read_aws_keys(environ: Mapping[str, str] | None = None) -> AwsKeys | None:
     return AwsKeys(access, secret, given.get("AWS_SESSION_TOKEN")) if access and secret else None
 
 
+def read_aws_region(environ: Mapping[str, str] | None = None) -> str | None:
+    """Read the region: botocore itself knows only AWS_DEFAULT_REGION, other tools of AWS only AWS_REGION."""
+    given = os.environ if environ is None else environ
+    return given.get("AWS_REGION") or given.get("AWS_DEFAULT_REGION") or None
+
+
 _RANGES: Mapping[str, tuple[float, float]] = {
     "poll_minimum_seconds": (10, 86_400),
     "poll_maximum_seconds": (10, 86_400),
@@ -135,7 +141,7 @@ def read_settings(environ: Mapping[str, str] | None = None) -> Settings:
         if name not in Settings.__struct_fields__:
             msg = f"{PREFIX}{name.upper()} is no setting of newswire; docs/settings.md lists them all."
             raise SettingsError(msg)
-    settings = Settings(opensearch_region=given.get("AWS_REGION", ""))
+    settings = Settings(opensearch_region=read_aws_region(given) or "")
     for name, value in values.items():
         try:
             one = msgspec.convert({name: value}, Settings, strict=False)

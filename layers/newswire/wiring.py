@@ -74,10 +74,14 @@ class Wired:
 
         For what goes on meanwhile, such as polling; what writes into the engine asks the engine.
         """
+        return self.generation_or_why()[0]
+
+    def generation_or_why(self) -> tuple[int, EngineError | None]:
+        """Give the same, and why the engine did not say, if it did not."""
         try:
-            return self.engine.generation()
-        except EngineError:
-            return min(self.feeds.generations(), default=1)
+            return self.engine.generation(), None
+        except EngineError as error:
+            return min(self.feeds.generations(), default=1), error
 
     def close(self) -> None:
         """Give back what is open."""

@@ -16,6 +16,7 @@ pytestmark = pytest.mark.validate
 
 EXCEPTIONS = {
     "CKV_AWS_18": "Logs of who reads the bucket need a second bucket; CloudTrail has them for who wants them.",
+    "CKV_AWS_26": "CloudWatch can't publish to a topic that is encrypted with the key of AWS; alarms hold no secrets.",
     "CKV_AWS_27": "The queues are encrypted by SQS (SqsManagedSseEnabled), which this check does not know.",
     "CKV_AWS_84": "Slow logs of the domain are an operator's choice: the search function logs how long each search took.",
     "CKV_AWS_115": "Searches are bounded by the throttling of the API; a reserve would be taken from the whole account.",

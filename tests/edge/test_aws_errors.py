@@ -7,6 +7,7 @@ import pytest
 from botocore.awsrequest import AWSResponse
 
 from newswire.archive.s3 import S3Archive
+from newswire.aws import make_client
 from newswire.errors import DataError
 from newswire.feeds import Lease, PollResult
 from newswire.feeds.dynamodb import DynamoFeedStore
@@ -144,3 +145,9 @@ def test_a_feed_that_has_seen_much_is_a_row_of_less_than_4_kilobytes(aws) -> Non
     assert sizes["index"] < 4_000
     assert sizes["item"] < 1_000, "a write of an item's state is one unit"
     assert store.row("news", 1).poll.fetches == lines
+
+
+def test_a_region_that_only_other_tools_of_aws_read_is_enough(monkeypatch) -> None:
+    monkeypatch.delenv("AWS_DEFAULT_REGION")
+    monkeypatch.setenv("AWS_REGION", "eu-west-3")
+    assert make_client("sqs").meta.region_name == "eu-west-3"

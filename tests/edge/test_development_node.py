@@ -45,7 +45,7 @@ def node(tmp_path):
 def test_where_a_docker_engine_runs_compose_starts_and_stops_the_node(node) -> None:
     status, said, told = node("start", engine=True)
     assert (status, told[0]) == (0, "info")
-    assert told[1] == f"compose --file {ROOT}/compose.yaml up --detach --wait"
+    assert told[1] == f"compose --file {ROOT}/compose.yaml up --detach --wait opensearch"
     assert "http://127.0.0.1:9200" in said
     assert "runs already" in node("start", engine=True)[1]
     status, said, told = node("stop", engine=True)

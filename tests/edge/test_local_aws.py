@@ -1,26 +1,44 @@
-"""`make local-aws`: what `sam local` needs of AWS is there, under the names of local-env.json."""
+"""`make local-aws`: what `sam local` needs is there, under the names of local-env.json and in the network of compose.yaml."""
 
 import json
-import signal
 import subprocess
 import sys
+import tomllib
+from urllib.parse import urlsplit
 
 import boto3
+import yaml
+from moto.server import ThreadedMotoServer
 
 from tests.conftest import ROOT
 
+TOLD = json.loads((ROOT / "local-env.json").read_text())["IngestFunction"]
+COMPOSE = yaml.safe_load((ROOT / "compose.yaml").read_text())
 
-def test_it_has_the_parts_that_local_env_names_until_it_is_stopped() -> None:
-    command = [sys.executable, "-m", "tests.local_aws", "--port", "0"]
-    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
-        said = dict(process.stdout.readline().strip().split("=", 1) for _ in range(4))
-        url = said["AWS_ENDPOINT_URL"]
-        told = json.loads((ROOT / "local-env.json").read_text())["IngestFunction"]
-        for name in ("NEWSWIRE_TABLE", "NEWSWIRE_BUCKET"):
-            assert said[name] == told[name]
-        assert said["NEWSWIRE_QUEUE_URL"].replace(url, told["AWS_ENDPOINT_URL"]) == told["NEWSWIRE_QUEUE_URL"]
-        table = boto3.client("dynamodb", endpoint_url=url).describe_table(TableName=said["NEWSWIRE_TABLE"])["Table"]
+
+def test_the_parts_are_made_once_under_the_names_that_the_functions_are_told() -> None:
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    url = "http://{}:{}".format(*server.get_host_and_port())
+    try:
+        for _ in range(2):
+            command = [sys.executable, "-m", "tests.local_aws", url]
+            said = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+            assert said.endswith(f"are at {url}\n")
+        table = boto3.client("dynamodb", endpoint_url=url).describe_table(TableName=TOLD["NEWSWIRE_TABLE"])["Table"]
         assert {one["IndexName"] for one in table["GlobalSecondaryIndexes"]} == {"attention", "behind"}
-        boto3.client("s3", endpoint_url=url).head_bucket(Bucket=said["NEWSWIRE_BUCKET"])
-        process.send_signal(signal.SIGINT)
-        assert process.wait(20) == 0
+        boto3.client("s3", endpoint_url=url).head_bucket(Bucket=TOLD["NEWSWIRE_BUCKET"])
+        queue = url + urlsplit(TOLD["NEWSWIRE_QUEUE_URL"]).path
+        boto3.client("sqs", endpoint_url=url).get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])
+    finally:
+        server.stop()
+
+
+def test_the_functions_find_both_services_in_the_network_that_sam_local_joins() -> None:
+    sam = tomllib.loads((ROOT / "samconfig.toml").read_text())["default"]
+    for command in ("local_invoke", "local_start_api"):
+        assert sam[command]["parameters"]["docker_network"] == COMPOSE["networks"]["default"]["name"]
+    hosts = {urlsplit(TOLD[name]).hostname for name in ("AWS_ENDPOINT_URL", "NEWSWIRE_OPENSEARCH_URL")}
+    assert hosts == COMPOSE["services"].keys() == {"aws", "opensearch"}
+    for service in COMPOSE["services"].values():
+        assert all(port.startswith("127.0.0.1:") for port in service["ports"]), "on this machine, on loopback only"

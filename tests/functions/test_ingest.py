@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from newswire.archive.s3 import S3Archive
-from newswire.errors import FeedsFileError
+from newswire.errors import DataError, FeedsFileError
 from newswire.feeds import PollResult
 from newswire.feeds.dynamodb import DynamoFeedStore
 from newswire.ingest_events import IngestFunction
@@ -14,8 +14,8 @@ from newswire.model import Batch, Feed
 from newswire.query import SearchQuery
 from newswire.wiring import Wired
 from newswire.work.sqs import batch_of, message_of
-from tests.deployment import Context, event
-from tests.feed_server import rss, story
+from tests.deployment import Context, Trouble, event
+from tests.feed_server import Answer, rss, story
 
 
 @pytest.fixture
@@ -104,6 +104,50 @@ def test_what_there_was_no_time_for_goes_back_at_once(aws, stack, function, serv
     assert len(again["Records"]) == 1, "it can be received at once"
     assert function.handle(again, Context()) == {"batchItemFailures": []}
     assert total(stack) == 1
+
+
+def test_a_slow_publisher_does_not_bring_its_messages_into_the_dead_letter_queue(aws, stack, function, server) -> None:
+    """A run reaches some of its feeds; the rest go on as a message of their own, and not as one that failed."""
+    seconds = [200.0]
+
+    def slowly(asked):
+        seconds[0] -= 30
+        return Answer(body=rss(story(int(asked.path[1:])), title=asked.path))
+
+    for n in range(30):
+        server.answers[f"/{n}"] = slowly
+        add(stack, (f"feed-{n}", server.url(f"/{n}")))
+    function.handle(event("schedule"), Context())
+    context = Context()
+    context.get_remaining_time_in_millis = lambda: round(seconds[0] * 1000)
+    for _ in range(30):
+        seconds[0] = 200.0
+        sent = aws.receive(stack.settings.queue_url, 10)
+        failed = function.handle(sent, context)["batchItemFailures"]
+        assert failed == []
+        for one in sent["Records"]:
+            aws.client("sqs").delete_message(QueueUrl=stack.settings.queue_url, ReceiptHandle=one["receiptHandle"])
+    assert total(stack) == 30
+    assert len(server.asked) == 30
+    assert aws.dead_letters(stack.settings.queue_url) == 0
+
+
+def test_what_could_not_be_put_into_the_queue_is_put_in_by_the_next_tick(aws, stack, function, server) -> None:
+    add(stack, ("first", server.url("/first")))
+    function.handle(event("schedule"), Context())  # its message waits
+    add(stack, ("news", server.url("/news")))
+    row = stack.feeds.claim("news", stack.lease(stack.clock(), "t"), stack.clock())
+    later = msgspec.structs.replace(row.poll, next_check=stack.clock() + 30_000)
+    assert stack.feeds.remember([PollResult("news", "t", later)]) == []
+    stack.clock.go(minutes=1)
+    trouble = Trouble(function._queue._client, 400, "{}", "application/json", operation="SendMessageBatch")
+    with pytest.raises(DataError):
+        function.handle(event("schedule"), Context())
+    trouble.on = False
+    stack.clock.go(minutes=1)
+    function.handle(event("schedule"), Context())
+    queued = [batch_of(one["body"]).feeds for one in aws.receive(stack.settings.queue_url)["Records"]]
+    assert ("news",) in queued
 
 
 def test_a_backlog_is_not_enqueued_again_each_minute(aws, stack, function, server, clock) -> None:

@@ -99,6 +99,20 @@ def test_it_answers_only_to_names_of_loopback_and_only_reads(gateway, proxy) -> 
     assert len(gateway.asked) == before
 
 
+@pytest.mark.parametrize("target", [".evil.example/x", "/../Stage/v1/feeds", "/v1/%2e%2e/x", "/./v1"])
+def test_no_address_leaves_the_api_that_it_stands_for(gateway, proxy, target: str) -> None:
+    before = len(gateway.asked)
+    answer = proxy.raw(f"GET {target} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode())
+    assert answer.startswith(b"HTTP/1.1 400 ")
+    assert len(gateway.asked) == before
+
+
+def test_a_profile_that_is_not_there_is_said_and_is_no_trace(gateway, tmp_path, monkeypatch) -> None:
+    monkeypatch.setenv("AWS_PROFILE", "nobody")
+    status, said = refused(tmp_path, "--remote", gateway.url, AWS_REGION=REGION)
+    assert (status, "nobody" in said, "Traceback" in said) == (2, True, False)
+
+
 def test_headers_of_the_caller_that_are_nobodys_business_stay_here(gateway, proxy) -> None:
     proxy.get("/v1/feeds", headers={"Cookie": "secret=1", "Authorization": "Basic x", "Accept": "application/json"})
     sent = gateway.asked[-1].headers

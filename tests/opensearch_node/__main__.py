@@ -67,7 +67,7 @@ def has_docker() -> bool:
 
 
 def _start_in_docker() -> dict:
-    done = subprocess.run([*COMPOSE, "up", "--detach", "--wait"], check=False)
+    done = subprocess.run([*COMPOSE, "up", "--detach", "--wait", "opensearch"], check=False)
     if done.returncode:
         raise CannotStartError(f"Docker could not start OpenSearch ({done.returncode}): see what it said above.")
     return {"docker": True, "url": DOCKER_URL}

@@ -13,7 +13,7 @@ from newswire.feeds.dynamodb import ATTENTION, BEHIND
 from newswire.settings import Settings, read_settings
 from tests.aws import TABLE
 from tests.conftest import ROOT
-from tests.policies import resolved
+from tests.policies import ACCOUNT, REGION, grants, resolved
 
 CHOICES = {
     "Search": ["domain", "serverless", "existing"],
@@ -38,7 +38,7 @@ def transformed(combination: tuple[tuple[str, str], ...] = ()) -> dict:
 
 
 def resources(kind: str) -> dict[str, dict]:
-    return {name: one["Properties"] for name, one in transformed()["Resources"].items() if one["Type"] == kind}
+    return {name: one.get("Properties", {}) for name, one in transformed()["Resources"].items() if one["Type"] == kind}
 
 
 def test_no_route_of_the_api_is_open() -> None:
@@ -97,7 +97,8 @@ def test_messages_are_kept_and_the_tick_can_always_run() -> None:
     (source,) = resources("AWS::Lambda::EventSourceMapping").values()
     assert source["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
     ingest = resources("AWS::Lambda::Function")["IngestFunction"]
-    assert source["ScalingConfig"]["MaximumConcurrency"] < ingest["ReservedConcurrentExecutions"]
+    assert ingest["ReservedConcurrentExecutions"]["Fn::If"][:2] == ["Reserves", {"Ref": "ReservedConcurrency"}]
+    assert source["ScalingConfig"]["MaximumConcurrency"] < transformed()["Parameters"]["ReservedConcurrency"]["Default"]
     (retries,) = resources("AWS::Lambda::EventInvokeConfig").values()
     assert retries["MaximumRetryAttempts"] == 0
     (schedule,) = resources("AWS::Scheduler::Schedule").values()
@@ -108,7 +109,8 @@ def test_messages_are_kept_and_the_tick_can_always_run() -> None:
 def test_what_is_kept_is_encrypted_and_outlives_the_stack() -> None:
     for name in ("FeedTable", "ArchiveBucket"):
         resource = transformed()["Resources"][name]
-        assert (resource["DeletionPolicy"], resource["UpdateReplacePolicy"]) == ("Retain", "Retain")
+        assert resource["DeletionPolicy"] == "RetainExceptOnCreate", "a first deployment that fails leaves none behind"
+        assert resource["UpdateReplacePolicy"] == "Retain"
     (table,) = resources("AWS::DynamoDB::Table").values()
     assert table["SSESpecification"]["SSEEnabled"]
     assert table["PointInTimeRecoverySpecification"]["PointInTimeRecoveryEnabled"]
@@ -134,13 +136,36 @@ def test_the_table_is_the_one_that_the_tests_use() -> None:
     assert [one["IndexName"] for one in table["GlobalSecondaryIndexes"]] == [ATTENTION, BEHIND]
 
 
-def test_the_domain_lets_in_exactly_the_two_roles() -> None:
+def test_the_domain_lets_in_exactly_the_two_roles_and_gives_each_no_more_than_its_role() -> None:
+    """Within an account AWS adds up what the role and the domain allow."""
     (domain,) = resources("AWS::OpenSearchService::Domain").values()
-    (statement,) = domain["AccessPolicies"]["Statement"]
-    assert statement["Principal"] == {
-        "AWS": [{"Fn::GetAtt": ["IngestFunctionRole", "Arn"]}, {"Fn::GetAtt": ["SearchFunctionRole", "Arn"]}]
+    arn = "arn:aws:es:eu-central-1:123456789012:domain/newswire"
+    names = {
+        "DomainName": "newswire",
+        "IngestFunctionRole.Arn": "IngestFunctionRole",
+        "SearchFunctionRole.Arn": "SearchFunctionRole",
     }
-    assert "domain/${DomainName}/*" in statement["Resource"]["Fn::Sub"]
+    names |= {"AWS::Partition": "aws", "AWS::Region": REGION, "AWS::AccountId": ACCOUNT, "SearchArn": arn}
+    stack = dict.fromkeys(
+        ["FeedTable.Arn", "ArchiveBucket.Arn", "WorkQueue.Arn", "IngestLog.Arn", "SearchLog.Arn"], "x"
+    )
+    conditions = {"SignsForDomain": True, "MakesDomain": True, "MakesCollection": False}
+    by_role: dict[str, set] = {"IngestFunctionRole": set(), "SearchFunctionRole": set()}
+    for one in resolved(domain["AccessPolicies"]["Statement"], names, conditions):
+        for action in [one["Action"]] if isinstance(one["Action"], str) else one["Action"]:
+            for resource in [one["Resource"]] if isinstance(one["Resource"], str) else one["Resource"]:
+                by_role[one["Principal"]["AWS"]].add((action, resource))
+    for role, allowed in by_role.items():
+        of_role = grants(resources("AWS::IAM::Role")[role], names | stack, conditions)
+        assert allowed == {tuple(one) for one in of_role if one.action.startswith("es:")}
+
+
+def test_a_change_of_who_may_call_reaches_the_stage_and_there_is_no_other_stage() -> None:
+    stages = resources("AWS::ApiGateway::Stage")
+    assert [one["StageName"] for one in stages.values()] == ["live"]
+    assert transformed()["Resources"]["Api"]["DependsOn"] == "ApiGatewayAccount"
+    (deployment,) = resources("AWS::ApiGateway::Deployment").values()
+    assert "StageName" not in deployment
 
 
 WITHOUT_RESOURCES = {"xray:PutTraceSegments", "xray:PutTelemetryRecords"}
@@ -187,13 +212,18 @@ def test_every_alarm_tells_somebody() -> None:
     }
     for one in alarms.values():
         assert one["AlarmActions"] == [{"Ref": "Alarms"}]
+    (topic,) = resources("AWS::SNS::Topic").values()
+    assert "KmsMasterKeyId" not in topic, "CloudWatch may not use the key that AWS keeps for topics"
+    own = variables("IngestFunction")["POWERTOOLS_SERVICE_NAME"]
+    for name in ("FeedsStaleAlarm", "FeedsBehindAlarm"):
+        assert alarms[name]["Dimensions"] == [{"Name": "service", "Value": own}]
     written = (ROOT / "layers" / "newswire" / "ingest_events.py").read_text()
     for name in ("FeedsStale", "FeedsBehind"):
         assert f'"{name}"' in written
 
 
-NOT_OURS = {"AWS_ENDPOINT_URL", "PYTHONTZPATH"}
-"""Variables that botocore and Python read."""
+NOT_OURS = {"AWS_ENDPOINT_URL", "PYTHONTZPATH", "POWERTOOLS_SERVICE_NAME"}
+"""Variables that botocore, Python and Powertools read."""
 
 
 def test_every_variable_is_a_setting_and_its_value_one_that_is_taken() -> None:
@@ -225,7 +255,9 @@ def test_the_gateway_speaks_problem_json() -> None:
     for one in api["Body"]["x-amazon-apigateway-gateway-responses"].values():
         assert "application/problem+json" in one["responseParameters"]["gatewayresponse.header.Content-Type"]
         template = one["responseTemplates"]["application/json"].replace("$context.error.messageString", '"x"')
-        assert {"type", "title", "status", "detail", "code", "request_id"} == set(json.loads(template))
+        assert {"type", "title", "detail", "code", "request_id"} == set(json.loads(template)), (
+            "the gateway gives the status"
+        )
 
 
 NAMES = {"DomainName": "x", "OperatorArn": "o", "IngestFunctionRole.Arn": "i", "SearchFunctionRole.Arn": "s"}
