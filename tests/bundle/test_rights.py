@@ -10,7 +10,7 @@ import pytest
 from newswire.archive.s3 import S3Archive
 from newswire.feeds import Lease
 from newswire.model import Batch
-from newswire.work.sqs import SqsQueue, message_of
+from newswire.work.sqs import SqsQueue, batch_of, message_of
 from tests.bundle.stack import Stack, asked
 from tests.contract.test_archive import record
 from tests.deployment import event
@@ -147,7 +147,9 @@ def _polls_everything_that_can_happen(stack: Stack, ingest, server: FeedServer) 
     # Messages that wait, and one that there is no time for.
     SqsQueue(stack.queue).put([Batch(("ours",))])
     ingest.call(event("schedule"))
-    ingest.call(stack.aws.receive(stack.queue), seconds=15)
+    SqsQueue(stack.queue).put([Batch(("ours",), now=True)])
+    waiting = [one for one in stack.aws.receive(stack.queue)["Records"] if batch_of(one["body"]).now]
+    assert len(ingest.call({"Records": waiting}, seconds=15)["batchItemFailures"]) == 1
 
 
 def message(feed: str, *, now: bool = False) -> dict:

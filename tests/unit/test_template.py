@@ -163,7 +163,8 @@ def test_the_domain_lets_in_exactly_the_two_roles_and_gives_each_no_more_than_it
 def test_a_change_of_who_may_call_reaches_the_stage_and_there_is_no_other_stage() -> None:
     stages = resources("AWS::ApiGateway::Stage")
     assert [one["StageName"] for one in stages.values()] == ["live"]
-    assert transformed()["Resources"]["Api"]["DependsOn"] == "ApiGatewayAccount"
+    (api,) = resources("AWS::ApiGateway::RestApi").values()
+    assert "${ApiGatewayAccount}" in api["Description"]["Fn::If"][1]["Fn::Sub"], "it waits for the setting for logs"
     (deployment,) = resources("AWS::ApiGateway::Deployment").values()
     assert "StageName" not in deployment
 
