@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import re
 import threading
+from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, MutableMapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -23,44 +24,66 @@ Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
+Answered = tuple[int, list[tuple[bytes, bytes]], bytes]
+"""A status, headers and a body."""
 
 THREADS = 16
 _NOT_MODIFIED = 304
 _ABSOLUTE = re.compile(r"https?://[^/?#]*", re.IGNORECASE)
 
 
-class Edge:
-    """An ASGI application over a Powertools resolver."""
+class Threaded(ABC):
+    """An ASGI application that answers each request in a thread, by `answered`."""
 
-    def __init__(self, resolver: HttpResolverLocal, api: Api) -> None:
-        self._resolver = resolver
-        self._api = api
+    def __init__(self) -> None:
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="answer")
-        self._of_thread = threading.local()
-        self._loops: list[asyncio.AbstractEventLoop] = []
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request; `lifespan` is acknowledged."""
         if scope["type"] == "lifespan":
-            await acknowledge(receive, send)
+            await _acknowledge(receive, send)
             return
         if scope["type"] != "http":
             return
         loop = asyncio.get_running_loop()
-        status, headers, body = await loop.run_in_executor(self._threads, self._answered, scope)
-        if status != _NOT_MODIFIED:  # its length would be that of the whole answer (RFC 9110, section 8.6)
-            headers.append((b"content-length", str(len(body)).encode()))
+        status, headers, body = await loop.run_in_executor(self._threads, self.answered, scope)
         await send({"type": "http.response.start", "status": status, "headers": headers})
         await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else body})
 
+    @abstractmethod
+    def answered(self, scope: Scope) -> Answered:
+        """Answer a request of HTTP; the headers say the length of the body, where there is one."""
+
+    def close(self) -> None:
+        """End the threads, when what they are answering is answered."""
+        self._threads.shutdown(wait=True)
+
+
+class Edge(Threaded):
+    """An ASGI application over a Powertools resolver."""
+
+    def __init__(self, resolver: HttpResolverLocal, api: Api) -> None:
+        super().__init__()
+        self._resolver = resolver
+        self._api = api
+        self._of_thread = threading.local()
+        self._loops: list[asyncio.AbstractEventLoop] = []
+
+    def answered(self, scope: Scope) -> Answered:
+        """Answer from the routes."""
+        status, headers, body = self._routed(scope)
+        if status != _NOT_MODIFIED:  # its length would be that of the whole answer (RFC 9110, section 8.6)
+            headers.append((b"content-length", str(len(body)).encode()))
+        return status, headers, body
+
     def close(self) -> None:
         """End the threads and their event loops, when what they are answering is answered."""
-        self._threads.shutdown(wait=True)
+        super().close()
         for loop in self._loops:
             loop.close()
         self._loops.clear()
 
-    def _answered(self, scope: Scope) -> tuple[int, list[tuple[bytes, bytes]], bytes]:
+    def _routed(self, scope: Scope) -> Answered:
         target = bytes(scope.get("raw_path") or b"") + b"?" + scope.get("query_string", b"")
         refused = self._api.refusal(scope["method"], len(target))
         if refused is not None:
@@ -72,7 +95,7 @@ class Edge:
         except Exception as error:  # noqa: BLE001 - the last line of defence: a defect is logged, never shown
             return _written(self._api.defect(error))
 
-    def _asked(self, scope: Scope) -> tuple[int, list[tuple[bytes, bytes]], bytes]:
+    def _asked(self, scope: Scope) -> Answered:
         """Ask the resolver in this thread's own event loop, in which nothing else runs."""
         loop: asyncio.AbstractEventLoop | None = getattr(self._of_thread, "loop", None)
         if loop is None:
@@ -112,7 +135,7 @@ def _inner_scope(scope: Scope) -> Scope:
     }
 
 
-def _written(response: Response[Any]) -> tuple[int, list[tuple[bytes, bytes]], bytes]:
+def _written(response: Response[Any]) -> Answered:
     headers = [
         (name.lower().encode(), str(value).encode())
         for name, value in response.headers.items()
@@ -123,8 +146,7 @@ def _written(response: Response[Any]) -> tuple[int, list[tuple[bytes, bytes]], b
     return response.status_code, headers, body.encode() if isinstance(body, str) else bytes(body or b"")
 
 
-async def acknowledge(receive: Receive, send: Send) -> None:
-    """Answer the messages of the `lifespan` protocol: there is nothing to start or to end."""
+async def _acknowledge(receive: Receive, send: Send) -> None:
     while True:
         message = await receive()
         await send({"type": f"{message['type']}.complete"})

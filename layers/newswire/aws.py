@@ -8,8 +8,8 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import cache
-from typing import Any
+from functools import cache, cached_property
+from typing import Any, ClassVar
 
 import botocore.session
 from botocore.config import Config
@@ -54,6 +54,21 @@ def make_client(service: str) -> Any:
     """
     with _making:
         return _session().create_client(service, region_name=read_aws_region(), config=_CONFIG)
+
+
+class AwsEdge:
+    """An edge over one service of AWS; its client is made on first use, or by `load`."""
+
+    service: ClassVar[str]
+
+    @cached_property
+    def client(self) -> Any:
+        """The client, which several threads may use."""
+        return make_client(self.service)
+
+    def load(self) -> None:
+        """Make the client now, before it is needed."""
+        _ = self.client
 
 
 def code_of(error: ClientError) -> str:

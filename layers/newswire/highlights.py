@@ -152,14 +152,15 @@ def _written(text: str, ranges: Iterable[tuple[int, int]], low: int, high: int) 
         if end <= at or start >= high:
             continue
         start, end = max(start, at), min(end, high)  # noqa: PLW2901 - a match longer than the window is cut
-        parts += [_escaped(text[at:start]), "<mark>", _escaped(text[start:end]), "</mark>"]
+        parts += [escaped(text[at:start]), "<mark>", escaped(text[start:end]), "</mark>"]
         at = end
     parts += [
-        _escaped(text[at:high]).rstrip() if high < len(text) else _escaped(text[at:]),
+        escaped(text[at:high]).rstrip() if high < len(text) else escaped(text[at:]),
         "…" if high < len(text) else "",
     ]
     return "".join(parts)
 
 
-def _escaped(text: str) -> str:
+def escaped(text: str) -> str:
+    """Write text so that it is text in HTML, also within quotes."""
     return text.translate(_ESCAPES)

@@ -24,9 +24,11 @@ from newswire.engines import SearchEngine
 from newswire.errors import DataError, EngineError, EngineTimeoutError
 from newswire.feed_answers import FeedOut, FeedsOut, StatusOut, feed_out, status_out
 from newswire.health import state_of
+from newswire.highlights import escaped
 from newswire.log import log_defect
 from newswire.model import Item
 from newswire.parameters import (
+    FEED_FORMATS,
     ITEM_FIELDS,
     MAX_IDS,
     MAX_SIZE,
@@ -201,58 +203,47 @@ class Api:
         """Answer /v1/search, in the format that was asked for."""
         request = read_search(call.sent, self._clock(), self._bands)
         found, items = self._answer(request)
-        body = _encoder.encode(found)
-        if len(body) > LONGEST_ANSWER:
+        body = self._written(call, request, found, items)
+        while len(body) > LONGEST_ANSWER and len(found.items) > 1:
             request = _smaller(request, found, len(body))
             found, items = self._answer(request)
-            body = _encoder.encode(found)
+            body = self._written(call, request, found, items)
         cursor = read_cursor(found.next) if found.next else None
         steadily = _encoder.encode(steady(found, request, cursor.position if cursor else None))
         headers = {}
-        following = None if found.next is None else self._following(call, request, found.next)
-        if following is not None and len(following) <= LONGEST_LINK:
-            headers["Link"] = f'<{call.base}{following}>; rel="next"'
+        link = _next_link(call, request.parameters, found.next)
+        if link and len(link) <= LONGEST_LINK:
+            headers["Link"] = link
         if request.form == "json":
-            return _whole(call, body.decode(), JSON, _tag(steadily), headers)
+            return _json(call, body, _tag(steadily), headers)
+        from newswire.syndication import CONTENT_TYPES, http_date  # noqa: PLC0415 - for whoever asks
+
         headers["X-Total-Count"] = str(found.total.value)
         watched = found.coverage
         headers["X-Coverage"] = "partial" if watched.not_ok_count or watched.gap_count else "ok"
-        tag = _tag(steadily + request.form.encode())
-        return self._in_other_form(call, request, (found, items, following), tag, headers)
+        if request.form in FEED_FORMATS and items:
+            headers["Last-Modified"] = http_date(max(item.changed for item in items))
+        return _whole(call, body, CONTENT_TYPES[request.form], _tag(steadily + request.form.encode()), headers)
 
-    def _in_other_form(
-        self,
-        call: Call,
-        request: SearchRequest,
-        answered: tuple[Answer, tuple[Item, ...], str | None],
-        tag: str,
-        headers: dict[str, str],
-    ) -> Response[Any]:
-        """Write an answer as a feed or as a table; escaped text may be longer than JSON, so fewer items are asked for then."""
-        from newswire.syndication import CONTENT_TYPES, http_date, write_csv, write_feed, write_lines  # noqa: PLC0415 - for whoever asks
+    def _written(self, call: Call, request: SearchRequest, found: Answer, items: Sequence[Item]) -> bytes:
+        """Write an answer in the format that was asked for."""
+        if request.form == "json":
+            return _encoder.encode(found)
+        from newswire.syndication import write_csv, write_feed, write_lines  # noqa: PLC0415 - for whoever asks
 
-        found, items, following = answered
         if request.form == "ndjson":
-            text = write_lines(found.items)
-        elif request.form == "csv":
-            columns = [
-                name for name in ITEM_FIELDS if name in request.fields or (name == "highlights" and request.highlight)
-            ]
-            text = write_csv(columns, map(msgspec.to_builtins, found.items))
-        else:
-            text = write_feed(request.form, self._head(call, request, items, following), items)
-            if items:
-                headers["Last-Modified"] = http_date(max(item.changed for item in items))
-        if len(text.encode()) > LONGEST_ANSWER and len(items) > 1:
-            fewer = msgspec.structs.replace(request.query, size=len(items) // 2)
-            sent = {**call.sent, "size": [str(fewer.size)]}
-            return self.search(msgspec.structs.replace(call, sent=sent))
-        return _whole(call, text, CONTENT_TYPES[request.form], tag, headers)
+            return write_lines(found.items).encode()
+        if request.form == "csv":
+            wanted = request.fields | ({"highlights"} if request.highlight else set())
+            columns = [name for name in ITEM_FIELDS if name in wanted]
+            return write_csv(columns, map(msgspec.to_builtins, found.items)).encode()
+        return write_feed(request.form, self._head(call, request, items, found.next), items).encode()
 
-    def _head(self, call: Call, request: SearchRequest, items: Sequence[Item], following: str | None) -> FeedHead:
+    def _head(self, call: Call, request: SearchRequest, items: Sequence[Item], cursor: str | None) -> FeedHead:
         """Say what a feed is about, and where it and its other pages are."""
         from newswire.syndication import FeedHead  # noqa: PLC0415 - for whoever asks
 
+        following = _following(call, request.parameters, cursor)
         said = {name: text for name, text in request.parameters.items() if name != "cursor"}
         asked = {name: text for name, text in said.items() if name not in {"format", "size"}}
         about = request.q or "all news"
@@ -326,9 +317,8 @@ class Api:
         found = FeedsOut(tuple(feed_out(one, now, grace) for one in page), len(wanted), following)
         steadily = msgspec.structs.replace(found, feeds=tuple(map(_steady_feed, found.feeds)))
         headers = {}
-        if following:
-            query = {name: value for name, value in reader.said.items() if name != "cursor"} | {"cursor": following}
-            headers["Link"] = f'<{call.base}{call.path}?{urlencode(query)}>; rel="next"'
+        if link := _next_link(call, reader.said, following):
+            headers["Link"] = link
         return _json(call, _encoder.encode(found), _tag(_encoder.encode(steadily)), headers)
 
     def feed(self, call: Call, feed_id: str) -> Response[Any]:
@@ -366,16 +356,14 @@ class Api:
 
     def front(self, _call: Call) -> Response[Any]:
         """Answer / with a plain list of the newest items."""
-        import html  # noqa: PLC0415 - its table of entities is for this route alone
-
         page = self._engine.search(SearchQuery(size=30))
         now = self._clock()
         rows = []
         for hit in page.hits:
             item = item_out(hit.item, now, ALL_FIELDS)
-            title = html.escape(hit.item.title or hit.item.summary[:80] or hit.item.id)
-            link = f'<a href="{html.escape(hit.item.link)}">{title}</a>' if hit.item.link else title
-            rows.append(f"<li>{link}<br><small>{html.escape(hit.item.feed)}, {item.age} ago</small></li>")
+            title = escaped(hit.item.title or hit.item.summary[:80] or hit.item.id)
+            link = f'<a href="{escaped(hit.item.link)}">{title}</a>' if hit.item.link else title
+            rows.append(f"<li>{link}<br><small>{escaped(hit.item.feed)}, {item.age} ago</small></li>")
         body = (
             '<!doctype html><html lang="en"><meta charset="utf-8"><title>newswire</title><h1>newswire</h1>'
             f"<p>{page.total} items. Search them: <code>/v1/search?q=…</code></p><ul>{''.join(rows)}</ul></html>"
@@ -452,13 +440,25 @@ class Api:
     def _answer(self, request: SearchRequest) -> tuple[Answer, tuple[Item, ...]]:
         return answer_with_items(self._engine, request, self._clock, self._settings.stale_grace_seconds, self._watch)
 
-    def _following(self, call: Call, request: SearchRequest, cursor: str) -> str:
-        query = {name: value for name, value in request.parameters.items() if name != "cursor"} | {"cursor": cursor}
-        return f"{call.path}?{urlencode(query)}"
+
+def _following(call: Call, said: Mapping[str, str], cursor: str | None) -> str | None:
+    """Give what is asked for the next page, if there is one: the same parameters, from the cursor on."""
+    if cursor is None:
+        return None
+    query = {name: value for name, value in said.items() if name != "cursor"} | {"cursor": cursor}
+    return f"{call.path}?{urlencode(query)}"
+
+
+def _next_link(call: Call, said: Mapping[str, str], cursor: str | None) -> str:
+    """Give the Link header of the next page (RFC 8288); empty where there is none."""
+    following = _following(call, said, cursor)
+    return f'<{call.base}{following}>; rel="next"' if following else ""
 
 
 def _smaller(request: SearchRequest, found: Answer, length: int) -> SearchRequest:
-    """Ask for as many items as fit into an answer, and one at least."""
+    """Ask for as many items as fit into an answer, and one at least; in other formats than JSON for half of them."""
+    if request.form != "json":
+        return _of_size(request, len(found.items) // 2)
     room = LONGEST_ANSWER - (length - sum(len(_encoder.encode(one)) + 1 for one in found.items))
     size = 0
     for one in found.items:
@@ -466,7 +466,11 @@ def _smaller(request: SearchRequest, found: Answer, length: int) -> SearchReques
         if room < 0:
             break
         size += 1
-    return msgspec.structs.replace(request, query=msgspec.structs.replace(request.query, size=max(size, 1)))
+    return _of_size(request, max(size, 1))
+
+
+def _of_size(request: SearchRequest, size: int) -> SearchRequest:
+    return msgspec.structs.replace(request, query=msgspec.structs.replace(request.query, size=size))
 
 
 def _steady_feed(feed: FeedOut) -> FeedOut:
@@ -486,10 +490,10 @@ def _is_known(if_none_match: str, tag: str) -> bool:
 
 
 def _json(call: Call, body: bytes, tag: str, more: Mapping[str, str] | None = None) -> Response[Any]:
-    return _whole(call, body.decode(), JSON, tag, more or {})
+    return _whole(call, body, JSON, tag, more or {})
 
 
-def _whole(call: Call, body: str, content_type: str, tag: str, more: Mapping[str, str]) -> Response[Any]:
+def _whole(call: Call, body: bytes, content_type: str, tag: str, more: Mapping[str, str]) -> Response[Any]:
     """Answer with a body, or say that it is the one that the caller has (RFC 9110, section 13.2.2)."""
     headers: dict[str, str | list[str]] = {
         "Cache-Control": "private, no-cache",
@@ -504,7 +508,7 @@ def _whole(call: Call, body: str, content_type: str, tag: str, more: Mapping[str
         is_known = bool(call.if_modified_since) and call.if_modified_since == more.get("Last-Modified")
     if is_known:
         return Response(304, content_type, "", headers=headers)
-    return Response(200, content_type, body, headers=headers)
+    return Response(200, content_type, body.decode(), headers=headers)
 
 
 def _header(event: Mapping[str, Any], name: str) -> str:

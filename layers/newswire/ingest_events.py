@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.metrics import MetricUnit
 
-from newswire.archive.s3 import S3Archive
+from newswire.aws import AwsEdge
 from newswire.engines.opensearch_client import load_signer
 from newswire.errors import DataError, FeedsFileError
 from newswire.feeds.dynamodb import DynamoFeedStore
@@ -46,7 +46,7 @@ class IngestFunction:
         import_module("newswire.parse.syndication")
         load_signer()
         for edge in (self._wired.feeds, self._wired.archive, self._queue):
-            if isinstance(edge, DynamoFeedStore | S3Archive | SqsQueue):
+            if isinstance(edge, DynamoFeedStore | AwsEdge):
                 edge.load()
 
     def handle(self, event: Mapping[str, Any], context: LambdaContext) -> dict[str, Any]:

@@ -151,16 +151,15 @@ def run_batches(
     polled = poller.run(asked)
     settle(wired, wired.feeds.unsettled(wired.clock(), MOST_DUE))
     indexed: list[Indexed] = []
-    engine_error = None
-    try:
-        if away is not None:
-            raise away
-        behind = set(wired.feeds.behind(wired.engine.generation(), among=asked))
-        wanted = [feed_id for feed_id in asked if feed_id in behind]
-        indexed = index_feeds(wired, wanted, time_left=time_left)
-        publish(wired, asked)
-    except EngineError as error:
-        engine_error = str(error)
+    engine_error = None if away is None else str(away)
+    if engine_error is None:
+        try:
+            behind = set(wired.feeds.behind(wired.engine.generation(), among=asked))
+            wanted = [feed_id for feed_id in asked if feed_id in behind]
+            indexed = index_feeds(wired, wanted, time_left=time_left)
+            publish(wired, asked)
+        except EngineError as error:
+            engine_error = str(error)
     return BatchReport(tuple(polled), tuple(indexed), engine_error, tuple(poller.unreached))
 
 

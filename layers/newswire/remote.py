@@ -7,10 +7,8 @@ pointed at 127.0.0.1 meanwhile would be one).
 
 from __future__ import annotations
 
-import asyncio
 import re
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import quote, unquote_to_bytes, urlsplit
 
 import msgspec
@@ -20,12 +18,11 @@ from botocore.awsrequest import AWSRequest
 from botocore.exceptions import BotoCoreError
 from botocore.session import Session
 
-from newswire.asgi import Message, Receive, Scope, Send, acknowledge
+from newswire.asgi import THREADS, Answered, Scope, Threaded
 from newswire.errors import UsageError
 from newswire.http_api import PROBLEM, ProblemCode, problem_of
-from newswire.settings import read_aws_region
+from newswire.settings import LOOPBACK, read_aws_region
 
-LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 _SERVICE = "execute-api"
 _REGION = re.compile(r"\.execute-api\.([a-z0-9-]+)\.amazonaws\.com(\.cn)?$")
 _PASSED_ON = frozenset(
@@ -35,25 +32,23 @@ _NOT_PASSED_BACK = frozenset(
     {"connection", "keep-alive", "transfer-encoding", "content-length", "trailer", "upgrade", "proxy-authenticate"}
 )
 """What belongs to one connection (RFC 9110, section 7.6.1)."""
-_THREADS = 16
 _TIMEOUT_S = 35.0
 _UNRESERVED = "-_.~"
-_Answer = tuple[int, list[tuple[bytes, bytes]], bytes]
 
 
-class Remote:
+class Remote(Threaded):
     """An ASGI application that stands for a deployed API, at the address that `base` says it is reached under.
 
     Raises `UsageError` when the address is none, or there are no credentials or no region to sign with.
     """
 
     def __init__(self, url: str, base: str) -> None:
+        super().__init__()
         parts = urlsplit(url)
         if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.fragment:
             raise UsageError(f"{url!r} is no address of an API: give the output ApiUrl of the stack, https://….")
         self._url = url.rstrip("/")
         self._base = base
-        self._host = parts.netloc
         in_name = _REGION.search(parts.hostname)
         try:
             session = Session()
@@ -67,28 +62,15 @@ class Remote:
         if not region:
             raise UsageError(f"{parts.hostname} does not say its region: set AWS_REGION.")
         self._region = region
-        self._pool = urllib3.PoolManager(maxsize=_THREADS, block=True, retries=False, timeout=_TIMEOUT_S)
-        self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="remote")
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request; `lifespan` is acknowledged."""
-        if scope["type"] == "lifespan":
-            await acknowledge(receive, send)
-            return
-        if scope["type"] != "http":
-            return
-        loop = asyncio.get_running_loop()
-        status, headers, body = await loop.run_in_executor(self._threads, self._answered, scope)
-        head: Message = {"type": "http.response.start", "status": status, "headers": headers}
-        await send(head)
-        await send({"type": "http.response.body", "body": body})
+        self._pool = urllib3.PoolManager(maxsize=THREADS, block=True, retries=False, timeout=_TIMEOUT_S)
 
     def close(self) -> None:
         """Give threads and connections back, when what they are answering is answered."""
-        self._threads.shutdown(wait=True)
+        super().close()
         self._pool.clear()
 
-    def _answered(self, scope: Scope) -> _Answer:
+    def answered(self, scope: Scope) -> Answered:
+        """Answer from the deployed API."""
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
         if _name_of(headers.get("host", "")) not in LOOPBACK:
             return _problem(400, "invalid_request", "This is a proxy of one machine: ask it as 127.0.0.1 or localhost.")
@@ -111,7 +93,7 @@ class Remote:
                 503, "engine_unavailable", f"The AWS credentials can't be used any more: log in anew ({error})."
             )
 
-    def _asked(self, method: str, url: str, sent: Mapping[str, str]) -> _Answer:
+    def _asked(self, method: str, url: str, sent: Mapping[str, str]) -> Answered:
         request = AWSRequest(method=method, url=url)
         SigV4Auth(self._credentials.get_frozen_credentials(), _SERVICE, self._region).add_auth(request)
         headers: dict[str, str] = {"accept-encoding": "identity", **sent, **dict(request.headers.items())}
@@ -154,7 +136,7 @@ def _encoded(text: bytes) -> str:
     return quote(unquote_to_bytes(text.replace(b"+", b" ")), safe=_UNRESERVED)
 
 
-def _problem(status: int, code: ProblemCode, detail: str) -> _Answer:
+def _problem(status: int, code: ProblemCode, detail: str) -> Answered:
     problem = problem_of(status, code, detail)
     body = msgspec.json.encode(problem)
     headers = [(b"content-type", PROBLEM.encode()), (b"x-request-id", problem.request_id.encode())]

@@ -12,7 +12,7 @@ import uvicorn
 from aws_lambda_powertools.event_handler import HttpResolverLocal
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from newswire.asgi import Edge
+from newswire.asgi import Edge, Threaded
 from newswire.errors import NewswireError
 from newswire.http_api import PROBLEM, build_api, problem_of
 from newswire.wiring import Wired
@@ -62,7 +62,7 @@ class _Protocol(H11Protocol):
         self.transport.close()
 
 
-def configured(edge: Edge | Remote) -> uvicorn.Config:
+def configured(edge: Threaded) -> uvicorn.Config:
     """Give the configuration of the server, for one machine, a proxy and the tests alike."""
     return uvicorn.Config(
         edge, http=_Protocol, log_level="warning", access_log=False, lifespan="on", server_header=False

@@ -19,6 +19,8 @@ from newswire import __version__
 from newswire.errors import SettingsError
 
 PREFIX = "NEWSWIRE_"
+LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
+"""The names that mean this machine and nobody else."""
 
 
 class Settings(Struct, frozen=True, forbid_unknown_fields=True):

@@ -8,6 +8,7 @@ feeds back with the same text and the same instants.
 from __future__ import annotations
 
 import csv
+import html
 import io
 from collections.abc import Iterable, Mapping
 
@@ -32,7 +33,6 @@ _XML_ESCAPES = {ord("&"): "&amp;", ord("<"): "&lt;", ord(">"): "&gt;", ord('"'):
 _ILLEGAL = dict.fromkeys((*range(9), 11, 12, *range(14, 32), 0xFFFE, 0xFFFF, *range(0xD800, 0xE000)))
 """What XML 1.0 (section 2.2) has no place for, not even escaped."""
 _XML = {**_ILLEGAL, **_XML_ESCAPES}
-_HTML = {ord("&"): "&amp;", ord("<"): "&lt;", ord(">"): "&gt;"}
 _DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 _FORMULA = ("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20")
@@ -53,7 +53,6 @@ class FeedHead(Struct, frozen=True):
     next: str | None = None
     updated: Instant = 0
     """When the newest change among its items was seen."""
-    lang: str | None = None
 
 
 # --- feeds ------------------------------------------------------------------------------------------------------------
@@ -200,7 +199,7 @@ def _xml(text: str) -> str:
 
 def _twice(text: str) -> str:
     """Escape plain text as the markup that RSS takes it for, and that as XML."""
-    return text.translate(_HTML).translate(_XML)
+    return _xml(html.escape(text, quote=False))
 
 
 def _rfc_822(instant: Instant) -> str:

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import cached_property
-from typing import Any
 
 from botocore.exceptions import ClientError
 
 from newswire.archive import decode_record, encode_record
-from newswire.aws import code_of, explained_aws, make_client
+from newswire.aws import AwsEdge, code_of, explained_aws
 from newswire.model import Record
 
 _PREFIX = "archive/"
@@ -18,20 +16,14 @@ _TRIES = 3
 _DELETED_AT_ONCE = 1_000
 
 
-class S3Archive:
+class S3Archive(AwsEdge):
     """`Archive` in a bucket. S3 is strongly consistent, so what was put is listed at once."""
+
+    service = "s3"
 
     def __init__(self, bucket: str) -> None:
         self._bucket = bucket
         self._place = f"The bucket {bucket} (NEWSWIRE_BUCKET)"
-
-    @cached_property
-    def _client(self) -> Any:
-        return make_client("s3")
-
-    def load(self) -> None:
-        """Make the client now, before it is needed."""
-        _ = self._client
 
     def _key(self, feed: str, seq: int) -> str:
         return f"{_PREFIX}{feed}/{seq:09d}{_SUFFIX}"
@@ -42,7 +34,7 @@ class S3Archive:
         with explained_aws(self._place):
             for last in range(_TRIES):
                 try:
-                    self._client.put_object(Bucket=self._bucket, Key=key, Body=data, IfNoneMatch="*")
+                    self.client.put_object(Bucket=self._bucket, Key=key, Body=data, IfNoneMatch="*")
                 except ClientError as error:
                     code = code_of(error)
                     if code == "PreconditionFailed":
@@ -57,7 +49,7 @@ class S3Archive:
         key = self._key(feed, seq)
         with explained_aws(self._place):
             try:
-                data: bytes = self._client.get_object(Bucket=self._bucket, Key=key)["Body"].read()
+                data: bytes = self.client.get_object(Bucket=self._bucket, Key=key)["Body"].read()
             except ClientError as error:
                 if code_of(error) == "NoSuchKey":
                     return None
@@ -74,7 +66,7 @@ class S3Archive:
     def feeds(self) -> list[str]:
         found: list[str] = []
         with explained_aws(self._place):
-            pages = self._client.get_paginator("list_objects_v2")
+            pages = self.client.get_paginator("list_objects_v2")
             for page in pages.paginate(Bucket=self._bucket, Prefix=_PREFIX, Delimiter="/"):
                 found += [one["Prefix"].removeprefix(_PREFIX).rstrip("/") for one in page.get("CommonPrefixes", ())]
         return sorted(found)
@@ -84,10 +76,10 @@ class S3Archive:
         with explained_aws(self._place):
             for start in range(0, len(keys), _DELETED_AT_ONCE):
                 gone = [{"Key": key} for key in keys[start : start + _DELETED_AT_ONCE]]
-                self._client.delete_objects(Bucket=self._bucket, Delete={"Objects": gone, "Quiet": True})
+                self.client.delete_objects(Bucket=self._bucket, Delete={"Objects": gone, "Quiet": True})
 
     def _keys(self, prefix: str, after: str = "") -> Iterator[str]:
         with explained_aws(self._place):
-            pages = self._client.get_paginator("list_objects_v2")
+            pages = self.client.get_paginator("list_objects_v2")
             for page in pages.paginate(Bucket=self._bucket, Prefix=prefix, StartAfter=after):
                 yield from (one["Key"] for one in page.get("Contents", ()))

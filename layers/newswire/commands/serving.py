@@ -17,6 +17,7 @@ from newswire.log import log_defect
 from newswire.query import SearchQuery
 from newswire.serve import forward, listen
 from newswire.serve import serve as answer_until_stopped
+from newswire.settings import LOOPBACK
 from newswire.wiring import Wired
 
 
@@ -28,9 +29,9 @@ def serve(wired: Wired, arguments: argparse.Namespace) -> int:
     if arguments.sample and not wired.engine.count(wired.engine.generation()):
         take_in(wired, [arguments.sample], "sample-news")
     sock = listen(arguments.host, arguments.port)
-    port = sock.getsockname()[1]
-    say(f"newswire answers on http://{arguments.host}:{port}/")
-    _advise(wired, f"http://{arguments.host}:{port}")
+    base = _address(arguments.host, sock.getsockname()[1])
+    say(f"newswire answers on {base}/")
+    _advise(wired, base)
     with suppress(KeyboardInterrupt):  # Ctrl-C is how a server is stopped, and no failure
         answer_until_stopped(wired, sock, due_poller(wired) if arguments.poll else None)
     return OK
@@ -38,19 +39,24 @@ def serve(wired: Wired, arguments: argparse.Namespace) -> int:
 
 def _stand_for(arguments: argparse.Namespace) -> int:
     """Answer from a deployed API, signing for whoever asks here."""
-    from newswire.remote import LOOPBACK, Remote  # noqa: PLC0415 - botocore takes 60 ms
+    from newswire.remote import Remote  # noqa: PLC0415 - botocore takes 60 ms
 
     if arguments.poll or arguments.sample:
         raise UsageError("--remote stands for an API that is elsewhere: it goes without --poll and --sample.")
     if arguments.host not in LOOPBACK:
         raise UsageError("--remote acts with your AWS credentials for whoever reaches it: it listens on loopback only.")
     sock = listen(arguments.host, arguments.port)
-    base = f"http://{f'[{arguments.host}]' if ':' in arguments.host else arguments.host}:{sock.getsockname()[1]}"
+    base = _address(arguments.host, sock.getsockname()[1])
     remote = Remote(arguments.remote, base)
     say(f"newswire signs for you what it asks {arguments.remote}, and answers on {base}/")
     with suppress(KeyboardInterrupt):  # Ctrl-C is how a server is stopped, and no failure
         forward(remote, sock)
     return OK
+
+
+def _address(host: str, port: int) -> str:
+    """Give the address of what listens, as it is written (an IPv6 address in brackets)."""
+    return f"http://{f'[{host}]' if ':' in host else host}:{port}"
 
 
 def due_poller(wired: Wired) -> Callable[[], None]:

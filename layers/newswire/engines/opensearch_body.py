@@ -262,7 +262,7 @@ def count_body() -> Json:
 
 def state_body() -> Json:
     """Ask for what changes whenever the index does; answered from the request cache while it does not."""
-    return {"size": 0, "track_total_hits": True, "aggs": {"marks": {"sum": {"field": "mark"}}}}
+    return count_body() | {"aggs": {"marks": {"sum": {"field": "mark"}}}}
 
 
 def statuses_body(feeds: Iterable[str] | None) -> Json:

@@ -31,7 +31,7 @@ from opensearchpy.exceptions import (
 )
 
 from newswire.errors import EngineError, EngineUnavailableError
-from newswire.settings import read_aws_keys
+from newswire.settings import LOOPBACK, read_aws_keys
 
 Signing = Literal["", "es", "aoss"]
 """The service that requests are signed for: a managed domain, a Serverless collection, or none."""
@@ -148,7 +148,7 @@ def load_signer() -> None:
 
 def _is_here(url: str) -> bool:
     """Say whether a cluster answers on loopback, where compressing takes time (53 µs an item) and saves none."""
-    return urlsplit(url).hostname in {"127.0.0.1", "::1", "localhost"}
+    return urlsplit(url).hostname in LOOPBACK
 
 
 def _credentials() -> Any:

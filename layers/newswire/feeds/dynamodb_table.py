@@ -7,13 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from functools import cached_property
 from itertools import islice
 from typing import Any, TypeVar
 
 from botocore.exceptions import ClientError
 
-from newswire.aws import code_of, explained_aws, make_client
+from newswire.aws import AwsEdge, code_of, explained_aws
 
 TRIES = 8
 _READ_AT_ONCE = 100
@@ -26,21 +25,14 @@ _A = TypeVar("_A")
 _B = TypeVar("_B")
 
 
-class Table:
+class Table(AwsEdge):
     """A table with a partition key `pk` and a sort key `sk`. Reads are consistent, but for those of an index."""
+
+    service = "dynamodb"
 
     def __init__(self, name: str) -> None:
         self._name = name
         self.place = f"The table {name} (NEWSWIRE_TABLE)"
-
-    @cached_property
-    def client(self) -> Any:
-        """The client, which several threads may use."""
-        return make_client("dynamodb")
-
-    def load(self) -> None:
-        """Make the client now, before it is needed."""
-        _ = self.client
 
     def close(self) -> None:
         """Give the connections back; the next use of `client` makes new ones."""

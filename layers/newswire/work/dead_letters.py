@@ -12,10 +12,10 @@ from typing import Any
 
 from msgspec import Struct
 
-from newswire.aws import explained_aws, make_client
+from newswire.aws import AwsEdge, explained_aws
 from newswire.clock import Instant
 from newswire.errors import DataError
-from newswire.work.sqs import batch_of
+from newswire.work.sqs import SqsQueue, batch_of
 
 MOST_LISTED = 10_000
 _HELD_S = 120
@@ -33,27 +33,26 @@ class DeadLetter(Struct, frozen=True):
     feeds: tuple[str, ...] | None
 
 
-class DeadLetterQueue:
+class DeadLetterQueue(AwsEdge):
     """The dead letters of the work queue with this address. What AWS does wrong is a `DataError`."""
+
+    service = "sqs"
 
     def __init__(self, work_url: str) -> None:
         self._work_url = work_url
+        self._work = SqsQueue(work_url)
         self._place = f"The dead-letter queue of {work_url.rpartition('/')[2]} (NEWSWIRE_QUEUE_URL)"
-
-    @cached_property
-    def _client(self) -> Any:
-        return make_client("sqs")
 
     @cached_property
     def _url(self) -> str:
         with explained_aws(self._place):
             asked = {"QueueUrl": self._work_url, "AttributeNames": ["RedrivePolicy"]}
-            policy = self._client.get_queue_attributes(**asked).get("Attributes", {}).get("RedrivePolicy")
+            policy = self.client.get_queue_attributes(**asked).get("Attributes", {}).get("RedrivePolicy")
             if policy is None:
                 msg = f"{self._place} is not there: that queue has no redrive policy, see template.yaml."
                 raise DataError(msg)
             *_, account, name = json.loads(policy)["deadLetterTargetArn"].split(":")
-            found: str = self._client.get_queue_url(QueueName=name, QueueOwnerAWSAccountId=account)["QueueUrl"]
+            found: str = self.client.get_queue_url(QueueName=name, QueueOwnerAWSAccountId=account)["QueueUrl"]
             return found
 
     def letters(self) -> list[DeadLetter]:
@@ -81,10 +80,10 @@ class DeadLetterQueue:
             if not chosen(letter):
                 others.append(message)
                 continue
+            if sends:
+                self._work.put([batch_of(letter.body)])
             with explained_aws(self._place):
-                if sends:
-                    self._client.send_message(QueueUrl=self._work_url, MessageBody=letter.body)
-                self._client.delete_message(QueueUrl=self._url, ReceiptHandle=message["ReceiptHandle"])
+                self.client.delete_message(QueueUrl=self._url, ReceiptHandle=message["ReceiptHandle"])
             done.append(letter)
         self._give_back(others)
         return done
@@ -101,17 +100,16 @@ class DeadLetterQueue:
         count = 0
         while count < MOST_LISTED:
             with explained_aws(self._place):
-                found = self._client.receive_message(**asked).get("Messages", ())
+                found = self.client.receive_message(**asked).get("Messages", ())
             if not found:
                 return
             count += len(found)
             yield from ((message, _letter(message)) for message in found)
 
     def _give_back(self, messages: Iterable[dict[str, Any]]) -> None:
+        dead = SqsQueue(self._url)
         for message in messages:
-            with explained_aws(self._place):
-                asked = {"QueueUrl": self._url, "ReceiptHandle": message["ReceiptHandle"], "VisibilityTimeout": 0}
-                self._client.change_message_visibility(**asked)
+            dead.give_back(message["ReceiptHandle"])
 
 
 def _letter(message: dict[str, Any]) -> DeadLetter:

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from functools import cached_property
 from itertools import islice
-from typing import Any
 
 import msgspec
 
-from newswire.aws import explained_aws, make_client
+from newswire.aws import AwsEdge, explained_aws
 from newswire.errors import DataError
 from newswire.model import Batch
 
@@ -20,20 +18,14 @@ _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(Batch).decode
 
 
-class SqsQueue:
+class SqsQueue(AwsEdge):
     """`WorkQueue` in a queue of SQS, named by its address."""
+
+    service = "sqs"
 
     def __init__(self, url: str) -> None:
         self._url = url
         self._place = f"The queue {url.rpartition('/')[2]} (NEWSWIRE_QUEUE_URL)"
-
-    @cached_property
-    def _client(self) -> Any:
-        return make_client("sqs")
-
-    def load(self) -> None:
-        """Make the client now, before it is needed."""
-        _ = self._client
 
     def put(self, batches: Iterable[Batch]) -> None:
         """Send the batches, ten in a request; those that are refused for the moment again. `DataError` for what stays so."""
@@ -44,7 +36,7 @@ class SqsQueue:
             }
             for _try in range(_TRIES):
                 with explained_aws(self._place):
-                    answer = self._client.send_message_batch(QueueUrl=self._url, Entries=list(waiting.values()))
+                    answer = self.client.send_message_batch(QueueUrl=self._url, Entries=list(waiting.values()))
                 failed = answer.get("Failed", ())
                 waiting = {one["Id"]: waiting[one["Id"]] for one in failed}
                 if not waiting:
@@ -57,13 +49,13 @@ class SqsQueue:
         """Add up the messages that can be received and those that somebody has; SQS counts them approximately."""
         names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
         with explained_aws(self._place):
-            found = self._client.get_queue_attributes(QueueUrl=self._url, AttributeNames=names)["Attributes"]
+            found = self.client.get_queue_attributes(QueueUrl=self._url, AttributeNames=names)["Attributes"]
         return sum(int(found[name]) for name in names)
 
     def give_back(self, receipt: str) -> None:
         """Let a message that we received be received by somebody else at once."""
         with explained_aws(self._place):
-            self._client.change_message_visibility(QueueUrl=self._url, ReceiptHandle=receipt, VisibilityTimeout=0)
+            self.client.change_message_visibility(QueueUrl=self._url, ReceiptHandle=receipt, VisibilityTimeout=0)
 
 
 def message_of(batch: Batch) -> str:
