@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help local-aws setup run test test-long bundle validate check format bench opensearch opensearch-stop lock clean
+.PHONY: help setup run test test-long bundle validate check format bench opensearch opensearch-stop local-aws lock clean
 
 help: ## print this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -52,12 +52,12 @@ bench: setup ## measure against named baselines, print a table, keep bench/resul
 opensearch: setup ## start a node of OpenSearch for development, with Maven and a JDK, and say where it answers
 	@$(BIN)/python -m tests.opensearch_node start
 
+opensearch-stop: ## end that node; its data stays
+	@$(BIN)/python -m tests.opensearch_node stop
+
 local-aws: setup ## start OpenSearch and what stands for the rest of AWS with Docker, for `sam local`
 	docker compose up --detach --wait
 	@$(BIN)/python -m tests.local_aws http://127.0.0.1:5555
-
-opensearch-stop: ## end that node; its data stays
-	@$(BIN)/python -m tests.opensearch_node stop
 
 lock: ## write the locks anew, with hashes and no index addresses
 	$(PYTHON) -m venv .venv-lock

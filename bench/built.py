@@ -12,7 +12,12 @@ from typing import Any
 from msgspec import Struct
 
 from bench.measurement import SkippedError
+from newswire.model import Batch
+from newswire.work.sqs import message_of
+from tests.aws import Aws
 from tests.bundle.build import BuiltFunction, CannotBuildError, build
+from tests.bundle.stack import variables
+from tests.processes import LOOPBACK
 
 CREDENTIALS = {"AWS_ACCESS_KEY_ID": "AKIDBENCH", "AWS_SECRET_ACCESS_KEY": "secret", "AWS_SESSION_TOKEN": "token"}
 
@@ -51,3 +56,23 @@ def start(built: Path, name: str, environ: Mapping[str, str], event: dict[str, A
         before = time.perf_counter()
         function.call(event)
         return Start(first, time.perf_counter() - before, function.peak_mib())
+
+
+def ingest_environ(built: Path, aws: Aws, cluster: Mapping[str, str]) -> dict[str, str]:
+    """Give the environment of the built ingest function: parts of its own, a cluster, and publishers on loopback."""
+    return {
+        **variables(built, "IngestFunction"),
+        **CREDENTIALS,
+        **cluster,
+        "NEWSWIRE_OPENSEARCH_SIGNING": "es",
+        "AWS_ENDPOINT_URL": aws.url,
+        "NEWSWIRE_TABLE": aws.table(),
+        "NEWSWIRE_BUCKET": aws.bucket(),
+        "NEWSWIRE_QUEUE_URL": aws.queue(),
+        **LOOPBACK,
+    }
+
+
+def batch_event(*feeds: str) -> dict[str, Any]:
+    """Make the event of one message that asks for feeds at once."""
+    return {"Records": [{"messageId": "1", "receiptHandle": "1", "body": message_of(Batch(feeds, now=True))}]}

@@ -10,14 +10,12 @@ import os
 from contextlib import closing
 from statistics import median
 
-from bench.built import CREDENTIALS, built_application, start, write_floor
+from bench.built import CREDENTIALS, batch_event, built_application, ingest_environ, start, write_floor
 from bench.cluster import year_cluster
 from bench.measurement import Measurement, alternated, compared, listed
 from newswire.feeds.dynamodb import DynamoFeedStore
-from newswire.model import Batch, Feed
-from newswire.work.sqs import message_of
+from newswire.model import Feed
 from tests.aws import Aws
-from tests.bundle.stack import variables
 from tests.feed_server import FeedServer, rss, story
 
 TARGET = 1.25
@@ -50,22 +48,8 @@ def measure(quick: bool) -> Measurement:  # noqa: FBT001 - one switch, common to
         closing(Aws()) as aws,
         closing(FeedServer()) as server,
     ):
-        table = aws.table()
-        environ = (
-            variables(built, "IngestFunction")
-            | cluster.environ("benchcold", "nowhere")
-            | {
-                "NEWSWIRE_OPENSEARCH_SIGNING": "es",
-                "AWS_ENDPOINT_URL": aws.url,
-                "NEWSWIRE_TABLE": table,
-                "NEWSWIRE_BUCKET": aws.bucket(),
-                "NEWSWIRE_QUEUE_URL": aws.queue(),
-                "NEWSWIRE_FETCH_ALLOW_PRIVATE": "true",
-                "NEWSWIRE_FETCH_PORTS": "",
-                "NEWSWIRE_FETCH_TIMEOUT_SECONDS": "30",
-            }
-        )
-        store = DynamoFeedStore(table)
+        environ = ingest_environ(built, aws, cluster.environ("benchcold", "nowhere"))
+        store = DynamoFeedStore(environ["NEWSWIRE_TABLE"])
         changing = 0
 
         def news(_asked: object) -> object:
@@ -76,7 +60,7 @@ def measure(quick: bool) -> Measurement:  # noqa: FBT001 - one switch, common to
 
         server.answers["/news"] = news  # type: ignore[assignment]  # a function of the request
         store.put(Feed(id="news", url=server.url("/news")), 1)
-        event = {"Records": [{"messageId": "1", "receiptHandle": "1", "body": message_of(Batch(("news",), now=True))}]}
+        event = batch_event("news")
         write_floor(built, "FloorIngest", FLOOR)
 
         def ours() -> float:

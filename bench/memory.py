@@ -9,12 +9,11 @@ import os
 from contextlib import ExitStack, closing
 from pathlib import Path
 
-from bench.built import CREDENTIALS, built_application
+from bench.built import CREDENTIALS, batch_event, built_application, ingest_environ
 from bench.cluster import year_cluster
 from bench.measurement import Measurement
 from newswire.feeds.dynamodb import DynamoFeedStore
-from newswire.model import Batch, Feed
-from newswire.work.sqs import message_of
+from newswire.model import Feed
 from tests.aws import Aws
 from tests.bundle.build import BuiltFunction
 from tests.feed_server import FeedServer, rss, story
@@ -45,21 +44,11 @@ def measure(quick: bool) -> Measurement:  # noqa: FBT001 - one switch, common to
     )
 
 
-def _ingest(built: Path, environ: dict[str, str]) -> float:
+def _ingest(built: Path, cluster: dict[str, str]) -> float:
     with ExitStack() as open_:
         aws = open_.enter_context(closing(Aws()))
-        table = aws.table()
-        store = DynamoFeedStore(table)
-        environ |= CREDENTIALS | {
-            "AWS_ENDPOINT_URL": aws.url,
-            "NEWSWIRE_TABLE": table,
-            "NEWSWIRE_BUCKET": aws.bucket(),
-            "NEWSWIRE_QUEUE_URL": aws.queue(),
-            "NEWSWIRE_FETCH_ALLOW_PRIVATE": "true",
-            "NEWSWIRE_FETCH_PORTS": "",
-            "NEWSWIRE_FETCH_TIMEOUT_SECONDS": "30",
-            **_limits(),
-        }
+        environ = ingest_environ(built, aws, cluster)
+        store = DynamoFeedStore(environ["NEWSWIRE_TABLE"])
         servers = [open_.enter_context(closing(FeedServer())) for _ in range(HOSTS)]
         function = open_.enter_context(closing(BuiltFunction(built, "IngestFunction", environ)))
         for megabytes in MEGABYTES:
@@ -73,14 +62,8 @@ def _ingest(built: Path, environ: dict[str, str]) -> float:
                     1,
                 )
             feeds = tuple(f"feed-{number}-{megabytes}" for number in range(HOSTS))
-            event = {"Records": [{"messageId": "1", "receiptHandle": "1", "body": message_of(Batch(feeds, now=True))}]}
-            function.call(event, seconds=600)
+            function.call(batch_event(*feeds), seconds=600)
         return function.peak_mib()
-
-
-def _limits() -> dict[str, str]:
-    variables = resources("AWS::Lambda::Function")["IngestFunction"]["Environment"]["Variables"]
-    return {name: value for name, value in variables.items() if name.startswith("NEWSWIRE_FETCH_MAX")}
 
 
 def _search(built: Path, environ: dict[str, str]) -> float:

@@ -1,19 +1,25 @@
 """AWS as the tests have it: a server of moto on loopback, with a table, a bucket and a queue for each test."""
 
 import copy
+import io
 import json
 import logging
 import os
+import random
 import time
 import uuid
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Container
+from typing import NamedTuple
 
 import boto3
+from botocore.awsrequest import AWSResponse
 from moto import mock_aws
 from moto.dynamodb import models
 from moto.dynamodb.models.table import Table
 from moto.server import ThreadedMotoServer
+
+from newswire.work.sqs import SqsQueue
 
 TABLE = {
     "AttributeDefinitions": [
@@ -73,6 +79,17 @@ def make_queue(url: str | None, name: str) -> str:
     return sqs.create_queue(QueueName=name, Attributes={"RedrivePolicy": policy})["QueueUrl"]
 
 
+MESSAGES_A_CALL = 10
+"""So many messages Lambda hands over at once, as template.yaml has it."""
+
+
+class Delivery(NamedTuple):
+    """Messages that were handed over, and those of them that failed."""
+
+    sent: list[dict]
+    failed: list[dict]
+
+
 class Aws:
     """A server that stands for AWS; clients find it by `AWS_ENDPOINT_URL`."""
 
@@ -99,9 +116,17 @@ class Aws:
 
     def dead_letters(self, queue: str) -> int:
         """Count the messages that ended in the dead-letter queue of a work queue."""
-        names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
-        found = self.client("sqs").get_queue_attributes(QueueUrl=f"{queue}-dead", AttributeNames=names)["Attributes"]
-        return sum(int(found[name]) for name in names)
+        return SqsQueue(f"{queue}-dead").waiting()
+
+    def deliver(self, queue: str, call: Callable[[dict], Container[str]], most: int = MESSAGES_A_CALL) -> Delivery:
+        """Do once what Lambda does with a queue: receive, call, delete what did not fail."""
+        sqs, sent = self.client("sqs"), self.receive(queue, most)
+        failed_ids = call(sent) if sent["Records"] else ()
+        failed = [one for one in sent["Records"] if one["messageId"] in failed_ids]
+        for one in sent["Records"]:
+            if one not in failed:
+                sqs.delete_message(QueueUrl=queue, ReceiptHandle=one["receiptHandle"])
+        return Delivery(sent["Records"], failed)
 
     def receive(self, queue: str, most: int = 1_000_000) -> dict:
         """Receive messages, all that there are or so many, as Lambda hands them over; they stay in flight."""
@@ -179,6 +204,39 @@ class _CopiesOfTables:
         kept = copy.copy(value)
         kept.items = defaultdict(dict, {key: dict(rows) for key, rows in value.items.items()})
         return kept
+
+
+class Trouble:
+    """Lets requests of a client be answered with an error while it is `on`: all, the first ones, or some by chance."""
+
+    def __init__(
+        self,
+        client,
+        status: int,
+        body: str,
+        operation: str = "*",
+        times: int = 1_000_000,
+        share: float = 1.0,
+    ) -> None:
+        self.on = True
+        self.asked = self.refused = 0
+        self._chance = random.Random(7)
+        self._times, self._share, self._status, self._body = times, share, status, body
+        service = client.meta.service_model.service_name
+        client.meta.events.register(f"before-send.{service}.{operation}", self._before)
+
+    def _before(self, request, **_more):
+        self.asked += 1
+        if not self.on or self.refused >= self._times or self._chance.random() >= self._share:
+            return None
+        self.refused += 1
+        kind = "application/xml" if self._body.startswith("<") else "application/json"
+        return AWSResponse(request.url, self._status, {"content-type": kind}, _Raw(self._body.encode()))
+
+
+class _Raw(io.BytesIO):
+    def stream(self, **_more):
+        yield self.read()
 
 
 class LateIndexes:

@@ -5,24 +5,21 @@ what did not fail; what failed is seen again when the round is over, and in the 
 """
 
 import json
-import random
 import uuid
 from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
-from botocore.awsrequest import AWSResponse
 
 from newswire.ingest_events import IngestFunction
 from newswire.model import Feed
 from newswire.query import SearchQuery
 from newswire.wiring import Wired
+from newswire.work.sqs import SqsQueue
 from tests.aws import Aws
 from tests.conftest import ROOT
 from tests.opensearch_node.indexes import delete_indexes
 from tests.serverless import REGION, Collection
-
-MESSAGES_A_CALL = 10
 
 
 class Context:
@@ -88,19 +85,17 @@ class Deployment:
 
     def drain(self) -> None:
         """Carry out what is in the queue."""
-        sqs, queue, again = self.aws.client("sqs"), self.settings.queue_url, []
-        while found := self.aws.receive(queue, MESSAGES_A_CALL)["Records"]:
-            failed = self.call({"Records": found})
-            if failed is None:
-                failed = [one["messageId"] for one in found]
-            for one in found:
-                if one["messageId"] in failed:
-                    again.append(one["receiptHandle"])
-                else:
-                    sqs.delete_message(QueueUrl=queue, ReceiptHandle=one["receiptHandle"])
-            self.failed += failed
-        for receipt in again:
-            sqs.change_message_visibility(QueueUrl=queue, ReceiptHandle=receipt, VisibilityTimeout=0)
+        queue, again = self.settings.queue_url, []
+
+        def failed_of(sent: dict) -> list[str]:
+            failed = self.call(sent)
+            return [one["messageId"] for one in sent["Records"]] if failed is None else failed
+
+        while (delivered := self.aws.deliver(queue, failed_of)).sent:
+            again += delivered.failed
+        for one in again:
+            SqsQueue(queue).give_back(one["receiptHandle"])
+        self.failed += [one["messageId"] for one in again]
 
     def minutes(self, count: int, each: Callable[[int], object] = lambda _minute: None) -> None:
         """Let so many minutes pass, each with its tick and what it put into the queue."""
@@ -125,29 +120,3 @@ class Deployment:
             one.close()
         self.domain.close()
         delete_indexes(self._node, self.settings.opensearch_prefix)
-
-
-class Trouble:
-    """Lets a client of boto3 be refused: some requests (by chance, drawn from a seed), or all while it is `on`."""
-
-    def __init__(self, client, status: int, body: str, kind: str, operation: str = "*", share: float = 1.0) -> None:
-        self.on = True
-        self.refused = 0
-        self._chance = random.Random(7)
-        self._share, self._status, self._body, self._kind = share, status, body, kind
-        service = client.meta.service_model.service_name
-        client.meta.events.register(f"before-send.{service}.{operation}", self._before)
-
-    def _before(self, request, **_more):
-        if not self.on or self._chance.random() >= self._share:
-            return None
-        self.refused += 1
-        return AWSResponse(request.url, self._status, {"content-type": self._kind}, _Raw(self._body.encode()))
-
-
-class _Raw:
-    def __init__(self, body: bytes) -> None:
-        self._body = body
-
-    def stream(self, **_more):
-        yield self._body

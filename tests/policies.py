@@ -9,6 +9,29 @@ from fnmatch import translate
 from typing import NamedTuple
 
 REGION, ACCOUNT = "eu-central-1", "123456789012"
+TABLE = f"arn:aws:dynamodb:{REGION}:{ACCOUNT}:table/FeedTable"
+BUCKET = "arn:aws:s3:::archive-bucket"
+QUEUE = f"arn:aws:sqs:{REGION}:{ACCOUNT}:WorkQueue"
+DOMAIN = f"arn:aws:es:{REGION}:{ACCOUNT}:domain/newswire"
+LOGS = f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group"
+NAMES = {
+    "FeedTable.Arn": TABLE,
+    "ArchiveBucket.Arn": BUCKET,
+    "WorkQueue.Arn": QUEUE,
+    "IngestLog.Arn": f"{LOGS}:ingest:*",
+    "SearchLog.Arn": f"{LOGS}:search:*",
+    "AWS::Partition": "aws",
+    "AWS::Region": REGION,
+    "AWS::AccountId": ACCOUNT,
+    "DomainName": "newswire",
+    "OperatorArn": "operator",
+    "IngestFunctionRole.Arn": "IngestFunctionRole",
+    "SearchFunctionRole.Arn": "SearchFunctionRole",
+}
+"""What CloudFormation would put in for the names of a stack."""
+
+CONDITIONS = {"SignsForDomain": True, "MakesDomain": True, "MakesCollection": False}
+"""A stack that makes its own domain."""
 
 
 class Call(NamedTuple):
@@ -56,12 +79,15 @@ def resolved(value, names: dict[str, str], conditions: dict[str, bool]):
 
 def grants(role: dict, names: dict[str, str], conditions: dict[str, bool]) -> list[Grant]:
     """Give what a role allows, action by action and resource by resource."""
-    found = []
-    for policy in role["Policies"]:
-        for one in resolved(policy["PolicyDocument"]["Statement"], names, conditions):
-            assert one["Effect"] == "Allow"
-            actions, patterns = (
-                [value] if isinstance(value, str) else value for value in (one["Action"], one["Resource"])
-            )
-            found += [Grant(action, resource) for action in actions for resource in patterns]
-    return found
+    documents = [policy["PolicyDocument"] for policy in role["Policies"]]
+    statements = [one for document in documents for one in resolved(document["Statement"], names, conditions)]
+    return [grant for one in statements for grant in grants_of(one)]
+
+
+def grants_of(statement: dict) -> list[Grant]:
+    """Give what a statement allows, once names and conditions are put in."""
+    assert statement["Effect"] == "Allow"
+    actions, patterns = (
+        [value] if isinstance(value, str) else value for value in (statement["Action"], statement["Resource"])
+    )
+    return [Grant(action, resource) for action in actions for resource in patterns]

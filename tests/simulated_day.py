@@ -16,6 +16,7 @@ from newswire.ingest_events import IngestFunction
 from newswire.model import Feed, Fetched, NotModified, Outcome
 from newswire.poll import run_batches, tick
 from newswire.wiring import Wired
+from tests.aws import MESSAGES_A_CALL
 from tests.deployment import Context
 from tests.feed_server import rss, story
 from tests.memory import MemoryQueue
@@ -24,7 +25,6 @@ TICKS = DAY // MINUTE
 SHOWN = 5
 """So many of its newest stories a publisher shows."""
 FEEDS_A_HOST = 3
-MESSAGES_A_CALL = 10
 
 
 class Publishers:
@@ -205,21 +205,22 @@ def live_a_day_on_aws(aws, settings, clock, feeds: int) -> tuple[AwsDay, Publish
     planned = Planned(wired.feeds)
     for feed in publishers.feeds():
         wired.feeds.put(feed, clock())
-    calls = _Calls(wired.feeds._table.client, wired.archive._client, function._queue._client)
+    calls = _Calls(wired.feeds._table.client, wired.archive.client, function._queue.client)
     in_ticks: Counter[str] = Counter()
     in_batches: Counter[str] = Counter()
     day = Day(0, 0, 0, 0)
-    sqs = aws.client("sqs")
+
+    def carry_out(sent: dict) -> list[str]:
+        assert function.handle(sent, Context()) == {"batchItemFailures": []}
+        return []
+
     for _ in range(TICKS):
         calls.taken()
         function.handle({}, Context())
         in_ticks += calls.taken()
-        while records := aws.receive(made.queue_url, MESSAGES_A_CALL)["Records"]:
-            day.messages += len(records)
+        while (delivered := aws.deliver(made.queue_url, carry_out)).sent:
+            day.messages += len(delivered.sent)
             day.calls += 1
-            assert function.handle({"Records": records}, Context()) == {"batchItemFailures": []}
-            for one in records:
-                sqs.delete_message(QueueUrl=made.queue_url, ReceiptHandle=one["receiptHandle"])
         in_batches += calls.taken()
         clock.go(minutes=1)
     day.polls = sum(len(asked) for asked in publishers.asked.values())

@@ -10,6 +10,7 @@ from newswire.model import Feed
 from tests.aws import Aws
 from tests.bundle.build import BuiltFunction
 from tests.deployment import event
+from tests.processes import LOOPBACK
 from tests.serverless import KEY, SECRET, TOKEN, Collection
 
 RECORDER = Path(__file__).with_name("recorder")
@@ -64,8 +65,7 @@ class Stack:
                 "NEWSWIRE_BUCKET": self.bucket,
                 "NEWSWIRE_QUEUE_URL": self.queue,
                 "NEWSWIRE_USER_AGENT": "newswire tests",
-                "NEWSWIRE_FETCH_ALLOW_PRIVATE": "true",
-                "NEWSWIRE_FETCH_PORTS": "",
+                **LOOPBACK,
             }
         self._functions.append(BuiltFunction(self.built, name, environ | more, RECORDER))
         return self._functions[-1]

@@ -16,29 +16,10 @@ from tests.contract.test_archive import record
 from tests.deployment import event
 from tests.feed_server import FeedServer, rss, story
 from tests.opensearch_node.indexes import delete_indexes
-from tests.policies import ACCOUNT, REGION, Call, Grant, grants
+from tests.policies import BUCKET, CONDITIONS, DOMAIN, NAMES, QUEUE, TABLE, Call, Grant, grants
 from tests.unit.test_template import resources
 
 pytestmark = [pytest.mark.bundle, pytest.mark.opensearch]
-
-TABLE = f"arn:aws:dynamodb:{REGION}:{ACCOUNT}:table/FeedTable"
-BUCKET = "arn:aws:s3:::archive-bucket"
-QUEUE = f"arn:aws:sqs:{REGION}:{ACCOUNT}:WorkQueue"
-DOMAIN = f"arn:aws:es:{REGION}:{ACCOUNT}:domain/newswire"
-LOGS = f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group"
-NAMES = {
-    "FeedTable.Arn": TABLE,
-    "ArchiveBucket.Arn": BUCKET,
-    "WorkQueue.Arn": QUEUE,
-    "IngestLog.Arn": f"{LOGS}:ingest:*",
-    "SearchLog.Arn": f"{LOGS}:search:*",
-    "AWS::Partition": "aws",
-    "AWS::Region": REGION,
-    "AWS::AccountId": ACCOUNT,
-    "DomainName": "newswire",
-}
-CONDITIONS = {"SignsForDomain": True, "MakesDomain": True, "MakesCollection": False}
-"""A stack that makes its own domain."""
 
 IN_A_TRANSACTION = {
     "Put": "PutItem",

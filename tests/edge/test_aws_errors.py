@@ -1,10 +1,7 @@
 """What AWS can do wrong: throttling is waited out, the rest is an error that names the setting; rows stay small."""
 
-import io
-
 import msgspec
 import pytest
-from botocore.awsrequest import AWSResponse
 
 from newswire.archive.s3 import S3Archive
 from newswire.aws import make_client
@@ -13,28 +10,10 @@ from newswire.feeds import Lease, PollResult
 from newswire.feeds.dynamodb import DynamoFeedStore
 from newswire.model import Batch, Feed, FetchLine, IndexState, ItemDate, ItemState, Validators
 from newswire.work.sqs import SqsQueue
+from tests.aws import Trouble
 from tests.contract.test_archive import record
 
 NOW = 1_763_985_600_000
-
-
-class _Raw(io.BytesIO):
-    def stream(self, **_more):
-        yield self.read()
-
-
-def answering(client, service: str, status: int, body: str, times: int) -> list[str]:
-    """Let the first requests be answered so, without their being carried out; gives what was asked."""
-    asked: list[str] = []
-
-    def before(request, **_more):
-        asked.append(request.url)
-        if len(asked) > times:
-            return None
-        return AWSResponse(request.url, status, {"content-type": "application/json"}, _Raw(body.encode()))
-
-    client.meta.events.register(f"before-send.{service}", before)
-    return asked
 
 
 THROTTLED = '{"__type": "com.amazonaws.dynamodb.v20120810#ProvisionedThroughputExceededException", "message": "no"}'
@@ -43,15 +22,15 @@ THROTTLED = '{"__type": "com.amazonaws.dynamodb.v20120810#ProvisionedThroughputE
 def test_a_table_that_throttles_is_asked_again(aws) -> None:
     store = DynamoFeedStore(aws.table())
     store.put(Feed(id="a", url="http://a.example/"), NOW)
-    asked = answering(store._table.client, "dynamodb", 400, THROTTLED, 2)
+    trouble = Trouble(store._table.client, 400, THROTTLED, times=2)
     assert store.row("a").feed.id == "a"
-    assert len(asked) > 2
+    assert trouble.asked > 2
 
 
 def test_a_table_that_keeps_throttling_is_an_error_that_names_it(aws, monkeypatch) -> None:
     monkeypatch.setattr("time.sleep", lambda _seconds: None)
     store = DynamoFeedStore(aws.table())
-    answering(store._table.client, "dynamodb", 400, THROTTLED, 1_000)
+    Trouble(store._table.client, 400, THROTTLED)
     with pytest.raises(DataError, match=r"NEWSWIRE_TABLE.*more is asked"):
         store.due(NOW, 10)
 
@@ -79,7 +58,7 @@ def test_a_queue_that_does_not_exist_is_an_error_that_names_the_setting(aws) -> 
 def test_a_bucket_that_refuses_is_an_error_and_nothing_is_there(aws) -> None:
     archive = S3Archive(aws.bucket())
     denied = "<Error><Code>AccessDenied</Code><Message>no</Message></Error>"
-    answering(archive._client, "s3", 403, denied, 1)
+    Trouble(archive.client, 403, denied, times=1)
     with pytest.raises(DataError, match=r"NEWSWIRE_BUCKET.*role"):
         archive.put(record())
     assert archive.head("f") == 0
@@ -97,7 +76,7 @@ def test_what_can_not_be_reached_is_an_error_that_says_so(monkeypatch) -> None:
 def test_messages_that_are_refused_for_the_moment_are_sent_again(aws) -> None:
     url = aws.queue()
     queue, tries = SqsQueue(url), []
-    plain = queue._client.send_message_batch
+    plain = queue.client.send_message_batch
 
     def half(QueueUrl: str, Entries: list[dict]):  # noqa: N803 - as boto3 has it
         tries.append(len(Entries))
@@ -108,7 +87,7 @@ def test_messages_that_are_refused_for_the_moment_are_sent_again(aws) -> None:
             "Failed": [{"Id": one["Id"], "Code": "InternalError", "SenderFault": False} for one in refused],
         }
 
-    queue._client.send_message_batch = half
+    queue.client.send_message_batch = half
     queue.put(Batch((f"feed-{n}",)) for n in range(7))
     assert tries == [7, 3]
     assert len(aws.receive(url)["Records"]) == 7

@@ -14,7 +14,8 @@ from newswire.model import Batch, Feed
 from newswire.query import SearchQuery
 from newswire.wiring import Wired
 from newswire.work.sqs import batch_of, message_of
-from tests.deployment import Context, Trouble, event
+from tests.aws import Trouble
+from tests.deployment import Context, event
 from tests.feed_server import Answer, rss, story
 
 
@@ -38,14 +39,14 @@ def add(stack, *feeds: tuple[str, str]) -> None:
         stack.feeds.put(Feed(id=id_, url=url), stack.clock())
 
 
-def deliver(aws, stack, function) -> list[dict]:
-    """Do what Lambda does with a queue: receive, call, delete what did not fail; gives what failed."""
-    sent = aws.receive(stack.settings.queue_url)
-    failed = function.handle(sent, Context())["batchItemFailures"]
-    for one in sent["Records"]:
-        if {"itemIdentifier": one["messageId"]} not in failed:
-            aws.client("sqs").delete_message(QueueUrl=stack.settings.queue_url, ReceiptHandle=one["receiptHandle"])
-    return failed
+def deliver(aws, stack, function, context=None) -> list[dict]:
+    """Do what Lambda does with a queue; gives what failed."""
+
+    def failed_of(sent: dict) -> list[str]:
+        answer = function.handle(sent, context or Context())
+        return [one["itemIdentifier"] for one in answer["batchItemFailures"]]
+
+    return aws.deliver(stack.settings.queue_url, failed_of).failed
 
 
 def total(stack) -> int:
@@ -122,11 +123,7 @@ def test_a_slow_publisher_does_not_bring_its_messages_into_the_dead_letter_queue
     context.get_remaining_time_in_millis = lambda: round(seconds[0] * 1000)
     for _ in range(30):
         seconds[0] = 200.0
-        sent = aws.receive(stack.settings.queue_url, 10)
-        failed = function.handle(sent, context)["batchItemFailures"]
-        assert failed == []
-        for one in sent["Records"]:
-            aws.client("sqs").delete_message(QueueUrl=stack.settings.queue_url, ReceiptHandle=one["receiptHandle"])
+        assert deliver(aws, stack, function, context) == []
     assert total(stack) == 30
     assert len(server.asked) == 30
     assert aws.dead_letters(stack.settings.queue_url) == 0
@@ -140,7 +137,7 @@ def test_what_could_not_be_put_into_the_queue_is_put_in_by_the_next_tick(aws, st
     later = msgspec.structs.replace(row.poll, next_check=stack.clock() + 30_000)
     assert stack.feeds.remember([PollResult("news", "t", later)]) == []
     stack.clock.go(minutes=1)
-    trouble = Trouble(function._queue._client, 400, "{}", "application/json", operation="SendMessageBatch")
+    trouble = Trouble(function._queue.client, 400, "{}", operation="SendMessageBatch")
     with pytest.raises(DataError):
         function.handle(event("schedule"), Context())
     trouble.on = False

@@ -8,7 +8,8 @@ import pytest
 from newswire.errors import DataError
 from newswire.model import Batch
 from newswire.work.sqs import SqsQueue
-from tests.deployment import MESSAGES_A_CALL, Deployment, Trouble, event
+from tests.aws import MESSAGES_A_CALL, Trouble
+from tests.deployment import Deployment, event
 from tests.feed_server import FeedServer, rss, story
 
 pytestmark = pytest.mark.opensearch
@@ -107,7 +108,7 @@ def test_a_table_that_throttles_every_third_request_slows_down_and_changes_nothi
 ) -> None:
     monkeypatch.setattr("time.sleep", lambda _seconds: None)
     news = News(deployment, publishers, 20)
-    trouble = Trouble(deployment.wired.feeds._table.client, 400, THROTTLED, "application/json", share=0.3)
+    trouble = Trouble(deployment.wired.feeds._table.client, 400, THROTTLED, share=0.3)
 
     def publish(minute: int) -> None:
         news.publish(news.feeds[minute % len(news.feeds)])
@@ -127,7 +128,7 @@ def test_a_table_that_lets_nobody_in_for_minutes_fails_invocations_and_loses_not
     monkeypatch.setattr("time.sleep", lambda _seconds: None)
     news = News(deployment, publishers, 10)
     deployment.call(event("schedule"))  # messages are in the queue already
-    trouble = Trouble(deployment.wired.feeds._table.client, 400, THROTTLED, "application/json")
+    trouble = Trouble(deployment.wired.feeds._table.client, 400, THROTTLED)
     deployment.minutes(4)
     assert len(deployment.errors) >= 4
     assert {type(error) for error in deployment.errors} == {DataError}
@@ -143,7 +144,7 @@ def test_a_bucket_that_refuses_keeps_feeds_due_until_it_takes_their_documents(
 ) -> None:
     monkeypatch.setattr("time.sleep", lambda _seconds: None)
     news = News(deployment, publishers, 10)
-    trouble = Trouble(deployment.wired.archive._client, 503, SLOW_DOWN, "application/xml", operation="PutObject")
+    trouble = Trouble(deployment.wired.archive.client, 503, SLOW_DOWN, operation="PutObject")
     deployment.minutes(5)
     assert trouble.refused > 0
     assert {row.poll.head for row in deployment.wired.feeds.rows()} == {0}, "what is not archived is not remembered"

@@ -13,7 +13,7 @@ from newswire.feeds.dynamodb import ATTENTION, BEHIND
 from newswire.settings import Settings, read_settings
 from tests.aws import TABLE
 from tests.conftest import ROOT
-from tests.policies import ACCOUNT, REGION, grants, resolved
+from tests.policies import CONDITIONS, NAMES, grants, grants_of, resolved
 
 CHOICES = {
     "Search": ["domain", "serverless", "existing"],
@@ -139,25 +139,12 @@ def test_the_table_is_the_one_that_the_tests_use() -> None:
 def test_the_domain_lets_in_exactly_the_two_roles_and_gives_each_no_more_than_its_role() -> None:
     """Within an account AWS adds up what the role and the domain allow."""
     (domain,) = resources("AWS::OpenSearchService::Domain").values()
-    arn = "arn:aws:es:eu-central-1:123456789012:domain/newswire"
-    names = {
-        "DomainName": "newswire",
-        "IngestFunctionRole.Arn": "IngestFunctionRole",
-        "SearchFunctionRole.Arn": "SearchFunctionRole",
-    }
-    names |= {"AWS::Partition": "aws", "AWS::Region": REGION, "AWS::AccountId": ACCOUNT, "SearchArn": arn}
-    stack = dict.fromkeys(
-        ["FeedTable.Arn", "ArchiveBucket.Arn", "WorkQueue.Arn", "IngestLog.Arn", "SearchLog.Arn"], "x"
-    )
-    conditions = {"SignsForDomain": True, "MakesDomain": True, "MakesCollection": False}
-    by_role: dict[str, set] = {"IngestFunctionRole": set(), "SearchFunctionRole": set()}
-    for one in resolved(domain["AccessPolicies"]["Statement"], names, conditions):
-        for action in [one["Action"]] if isinstance(one["Action"], str) else one["Action"]:
-            for resource in [one["Resource"]] if isinstance(one["Resource"], str) else one["Resource"]:
-                by_role[one["Principal"]["AWS"]].add((action, resource))
-    for role, allowed in by_role.items():
-        of_role = grants(resources("AWS::IAM::Role")[role], names | stack, conditions)
-        assert allowed == {tuple(one) for one in of_role if one.action.startswith("es:")}
+    allowed: dict[str, set] = {"IngestFunctionRole": set(), "SearchFunctionRole": set()}
+    for one in resolved(domain["AccessPolicies"]["Statement"], NAMES, CONDITIONS):
+        allowed[one["Principal"]["AWS"]] |= set(grants_of(one))
+    for role, of_domain in allowed.items():
+        of_role = grants(resources("AWS::IAM::Role")[role], NAMES, CONDITIONS)
+        assert of_domain == {one for one in of_role if one.action.startswith("es:")}
 
 
 def test_a_change_of_who_may_call_reaches_the_stage_and_there_is_no_other_stage() -> None:
@@ -261,16 +248,15 @@ def test_the_gateway_speaks_problem_json() -> None:
         )
 
 
-NAMES = {"DomainName": "x", "OperatorArn": "o", "IngestFunctionRole.Arn": "i", "SearchFunctionRole.Arn": "s"}
-
-
 @pytest.mark.parametrize("has_operator", [True, False])
 def test_policies_in_text_are_json_and_let_in_whom_they_should(has_operator: bool) -> None:
     for one in resources("AWS::OpenSearchServerless::SecurityPolicy").values():
         json.loads(resolved(one["Policy"], NAMES, {}))
     (access,) = resources("AWS::OpenSearchServerless::AccessPolicy").values()
     rules = json.loads(resolved(access["Policy"], NAMES, {"HasOperator": has_operator}))
-    assert [one["Principal"] for one in rules] == [["i"], ["s"]] + [["o"]] * has_operator
+    assert [one["Principal"] for one in rules] == [["IngestFunctionRole"], ["SearchFunctionRole"]] + [
+        ["operator"]
+    ] * has_operator
     search = {right for rule in rules[1]["Rules"] for right in rule["Permission"]}
     assert search == {"aoss:DescribeIndex", "aoss:ReadDocument"}
 
