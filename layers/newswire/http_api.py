@@ -5,7 +5,6 @@ The same routes answer in Lambda and, behind `asgi.py`, on one machine. docs/api
 
 from __future__ import annotations
 
-import re
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from hashlib import sha256
@@ -57,7 +56,6 @@ LONGEST_ANSWER = 4_000_000
 LONGEST_LINK = 2_000
 RETRY_AFTER_S = 10
 FEEDS_A_PAGE = 100
-_HOST = re.compile(r"[A-Za-z0-9.-]{1,253}(:[0-9]{1,5})?|\[[0-9A-Fa-f:.]{2,45}\](:[0-9]{1,5})?")
 Sent = Mapping[str, list[str]]
 _encoder = msgspec.json.Encoder()
 
@@ -117,14 +115,22 @@ class Call(Struct, frozen=True):
     base: str
     """What absolute links begin with; empty where the public address is not known, and links are relative."""
     origin: str
-    """What links in a feed begin with, which must be absolute: the public address, or what the caller asked."""
+    """What links in a feed begin with: the same, or where this machine listens; never what a Host header says."""
 
 
 def build_api(
-    resolver: ApiGatewayResolver, engine: SearchEngine, settings: Settings, clock: Clock, watch: Watch | None = None
+    resolver: ApiGatewayResolver,
+    engine: SearchEngine,
+    settings: Settings,
+    clock: Clock,
+    watch: Watch | None = None,
+    address: str = "",
 ) -> Api:
-    """Put the routes on a resolver of Powertools, over an engine that may not be open yet; `watch` is told of searches."""
-    api = Api(engine, settings, clock, watch)
+    """Put the routes on a resolver of Powertools, over an engine that may not be open yet.
+
+    `watch` is told of searches; `address` is where this machine listens, if it does.
+    """
+    api = Api(engine, settings, clock, watch, address)
 
     def route(path: str, answered: Callable[..., Response[Any]]) -> None:
         def handler(**captured: str) -> Response[Any]:
@@ -191,7 +197,10 @@ def _as_event(response: Response[Any]) -> dict[str, Any]:
 class Api:
     """What the routes answer."""
 
-    def __init__(self, engine: SearchEngine, settings: Settings, clock: Clock, watch: Watch | None = None) -> None:
+    def __init__(
+        self, engine: SearchEngine, settings: Settings, clock: Clock, watch: Watch | None = None, address: str = ""
+    ) -> None:
+        self._address = address
         self._engine = engine
         self._settings = settings
         self._clock = clock
@@ -386,7 +395,7 @@ class Api:
             if_none_match=_header(event, "if-none-match"),
             if_modified_since=_header(event, "if-modified-since"),
             base=base,
-            origin=base or _asked_origin(event),
+            origin=base or self._address,
         )
 
     def refusal(self, method: str, target_length: int) -> Response[Any] | None:
@@ -521,12 +530,6 @@ def _header(event: Mapping[str, Any], name: str) -> str:
         if key.lower() == name:
             return str(value)
     return ""
-
-
-def _asked_origin(event: Mapping[str, Any]) -> str:
-    """Give the address that the caller asked, by its Host header where that is one."""
-    host = _header(event, "host")
-    return f"http://{host if _HOST.fullmatch(host) else 'localhost'}"
 
 
 def _gateway_base(event: Mapping[str, Any]) -> str:

@@ -23,10 +23,11 @@ if TYPE_CHECKING:
 TICK_EVERY_S = 10.0
 
 
-def make_edge(wired: Wired) -> Edge:
-    """Make the ASGI application; nothing is opened yet."""
+def make_edge(wired: Wired, address: str = "") -> Edge:
+    """Make the ASGI application, which listens at an address; nothing is opened yet."""
     resolver = HttpResolverLocal()
-    return Edge(resolver, build_api(resolver, wired.engine, wired.settings, wired.clock))
+    api = build_api(resolver, wired.engine, wired.settings, wired.clock, address=address)
+    return Edge(resolver, api)
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -69,9 +70,12 @@ def configured(edge: Threaded) -> uvicorn.Config:
     )
 
 
-def serve(wired: Wired, sock: socket.socket, poll_once: Callable[[], object] | None = None) -> None:
-    """Answer on the socket until a signal says stop; with `poll_once`, call it again and again in a thread meanwhile."""
-    edge = make_edge(wired)
+def serve(wired: Wired, sock: socket.socket, address: str, poll_once: Callable[[], object] | None = None) -> None:
+    """Answer on the socket, which is reached at an address, until a signal says stop.
+
+    With `poll_once`, call it again and again in a thread meanwhile.
+    """
+    edge = make_edge(wired, address)
     config = configured(edge)
     stop = threading.Event()
     poller = threading.Thread(target=_keep_polling, args=(stop, poll_once), name="poll", daemon=True)

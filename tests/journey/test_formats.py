@@ -162,6 +162,24 @@ def test_a_feed_names_itself_and_its_next_page(api, form: str) -> None:
     assert seen == 5
 
 
+@pytest.mark.parametrize("form", FEEDS)
+def test_links_of_a_feed_never_come_from_the_host_header(api, form: str) -> None:
+    body = api.ask(f"/v1/search?format={form}&size=1", headers={"Host": "evil.example"}).body.decode()
+    assert "evil.example" not in body
+    assert "https://abc123.execute-api.eu-west-1.amazonaws.com/live/v1/search?" in body
+
+
+def test_the_link_header_is_left_out_over_2000_bytes_its_address_counted(api) -> None:
+    """The address of API Gateway is part of it: there is no length at which a longer one is sent."""
+    lengths = []
+    for count in range(150, 260):
+        feeds = ",".join(f"-x{n:05d}" for n in range(count))
+        lengths.append(len(api.ask(f"/v1/search?size=1&feed={feeds}").headers.get("link", "")))
+    assert max(lengths) > 1_950
+    assert max(lengths) <= 2_000
+    assert 0 in lengths
+
+
 def test_a_feed_of_nothing_is_a_feed(api) -> None:
     for form in FEEDS:
         came = api.ask(f"/v1/search?format={form}&q=nothingofthekind")

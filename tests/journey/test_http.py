@@ -259,6 +259,13 @@ def test_a_refusal_says_its_type_once_and_a_304_no_length(served) -> None:
     assert b"content-length" not in same.lower()
 
 
+def test_a_feed_names_the_address_that_the_server_listens_at_and_not_what_a_caller_says(served) -> None:
+    target = b"/v1/search?format=atom&size=1"
+    body = served.raw(b"GET " + target + b" HTTP/1.1\r\nHost: evil.example\r\nConnection: close\r\n\r\n").decode()
+    assert "evil.example" not in body
+    assert f'rel="self" type="application/atom+xml" href="http://127.0.0.1:{served.port}/v1/search?' in body
+
+
 def test_a_target_in_absolute_form_is_taken(served) -> None:
     answer = served.raw(b"GET http://127.0.0.1/v1/search?q=baltic HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
     assert answer.startswith(b"HTTP/1.1 200 ")

@@ -33,7 +33,7 @@ def serve(wired: Wired, arguments: argparse.Namespace) -> int:
     say(f"newswire answers on {base}/")
     _advise(wired, base)
     with suppress(KeyboardInterrupt):  # Ctrl-C is how a server is stopped, and no failure
-        answer_until_stopped(wired, sock, due_poller(wired) if arguments.poll else None)
+        answer_until_stopped(wired, sock, base, due_poller(wired) if arguments.poll else None)
     return OK
 
 
