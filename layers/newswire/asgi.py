@@ -11,7 +11,7 @@ import asyncio
 import re
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from urllib.parse import unquote_to_bytes
@@ -85,13 +85,14 @@ class Edge(Threaded):
 
     def _routed(self, scope: Scope) -> Answered:
         target = bytes(scope.get("raw_path") or b"") + b"?" + scope.get("query_string", b"")
-        refused = self._api.refusal(scope["method"], len(target))
+        call = self._api.call(_outline(scope))
+        refused = self._api.refusal(scope["method"], len(target), call)
         if refused is not None:
             return _written(refused)
         try:
             return self._asked(_inner_scope(scope))
         except UnicodeDecodeError:
-            return _written(self._api.problem(400, "invalid_request", "The address is not UTF-8, once decoded."))
+            return _written(self._api.unreadable(call))
         except Exception as error:  # noqa: BLE001 - the last line of defence: a defect is logged, never shown
             return _written(self._api.defect(error))
 
@@ -113,6 +114,12 @@ class Edge(Threaded):
         start, *bodies = sent
         headers = [(name, value) for name, value in start["headers"] if name != b"content-length"]
         return start["status"], headers, b"".join(message.get("body", b"") for message in bodies)
+
+
+def _outline(scope: Scope) -> Mapping[str, Any]:
+    """Give as much of a request as an event as it takes to refuse it, before it is known to be readable."""
+    accepted = [value.decode("latin-1") for name, value in scope["headers"] if name == b"accept"]
+    return {"path": scope["path"], "headers": {"accept": ", ".join(accepted)}}
 
 
 def _inner_scope(scope: Scope) -> Scope:

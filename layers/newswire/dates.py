@@ -102,7 +102,8 @@ def _offset_at(instant: Instant, zone: ZoneInfo) -> int:
     return offset // timedelta(milliseconds=1)
 
 
-def _local_at(instant: Instant, zone: ZoneInfo) -> int:
+def local_at(instant: Instant, zone: ZoneInfo) -> int:
+    """Give the local time of an instant, in milliseconds as if it were UTC; it may leave the years 1 to 9999."""
     return instant + _offset_at(instant, zone)
 
 
@@ -117,9 +118,9 @@ def _first_not_before(local: int, zone: ZoneInfo) -> Instant:
     """Give the first instant at which the local time is `local` or, where a change skips it, later."""
     candidates = sorted({local - offset for offset in _offsets_of(local, zone)})
     for instant in candidates:
-        if _local_at(instant, zone) == local:
+        if local_at(instant, zone) == local:
             return instant
-    return _change(candidates[0], candidates[-1], lambda instant: _local_at(instant, zone) >= local)
+    return _change(candidates[0], candidates[-1], lambda instant: local_at(instant, zone) >= local)
 
 
 def _change(low: Instant, high: Instant, is_after: Callable[[Instant], bool]) -> Instant:
@@ -158,7 +159,7 @@ def read_period(text: str, zone: ZoneInfo, now: Instant) -> Period:
     it so). Raises `DateValueError`. The forms and their meaning are in docs/api.md.
     """
     if text in {"today", "yesterday"}:
-        local = _local_at(now, zone) // DAY - (text == "yesterday")
+        local = local_at(now, zone) // DAY - (text == "yesterday")
         return Period(*_local_range(local * DAY, (local + 1) * DAY, zone), is_relative=True)
     if text == "now":
         return Period(now, now, is_relative=True)
@@ -281,7 +282,7 @@ def _before(now: Instant, parts: dict[str, int], zone: ZoneInfo) -> Instant:
     days = parts.get("w", 0) * _DAYS_A_WEEK + parts.get("d", 0)
     instant = now
     if months or days:
-        local = _local_at(now, zone)
+        local = local_at(now, zone)
         try:
             day = to_datetime(local - local % DAY)
             year, month = divmod(day.year * _MONTHS_A_YEAR + day.month - 1 - months, _MONTHS_A_YEAR)
@@ -291,7 +292,7 @@ def _before(now: Instant, parts: dict[str, int], zone: ZoneInfo) -> Instant:
         except (ValueError, OverflowError, IndexError) as error:
             raise _out_of_range(f"P{months}M{days}D") from error
         same = moved - _offset_at(now, zone)
-        instant = same if _local_at(same, zone) == moved else _first_not_before(moved, zone)
+        instant = same if local_at(same, zone) == moved else _first_not_before(moved, zone)
     instant -= sum(parts.get(unit, 0) * length for unit, length in _ELAPSED.items())
     if not FIRST <= instant <= LAST:
         raise _out_of_range(f"PT{(now - instant) // HOUR}H")
@@ -310,9 +311,14 @@ class TooManyBucketsError(ValueError):
 
 
 def bucket_edges(
-    start: Instant | None, end: Instant | None, span: tuple[Instant, Instant] | None, unit: Unit | None, zone: ZoneInfo
+    start: Instant | None,
+    end: Instant | None,
+    span: tuple[Instant, Instant] | None,
+    unit: Unit | None,
+    zone: ZoneInfo,
+    most: int = AUTO_BUCKETS,
 ) -> tuple[Instant, ...]:
-    """Give the edges of contiguous buckets from start to end; `unit` None takes the finest that gives at most 100.
+    """Give the edges of contiguous buckets from start to end; `unit` None takes the finest that gives at most so many.
 
     Without a bound they go from the beginning of the first item's unit to the end of the last one's (`span`); the
     first and last bucket of a bounded range are cut at its ends. Empty where there is neither bound nor item.
@@ -321,7 +327,7 @@ def bucket_edges(
     if (start is None or end is None) and span is None:
         return ()
     for one in reversed(UNITS) if unit is None else (unit,):
-        edges = _edges(start, end, span, one, zone, MAX_BUCKETS if unit else AUTO_BUCKETS)
+        edges = _edges(start, end, span, one, zone, MAX_BUCKETS if unit else most)
         if edges is not None:
             return edges
     if unit is None:
@@ -359,7 +365,7 @@ def _edges(
 
 def _floor(instant: Instant, unit: Unit, zone: ZoneInfo) -> Instant:
     """Give the instant at which the unit that holds this one begins."""
-    local = _local_at(instant, zone)
+    local = local_at(instant, zone)
     if unit == "hour":
         return max(instant - local % HOUR, FIRST)
     day = _first_day(local, unit)
@@ -387,10 +393,10 @@ def _rising(low: Instant, unit: Unit, zone: ZoneInfo) -> Iterator[Instant]:
     if unit == "hour":
         edge = low
         while edge <= LAST:
-            edge += HOUR - _local_at(edge, zone) % HOUR
+            edge += HOUR - local_at(edge, zone) % HOUR
             yield edge
         return
-    day = _first_day(_local_at(low, zone), unit)
+    day = _first_day(local_at(low, zone), unit)
     edge = low
     while True:
         day = _next_day(day, unit)

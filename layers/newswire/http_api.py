@@ -5,17 +5,16 @@ The same routes answer in Lambda and, behind `asgi.py`, on one machine. docs/api
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Callable, Mapping, Sequence
 from hashlib import sha256
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
 import msgspec
 from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.event_handler.api_gateway import ApiGatewayResolver
 from aws_lambda_powertools.event_handler.exceptions import NotFoundError
-from msgspec import UNSET, Struct, UnsetType
+from msgspec import UNSET, Struct
 
 from newswire.clock import Clock, Instant
 from newswire.cursors import read_cursor
@@ -23,7 +22,17 @@ from newswire.engines import SearchEngine
 from newswire.errors import DataError, EngineError, EngineTimeoutError
 from newswire.feed_answers import FeedOut, FeedsOut, StatusOut, feed_out, status_out
 from newswire.health import state_of
-from newswire.highlights import escaped
+from newswire.http_messages import (
+    Call,
+    ProblemOut,
+    Sent,
+    json_response,
+    problem_of,
+    problem_response,
+    read_call,
+    weak_tag,
+    whole_response,
+)
 from newswire.log import log_defect
 from newswire.model import Item
 from newswire.parameters import (
@@ -33,68 +42,27 @@ from newswire.parameters import (
     MAX_SIZE,
     STATES,
     BadParametersError,
-    Problem,
     Reader,
     SearchRequest,
     read_search,
     shorten,
 )
-from newswire.query import RecencyBand, SearchQuery
+from newswire.query import RecencyBand
 from newswire.recency import bands_of
-from newswire.search import ALL_FIELDS, Answer, ItemOut, Watch, answer_with_items, item_out, steady
+from newswire.search import ALL_FIELDS, Answer, ItemOut, Watch, answer_with_page, item_out, steady
 from newswire.settings import Settings
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
+    from newswire.page.routes import Pages
     from newswire.syndication import FeedHead
 
-JSON = "application/json; charset=utf-8"
-PROBLEM = "application/problem+json; charset=utf-8"
 TARGET_LENGTH = 6_000
 LONGEST_ANSWER = 4_000_000
 LONGEST_LINK = 2_000
-RETRY_AFTER_S = 10
 FEEDS_A_PAGE = 100
-Sent = Mapping[str, list[str]]
 _encoder = msgspec.json.Encoder()
-
-TITLES = {
-    400: "Bad request",
-    404: "Not found",
-    405: "Method not allowed",
-    500: "Internal error",
-    503: "Engine unavailable",
-    504: "Engine timeout",
-}
-ProblemCode = Literal[
-    "invalid_request", "not_found", "method_not_allowed", "internal", "engine_unavailable", "engine_timeout"
-]
-
-
-class ProblemOut(Struct, frozen=True):
-    """An error, as RFC 9457 has it; `errors` says what is wrong with each parameter."""
-
-    type: str
-    title: str
-    status: int
-    detail: str
-    code: ProblemCode
-    request_id: str
-    errors: tuple[Problem, ...] | UnsetType = UNSET
-
-
-def problem_of(status: int, code: ProblemCode, detail: str, errors: tuple[Problem, ...] = ()) -> ProblemOut:
-    """Make a problem, with a request id of its own."""
-    return ProblemOut(
-        type=f"urn:newswire:{code}",
-        title=TITLES[status],
-        status=status,
-        detail=detail,
-        code=code,
-        request_id=uuid.uuid4().hex,
-        errors=errors or UNSET,
-    )
 
 
 class ItemsOut(Struct, frozen=True):
@@ -103,19 +71,6 @@ class ItemsOut(Struct, frozen=True):
     items: tuple[ItemOut, ...]
     not_found: tuple[str, ...]
     not_returned: tuple[str, ...]
-
-
-class Call(Struct, frozen=True):
-    """What a route needs to know of a request."""
-
-    path: str
-    sent: Sent
-    if_none_match: str
-    if_modified_since: str
-    base: str
-    """What absolute links begin with; empty where the public address is not known, and links are relative."""
-    origin: str
-    """What links in a feed begin with: the same, or where this machine listens; never what a Host header says."""
 
 
 def build_api(
@@ -136,8 +91,8 @@ def build_api(
         def handler(**captured: str) -> Response[Any]:
             call = api.call(resolver.current_event.raw_event)
             if call.path != "/" and call.path.endswith("/"):  # the resolver for REST APIs would pass over it
-                return api.not_found()
-            return api.answered(lambda: answered(call, **captured))
+                return api.not_found(call)
+            return api.answered(lambda: answered(call, **captured), call)
 
         resolver.get(path)(handler)
 
@@ -148,11 +103,14 @@ def build_api(
     route("/v1/feeds/<feed_id>", api.feed)
     route("/v1/status", api.status)
     route("/openapi.json", api.openapi)
-    route("/", api.front)
+    route("/", api.search_page)
+    route("/feeds/<feed_id>", api.feed_page)
+    route("/items/<item_id>", api.item_page)
+    route("/assets/<name>", api.asset)
 
     @resolver.not_found
     def not_found(_error: NotFoundError) -> Response[Any]:
-        return api.not_found()
+        return api.not_found(api.call(resolver.current_event.raw_event))
 
     return api
 
@@ -174,7 +132,7 @@ def _answered(
 ) -> dict[str, Any]:
     several: Sent = event.get("multiValueQueryStringParameters") or {}
     target = f"{event.get('path') or '/'}?{urlencode(several, doseq=True, errors='surrogatepass')}"
-    refused = api.refusal(method, len(target.encode(errors="surrogatepass")))
+    refused = api.refusal(method, len(target.encode(errors="surrogatepass")), api.call(event))
     if refused is not None:
         return _as_event(refused)
     answered: dict[str, Any] = resolver.resolve(
@@ -205,6 +163,7 @@ class Api:
         self._settings = settings
         self._clock = clock
         self._watch = watch
+        self._pages: Pages | None = None
 
     # --- routes ---
 
@@ -224,7 +183,7 @@ class Api:
         if link and len(link) <= LONGEST_LINK:
             headers["Link"] = link
         if request.form == "json":
-            return _json(call, body, _tag(steadily), headers)
+            return json_response(call, body, weak_tag(steadily), headers)
         from newswire.syndication import CONTENT_TYPES, http_date  # noqa: PLC0415 - for whoever asks
 
         headers["X-Total-Count"] = str(found.total.value)
@@ -232,7 +191,9 @@ class Api:
         headers["X-Coverage"] = "partial" if watched.not_ok_count or watched.gap_count else "ok"
         if request.form in FEED_FORMATS and items:
             headers["Last-Modified"] = http_date(max(item.changed for item in items))
-        return _whole(call, body, CONTENT_TYPES[request.form], _tag(steadily + request.form.encode()), headers)
+        return whole_response(
+            call, body, CONTENT_TYPES[request.form], weak_tag(steadily + request.form.encode()), headers
+        )
 
     def _written(self, call: Call, request: SearchRequest, found: Answer, items: Sequence[Item]) -> bytes:
         """Write an answer in the format that was asked for."""
@@ -298,16 +259,20 @@ class Api:
             not_returned=tuple(one for one in ids if one in found and one not in returned),
         )
         unaged = tuple(msgspec.structs.replace(one, age=UNSET) for one in items)
-        return _json(call, _encoder.encode(whole), _tag(_encoder.encode(msgspec.structs.replace(whole, items=unaged))))
+        return json_response(
+            call, _encoder.encode(whole), weak_tag(_encoder.encode(msgspec.structs.replace(whole, items=unaged)))
+        )
 
     def item(self, call: Call, item_id: str) -> Response[Any]:
         """Answer /v1/items/{id}, with its content."""
         Reader(call.sent, ()).raise_if_wrong()
         found = self._engine.get([item_id]).get(item_id)
         if found is None:
-            return self.problem(404, "not_found", f"There is no item {shorten(item_id)!r}: /v1/search finds them.")
+            return _missing(f"There is no item {shorten(item_id)!r}: /v1/search finds them.")
         out = item_out(found, self._clock(), ALL_FIELDS - {"score"})
-        return _json(call, _encoder.encode(out), _tag(_encoder.encode(msgspec.structs.replace(out, age=UNSET))))
+        return json_response(
+            call, _encoder.encode(out), weak_tag(_encoder.encode(msgspec.structs.replace(out, age=UNSET)))
+        )
 
     def feeds(self, call: Call) -> Response[Any]:
         """Answer /v1/feeds, by id."""
@@ -328,16 +293,16 @@ class Api:
         headers = {}
         if link := _next_link(call, reader.said, following):
             headers["Link"] = link
-        return _json(call, _encoder.encode(found), _tag(_encoder.encode(steadily)), headers)
+        return json_response(call, _encoder.encode(found), weak_tag(_encoder.encode(steadily)), headers)
 
     def feed(self, call: Call, feed_id: str) -> Response[Any]:
         """Answer /v1/feeds/{id}, with the last fetches and the gaps."""
         Reader(call.sent, ()).raise_if_wrong()
         found = self._engine.statuses([feed_id])
         if not found:
-            return self.problem(404, "not_found", f"There is no feed {shorten(feed_id)!r}: /v1/feeds lists them.")
+            return _missing(f"There is no feed {shorten(feed_id)!r}: /v1/feeds lists them.")
         out = feed_out(found[0], self._clock(), self._settings.stale_grace_seconds, whole=True)
-        return _json(call, _encoder.encode(out), _tag(_encoder.encode(_steady_feed(out))))
+        return json_response(call, _encoder.encode(out), weak_tag(_encoder.encode(_steady_feed(out))))
 
     def status(self, call: Call) -> Response[Any]:
         """Answer /v1/status."""
@@ -353,7 +318,7 @@ class Api:
             self._settings.stale_grace_seconds,
         )
         body = _encoder.encode(found)
-        return _json(call, body, _tag(body))
+        return json_response(call, body, weak_tag(body))
 
     def openapi(self, call: Call) -> Response[Any]:
         """Answer /openapi.json."""
@@ -361,93 +326,109 @@ class Api:
 
         Reader(call.sent, ()).raise_if_wrong()
         body = document()
-        return _json(call, body, _tag(body))
+        return json_response(call, body, weak_tag(body))
 
-    def front(self, _call: Call) -> Response[Any]:
-        """Answer / with a plain list of the newest items."""
-        page = self._engine.search(SearchQuery(size=30))
-        now = self._clock()
-        rows = []
-        for hit in page.hits:
-            item = item_out(hit.item, now, ALL_FIELDS)
-            title = escaped(hit.item.title or hit.item.summary[:80] or hit.item.id)
-            link = f'<a href="{escaped(hit.item.link)}">{title}</a>' if hit.item.link else title
-            rows.append(f"<li>{link}<br><small>{escaped(hit.item.feed)}, {item.age} ago</small></li>")
-        body = (
-            '<!doctype html><html lang="en"><meta charset="utf-8"><title>newswire</title><h1>newswire</h1>'
-            f"<p>{page.total} items. Search them: <code>/v1/search?q=…</code></p><ul>{''.join(rows)}</ul></html>"
-        )
-        headers: dict[str, str | list[str]] = {
-            "Content-Security-Policy": "default-src 'none'",
-            "X-Request-Id": uuid.uuid4().hex,
-        }
-        return Response(200, "text/html; charset=utf-8", body, headers=headers)
+    # --- routes for people ---
+
+    def search_page(self, call: Call) -> Response[Any]:
+        """Answer / with the page of a search."""
+        return self._for_people.search(call)
+
+    def feed_page(self, call: Call, feed_id: str) -> Response[Any]:
+        """Answer /feeds/{id} with the page of a feed."""
+        return self._for_people.feed(call, feed_id)
+
+    def item_page(self, call: Call, item_id: str) -> Response[Any]:
+        """Answer /items/{id} with the page of an item."""
+        return self._for_people.item(call, item_id)
+
+    def asset(self, call: Call, name: str) -> Response[Any]:
+        """Answer /assets/{name} with what pages ask for."""
+        return self._for_people.asset(call, name)
+
+    @property
+    def _for_people(self) -> Pages:
+        """Give the pages; whoever asks for JSON never loads them."""
+        if self._pages is None:
+            from newswire.page.routes import Pages  # noqa: PLC0415 - a template engine, for whoever reads pages
+
+            self._pages = Pages(self._engine, self._settings, self._clock, self._bands, self._watch)
+        return self._pages
 
     # --- what they have in common ---
 
     def call(self, event: Mapping[str, Any]) -> Call:
         """Read what routes need of an event."""
-        base = self._settings.public_url.rstrip("/") or _gateway_base(event)
-        return Call(
-            path=str(event.get("path") or "/"),
-            # `queryStringParameters` keeps only the last of repeated ones.
-            sent=event.get("multiValueQueryStringParameters") or {},
-            if_none_match=_header(event, "if-none-match"),
-            if_modified_since=_header(event, "if-modified-since"),
-            base=base,
-            origin=base or self._address,
-        )
+        return read_call(event, self._settings.public_url, self._address)
 
-    def refusal(self, method: str, target_length: int) -> Response[Any] | None:
+    def refusal(self, method: str, target_length: int, call: Call) -> Response[Any] | None:
         """Refuse what no route answers: another method than GET and HEAD, or too long an address."""
         if method not in {"GET", "HEAD"}:
-            return self.problem(405, "method_not_allowed", "Only GET and HEAD are answered: nothing is changed here.")
+            detail = "Only GET and HEAD are answered: nothing is changed here."
+            return self._said(problem_of(405, "method_not_allowed", detail), call)
         if target_length > TARGET_LENGTH:
-            return self.problem(400, "invalid_request", f"The address is longer than {TARGET_LENGTH} bytes.")
+            detail = f"The address is longer than {TARGET_LENGTH} bytes."
+            return self._said(problem_of(400, "invalid_request", detail), call)
         return None
 
-    def not_found(self) -> Response[Any]:
+    def not_found(self, call: Call) -> Response[Any]:
         """Say that no route has this address."""
-        return self.problem(404, "not_found", "There is nothing at this address: /openapi.json lists what there is.")
+        detail = "There is nothing at this address: /openapi.json lists what there is."
+        return self._said(problem_of(404, "not_found", detail), call)
 
-    def answered(self, route: Callable[[], Response[Any]]) -> Response[Any]:
-        """Carry out a route; what it raises becomes a problem of the contract."""
+    def unreadable(self, call: Call) -> Response[Any]:
+        """Say that an address can't be read as text."""
+        return self._said(problem_of(400, "invalid_request", "The address is not UTF-8, once decoded."), call)
+
+    def answered(self, route: Callable[[], Response[Any]], call: Call) -> Response[Any]:
+        """Carry out a route; what it raises becomes a problem of the contract, and a page for whoever reads pages."""
         try:
             return route()
         except BadParametersError as error:
-            return self.problem(400, "invalid_request", "The request can't be answered as it is.", error.problems)
+            detail = "The request can't be answered as it is."
+            problem = problem_of(400, "invalid_request", detail, error.problems)
         except EngineTimeoutError:
-            return self.problem(504, "engine_timeout", "The search did not finish in its time; a smaller one will.")
+            problem = problem_of(504, "engine_timeout", "The search did not finish in its time; a smaller one will.")
         except (EngineError, DataError) as error:
-            response = self.problem(
-                503, "engine_unavailable", "The search engine does not answer: try again in a moment."
-            )
-            log_defect(error, str(response.headers["X-Request-Id"]))
-            return response
+            problem = problem_of(503, "engine_unavailable", "The search engine does not answer: try again in a moment.")
+            log_defect(error, problem.request_id)
         except Exception as error:  # noqa: BLE001 - the last line of defence: a defect is logged, never shown
-            return self.defect(error)
+            problem = _defect(error)
+        return self._said(problem, call)
 
     def defect(self, error: Exception) -> Response[Any]:
         """Log a defect of ours under the request's id, and say nothing else of it."""
-        response = self.problem(500, "internal", "Something went wrong here; the log has it under this request id.")
-        log_defect(error, str(response.headers["X-Request-Id"]))
-        return response
+        return problem_response(_defect(error))
 
-    def problem(self, status: int, code: ProblemCode, detail: str, errors: tuple[Problem, ...] = ()) -> Response[Any]:
-        """Make a problem document (RFC 9457)."""
-        body = problem_of(status, code, detail, errors)
-        headers: dict[str, str | list[str]] = {"X-Request-Id": body.request_id, "Cache-Control": "no-store"}
-        if status == 503:  # noqa: PLR2004 - Service Unavailable
-            headers["Retry-After"] = str(RETRY_AFTER_S)
-        if status == 405:  # noqa: PLR2004 - Method Not Allowed
-            headers["Allow"] = "GET, HEAD"
-        return Response(status, PROBLEM, _encoder.encode(body).decode(), headers=headers)
+    def _said(self, problem: ProblemOut, call: Call) -> Response[Any]:
+        """Say what went wrong as a page to whoever reads pages, and as JSON to everybody else."""
+        return self._for_people.problem(call, problem) if _is_for_people(call) else problem_response(problem)
 
     def _bands(self, now: Instant) -> tuple[RecencyBand, ...]:
         return bands_of(self._settings.recency_weight, self._settings.recency_days, now)
 
     def _answer(self, request: SearchRequest) -> tuple[Answer, tuple[Item, ...]]:
-        return answer_with_items(self._engine, request, self._clock, self._settings.stale_grace_seconds, self._watch)
+        found, page = answer_with_page(
+            self._engine, request, self._clock, self._settings.stale_grace_seconds, self._watch
+        )
+        return found, tuple(hit.item for hit in page.hits)
+
+
+def _is_for_people(call: Call) -> bool:
+    """Say whether an address is one of a page or, where there is nothing, whether a browser asks."""
+    if call.path.startswith("/v1/") or call.path == "/openapi.json":
+        return False
+    return call.path == "/" or call.path.startswith(("/feeds/", "/items/")) or "text/html" in call.accept
+
+
+def _missing(detail: str) -> Response[Any]:
+    return problem_response(problem_of(404, "not_found", detail))
+
+
+def _defect(error: Exception) -> ProblemOut:
+    problem = problem_of(500, "internal", "Something went wrong here; the log has it under this request id.")
+    log_defect(error, problem.request_id)
+    return problem
 
 
 def _following(call: Call, said: Mapping[str, str], cursor: str | None) -> str | None:
@@ -485,57 +466,3 @@ def _of_size(request: SearchRequest, size: int) -> SearchRequest:
 def _steady_feed(feed: FeedOut) -> FeedOut:
     """Give a feed without its check times, which move by themselves."""
     return msgspec.structs.replace(feed, last_checked=None, last_success=None, next_check=None, fetches=UNSET)
-
-
-def _tag(body: bytes) -> str:
-    """Make a weak entity tag (RFC 9110, section 8.8.3)."""
-    return f'W/"{sha256(body).hexdigest()[:24]}"'
-
-
-def _is_known(if_none_match: str, tag: str) -> bool:
-    """Compare weakly, as If-None-Match does (RFC 9110, section 13.1.2)."""
-    known = {one.strip().removeprefix("W/") for one in if_none_match.split(",")}
-    return "*" in known or tag.removeprefix("W/") in known
-
-
-def _json(call: Call, body: bytes, tag: str, more: Mapping[str, str] | None = None) -> Response[Any]:
-    return _whole(call, body, JSON, tag, more or {})
-
-
-def _whole(call: Call, body: bytes, content_type: str, tag: str, more: Mapping[str, str]) -> Response[Any]:
-    """Answer with a body, or say that it is the one that the caller has (RFC 9110, section 13.2.2)."""
-    headers: dict[str, str | list[str]] = {
-        "Cache-Control": "private, no-cache",
-        "X-Request-Id": uuid.uuid4().hex,
-        "ETag": tag,
-        "X-Content-Type-Options": "nosniff",
-        **more,
-    }
-    if call.if_none_match:
-        is_known = _is_known(call.if_none_match, tag)
-    else:
-        is_known = bool(call.if_modified_since) and call.if_modified_since == more.get("Last-Modified")
-    if is_known:
-        return Response(304, content_type, "", headers=headers)
-    return Response(200, content_type, body.decode(), headers=headers)
-
-
-def _header(event: Mapping[str, Any], name: str) -> str:
-    """Give a header of an event whatever its case, repeated ones joined."""
-    several = event.get("multiValueHeaders") or {}
-    for key, values in several.items():
-        if key.lower() == name:
-            return ", ".join(values)
-    for key, value in (event.get("headers") or {}).items():
-        if key.lower() == name:
-            return str(value)
-    return ""
-
-
-def _gateway_base(event: Mapping[str, Any]) -> str:
-    """Give the address that API Gateway answers at: its own domain with the stage, or a custom one with its mapping."""
-    context = event.get("requestContext") or {}
-    domain, path, whole = context.get("domainName"), event.get("path") or "/", context.get("path") or ""
-    if not domain or not context.get("stage"):
-        return ""
-    return f"https://{domain}{whole[: -len(path)] if whole.endswith(path) else ''}"

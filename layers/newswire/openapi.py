@@ -11,7 +11,8 @@ from newswire import __version__
 from newswire.dates import FORMS, MAX_BUCKETS
 from newswire.feed_answers import FeedOut, FeedsOut, StatusOut
 from newswire.grammar import MAX_CHARACTERS
-from newswire.http_api import FEEDS_A_PAGE, ItemsOut, ProblemOut
+from newswire.http_api import FEEDS_A_PAGE, ItemsOut
+from newswire.http_messages import ProblemOut
 from newswire.parameters import (
     DATE_FIELDS,
     DEFAULT_SIZE,

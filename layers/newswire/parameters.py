@@ -253,6 +253,16 @@ def _list_values(text: str) -> list[str] | None:
         at += 1  # the comma
 
 
+def written_list(values: Iterable[str]) -> str:
+    """Write values as a list parameter that is read as just these, also where one begins as an exclusion does."""
+    return quoted_list(f"\\{value}" if value.startswith(("-", "\\")) else value for value in values)
+
+
+def quoted_list(values: Iterable[str]) -> str:
+    """Write the values of a list parameter with commas between, in quotes where they need some."""
+    return ",".join('"' + value.replace('"', '""') + '"' if '"' in value or "," in value else value for value in values)
+
+
 def _number(text: str) -> int | None:
     return int(text) if text.isascii() and text.isdigit() and len(text) <= 18 else None  # noqa: PLR2004 - 64 bits
 
@@ -273,7 +283,7 @@ def read_search(sent: Mapping[str, Sequence[str]], now: Instant, recency: Bands 
     now = cursor.now if cursor else now
     match = reader.choice("match", MATCHES, "all")
     read = _query(reader, match)
-    zone = _zone(reader)
+    zone = zone_of(reader)
     bounds = [_period(reader, name, zone, now) for name in ("from", "to")]
     start = bounds[0].start if bounds[0] else None
     end = bounds[1].end if bounds[1] else None
@@ -358,7 +368,8 @@ def _query(reader: Reader, match: Match) -> ReadQuery | None:
         return None
 
 
-def _zone(reader: Reader) -> ZoneInfo:
+def zone_of(reader: Reader) -> ZoneInfo:
+    """Read `tz`; UTC where it is not said."""
     if "tz" not in reader.said:
         return utc()
     name = reader.said["tz"].strip()

@@ -20,7 +20,7 @@ from botocore.session import Session
 
 from newswire.asgi import THREADS, Answered, Scope, Threaded
 from newswire.errors import UsageError
-from newswire.http_api import PROBLEM, ProblemCode, problem_of
+from newswire.http_messages import PROBLEM, ProblemCode, problem_of
 from newswire.settings import LOOPBACK, read_aws_region
 
 _SERVICE = "execute-api"

@@ -16,7 +16,7 @@ from newswire.ages import relative_age
 from newswire.clock import Clock, Instant, to_rfc3339
 from newswire.coverage import Coverage, coverage_of
 from newswire.cursors import index_mark, write_cursor
-from newswire.dates import MAX_BUCKETS, TooManyBucketsError, bucket_edges
+from newswire.dates import AUTO_BUCKETS, MAX_BUCKETS, TooManyBucketsError, bucket_edges
 from newswire.engines import RELEVANCE_DEPTH, SearchEngine, SearchPage
 from newswire.grammar import Match, understood
 from newswire.highlights import Highlighter
@@ -132,15 +132,23 @@ def answer(
 
     Raises `BadParametersError` for a histogram of too many buckets, and what the engine raises.
     """
-    return answer_with_items(engine, request, clock, grace_s, watch)[0]
+    return answer_with_page(engine, request, clock, grace_s, watch)[0]
 
 
-def answer_with_items(
-    engine: SearchEngine, request: SearchRequest, clock: Clock, grace_s: int, watch: Watch | None = None
-) -> tuple[Answer, tuple[Item, ...]]:
-    """Search like `answer`, and give the items themselves as well, for whoever writes them in another form."""
+def answer_with_page(
+    engine: SearchEngine,
+    request: SearchRequest,
+    clock: Clock,
+    grace_s: int,
+    watch: Watch | None = None,
+    auto_buckets: int = AUTO_BUCKETS,
+) -> tuple[Answer, SearchPage]:
+    """Search like `answer`, and give what the engine found as well, for whoever writes it in another form.
+
+    A histogram by `auto` has at most so many buckets.
+    """
     started = time.perf_counter()
-    query = _asked(engine, request)
+    query = _asked(engine, request, auto_buckets)
     asked_at = time.perf_counter()
     page = engine.search(query)
     if watch is not None:
@@ -169,17 +177,17 @@ def answer_with_items(
         warnings=tuple(_warnings(request, page)),
         took_ms=round((time.perf_counter() - started) * 1000),
     )
-    return found, tuple(hit.item for hit in page.hits)
+    return found, page
 
 
-def _asked(engine: SearchEngine, request: SearchRequest) -> SearchQuery:
+def _asked(engine: SearchEngine, request: SearchRequest, auto_buckets: int) -> SearchQuery:
     query = msgspec.structs.replace(request.query, with_statuses=True)
     if request.histogram is None:
         return query
     span = None if query.start is not None and query.end is not None else engine.span(query)
     unit = None if request.histogram == "auto" else request.histogram
     try:
-        edges = bucket_edges(query.start, query.end, span, unit, request.tz)
+        edges = bucket_edges(query.start, query.end, span, unit, request.tz, auto_buckets)
     except TooManyBucketsError as error:
         detail = f"A histogram by {request.histogram} would have more than {MAX_BUCKETS} buckets."
         allowed = f"{error.fits}, or a shorter range" if error.fits else "a shorter range"

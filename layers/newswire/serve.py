@@ -14,7 +14,8 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from newswire.asgi import Edge, Threaded
 from newswire.errors import NewswireError
-from newswire.http_api import PROBLEM, build_api, problem_of
+from newswire.http_api import build_api
+from newswire.http_messages import PROBLEM, problem_of
 from newswire.wiring import Wired
 
 if TYPE_CHECKING:

@@ -1,0 +1,146 @@
+"""A histogram as a picture of when: buckets come in, the places and addresses of bars go out. Pure.
+
+The bars are drawn in SVG without text, which is stretched to the width that there is; what they say stands beside it in HTML.
+A bar leads to the same search within its bucket.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+from zoneinfo import ZoneInfo
+
+from msgspec import Struct
+
+from newswire.clock import DAY, HOUR, MINUTE, Instant, to_rfc3339
+from newswire.dates import DateValueError, Unit, read_period
+from newswire.page.forms import changed, query_of
+from newswire.page.moments import MONTHS, local, short_day
+from newswire.search import BucketOut
+
+WIDTH, HEIGHT = 600, 100
+MOST_BARS = 60
+"""So many bars can still be told apart on 320 pixels, and their addresses fit into the page."""
+_LOWEST = 2.0
+"""A bar that stands for one item among thousands is still seen."""
+_GAP = 0.15
+
+
+class Bar(Struct, frozen=True):
+    """A bucket with items: where its bar is, what it says, and where it leads; `path` is of SVG."""
+
+    path: str
+    text: str
+    count: int
+    href: str
+
+
+class Chart(Struct, frozen=True):
+    """A picture of when, in a frame of `WIDTH` by `HEIGHT`."""
+
+    bars: tuple[Bar, ...]
+    unit: Unit
+    first: str
+    last: str
+    highest: int
+    total: int
+
+
+def chart_of(
+    buckets: Sequence[BucketOut], parameters: Mapping[str, str], zone: ZoneInfo, read: Sequence[Instant]
+) -> Chart | None:
+    """Draw the buckets of a search with these parameters; `read` are their edges. None for fewer than two buckets."""
+    count = len(buckets)
+    if count < 2:  # noqa: PLR2004 - one bar is no picture of when
+        return None
+    unit = _unit_of(read)
+    highest = max(one.count for one in buckets) or 1
+    slot = WIDTH / count
+    bars = []
+    for at, bucket in enumerate(buckets):
+        if not bucket.count:
+            continue
+        start, end = read[at], read[at + 1]
+        height = max(bucket.count / highest * HEIGHT, _LOWEST)
+        left, width = at * slot + slot * _GAP / 2, slot * (1 - _GAP)
+        is_cut = at in {0, count - 1}
+        first, last = _bounds(start, end, unit, zone, is_cut=is_cut)
+        bars.append(
+            Bar(
+                path=f"M{left:.1f} {HEIGHT}v-{height:.1f}h{width:.1f}v{height:.1f}z",
+                text=label(start, unit, zone),
+                count=bucket.count,
+                href=query_of(changed(parameters, from_=first, to=last)) or "?",
+            )
+        )
+    return Chart(
+        bars=tuple(bars),
+        unit=unit,
+        first=label(read[0], unit, zone),
+        last=label(read[-2], unit, zone),
+        highest=highest,
+        total=sum(one.count for one in buckets),
+    )
+
+
+def label(start: Instant, unit: Unit, zone: ZoneInfo) -> str:
+    """Name the unit of time that an instant lies in: "2025", "May 2025", "26 May 2025", "26 May 2025, 14:00"."""
+    at = local(start, zone)
+    match unit:
+        case "year":
+            return f"{at.year}"
+        case "month":
+            return f"{MONTHS[at.month - 1]} {at.year}"
+        case "week":
+            year, week, _ = at.isocalendar()
+            return f"week {week} of {year}"
+        case "day":
+            return short_day(at)
+    return f"{short_day(at)}, {at:%H:%M}"
+
+
+def _unit_of(edges: Sequence[Instant]) -> Unit:
+    """Tell the unit of buckets by how long they are; the first and the last may be cut short."""
+    longest = max(high - low for low, high in pairwise(edges))
+    for unit, least in (("year", 300 * DAY), ("month", 27 * DAY), ("week", 6 * DAY), ("day", 20 * HOUR)):
+        if longest >= least:
+            return unit  # type: ignore[return-value]
+    return "hour"
+
+
+def _bounds(start: Instant, end: Instant, unit: Unit, zone: ZoneInfo, *, is_cut: bool) -> tuple[str, str]:
+    """Give the date values of `from` and `to` that mean a bucket exactly, as a reader would write them where there are such."""
+    name = _named(start, unit, zone)
+    if name and (not is_cut or _means(name, start, end, zone)):
+        return name, name
+    if start % MINUTE == 0 and end % MINUTE == 0:
+        return _minute(start), _minute(end - MINUTE)
+    return to_rfc3339(start), to_rfc3339(end - 1)
+
+
+def _named(start: Instant, unit: Unit, zone: ZoneInfo) -> str:
+    """Name the year, month, week or day that an instant lies in; an hour has no name."""
+    at = local(start, zone)
+    match unit:
+        case "year":
+            return f"{at.year:04d}"
+        case "month":
+            return f"{at.year:04d}-{at.month:02d}"
+        case "week":
+            year, week, _ = at.isocalendar()
+            return f"{year:04d}-W{week:02d}"
+        case "day":
+            return f"{at.year:04d}-{at.month:02d}-{at.day:02d}"
+    return ""
+
+
+def _means(name: str, start: Instant, end: Instant, zone: ZoneInfo) -> bool:
+    try:
+        period = read_period(name, zone, start)
+    except DateValueError:
+        return False
+    return period.start == start and period.end == end
+
+
+def _minute(instant: Instant) -> str:
+    return f"{to_rfc3339(instant)[:16]}Z"
