@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-long bundle validate check format bench opensearch opensearch-stop local-aws lock clean
+.PHONY: help setup run test test-long bundle validate check format bench screenshots opensearch opensearch-stop local-aws lock clean
 
 help: ## print this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -48,6 +48,9 @@ format: setup ## put the code into the common format
 
 bench: setup ## measure against named baselines, print a table, keep bench/results/*.json
 	$(BIN)/python -m bench
+
+screenshots: setup ## make the pictures in docs/screenshots anew, with an installed Chromium
+	@$(BIN)/python -m tests.screenshots
 
 opensearch: setup ## start a node of OpenSearch for development, with Maven and a JDK, and say where it answers
 	@$(BIN)/python -m tests.opensearch_node start

@@ -33,7 +33,8 @@ class OverHttp:
     def __init__(self, wired: Wired) -> None:
         self._sock = listen("127.0.0.1", 0)
         self.port = self._sock.getsockname()[1]
-        self._edge = make_edge(wired)
+        self.address = f"http://127.0.0.1:{self.port}"
+        self._edge = make_edge(wired, self.address)
         config = configured(self._edge)
         self._server = uvicorn.Server(config)
         self._thread = threading.Thread(target=self._server.run, kwargs={"sockets": [self._sock]}, daemon=True)

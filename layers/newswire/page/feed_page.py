@@ -15,7 +15,7 @@ from newswire.model import FeedStatus
 from newswire.page.chart import Chart, chart_of
 from newswire.page.coverage_words import read_rfc3339
 from newswire.page.forms import query_of
-from newswire.page.item_rows import ItemRow, item_row, web_address
+from newswire.page.item_rows import ItemRow, item_row, web_address, zone_parameter
 from newswire.page.moments import Moment, local, moment, since_when
 from newswire.page.search_page import Formats, formats_of
 from newswire.parameters import written_list
@@ -80,7 +80,7 @@ def feed_view(
     """Say what is known of a feed; `lately` counts its items by day."""
     state = state_of(status, now, grace_s)
     statuses = {status.id: status}
-    asked = {"feed": written_list([status.id])} | {name: parameters[name] for name in ("tz",) if name in parameters}
+    asked = {**zone_parameter(zone), "feed": written_list([status.id])}
     gaps = gaps_of(status, state)
     return FeedView(
         id=status.id,

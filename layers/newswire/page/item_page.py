@@ -11,7 +11,7 @@ from newswire.clock import Instant
 from newswire.dates import utc
 from newswire.model import DateFlag, FeedStatus, Item
 from newswire.page.forms import query_of
-from newswire.page.item_rows import feed_href, feed_title, host_of, title_of, web_address
+from newswire.page.item_rows import feed_href, feed_title, host_of, title_of, web_address, zone_parameter
 from newswire.page.moments import Moment, local, moment, published_moment
 from newswire.parameters import written_list
 
@@ -70,7 +70,7 @@ def item_view(item: Item, status: FeedStatus | None, zone: ZoneInfo, now: Instan
     published = published_moment(item, zone, now)
     day_zone = utc() if item.published_precision == "day" else zone
     day = local(item.published, day_zone).date().isoformat()
-    tz = {} if zone.key == "UTC" else {"tz": zone.key}
+    tz = zone_parameter(zone)
     return ItemView(
         id=item.id,
         title=title_of(item),
@@ -79,11 +79,11 @@ def item_view(item: Item, status: FeedStatus | None, zone: ZoneInfo, now: Instan
         lang=item.lang,
         published=published,
         feed=feed_title(item.feed, statuses),
-        feed_href=feed_href(item.feed),
+        feed_href=feed_href(item.feed) + query_of(tz),
         source=web_address(item.link),
         source_name=host_of(item.link),
-        authors=_values("author", item.authors),
-        categories=_values("category", item.categories),
+        authors=_values("author", item.authors, tz),
+        categories=_values("category", item.categories, tz),
         dates=tuple(_dates(item, published, zone, now)),
         revision=item.revision,
         same_day_href=query_of({"from": day, "to": day, **tz}),
@@ -91,8 +91,8 @@ def item_view(item: Item, status: FeedStatus | None, zone: ZoneInfo, now: Instan
     )
 
 
-def _values(field: str, values: tuple[str, ...]) -> tuple[Value, ...]:
-    return tuple(Value(value, query_of({field: written_list([value])})) for value in values)
+def _values(field: str, values: tuple[str, ...], tz: Mapping[str, str]) -> tuple[Value, ...]:
+    return tuple(Value(value, query_of({**tz, field: written_list([value])})) for value in values)
 
 
 def _dates(item: Item, published: Moment, zone: ZoneInfo, now: Instant) -> list[DateRow]:

@@ -11,6 +11,7 @@ from msgspec import Struct
 
 from newswire.clock import Instant
 from newswire.model import FeedStatus, Item
+from newswire.page.forms import query_of
 from newswire.page.moments import Moment, published_moment
 
 TEASER = 320
@@ -38,14 +39,15 @@ def item_row(
     zone: ZoneInfo,
     now: Instant,
 ) -> ItemRow:
-    """Say what a list says of an item; `highlights` are escaped, with marks."""
+    """Say what a list says of an item; `highlights` are escaped, with marks. What it leads to shows times in the same zone."""
+    in_zone = query_of(zone_parameter(zone))
     teaser = highlights.get("summary") or highlights.get("content")
     return ItemRow(
-        href=f"items/{quote(item.id, safe='')}",
+        href=item_href(item.id) + in_zone,
         title=Markup(highlights["title"]) if "title" in highlights else escape(title_of(item)),  # noqa: S704 - escaped by Highlighter
         teaser=Markup(teaser) if teaser else escape(shortened(item.summary or item.content)),  # noqa: S704 - escaped by Highlighter
         published=published_moment(item, zone, now),
-        feed_href=feed_href(item.feed),
+        feed_href=feed_href(item.feed) + in_zone,
         feed=feed_title(item.feed, statuses),
         source=web_address(item.link),
         source_name=host_of(item.link),
@@ -64,6 +66,16 @@ def shortened(text: str, most: int = TEASER) -> str:
         return text
     cut = text[: most - 1]
     return f"{cut[: cut.rindex(' ')] if ' ' in cut[most // 2 :] else cut}…"
+
+
+def item_href(item_id: str) -> str:
+    """Give the address of an item's page, from the root."""
+    return f"items/{quote(item_id, safe='')}"
+
+
+def zone_parameter(zone: ZoneInfo) -> dict[str, str]:
+    """Give the parameter that keeps a time zone from page to page; none for UTC, which is meant without."""
+    return {} if zone.key == "UTC" else {"tz": zone.key}
 
 
 def feed_href(feed: str) -> str:

@@ -8,15 +8,15 @@ from zoneinfo import ZoneInfo
 from msgspec import UNSET, Struct
 
 from newswire import words
-from newswire.clock import Instant
-from newswire.dates import read_zone, utc
+from newswire.clock import DAY, Instant
+from newswire.dates import local_at, read_zone, utc
 from newswire.engines import SearchPage
 from newswire.model import FeedStatus
 from newswire.page.chart import Chart, chart_of
 from newswire.page.coverage_words import CoverageWords, coverage_words, read_rfc3339
 from newswire.page.forms import changed, query_of
 from newswire.page.item_rows import ItemRow, feed_title, item_row
-from newswire.page.moments import local, moment
+from newswire.page.moments import local, short_day
 from newswire.parameters import Problem, SearchRequest, quoted_list, written_list
 from newswire.query import ValueField
 from newswire.search import Answer, FacetOut
@@ -40,12 +40,12 @@ _FIELD_NAMES: Mapping[ValueField, str] = {
     "author": "Authors",
     "lang": "Languages",
 }
-_ORDERS = {"relevance": "best match first", "newest": "newest first", "oldest": "oldest first"}
+_ORDERS = {"relevance": "Best match first", "newest": "Newest first", "oldest": "Oldest first"}
 _DATES = {
-    "published": "published",
-    "updated": "updated by their publishers",
-    "changed": "new or changed",
-    "first_seen": "first seen",
+    "published": "Published",
+    "updated": "Updated by their publishers",
+    "changed": "New or changed",
+    "first_seen": "First seen",
 }
 
 
@@ -145,7 +145,7 @@ def search_view(
     )
     found = Found(
         total=answer.total.value,
-        range=_range_words(answer, zone, now),
+        range=_range_words(answer, zone),
         order=_ORDERS[answer.query.sort],
         understood=answer.query.understood or "",
         warnings=tuple(one.detail for one in answer.warnings),
@@ -220,18 +220,27 @@ def formats_of(parameters: Mapping[str, str], origin: str) -> Formats:
     )
 
 
-def _range_words(answer: Answer, zone: ZoneInfo, now: Instant) -> str:
-    """Say which range of time was searched."""
+def _range_words(answer: Answer, zone: ZoneInfo) -> str:
+    """Say which range of time was searched: whole days by their names, both included, else to the second."""
     query = answer.query
-    which = _DATES[query.date_field]
-    start, end = (
-        moment(read_rfc3339(text), zone, now).text if text is not None else None for text in (query.from_, query.to)
-    )
-    if start and end:
-        return f"{which} from {start} until before {end}, {zone.key}"
-    if start:
-        return f"{which} since {start}, {zone.key}"
-    return f"{which} before {end}, {zone.key}" if end else ""
+    start = None if query.from_ is None else read_rfc3339(query.from_)
+    end = None if query.to is None else read_rfc3339(query.to)
+    words = [_DATES[query.date_field]]
+    if start is not None:
+        words.append(f"{'since' if end is None else 'from'} {_bound_words(start, zone)}")
+    if end is not None:
+        is_midnight = local_at(end, zone) % DAY == 0
+        words.append(
+            f"to {_bound_words(end - 1, zone, whole_day=True)}" if is_midnight else f"until {_bound_words(end, zone)}"
+        )
+    return f"{' '.join(words)}, {zone.key}" if len(words) > 1 else ""
+
+
+def _bound_words(instant: Instant, zone: ZoneInfo, *, whole_day: bool = False) -> str:
+    at = local(instant, zone)
+    if whole_day or local_at(instant, zone) % DAY == 0:
+        return short_day(at)
+    return f"{short_day(at)}, {at:%H:%M:%S}" if at.second else f"{short_day(at)}, {at:%H:%M}"
 
 
 def _chart(answer: Answer, parameters: Mapping[str, str], zone: ZoneInfo) -> Chart | None:

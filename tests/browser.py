@@ -1,0 +1,90 @@
+"""A real browser: Chromium, as it is installed, led by Playwright. Whatever goes wrong in it fails the test that looks on."""
+
+import os
+import re
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import axe_playwright_python
+from playwright.sync_api import Browser, ConsoleMessage, Page, Request, sync_playwright
+
+NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+HOW = "no Chromium here: install one (Debian: apt-get install chromium), or set NEWSWIRE_TEST_CHROMIUM to its path"
+AXE = (Path(axe_playwright_python.__file__).parent / "axe.min.js").read_text()
+RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+_STATUS = re.compile(r"Failed to load resource: the server responded with a status of (\d+)")
+
+
+def executable() -> str | None:
+    """Give the path of a Chromium, where there is one."""
+    return os.environ.get("NEWSWIRE_TEST_CHROMIUM") or next(filter(None, map(shutil.which, NAMES)), None)
+
+
+@contextmanager
+def chromium(path: str) -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+class Reading:
+    """A person's window onto one newswire: it fails on dialogs, errors of the console and requests to elsewhere."""
+
+    def __init__(self, browser: Browser, base: str, **options: object) -> None:
+        self.base = base
+        self._context = browser.new_context(**{"base_url": base, "viewport": {"width": 1100, "height": 900}, **options})
+        self._context.set_default_timeout(10_000)
+        self.wrong: list[str] = []
+        self.expected_statuses: set[int] = {200, 303, 304}
+        self.page: Page = self._context.new_page()
+        self.page.on("dialog", lambda dialog: (self.wrong.append(f"dialog: {dialog.message}"), dialog.dismiss()))
+        self.page.on("pageerror", lambda error: self.wrong.append(f"error: {error}"))
+        self.page.on("console", self._said)
+        self.page.on("request", self._asked)
+        self.page.on("response", lambda got: self._status(got.status, got.url))
+
+    def _said(self, message: ConsoleMessage) -> None:
+        said = _STATUS.search(message.text)
+        if message.type in {"error", "warning"} and not (said and int(said[1]) in self.expected_statuses):
+            self.wrong.append(f"console: {message.text}")
+
+    def _asked(self, request: Request) -> None:
+        here = urlsplit(self.base)
+        there = urlsplit(request.url)
+        if (there.scheme, there.netloc) != (here.scheme, here.netloc):
+            self.wrong.append(f"asked elsewhere: {request.url}")
+
+    def _status(self, status: int, url: str) -> None:
+        if status not in self.expected_statuses:
+            self.wrong.append(f"{status}: {url}")
+
+    def open(self, target: str, status: int = 200) -> Page:
+        """Go to an address, which answers with this status."""
+        self.expected_statuses.add(status)
+        got = self.page.goto(target)
+        assert got is not None
+        assert got.status == status, (target, got.status)
+        return self.page
+
+    def barriers(self) -> list[str]:
+        """Give what axe finds against WCAG 2.2 A and AA, and against its own best practices."""
+        self.page.evaluate(AXE)
+        found = self.page.evaluate("rules => axe.run({runOnly: rules})", RULES)
+        return [
+            f"{one['id']}: {node['html'][:150]} {node['failureSummary'][:200]}"
+            for one in found["violations"]
+            for node in one["nodes"]
+        ]
+
+    def overflows(self) -> bool:
+        """Say whether a reader would have to scroll sideways."""
+        return self.page.evaluate("document.documentElement.scrollWidth > document.documentElement.clientWidth")
+
+    def close(self) -> None:
+        self._context.close()
+        if self.wrong:
+            raise AssertionError("; ".join(self.wrong))

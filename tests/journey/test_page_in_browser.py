@@ -1,0 +1,438 @@
+"""The page in a real browser, as the people for whom it is made use it: with a mouse, with keys, small, dark, without scripts."""
+
+import json
+import re
+from collections.abc import Iterator
+from urllib.parse import parse_qs, urlsplit
+
+import msgspec
+import pytest
+
+from tests import browser
+from tests.browser import Reading
+from tests.conftest import absent
+from tests.newsroom import ITEMS, furnish
+from tests.transports import OverHttp
+
+THEMES = ("light", "dark")
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[object]:
+    path = browser.executable()
+    if path is None:
+        absent(browser.HOW)
+    with browser.chromium(path) as opened:
+        yield opened
+
+
+@pytest.fixture
+def served(wired, server, clock) -> Iterator[OverHttp]:
+    furnish(wired, server, clock)
+    made = OverHttp(wired)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def read(chromium, served) -> Iterator[object]:
+    """Open a window, with the options of a browser's context; at the end nothing may have gone wrong in any."""
+    opened: list[Reading] = []
+
+    def window(base: str = "", **options: object) -> Reading:
+        opened.append(Reading(chromium, base or served.address, **options))
+        return opened[-1]
+
+    yield window
+    for one in opened:
+        one.close()
+
+
+def asked(page) -> dict[str, str]:
+    """Give the parameters in the window's address."""
+    return {name: values[0] for name, values in parse_qs(urlsplit(page.url).query).items()}
+
+
+def counted(page) -> int:
+    return int(page.locator("#total").inner_text().split()[0].replace(",", ""))
+
+
+def titles(page) -> list[str]:
+    return page.locator(".news h3").all_inner_texts()
+
+
+def test_a_search_is_typed_and_its_address_can_be_sent_to_somebody(read, served) -> None:
+    page = read().open("/")
+    page.get_by_label("Search the news").fill("exercise -norvège")
+    page.get_by_label("From", exact=True).fill("2025-10")
+    page.get_by_role("button", name="Search").click()
+    assert asked(page) == {"q": "exercise -norvège", "from": "2025-10"}  # what was left empty is not there
+    found = served.ask("/v1/search?q=exercise+-norv%C3%A8ge&from=2025-10").json()
+    assert counted(page) == found["total"]["value"] > 0
+    assert titles(page) == [one["title"] for one in found["items"]]
+    assert page.locator(".news mark").first.inner_text() == "Exercise"
+    assert "exercise AND NOT norvege" in page.locator(".said").inner_text()
+    somebody = read().open(urlsplit(page.url)._replace(scheme="", netloc="").geturl())
+    assert titles(somebody) == titles(page)
+
+
+def test_the_newest_items_of_all_feeds_stand_on_the_front_page(read, served) -> None:
+    page = read().open("/")
+    found = served.ask("/v1/search").json()
+    assert titles(page) == [one["title"] for one in found["items"]]
+    assert page.locator("#total").inner_text() == f"{found['total']['value']} items"
+
+
+def test_a_facet_narrows_and_is_taken_away_again(read) -> None:
+    page = read().open("/?q=day")
+    before = counted(page)
+    row = page.locator(".facet li", has_text="Politics, security")
+    wanted = int(row.locator(".count").inner_text())
+    row.get_by_role("link").click()
+    assert asked(page) == {"q": "day", "category": '"Politics, security"'}
+    assert counted(page) == wanted < before
+    page.get_by_role("button", name="Search").click()  # the form keeps what it does not show
+    assert asked(page) == {"q": "day", "category": '"Politics, security"'}
+    page.get_by_role("link", name="Take away Politics, security").click()
+    assert (asked(page), counted(page)) == ({"q": "day"}, before)
+
+
+def test_a_click_into_the_histogram_narrows_the_range_to_just_that_bar(read) -> None:
+    page = read().open("/?tz=America/New_York")
+    total = counted(page)
+    while True:
+        bars = page.locator(".chart svg a")
+        count = bars.count()
+        said = [int(bars.nth(n).locator("title").text_content().rpartition(": ")[2]) for n in range(count)]
+        assert sum(said) == counted(page)
+        bars.nth(count // 2).locator("path").click()
+        assert counted(page) == said[count // 2] < total
+        total = counted(page)
+        assert page.get_by_label("From", exact=True).input_value() == asked(page)["from"]
+        if page.locator(".chart svg a").count() < 3:
+            break
+
+
+def test_the_same_bars_can_be_reached_as_a_list(read) -> None:
+    page = read().open("/")
+    page.get_by_text("The same as a list").click()
+    rows = page.locator(".buckets li")
+    count = int(rows.nth(2).inner_text().split()[-1])
+    rows.nth(2).get_by_role("link").click()
+    assert counted(page) == count
+
+
+def test_paging_on_shows_every_item_once(read) -> None:
+    page = read().open("/?size=25")
+    total, seen = counted(page), titles(page)
+    while page.get_by_role("link", name="Next page").count():
+        page.get_by_role("link", name="Next page").click()
+        seen += titles(page)
+    assert (len(seen), len(set(seen))) == (total, total)
+    page.get_by_role("link", name="First page").click()
+    assert asked(page) == {"size": "25"}
+
+
+def test_the_time_zone_moves_what_is_shown(read) -> None:
+    page = read(timezone_id="UTC").open("/?feed=coast-dispatch")
+    assert page.locator(".news time").first.inner_text() == "24 Nov 2025, 08:00"
+    page.get_by_label("Time zone", exact=True).fill("Asia/Tokyo")
+    page.get_by_role("button", name="Search").click()
+    assert asked(page) == {"tz": "Asia/Tokyo", "feed": "coast-dispatch"}
+    first = page.locator(".news time").first
+    assert first.inner_text() == "24 Nov 2025, 17:00"
+    assert first.get_attribute("datetime") == "2025-11-24T08:00:00Z"
+    assert first.get_attribute("title") == "Monday 24 November 2025, 17:00:00, Asia/Tokyo"
+
+
+def test_the_browsers_own_time_zone_is_offered(read) -> None:
+    page = read(timezone_id="Europe/Warsaw").open("/?q=summit")
+    page.get_by_role("button", name="Use Europe/Warsaw").click()
+    assert asked(page) == {"q": "summit", "tz": "Europe/Warsaw"}
+    assert page.get_by_role("button", name="Use Europe/Warsaw").count() == 0
+
+
+def test_feeds_are_chosen_by_ticking_them(read) -> None:
+    page = read().open("/")
+    page.get_by_text("Feeds and more").click()
+    page.get_by_label("Coast Dispatch", exact=True).check()
+    page.get_by_label("Harbour Radio", exact=True).check()
+    page.get_by_role("button", name="Search").click()
+    assert asked(page) == {"feed": "coast-dispatch,harbour-radio"}
+    assert page.get_by_label("Harbour Radio", exact=True).is_checked()
+    assert {"Coast Dispatch", "Harbour Radio"} == set(page.locator(".news .meta a").all_inner_texts())
+
+
+def test_a_range_is_one_click_away(read) -> None:
+    page = read().open("/?q=day")
+    page.get_by_role("link", name="7 days").click()
+    assert asked(page) == {"q": "day", "from": "P7D"}
+    assert page.get_by_role("link", name="7 days").get_attribute("aria-current") == "true"
+    assert "since 17 Nov 2025, 12:00" in page.locator(".said").inner_text()
+
+
+def test_a_feed_is_opened_and_tells_how_it_is_doing(read) -> None:
+    page = read().open("/?feed=coast-dispatch")
+    page.locator(".news .meta").first.get_by_role("link", name="Coast Dispatch").click()
+    assert urlsplit(page.url).path == "/feeds/coast-dispatch"
+    assert page.locator("h1").inner_text() == "Coast Dispatch"
+    said = page.locator("main").inner_text()
+    assert "Checked\n2 hours 59 minutes ago\n" in said
+    assert "What´s new along the coast?" in said
+    assert "Being watched" in said
+    assert "Next check" in said
+    assert page.locator(".chart svg a").count() == 30
+    assert page.locator(".chart svg a title").first.text_content() == "26 Oct 2025: 1"
+
+
+def test_a_feed_that_stopped_says_so_wherever_its_items_may_be_missing(read) -> None:
+    page = read().open("/")
+    said = page.locator(".coverage").inner_text()
+    assert said == "Harbour Radio has not answered since Tuesday 14:00: what it published after that may be missing."
+    page = read().open("/?feed=coast-dispatch")
+    assert page.locator(".coverage").inner_text() == "The feed is being watched: what was published is here."
+    page = read().open("/feeds/harbour-radio")
+    said = page.locator("main").inner_text()
+    assert "Does not answer" in said
+    assert "Tuesday 14:00 to now" in said
+
+
+def test_subscribing_leads_to_the_same_items_as_a_feed(read, served) -> None:
+    window = read()
+    page = window.open("/feeds/coast-dispatch")
+    link = page.get_by_role("link", name="Subscribe to Coast Dispatch feed")
+    href = page.evaluate("link => link.href", link.element_handle())
+    came = served.ask(urlsplit(href)._replace(scheme="", netloc="").geturl())
+    assert came.headers["content-type"] == "application/rss+xml; charset=utf-8"
+    for title in titles(page):
+        assert title.encode() in came.body
+    found = page.evaluate("[...document.querySelectorAll('link[rel=alternate]')].map(one => [one.type, one.href])")
+    assert [kind for kind, _ in found] == ["application/rss+xml", "application/atom+xml", "application/feed+json"]
+    for kind, address in found:
+        offered = served.ask(urlsplit(address)._replace(scheme="", netloc="").geturl())
+        assert (offered.status, offered.headers["content-type"]) == (200, f"{kind}; charset=utf-8")
+
+
+def test_the_same_query_is_there_for_programs(read, served) -> None:
+    window = read(permissions=["clipboard-read", "clipboard-write"])
+    page = window.open("/?q=summit+%22joint+statement%22&tz=Europe/Brussels&from=2025-10")
+    address = page.locator(".programs a").first.get_attribute("href")
+    assert address.startswith(f"{served.address}/v1/search?")
+    found = served.ask(address.removeprefix(served.address)).json()
+    assert found["total"]["value"] == counted(page) > 0
+    page.get_by_role("button", name="Copy").click()
+    page.get_by_role("button", name="Copied").wait_for()
+    assert page.evaluate("navigator.clipboard.readText()") == f"curl '{address}'"
+
+
+def test_an_item_is_shown_whole_with_where_its_dates_come_from(read) -> None:
+    page = read().open("/?q=courrier+OR+sommet&feed=courrier")
+    page.locator(".news h3 a").first.click()
+    said = page.locator("main").inner_text()
+    assert page.locator("h1").inner_text() == "Le sommet du Nord, épisode 0"
+    assert "The feed says “Mon, 24 Nov 2025 08:00:00 GMT” in pubDate." in said
+    assert "First seen" in said
+    assert (
+        page.get_by_role("link", name="Read it at courrier.example").get_attribute("href")
+        == "https://courrier.example/0"
+    )
+    page.get_by_role("link", name="Politique").click()
+    assert asked(page) == {"category": "Politique"}
+    page.go_back()
+    page.get_by_role("link", name="What else was published that day").click()
+    assert counted(page) == 2
+
+
+def test_what_is_wrong_stands_beside_its_field(read) -> None:
+    page = read().open("/?q=x&from=yesteryear&tz=Mars/Base&feed=harbour-radio", 400)
+    field = page.get_by_label("From", exact=True)
+    assert field.input_value() == "yesteryear"
+    assert field.get_attribute("aria-invalid") == "true"
+    described = page.locator(f"#{field.get_attribute('aria-describedby')}").inner_text()
+    assert described.startswith("'yesteryear' is no date value. Allowed: 2025, 2025-05")
+    page.get_by_role("alert").get_by_role("link", name="tz").click()
+    assert page.evaluate("document.activeElement.id") == "tz"
+    field.fill("2025")
+    page.get_by_label("Time zone", exact=True).fill("")
+    page.get_by_role("button", name="Search").click()
+    assert "problems" not in page.content()
+    assert asked(page) == {"q": "x", "from": "2025", "feed": "harbour-radio"}
+
+
+@pytest.mark.parametrize(
+    ("target", "status", "said"),
+    [
+        ("/nowhere", 404, "There is nothing here"),
+        ("/feeds/none", 404, "There is no feed 'none'."),
+        ("/items/none", 404, "There is no item 'none'."),
+        ("/feeds/coast-dispatch?tz=Mars", 400, "tz: 'Mars' is no time zone of the IANA database."),
+        ("/?cursor=x", 400, "cursor: This is no cursor that newswire gave."),
+        (f"/?q={'x' * 6001}", 400, "The address is longer than 6000 bytes."),
+    ],
+)
+def test_errors_are_pages_that_lead_on(read, target: str, status: int, said: str) -> None:
+    page = read().open(target, status)
+    assert said in page.locator("main").inner_text()
+    page.get_by_role("link", name="newswire", exact=True).click()
+    assert page.locator(".news li").count() == 20
+
+
+def test_an_engine_that_is_away_is_said_with_when_to_try_again(read, another) -> None:
+    away = OverHttp(another(engine="opensearch", opensearch_url="http://127.0.0.1:9"))
+    try:
+        page = read(away.address).open("/", 503)
+        assert "Try again in 10 seconds." in page.locator("main").inner_text()
+    finally:
+        away.close()
+
+
+def test_it_is_used_with_keys_only(read) -> None:
+    page = read().open("/")
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.textContent") == "Skip to the news"
+    page.keyboard.press("Enter")
+    assert page.evaluate("document.activeElement.id") == "main"
+    page.keyboard.press("Tab")
+    page.keyboard.type("lighthouse")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**q=lighthouse")
+    visited = []
+    for _ in range(80):
+        page.keyboard.press("Tab")
+        visited.append(page.evaluate("document.activeElement.textContent.trim()"))
+        if visited[-1].startswith("Lighthouse keepers"):
+            break
+    assert visited[-1].startswith("Lighthouse keepers"), visited
+    assert not [
+        text for text in visited if re.fullmatch(r".*: \d+", text)
+    ]  # bars are for the mouse, their list is for keys
+    outline = page.evaluate("getComputedStyle(document.activeElement).outlineStyle")
+    assert outline == "solid"
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/items/*")
+    page.get_by_role("heading", name="Lighthouse keepers").first.wait_for()
+
+
+def test_every_control_can_be_worked_with_keys(read) -> None:
+    page = read().open("/?q=day&size=5")
+    reached = set()
+    for _ in range(150):
+        page.keyboard.press("Tab")
+        reached.add(
+            page.evaluate(
+                "(e => `${e.tagName} ${e.id || e.getAttribute('href') || e.textContent.trim()}`)(document.activeElement)"
+            )
+        )
+    wanted = page.evaluate(
+        """[...document.querySelectorAll('a[href]:not([tabindex="-1"]), button, input:not([type=hidden]), select, summary')]
+        .filter(e => e.checkVisibility() && e.getClientRects().length)
+        .map(e => `${e.tagName} ${e.id || e.getAttribute('href') || e.textContent.trim()}`)"""
+    )
+    assert set(wanted) <= reached
+
+
+def test_it_is_complete_without_scripts(read) -> None:
+    window = read(java_script_enabled=False)
+    page = window.open("/")
+    page.get_by_label("Search the news").fill("summit")
+    page.get_by_label("Time zone", exact=True).fill("Europe/Brussels")
+    page.get_by_text("Feeds and more").click()
+    page.get_by_label("Coast Dispatch", exact=True).check()
+    page.get_by_role("button", name="Search").click()
+    assert asked(page) == {"q": "summit", "tz": "Europe/Brussels", "feed": "coast-dispatch"}
+    assert counted(page) == ITEMS // 5
+    page.locator(".chart svg a path").first.click()
+    assert counted(page) < ITEMS // 5
+    page.locator(".news h3 a").first.click()
+    assert "Summit ends" in page.locator("h1").inner_text()
+    page.get_by_role("link", name="Coast Dispatch").click()
+    assert page.get_by_role("link", name="Subscribe to Coast Dispatch feed").count() == 1
+
+
+def pages_of(served) -> list[tuple[str, int]]:
+    item = json.loads(served.ask("/v1/search?size=1&feed=courrier").body)["items"][0]["id"]
+    return [
+        ("/", 200),
+        ("/?q=exercise&from=2025-10&tz=Europe/Brussels&category=Sea+and+land&size=200", 200),
+        ("/?q=nothingofthekind", 200),
+        ("/?q=%22open+quote&feed=none", 200),
+        ("/?q=x&from=y&size=0.5&feed=harbour-radio&match=some", 400),
+        ("/feeds/coast-dispatch", 200),
+        ("/feeds/harbour-radio", 200),
+        (f"/items/{item}", 200),
+        ("/nowhere", 404),
+    ]
+
+
+@pytest.mark.parametrize("theme", THEMES)
+def test_nothing_bars_anybody_from_any_page(read, served, theme: str) -> None:
+    """axe-core finds nothing, with everything folded up and folded out."""
+    window = read(color_scheme=theme)
+    for target, status in pages_of(served):
+        page = window.open(target, status)
+        assert window.barriers() == [], target
+        page.evaluate("document.querySelectorAll('details').forEach(one => { one.open = true })")
+        assert window.barriers() == [], target
+
+
+def test_a_barrier_would_be_found_and_so_would_anything_that_goes_wrong(chromium, served) -> None:
+    window = Reading(chromium, served.address)
+    page = window.open("/")
+    page.evaluate("document.querySelector('main').append(document.createElement('img'))")
+    assert any(one.startswith("image-alt") for one in window.barriers())
+    page.evaluate("document.querySelector('img').src = 'http://127.0.0.2:9/elsewhere.png'")
+    page.evaluate("document.head.append(Object.assign(document.createElement('script'), {textContent: 'alert(1)'}))")
+    page.evaluate("alert('seen')")
+    page.goto("/nowhere")
+    with pytest.raises(AssertionError) as told:
+        window.close()
+    for wrong in ("dialog: seen", "Content Security Policy", "404: "):
+        assert wrong in str(told.value)
+
+
+@pytest.mark.parametrize("theme", THEMES)
+def test_both_themes_are_what_the_reader_asked_for(read, theme: str) -> None:
+    page = read(color_scheme=theme).open("/")
+    paper = page.evaluate("getComputedStyle(document.body).backgroundColor")
+    dark = sum(map(int, re.findall(r"\d+", paper))) < 3 * 128
+    assert dark == (theme == "dark")
+
+
+@pytest.mark.parametrize("width", [320, 768, 1600])
+def test_it_fits_the_width_there_is(read, served, width: int) -> None:
+    window = read(viewport={"width": width, "height": 700})
+    for target, status in pages_of(served):
+        page = window.open(target, status)
+        page.evaluate("document.querySelectorAll('details').forEach(one => { one.open = true })")
+        assert not window.overflows(), target
+        if width == 320:
+            assert window.barriers() == [], target
+
+
+def test_print_leaves_the_news_and_the_addresses_of_their_sources(read) -> None:
+    page = read().open("/?q=summit")
+    page.emulate_media(media="print")
+    assert page.locator(".news li").first.is_visible()
+    assert not page.locator("form.search").is_visible()
+    address = page.evaluate("getComputedStyle(document.querySelector('.source a'), '::after').content")
+    assert "attr" in address or "https://coast.example" in address
+
+
+def test_nothing_that_a_feed_says_leads_anywhere_but_to_web_addresses(read) -> None:
+    page = read().open("/")
+    schemes = page.evaluate(
+        "[...document.querySelectorAll('a')].map(one => new URL(one.href.baseVal ?? one.href, document.baseURI).protocol)"
+    )
+    assert set(schemes) <= {"http:", "https:"}
+
+
+def test_many_feeds_are_named_instead_of_ticked(read, wired) -> None:
+    one = wired.engine.statuses(["coast-dispatch"])[0]
+    wired.engine.publish([msgspec.structs.replace(one, id=f"made-{n:02d}", title=f"Made {n}") for n in range(30)])
+    page = read().open("/?feed=coast-dispatch,made-29,-made-01")
+    assert page.get_by_label("Coast Dispatch", exact=True).is_checked()
+    assert page.get_by_label("Made 29", exact=True).is_checked()
+    assert page.get_by_label("Others, by id").input_value() == "-made-01"
+    page.get_by_label("Others, by id").fill("-made-01,-made-02")
+    page.get_by_role("button", name="Search").click()
+    assert asked(page) == {"feed": "coast-dispatch,made-29,-made-01,-made-02"}
