@@ -68,7 +68,8 @@ GOOD = {
     "format": ["json"],
 }
 PATHS = ["/v1/search", "/v1/items", "/v1/items/x", "/v1/feeds", "/v1/feeds/x", "/v1/status", "/openapi.json", "/", "/v1",
-         "/v1/items/" + "x" * 300, "/v1/feeds/%00", "/%e5%8c%97", "//", "/v1/search/", "/v1/SEARCH"]  # fmt: skip
+         "/v1/items/" + "x" * 300, "/v1/feeds/%00", "/%e5%8c%97", "//", "/v1/search/", "/v1/SEARCH",
+         "/feeds/x", "/items/x", "/items/%F0%9F%92%A5", "/assets/..%2F..%2Fetc"]  # fmt: skip
 
 
 def some_query(rng: random.Random) -> str:

@@ -1,0 +1,269 @@
+"""The page over HTTP and as events: its addresses, what forms send, its headers, its size; in a browser it is tried elsewhere."""
+
+import json
+import random
+import re
+from html.parser import HTMLParser
+from urllib.parse import urljoin
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from newswire.load import load
+from newswire.page.forms import SEARCH_FIELDS, query_of, tidied
+from tests.hostile import some_request
+from tests.newsroom import furnish
+from tests.timeline import write_lines
+from tests.transports import AsEvents, OverHttp, rest_event
+
+PAGES = ("/", "/?q=summit", "/feeds/coast-dispatch", "/items/{item}", "/?from=x", "/feeds/none", "/items/none")
+MOST_BYTES = 60_000
+
+
+class Page(HTMLParser):
+    """What a page asks for and leads to, and whether all that was opened is closed."""
+
+    EMPTY = frozenset({"meta", "link", "input", "br"})
+
+    def __init__(self, body: bytes) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.links: list[str] = []
+        self.files: list[str] = []
+        self.inline: list[str] = []
+        self.feed(body.decode())
+        self.close()
+        assert self.open == []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        said = dict(attrs)
+        assert len(said) == len(attrs)
+        if tag not in self.EMPTY:
+            self.open.append(tag)
+        self.inline += [name for name in said if name.startswith("on") or name == "style"]
+        if tag == "script" and not said.get("src"):
+            self.inline.append("script")
+        if tag == "style":
+            self.inline.append("style")
+        if tag == "script" or (tag == "link" and said.get("rel") in {"stylesheet", "icon"}):
+            self.files.append(said.get("src") or said["href"] or "")
+        elif href := said.get("href"):
+            self.links.append(href)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        pass  # of SVG
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+
+@pytest.fixture(params=[OverHttp, AsEvents], ids=["uvicorn", "rest-api-event"])
+def api(request, wired, server, clock):
+    furnish(wired, server, clock)
+    made = request.param(wired)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def item(api) -> str:
+    return api.ask("/v1/search?size=1").json()["items"][0]["id"]
+
+
+@pytest.mark.parametrize(
+    ("sent", "clean"),
+    [
+        ("/?q=summit&from=&to=&tz=&sort=", "/?q=summit"),
+        ("/?q=", "/"),
+        ("/?feed=coast-dispatch&feed=courrier", "/?feed=coast-dispatch,courrier"),
+        ("/?feed=coast-dispatch&feed=coast-dispatch&feed=", "/?feed=coast-dispatch"),
+        ("/?category=%22Politics%2C+security%22&category=Money", "/?category=%22Politics,+security%22,Money"),
+        ("/?q=summit&q=fjords", "/?q=summit+fjords"),
+        ("/?from=2024&from=2025-10", "/?from=2025-10"),
+        ("/?tz=Europe/Brussels&q=%20&utm_source=mail", "/?tz=Europe/Brussels"),
+        ("/feeds/coast-dispatch?tz=&size=5", "/feeds/coast-dispatch?size=5"),
+        ("/feeds/coast-dispatch?tz=", "/feeds/coast-dispatch"),
+        ("/items/{item}?tz=", "/items/{item}"),
+    ],
+)
+def test_what_a_form_sends_leads_to_the_clean_address(api, item, sent: str, clean: str) -> None:
+    sent, clean = sent.format(item=item), clean.format(item=item)
+    came = api.ask(sent)
+    assert came.status == 303
+    assert urljoin(sent, came.headers["location"]) == clean
+    assert came.headers["cache-control"] == "no-store"
+    assert api.ask(clean).status == 200
+
+
+def test_unknown_parameters_are_passed_over(api) -> None:
+    assert api.ask("/?q=summit&utm_source=mail&format=rss&facets=no").body == api.ask("/?q=summit").body
+
+
+values = st.lists(st.sampled_from(["", " ", "a", "b,c", '"x, y"', "-a", "2025"]), max_size=3)
+
+
+@given(st.dictionaries(st.sampled_from([*SEARCH_FIELDS, "nope", "format"]), values))
+def test_a_clean_address_stays_as_it_is(sent: dict[str, list[str]]) -> None:
+    clean = tidied(sent, SEARCH_FIELDS)
+    again = tidied({name: [value] for name, value in clean.parameters.items()}, SEARCH_FIELDS)
+    assert again.is_clean
+    assert again.parameters == clean.parameters
+    assert all(value.strip() for value in clean.parameters.values())
+    if all(len(sent[name]) == 1 and sent[name][0].strip() for name in sent):
+        assert clean.is_clean
+    assert query_of({}) == ""
+
+
+@pytest.mark.parametrize("target", [*PAGES, "/nowhere"])
+def test_nothing_but_our_own_files_can_be_loaded_and_nothing_inline_runs(api, item, target: str) -> None:
+    came = api.ask(target.format(item=item), headers={"Accept": "text/html"})
+    policy = came.headers["content-security-policy"]
+    assert policy.startswith("default-src 'none'; ")
+    assert "unsafe" not in policy
+    assert "frame-ancestors 'none'" in policy
+    assert (came.headers["referrer-policy"], came.headers["x-content-type-options"]) == ("no-referrer", "nosniff")
+    assert came.headers["content-type"] == "text/html; charset=utf-8"
+    assert re.fullmatch("[0-9a-f]{32}", came.headers["x-request-id"])
+    assert Page(came.body).inline == []
+
+
+@pytest.mark.parametrize("target", ["/", "/feeds/coast-dispatch", "/items/{item}", "/feeds/none"])
+def test_what_a_page_asks_for_is_there_and_may_be_kept_for_ever(api, item, target: str) -> None:
+    target = target.format(item=item)
+    files = Page(api.ask(target).body).files
+    assert [name.rpartition(".")[2] for name in files] == ["svg", "css", "js"]
+    for name in files:
+        came = api.ask(urljoin(target, name))
+        assert (came.status, came.headers["cache-control"]) == (200, "public, max-age=31536000, immutable")
+        assert api.ask(urljoin(target, name), headers={"If-None-Match": came.headers["etag"]}).status == 304
+    assert api.ask("/assets/style.css").status == 404
+    assert api.ask("/assets/render.py").status == 404
+
+
+@pytest.mark.parametrize("target", ["/", "/?q=summit&size=3", "/feeds/coast-dispatch", "/items/{item}"])
+def test_every_link_of_a_page_leads_somewhere(api, item, target: str) -> None:
+    target = target.format(item=item)
+    for link in Page(api.ask(target).body).links:
+        if link.startswith(("https://", "http://", "#")):
+            continue
+        assert api.ask(urljoin(target, link)).status == 200, link
+
+
+def test_a_page_that_would_look_the_same_is_not_sent_again(api, item, clock) -> None:
+    for target in ("/", "/?q=summit", "/feeds/coast-dispatch", f"/items/{item}"):
+        came = api.ask(target)
+        tag = came.headers["etag"]
+        assert tag.startswith('W/"')
+        assert came.headers["cache-control"] == "private, no-cache"
+        assert api.ask(target, headers={"If-None-Match": tag})[0::2] == (304, b"")
+        clock.go(days=400)
+        assert api.ask(target, headers={"If-None-Match": tag}).status == 200  # its ages are others now
+        clock.go(days=-400)
+
+
+def test_head_is_answered_without_a_body(api) -> None:
+    came = api.ask("/?q=summit", "HEAD")
+    assert (came.status, came.body) == (200, b"")
+
+
+def test_errors_are_pages_for_people_and_problems_for_programs(api) -> None:
+    browser, program = {"Accept": "text/html,*/*;q=0.8"}, {"Accept": "*/*"}
+    for target in ("/v1/search?q=", "/v1/nowhere", "/v1/feeds/none"):
+        assert api.ask(target, headers=browser).headers["content-type"].startswith("application/problem+json")
+    assert api.ask("/nowhere", headers=program).json()["code"] == "not_found"
+    for target, headers in (("/nowhere", browser), ("/feeds/none", program), ("/items/none", program)):
+        came = api.ask(target, headers=headers)
+        assert (came.status, came.headers["content-type"]) == (404, "text/html; charset=utf-8")
+        assert came.headers["x-request-id"] in came.body.decode()
+    assert api.ask("/", "POST").status == 405
+    assert api.ask("/", "POST").headers["allow"] == "GET, HEAD"
+
+
+def test_the_pages_name_where_they_are_to_be_had_never_what_a_host_header_says(api) -> None:
+    name = "Host" if isinstance(api, AsEvents) else "X-Forwarded-Host"
+    body = api.ask("/?q=summit", headers={name: "evil.example"}).body.decode()
+    assert "evil.example" not in body
+    where = "https://abc123.execute-api.eu-west-1.amazonaws.com/live" if isinstance(api, AsEvents) else api.address
+    assert f"curl '{where}/v1/search?q=summit'" in body
+
+
+@pytest.mark.parametrize(("whole", "top"), [("/live/", "./"), ("/live", "/live/"), ("/", "./")])
+def test_links_hold_at_a_stage_with_and_without_its_last_slash(api, wired, whole: str, top: str) -> None:
+    event = rest_event("/")
+    event["requestContext"]["path"] = whole
+    page = Page(AsEvents(wired).event(event).body)
+    assert all(name.startswith(f"{top}assets/") for name in page.files)
+    assert any(link.startswith(f"{top}feeds/") for link in page.links)
+
+
+def test_a_facet_and_a_filter_can_hold_anything(api, wired) -> None:
+    """Values with commas, quotes and minuses come back as they are, as links that narrow and as filters that go away."""
+    names = ['say "so", he said', "-minus", "\\back", "a,b", "<i>&", "ö ü"]
+    lines = "".join(
+        json.dumps(
+            {"title": f"one {n}", "link": f"https://x.example/{n}", "categories": [name], "published": "2025-11-01"}
+        )
+        + "\n"
+        for n, name in enumerate(names)
+    )
+    from pathlib import Path as File
+
+    file = File(wired.settings.data) / "lines.jsonl"
+    file.write_text(lines)
+    load(wired, [str(file)], "odd")
+    found = api.ask("/?feed=odd").body.decode()
+    section = found[found.index("facet-category") : found.index('class="subscribe"')]
+    links = [link.replace("&amp;", "&") for link in re.findall(r'href="([^"]+)"', section)]
+    assert len(links) == len(names)
+    for link in links:
+        narrowed = api.ask(urljoin("/", link))
+        assert b">1 item<" in narrowed.body
+        assert narrowed.body.count(b"Take away") == 2
+
+
+def test_thousands_of_years_have_no_picture_and_are_no_error(api) -> None:
+    came = api.ask("/?from=0001&to=9999")
+    assert came.status == 200
+    assert b"<svg" not in came.body
+
+
+def test_hostile_requests_get_pages_too(api) -> None:
+    rng = random.Random(7)
+    statuses = set()
+    for _ in range(400):
+        target, _method, _headers = some_request(rng, [])
+        path = rng.choice(["/", "/feeds/coast-dispatch", "/items/x"])
+        came = api.ask(path + target[target.index("?") :] if "?" in target else path)
+        statuses.add(came.status)
+        assert came.status in {200, 303, 400, 404}, target
+        assert came.headers["content-type"] == "text/html; charset=utf-8"
+        if came.body:
+            assert Page(came.body).inline == []
+    assert statuses == {200, 303, 400, 404}
+
+
+def test_a_page_of_twenty_real_items_stays_below_60_kb(wired, shared, tmp_path) -> None:
+    import gzip
+    from itertools import islice
+
+    whole, some = tmp_path / "whole.jsonl.gz", tmp_path / "some.jsonl"
+    write_lines(shared, whole)
+    with gzip.open(whole, "rt") as lines:
+        some.write_text("".join(islice(lines, 0, 250_000, 25)))
+    load(wired, [str(some)], None)
+    api = AsEvents(wired)
+    longest = {}
+    for query in (
+        "",
+        "?q=nato",
+        "?q=the",
+        "?q=russia+OR+ukraine&tz=Europe/Brussels&sort=oldest",
+        "?q=a*&match=any",
+        "?lang=pl",
+        "?from=2023-03&to=2023-04&q=%22prime+minister%22+OR+president",
+    ):
+        came = api.ask(f"/{query}")
+        assert came.body.count(b"<h3") == 20
+        longest[query] = len(came.body)
+    assert max(longest.values()) < MOST_BYTES, longest
