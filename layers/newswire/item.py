@@ -15,11 +15,11 @@ from urllib.parse import SplitResult, urlsplit, urlunsplit
 import msgspec
 import nh3
 
-from newswire.clock import DAY, FIRST, Instant
+from newswire.clock import DAY, FIRST, SECOND, Instant
 from newswire.model import Candidate, DateFlag, Document, Entry, ItemDate, Markup, RawDate
 from newswire.parse.feed_dates import ReadDate, read_feed_date
 
-EXTRACTION = 2
+EXTRACTION = 3
 """The version of the rules in this module and in `parse/`: an item that was made by an older one is written anew,
 without a new revision, when its entry is seen again."""
 
@@ -210,19 +210,31 @@ _FUTURE_AFTER = DAY
 def date_of(candidates: Iterable[RawDate], fetched_at: Instant) -> ItemDate:
     """Choose the date of publication from what the feed said, best first.
 
-    The first candidate that can be read counts. Without one (undated, unreadable), or with one that can't be true (the
+    The first candidate that can be read counts, or a later one that gives the same second with its fraction (RSS has no
+    fractions in pubDate, and dc:date beside it may). Without one (undated, unreadable), or with one that can't be true (the
     zero of a clock, 1970 or year 1; more than 24 h after the fetch), the date is that of the fetch, and says so in its
     source and flags.
     """
     said: RawDate | None = None
-    for candidate in candidates:
+    rest = iter(candidates)
+    for candidate in rest:
         said = said or candidate
         read = read_feed_date(candidate.raw)
         if read is not None:
-            return _judged(candidate, read, fetched_at)
+            return _judged(*_exacter(candidate, read, rest), fetched_at)
     raw = said.raw[:VALUE_LENGTH] if said else None
     flag: DateFlag = "unreadable" if said else "undated"
     return ItemDate(fetched_at, "first_seen", "second", raw, (flag,))
+
+
+def _exacter(said: RawDate, read: ReadDate, others: Iterable[RawDate]) -> tuple[RawDate, ReadDate]:
+    """Give the candidate that says the same second with its fraction, if one does."""
+    if read.precision == "second" and read.at % SECOND == 0:
+        for other in others:
+            exact = read_feed_date(other.raw) if "." in other.raw else None
+            if exact is not None and exact.at // SECOND == read.at // SECOND:
+                return other, exact
+    return said, read
 
 
 def _judged(said: RawDate, read: ReadDate, fetched_at: Instant) -> ItemDate:

@@ -15,7 +15,7 @@ from collections.abc import Iterable, Mapping
 import msgspec
 from msgspec import UNSET, Struct, UnsetType
 
-from newswire.clock import SECOND, Instant, to_datetime, to_rfc3339
+from newswire.clock import Instant, to_datetime, to_rfc3339
 from newswire.model import Item
 from newswire.parameters import Format
 
@@ -98,9 +98,8 @@ def _rss_item(item: Item) -> str:
         parts.append(f"<description>{_twice(item.summary)}</description>")
     if item.content:
         parts.append(f"<content:encoded>{_twice(item.content)}</content:encoded>")
-    if item.published % SECOND == 0:  # its date has no milliseconds: a reader that knows dc:date has them from there
-        parts.append(f"<pubDate>{_rfc_822(item.published)}</pubDate>")
-    parts.append(f"<dc:date>{to_rfc3339(item.published)}</dc:date>")
+    parts.append(f"<pubDate>{_rfc_822(item.published)}</pubDate>")
+    parts.append(f"<dc:date>{to_rfc3339(item.published)}</dc:date>")  # it alone has milliseconds
     parts += [f"<dc:creator>{_twice(name)}</dc:creator>" for name in item.authors]
     parts += [f"<category>{_twice(name)}</category>" for name in item.categories]
     return "".join([*parts, "</item>"])

@@ -3,21 +3,21 @@
 import json
 import re
 import xml.etree.ElementTree as ET
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
+from html.parser import HTMLParser
 
 import pytest
 
 from newswire.ages import relative_age
-from newswire.clock import DAY, HOUR, MINUTE, SECOND, to_datetime
+from newswire.clock import DAY, HOUR, MINUTE
 from newswire.feeds_file import read_toml
 from newswire.model import Batch
 from newswire.parameters import read_search
 from newswire.poll import run_batches
 from newswire.search import answer
 from tests.conftest import ROOT
+from tests.seed import SNAPSHOT, in_order, publish_seed, seed_items, seed_lines, span_of
 from tests.transports import AsEvents
-
-SNAPSHOT = 1_751_450_400_000  # 2025-07-02T10:00:00Z
 
 
 @pytest.fixture
@@ -84,29 +84,70 @@ def test_the_feed_of_nato_comes_out_as_its_page_showed_it(wired, server, clock, 
 
 
 def test_the_ages_of_the_page_are_said_in_its_words(shared) -> None:
-    page = (shared / "seed" / "nato-news-page.txt").read_text()
-    shown = {line.removesuffix(" ago") for line in page.splitlines() if re.fullmatch(r"\d+ \w+( \d+ \w+)? ago", line)}
-    shown |= {line.removesuffix(" ago") for line in page.splitlines() if line.endswith("minutes ago")}
-    units = {
-        "second": SECOND,
-        "minute": MINUTE,
-        "hour": HOUR,
-        "day": DAY,
-        "week": 7 * DAY,
-        "month": 30 * DAY,
-        "year": 365 * DAY,
-    }
+    shown = {age for age, _ in seed_items(shared)} | {"2 hours 59 minutes"}
     assert shown == {"4 weeks", "1 month", "1 month 1 week", "2 hours 59 minutes"}
     for age in shown:
-        span = sum(int(n) * units[unit.rstrip("s")] for n, unit in re.findall(r"(\d+) (\w+)", age))
-        assert relative_age(SNAPSHOT - span, SNAPSHOT) == age
+        assert relative_age(SNAPSHOT - span_of(age), SNAPSHOT) == age
 
 
-def test_an_age_is_in_the_two_largest_units_that_follow_each_other() -> None:
-    now = SNAPSHOT
-    assert relative_age(now, now) == "0 seconds"
-    assert relative_age(now - 61 * SECOND, now) == "1 minute 1 second"
-    assert relative_age(now - 28 * DAY, now) == "4 weeks"
-    assert relative_age(now - 30 * DAY - 5 * HOUR, now) == "1 month"
-    assert relative_age(now + DAY, now) == "0 seconds"
-    assert to_datetime(now) - timedelta(days=1) < to_datetime(now)
+class Texts(HTMLParser):
+    """The texts of a page, one for each element that has some."""
+
+    def __init__(self, body: str) -> None:
+        super().__init__()
+        self.found: list[str] = []
+        self.feed(body[body.index("<main") : body.index("</main>")])
+
+    def handle_data(self, data: str) -> None:
+        if text := data.strip():
+            self.found.append(text)
+
+
+def test_the_page_of_the_feed_holds_every_line_of_the_first_page_in_its_order(wired, server, clock, shared) -> None:
+    publish_seed(wired, server, clock, shared)
+    body = AsEvents(wired).ask("/feeds/nato-news").body.decode()
+    wanted, found = seed_lines(shared), Texts(body).found
+    assert len(wanted) == 43
+    assert in_order(wanted, found) == []
+    assert wanted[-4:] == [
+        "Checked",
+        "2 hours 59 minutes ago",
+        "What´s new at NATO Headquarters?",
+        "Subscribe to NATO News feed",
+    ]
+    assert in_order(["Checked", "4 weeks ago"], found) == ["4 weeks ago"]  # another order would not do
+
+
+FORTY = """
+0 seconds|1 second|2 seconds|59 seconds|1 minute|1 minute 1 second|2 minutes 30 seconds|59 minutes 59 seconds|1 hour|
+1 hour 1 minute|2 hours 59 minutes|23 hours 59 minutes|1 day|1 day 1 hour|2 days 23 hours|6 days 23 hours|1 week|1 week 1 day|
+1 week 6 days|2 weeks|2 weeks 2 days|3 weeks 6 days|4 weeks|4 weeks 1 day|1 month|1 month 1 week|1 month 4 weeks|2 months|
+2 months 2 weeks|5 months 3 weeks|6 months|9 months 1 week|11 months 4 weeks|12 months|1 year|1 year 1 month|1 year 11 months|
+2 years|9 years 6 months|100 years
+""".replace("\n", "").split("|")
+"""Ages in the form of the page that newswire began with, from a second to years."""
+
+
+def test_there_are_forty_of_them() -> None:
+    assert len(set(FORTY)) == 40
+
+
+@pytest.mark.parametrize("age", FORTY)
+def test_an_age_is_said_as_that_page_said_it(age: str) -> None:
+    assert relative_age(SNAPSHOT - span_of(age), SNAPSHOT) == age
+
+
+@pytest.mark.parametrize(
+    ("span", "age"),
+    [
+        (DAY + 59 * MINUTE, "1 day"),  # the unit after the largest has none of it, so none is named
+        (30 * DAY + 5 * HOUR, "1 month"),
+        (365 * DAY + 29 * DAY, "1 year"),
+        (-DAY, "0 seconds"),
+        (999, "0 seconds"),
+        (1_999, "1 second"),
+        (HOUR - 1, "59 minutes 59 seconds"),
+    ],
+)
+def test_an_age_is_in_the_two_largest_units_that_follow_each_other(span: int, age: str) -> None:
+    assert relative_age(SNAPSHOT - span, SNAPSHOT) == age

@@ -12,6 +12,7 @@ from tests import browser
 from tests.browser import Reading
 from tests.conftest import absent
 from tests.newsroom import ITEMS, furnish
+from tests.seed import in_order, publish_seed, seed_lines
 from tests.transports import OverHttp
 
 THEMES = ("light", "dark")
@@ -183,6 +184,18 @@ def test_a_feed_is_opened_and_tells_how_it_is_doing(read) -> None:
     assert "Next check" in said
     assert page.locator(".chart svg a").count() == 30
     assert page.locator(".chart svg a title").first.text_content() == "26 Oct 2025: 1"
+
+
+def test_the_first_page_is_seen_line_by_line(chromium, wired, server, clock, shared) -> None:
+    publish_seed(wired, server, clock, shared)
+    over_http = OverHttp(wired)
+    window = Reading(chromium, over_http.address)
+    try:
+        seen = window.open("/feeds/nato-news").locator("main").inner_text().splitlines()
+        assert in_order(seed_lines(shared), seen) == []
+    finally:
+        window.close()
+        over_http.close()
 
 
 def test_a_feed_that_stopped_says_so_wherever_its_items_may_be_missing(read) -> None:

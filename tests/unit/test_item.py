@@ -104,6 +104,21 @@ def id_of(**fields: object) -> str:
     return found.id
 
 
+@pytest.mark.parametrize(
+    ("beside", "source", "milliseconds"),
+    [
+        ("2025-11-20T09:00:00.250Z", "dc:date", 250),  # the same second, with its fraction
+        ("2025-11-20T10:00:00.250+01:00", "dc:date", 250),
+        ("2025-11-20T09:00:01.250Z", "pubDate", 0),  # another second: the better source stands
+        ("2025-11-20T09:00:00Z", "pubDate", 0),
+    ],
+)
+def test_a_date_beside_it_that_is_the_same_but_exacter_counts(beside: str, source: str, milliseconds: int) -> None:
+    said = (RawDate("pubDate", "Thu, 20 Nov 2025 09:00:00 GMT"), RawDate("dc:date", beside))
+    date = date_of(said, NOON)
+    assert (date.source, date.at % 1000) == (source, milliseconds)
+
+
 def test_identity_is_the_guid_else_the_link_else_title_and_date_else_title_and_text() -> None:
     assert id_of(guid="1", link="https://a.example/1") == id_of(guid="1", link="https://a.example/2")
     assert id_of(link="http://a.example/1?utm_source=x") == id_of(link="https://a.example/1")

@@ -15,7 +15,7 @@ from newswire.model import FeedStatus
 from newswire.page.chart import Chart, chart_of
 from newswire.page.coverage_words import read_rfc3339
 from newswire.page.forms import query_of
-from newswire.page.item_rows import ItemRow, item_row, web_address, zone_parameter
+from newswire.page.item_rows import LONG_TEASER, ItemRow, item_row, web_address, zone_parameter
 from newswire.page.moments import Moment, local, moment, since_when
 from newswire.page.search_page import Formats, formats_of
 from newswire.parameters import written_list
@@ -95,7 +95,7 @@ def feed_view(
         next_check=_moment(status.next_check, zone, now),
         is_due=status.next_check is not None and status.next_check <= now,
         total=answer.total.value,
-        items=tuple(item_row(hit.item, {}, statuses, zone, now) for hit in page.hits),
+        items=tuple(item_row(hit.item, {}, statuses, zone, now, LONG_TEASER) for hit in page.hits),
         chart=_chart(lately, asked, zone),
         gaps=tuple(
             f"{since_when(read_rfc3339(one.from_), zone, now)} to "

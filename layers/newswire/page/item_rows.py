@@ -15,7 +15,9 @@ from newswire.page.forms import query_of
 from newswire.page.moments import Moment, published_moment
 
 TEASER = 320
-"""So many characters of a summary stand in a list, cut at a word; the item's own page has it whole."""
+"""So many characters of a summary stand in the list of a search, cut at a word; the item's own page has it whole."""
+LONG_TEASER = 800
+"""So many on the page of a feed, which is read and not looked through: the longest of the first page had 544."""
 
 
 class ItemRow(Struct, frozen=True):
@@ -38,6 +40,7 @@ def item_row(
     statuses: Mapping[str, FeedStatus],
     zone: ZoneInfo,
     now: Instant,
+    most: int = TEASER,
 ) -> ItemRow:
     """Say what a list says of an item; `highlights` are escaped, with marks. What it leads to shows times in the same zone."""
     in_zone = query_of(zone_parameter(zone))
@@ -45,7 +48,7 @@ def item_row(
     return ItemRow(
         href=item_href(item.id) + in_zone,
         title=Markup(highlights["title"]) if "title" in highlights else escape(title_of(item)),  # noqa: S704 - escaped by Highlighter
-        teaser=Markup(teaser) if teaser else escape(shortened(item.summary or item.content)),  # noqa: S704 - escaped by Highlighter
+        teaser=Markup(teaser) if teaser else escape(shortened(item.summary or item.content, most)),  # noqa: S704 - escaped by Highlighter
         published=published_moment(item, zone, now),
         feed_href=feed_href(item.feed) + in_zone,
         feed=feed_title(item.feed, statuses),

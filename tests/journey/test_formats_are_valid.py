@@ -1,0 +1,150 @@
+"""A thousand real items through each format: it is valid, and whoever reads it back has the same ids, titles and dates."""
+
+import calendar
+import csv
+import gzip
+import html
+import io
+import json
+import random
+from functools import lru_cache
+from urllib.parse import urlsplit
+
+import feedparser
+import jsonschema
+import pytest
+from lxml import etree
+
+from newswire.clock import from_datetime
+from newswire.load import load
+from newswire.query import SearchQuery
+from tests.conftest import ROOT
+from tests.timeline import LINES, write_lines
+from tests.transports import AsEvents
+
+FEEDS = ("rss", "atom", "jsonfeed")
+COUNT = 1_000
+SCHEMAS = ROOT / "tests" / "schemas"
+URN = "urn:newswire:item:"
+
+
+@lru_cache
+def relax_ng(form: str) -> etree.RelaxNG:
+    return etree.RelaxNG(etree.parse(SCHEMAS / f"{form}.rng"))
+
+
+def assert_valid(form: str, body: bytes) -> None:
+    """Hold a document against the schema of its format."""
+    if form == "jsonfeed":
+        schema = json.loads((SCHEMAS / "jsonfeed.json").read_text())
+        validator = jsonschema.Draft202012Validator(schema, format_checker=jsonschema.FormatChecker())
+        assert [error.message for error in validator.iter_errors(json.loads(body))] == []
+        return
+    document = etree.fromstring(body, etree.XMLParser(resolve_entities=False, no_network=True))
+    found = relax_ng(form)
+    assert found.validate(document), found.error_log.last_error
+
+
+@pytest.fixture(scope="module")
+def thousand(shared, tmp_path_factory):
+    from newswire.settings import Settings
+    from newswire.wiring import Wired
+
+    folder = tmp_path_factory.mktemp("thousand")
+    write_lines(shared, folder / "whole.jsonl.gz")
+    chosen = set(random.Random(1).sample(range(LINES), COUNT))
+    with gzip.open(folder / "whole.jsonl.gz", "rt") as lines:
+        (folder / "some.jsonl").write_text("".join(line for n, line in enumerate(lines) if n in chosen))
+    (folder / "whole.jsonl.gz").unlink()
+    wired = Wired(Settings(data=str(folder / "data"), feeds=str(folder / "none.toml")))
+    load(wired, [str(folder / "some.jsonl")], None)
+    yield wired
+    wired.close()
+
+
+@pytest.fixture(scope="module")
+def items(thousand) -> dict:
+    found, after = {}, None
+    while True:
+        page = thousand.engine.search(SearchQuery(size=200, after=after))
+        found |= {hit.item.id: hit.item for hit in page.hits}
+        if (after := page.next) is None:
+            return found
+
+
+def pages_of(wired, form: str) -> list[bytes]:
+    """Give all pages of a search in a format, each by the link of the one before."""
+    api, target, pages = AsEvents(wired), f"/v1/search?format={form}&size=200&sort=newest", []
+    while target:
+        came = api.ask(target)
+        assert came.status == 200
+        pages.append(came.body)
+        link = came.headers.get("link", "")
+        parts = urlsplit(link[1:].partition(">")[0])
+        target = f"{parts.path.removeprefix('/live')}?{parts.query}" if link else ""
+    return pages
+
+
+def whole_seconds(instant: int) -> int:
+    return instant // 1000
+
+
+@pytest.mark.parametrize("form", FEEDS)
+def test_every_page_of_every_feed_is_valid(thousand, form: str) -> None:
+    pages = pages_of(thousand, form)
+    assert len(pages) == 5
+    for body in pages:
+        assert_valid(form, body)
+
+
+@pytest.mark.parametrize("form", ["rss", "atom"])
+def test_feedparser_reads_the_same_ids_titles_and_dates(thousand, items, form: str) -> None:
+    seen = {}
+    for body in pages_of(thousand, form):
+        parsed = feedparser.parse(io.BytesIO(body), sanitize_html=False)
+        assert parsed.bozo is False
+        seen |= {one.id.removeprefix(URN): one for one in parsed.entries}
+    assert seen.keys() == items.keys()
+    for id_, one in seen.items():
+        title = html.unescape(one.get("title", "")) if form == "rss" else one.get("title", "")
+        assert (title, one.get("link", "")) == (items[id_].title, items[id_].link)
+        assert calendar.timegm(one.published_parsed) == whole_seconds(items[id_].published)
+
+
+def test_json_feed_has_the_same_ids_titles_and_dates(thousand, items) -> None:
+    seen = {
+        one["id"].removeprefix(URN): one for body in pages_of(thousand, "jsonfeed") for one in json.loads(body)["items"]
+    }
+    assert seen.keys() == items.keys()
+    for id_, one in seen.items():
+        from datetime import datetime
+
+        at = from_datetime(datetime.fromisoformat(one["date_published"]))
+        assert (one.get("title", ""), one.get("url", ""), at) == (
+            items[id_].title,
+            items[id_].link,
+            items[id_].published,
+        )
+
+
+def test_tables_have_the_same_ids_titles_and_dates(thousand, items) -> None:
+    rows = [row for body in pages_of(thousand, "csv") for row in csv.DictReader(io.StringIO(body.decode(), newline=""))]
+    lines = [json.loads(line) for body in pages_of(thousand, "ndjson") for line in body.decode().splitlines()]
+    assert {row["id"] for row in rows} == {line["id"] for line in lines} == items.keys()
+    for row in rows:
+        assert row["title"].removeprefix("'") == items[row["id"]].title.removeprefix("'")
+    for line in lines:
+        assert line["title"] == items[line["id"]].title
+
+
+@pytest.mark.parametrize(
+    ("form", "broken"),
+    [
+        ("atom", b"<feed xmlns='http://www.w3.org/2005/Atom'><id>urn:x</id><title>t</title></feed>"),
+        ("rss", b"<rss version='2.0'><channel><title>t</title></channel></rss>"),
+        ("jsonfeed", b'{"version": "https://jsonfeed.org/version/1.1", "title": "t", "items": [{"id": "1"}]}'),
+    ],
+)
+def test_the_schemas_refuse_what_lacks_something(form: str, broken: bytes) -> None:
+    with pytest.raises(AssertionError):
+        assert_valid(form, broken)
