@@ -111,6 +111,18 @@ def opensearch_nodes():
     nodes.close()
 
 
+@pytest.fixture(scope="module")  # its event loop would be in the way of tests with one of their own
+def chromium():
+    """A real browser."""
+    from tests import browser
+
+    path = browser.executable()
+    if path is None:
+        absent(browser.HOW)
+    with browser.chromium(path) as opened:
+        yield opened
+
+
 @pytest.fixture(scope="session")
 def aws():
     """A server that stands for AWS, started when it is first asked for."""

@@ -10,7 +10,9 @@ from __future__ import annotations
 import csv
 import html
 import io
+import re
 from collections.abc import Iterable, Mapping
+from urllib.parse import quote
 
 import msgspec
 from msgspec import UNSET, Struct, UnsetType
@@ -33,9 +35,14 @@ _XML_ESCAPES = {ord("&"): "&amp;", ord("<"): "&lt;", ord(">"): "&gt;", ord('"'):
 _ILLEGAL = dict.fromkeys((*range(9), 11, 12, *range(14, 32), 0xFFFE, 0xFFFF, *range(0xD800, 0xE000)))
 """What XML 1.0 (section 2.2) has no place for, not even escaped."""
 _XML = {**_ILLEGAL, **_XML_ESCAPES}
+_LANGUAGE = re.compile("[A-Za-z]{1,8}(?:-[A-Za-z0-9]{1,8})*")
+"""The form of a language tag (RFC 5646); what a feed says otherwise has no place in these formats."""
+_ODD = re.compile(r"""[\x00-\x20<>"{}|\\^`\x7f]|%(?![0-9A-Fa-f]{2})""")
+_ODD_IN_PATH = re.compile(rf"{_ODD.pattern}|[\[\]]")
 _DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 _FORMULA = ("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+_LINE_ENDS = {0x85: "\\u0085", 0x2028: "\\u2028", 0x2029: "\\u2029"}
 _FIRST_OF_CELL = ("\t", "\r")
 
 
@@ -88,12 +95,12 @@ def _rss(head: FeedHead, items: Iterable[Item]) -> str:
 
 
 def _rss_item(item: Item) -> str:
-    lang = f' xml:lang="{_xml(item.lang)}"' if item.lang else ""
+    lang, link = _lang(item), uri(item.link)
     parts = [f'<item{lang}><guid isPermaLink="false">{_ITEM_URN}{_xml(item.id)}</guid>']
     if item.title or not item.summary:  # one of the two is asked for
         parts.append(f"<title>{_twice(item.title)}</title>")
-    if item.link:
-        parts.append(f"<link>{_xml(item.link)}</link>")
+    if link:
+        parts.append(f"<link>{_xml(link)}</link>")
     if item.summary:
         parts.append(f"<description>{_twice(item.summary)}</description>")
     if item.content:
@@ -121,17 +128,17 @@ def _atom(head: FeedHead, items: Iterable[Item]) -> str:
 
 
 def _atom_entry(item: Item) -> str:
-    lang = f' xml:lang="{_xml(item.lang)}"' if item.lang else ""
+    lang, link = _lang(item), uri(item.link)
     updated = item.published if item.updated is None else item.updated
     parts = [f"<entry{lang}><id>{_ITEM_URN}{_xml(item.id)}</id><title>{_xml(item.title)}</title>"]
-    if item.link:
-        parts.append(f'<link rel="alternate" href="{_xml(item.link)}"/>')
+    if link:
+        parts.append(f'<link rel="alternate" href="{_xml(link)}"/>')
     parts.append(f"<published>{to_rfc3339(item.published)}</published><updated>{to_rfc3339(updated)}</updated>")
     parts += [f"<author><name>{_xml(name)}</name></author>" for name in item.authors]
     parts += [f'<category term="{_xml(name)}"/>' for name in item.categories]
     if item.summary:
         parts.append(f"<summary>{_xml(item.summary)}</summary>")
-    if item.content or not item.link:  # an entry without a link must have content (RFC 4287, section 4.1.2)
+    if item.content or not link:  # an entry without a link must have content (RFC 4287, section 4.1.2)
         parts.append(f"<content>{_xml(item.content)}</content>")
     return "".join([*parts, "</entry>"])
 
@@ -181,15 +188,32 @@ def _json_item(item: Item) -> _JsonItem:
     return _JsonItem(
         id=_ITEM_URN + item.id,
         content_text=item.content or item.summary,
-        url=item.link or UNSET,
+        url=uri(item.link) or UNSET,
         title=item.title or UNSET,
         summary=item.summary if item.content and item.summary else UNSET,
         date_published=to_rfc3339(item.published),
         date_modified=UNSET if item.updated is None else to_rfc3339(item.updated),
         authors=tuple(map(_Author, item.authors)),
         tags=item.categories,
-        language=item.lang or UNSET,
+        language=item.lang if item.lang and _LANGUAGE.fullmatch(item.lang) else UNSET,
     )
+
+
+def _lang(item: Item) -> str:
+    return f' xml:lang="{item.lang}"' if item.lang and _LANGUAGE.fullmatch(item.lang) else ""
+
+
+def uri(link: str) -> str:
+    """Write a link as RFC 3986 (section 2) has it: what it has no place for percent-encoded; empty if not of http or https."""
+    scheme, colon, rest = link.partition("://")
+    if not colon or scheme.lower() not in {"http", "https"}:
+        return ""
+    authority, slash, path = rest.partition("/")
+    return f"{scheme}://{_ODD.sub(_encoded, authority)}{slash}{_ODD_IN_PATH.sub(_encoded, path)}"
+
+
+def _encoded(match: re.Match[str]) -> str:
+    return quote(match.group(), safe="")
 
 
 def _xml(text: str) -> str:
@@ -241,6 +265,6 @@ def _cell(value: object) -> object:
 
 
 def write_lines(items: Iterable[object]) -> str:
-    """Write one JSON object a line."""
+    """Write one JSON object a line; what only some programs take for the end of a line is written as an escape."""
     encode = msgspec.json.Encoder().encode
-    return "".join(f"{encode(item).decode()}\n" for item in items)
+    return "".join(f"{encode(item).decode().translate(_LINE_ENDS)}\n" for item in items)

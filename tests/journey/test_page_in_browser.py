@@ -8,23 +8,12 @@ from urllib.parse import parse_qs, urlsplit
 import msgspec
 import pytest
 
-from tests import browser
 from tests.browser import Reading
-from tests.conftest import absent
 from tests.newsroom import ITEMS, furnish
 from tests.seed import in_order, publish_seed, seed_lines
 from tests.transports import OverHttp
 
 THEMES = ("light", "dark")
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[object]:
-    path = browser.executable()
-    if path is None:
-        absent(browser.HOW)
-    with browser.chromium(path) as opened:
-        yield opened
 
 
 @pytest.fixture

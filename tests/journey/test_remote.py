@@ -2,11 +2,13 @@
 
 import json
 import os
+from urllib.parse import urljoin
 
 import msgspec
 import pytest
 
 from newswire.load import load
+from tests.journey.test_page import Page
 from tests.loopback import Asked, Loopback, Reply
 from tests.processes import Served, command
 from tests.serverless import REGION, SignatureError, check_signature
@@ -88,6 +90,18 @@ def test_links_lead_through_the_proxy_and_an_entity_tag_is_honoured(proxy) -> No
     status, _, body = proxy.get(following)
     assert (status, len(json.loads(body)["items"])) == (200, 2)
     assert proxy.get("/v1/search?q=summit&size=2", headers={"If-None-Match": headers["etag"]})[::2] == (304, b"")
+
+
+@pytest.mark.parametrize("target", ["/", "/?q=summit&from=2025-11", "/feeds/lines"])
+def test_pages_are_read_through_it_with_all_that_they_ask_for_and_lead_to(proxy, target: str) -> None:
+    status, headers, body = proxy.get(target)
+    assert (status, headers["content-type"]) == (200, "text/html; charset=utf-8")
+    page = Page(body)
+    assert len(page.files) == 3
+    for link in [*page.files, *(link for link in page.links if not link.startswith(("http", "#")))]:
+        assert proxy.get(urljoin(target, link))[0] == 200, link
+    status, headers, _ = proxy.get("/?q=summit&from=&to=")
+    assert (status, urljoin("/", headers["location"])) == (303, "/?q=summit")
 
 
 def test_it_answers_only_to_names_of_loopback_and_only_reads(gateway, proxy) -> None:

@@ -35,6 +35,28 @@ def test_the_api_loads_no_parser_no_command_line_no_aws_and_no_engine(module: st
     }
 
 
+def test_whoever_asks_for_json_or_feeds_never_loads_the_template_engine(tmp_path) -> None:
+    asked = (
+        "/v1/search",
+        "/v1/search?format=atom",
+        "/v1/feeds",
+        "/v1/items/x",
+        "/v1/status",
+        "/openapi.json",
+        "/v1/nowhere",
+    )
+    loaded = loaded_by(
+        f"""
+from newswire.settings import Settings
+from newswire.wiring import Wired
+from tests.transports import AsEvents
+api = AsEvents(Wired(Settings(data={str(tmp_path / "data")!r})))
+assert {{api.ask(target).status for target in {asked!r}}} == {{200, 404}}
+"""
+    )
+    assert not loaded & {"jinja2", "markupsafe", "newswire.page", "newswire.page.routes"}
+
+
 def test_opening_the_engine_loads_the_chosen_one_only() -> None:
     code = "from newswire.settings import Settings\nfrom newswire.wiring import Wired\nWired(Settings())"
     loaded = loaded_by(code)

@@ -1,0 +1,241 @@
+"""What feeds say is text, on every page and in every format: no script runs, every document parses, every cell is inert."""
+
+import csv
+import io
+import json
+import random
+from collections.abc import Iterator
+from urllib.parse import quote, urlsplit
+
+import msgspec
+import pytest
+
+from newswire.engines import SearchEngine
+from newswire.model import Batch, Feed, ItemWrite
+from newswire.poll import run_batches
+from newswire.query import SearchQuery
+from newswire.settings import Settings
+from newswire.wiring import Wired
+from tests.browser import Reading
+from tests.conftest import HandClock
+from tests.contract.test_search_engine import item
+from tests.feed_server import Answer, FeedServer
+from tests.journey.test_formats_are_valid import assert_valid
+from tests.journey.test_page import Page
+from tests.newsroom import FEEDS, furnish
+from tests.transports import AsEvents, OverHttp
+
+SCRIPTS = (
+    "<script>alert(1)</script>",
+    "</title></script><script>alert(2)</script>",
+    '"><img src=x onerror=alert(3)>',
+    "'><svg/onload=alert(4)>",
+    "' onfocus=alert(5) autofocus='",
+    "javascript:alert(6)",
+    "{{ 7 * 7 }}{% raw %}",
+    "<!--<script>alert(8)//-->",
+    "&lt;script&gt;alert(9)&lt;/script&gt;",
+    "]]><script>alert(10)</script>",
+    "<iframe srcdoc='<script>alert(11)</script>'></iframe>",
+    "<link rel=stylesheet href=http://127.0.0.2:9/x.css>",
+    "<base href=http://127.0.0.2:9/>",
+    "<meta http-equiv=refresh content=0;url=http://127.0.0.2:9/>",
+    "<mark>\u202egnp.exe</mark>\u2028\u2029\x00\x0b\ufeff\ufffe",
+    '=HYPERLINK("http://127.0.0.2:9/","x")',
+    " +1+cmd|' /C calc'!A0",
+    "\t=1+1",
+    "\r@SUM(1)",
+    "\uff0b1",
+)
+FORMATS = ("rss", "atom", "jsonfeed", "csv", "ndjson")
+
+
+@pytest.fixture(scope="module")
+def everything(shared, tmp_path_factory) -> Iterator[Wired]:
+    """All attack documents, all fixtures and all real feeds that there are, each polled once."""
+    folder = tmp_path_factory.mktemp("everything")
+    settings = Settings(
+        data=str(folder),
+        feeds=str(folder / "none.toml"),
+        fetch_allow_private=True,
+        fetch_ports="",
+        stale_grace_seconds=10**9,
+    )
+    clock, server = HandClock(), FeedServer()
+    wired = Wired(settings, clock=clock)
+    ids = []
+    for number, line in enumerate((shared / "feeds" / "index.jsonl").read_text().splitlines()):
+        row = json.loads(line)
+        server.answers[f"/{number}"] = Answer(body=(shared / "feeds" / row["path"]).read_bytes())
+        ids.append(f"{row['kind']}-{number}")
+        wired.feeds.put(Feed(id=ids[-1], url=server.url(f"/{number}")), clock())
+    run_batches(wired, [Batch(tuple(ids), now=True)])
+    server.close()
+    yield wired
+    wired.close()
+
+
+@pytest.fixture
+def poisoned(wired, server, clock) -> Wired:
+    """A newswire whose index holds scripts in every place where text can be, put there past all cleaning."""
+    furnish(wired, server, clock)
+    writes = [
+        msgspec.structs.replace(
+            item(number),
+            id=f"{number:032x}",
+            feed=FEEDS[number % 3],
+            title=script,
+            summary=script,
+            content=f"{script} {script}",
+            link=script if number % 2 else f"http://x.example/{script}",
+            authors=(script,),
+            categories=(script, f"-{script}"),
+            lang=script[:20],
+            published_raw=script,
+            published_source=script,
+        )
+        for number, script in enumerate(SCRIPTS)
+    ]
+    wired.engine.index([ItemWrite(one, 9) for one in writes], 1)
+    wired.engine.refresh()
+    wired.engine.publish(
+        msgspec.structs.replace(
+            status,
+            rev=status.rev + 1,
+            title=SCRIPTS[n],
+            description=SCRIPTS[n + 3],
+            link=SCRIPTS[5],
+            url=SCRIPTS[0],
+            error=SCRIPTS[2],
+            paused=SCRIPTS[1] if n == 1 else None,
+        )
+        for n, status in enumerate(wired.engine.statuses())
+    )
+    return wired
+
+
+def ids_in(engine: SearchEngine) -> dict[str, str]:
+    """Give the feed of each item."""
+    found, after = {}, None
+    while True:
+        page = engine.search(SearchQuery(size=200, after=after))
+        found |= {hit.item.id: hit.item.feed for hit in page.hits}
+        if (after := page.next) is None:
+            return found
+
+
+def pages_on(wired: Wired, target: str) -> Iterator[tuple[str, bytes]]:
+    """Give a page and all that follow it, by their links or their Link headers."""
+    api = AsEvents(wired)
+    while target:
+        came = api.ask(target)
+        assert came.status == 200, (target, came.body[:300])
+        yield target, came.body
+        if came.headers["content-type"].startswith("text/html"):
+            following = [link for link in Page(came.body).links if "cursor=" in link]
+            target = target.partition("?")[0] + following[-1] if following else ""
+        else:
+            parts = urlsplit(came.headers.get("link", "")[1:].partition(">")[0])
+            target = f"{parts.path.removeprefix('/live')}?{parts.query}" if parts.query else ""
+
+
+def assert_inert(target: str, body: bytes) -> None:
+    page = Page(body)
+    assert page.inline == [], target
+    for link in page.links:
+        try:
+            assert urlsplit(link).scheme in {"", "http", "https"}, (target, link)
+        except ValueError:
+            pytest.fail(f"{target}: {link}")
+
+
+def assert_well_formed(form: str, body: bytes) -> None:
+    if form in {"rss", "atom", "jsonfeed"}:
+        assert_valid(form, body)
+    elif form == "ndjson":
+        for line in body.decode().splitlines():
+            json.loads(line)
+    else:
+        for row in csv.reader(io.StringIO(body.decode(), newline=""), strict=True):
+            for cell in row:
+                assert not cell.startswith(("\t", "\r")), cell
+                assert not cell.lstrip().startswith(("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20")), cell
+
+
+def test_every_page_of_everything_is_inert(everything) -> None:
+    feeds = [status.id for status in everything.engine.statuses()]
+    assert len(feeds) > 350
+    count = 0
+    for start in ("/?size=200", *(f"/feeds/{feed}" for feed in feeds)):
+        for target, body in pages_on(everything, start):
+            assert_inert(target, body)
+            count += 1
+            if count > 600:
+                break
+    found = ids_in(everything.engine)
+    assert len(found) > 3_000
+    some = set(random.Random(3).sample(sorted(found), 300))
+    chosen = [id_ for id_, feed in found.items() if feed.startswith("attack") or id_ in some]
+    for id_ in chosen:
+        came = AsEvents(everything).ask(f"/items/{quote(id_)}")
+        assert came.status == 200
+        assert_inert(id_, came.body)
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_every_format_of_everything_is_well_formed(everything, form: str) -> None:
+    count = 0
+    for _target, body in pages_on(everything, f"/v1/search?format={form}&size=200&sort=newest"):
+        assert_well_formed(form, body)
+        count += 1
+    assert count >= 15
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_every_format_holds_scripts_as_text(poisoned, form: str) -> None:
+    for _target, body in pages_on(poisoned, f"/v1/search?format={form}&size=200&sort=newest"):
+        assert_well_formed(form, body)
+
+
+def test_scripts_in_every_place_stay_text_in_a_browser(chromium, poisoned) -> None:
+    served = OverHttp(poisoned)
+    window = Reading(chromium, served.address)
+    try:
+        targets = [
+            "/?size=200",
+            "/?q=script+OR+alert&size=200&feed=courrier",
+            *(f"/feeds/{feed}?size=100" for feed in FEEDS),
+        ]
+        targets += [f"/items/{number:032x}" for number in range(len(SCRIPTS))]
+        targets += [f"/?q={quote(script)}&author={quote(script)}" for script in SCRIPTS if "\x00" not in script]
+        for target in targets:
+            window.expected_statuses |= {400}
+            page = window.page
+            page.goto(target)
+            text = page.locator("main").inner_text()
+            assert text
+        page = window.open(f"/items/{0:032x}")
+        assert page.locator("h1").inner_text() == SCRIPTS[0]
+        page = window.open("/items/" + f"{6:032x}")
+        assert page.locator("h1").inner_text() == SCRIPTS[6]
+    finally:
+        window.close()
+        served.close()
+
+
+def test_attacks_and_real_feeds_run_nothing_in_a_browser(chromium, everything) -> None:
+    served = OverHttp(everything)
+    window = Reading(chromium, served.address)
+    found = ids_in(everything.engine)
+    try:
+        targets = [target for target, _ in pages_on(everything, "/?size=200")]
+        feeds = [status.id for status in everything.engine.statuses()]
+        targets += [f"/feeds/{feed}?size=100" for feed in feeds if feed.startswith("attack")]
+        targets += [f"/feeds/{feed}?size=100" for feed in random.Random(5).sample(feeds, 40)]
+        targets += [f"/items/{id_}" for id_, feed in found.items() if feed.startswith("attack")]
+        targets += [f"/items/{id_}" for id_ in random.Random(6).sample(sorted(found), 40)]
+        for target in targets:
+            window.open(target)
+    finally:
+        window.close()
+        served.close()
