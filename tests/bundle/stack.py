@@ -85,8 +85,10 @@ class Stack:
 
 def asked(path: str, **sent: str) -> dict:
     """Make the event of a request."""
-    return event("search") | {
+    given = event("search")
+    return given | {
         "path": path,
+        "requestContext": given["requestContext"] | {"path": f"/live{path}"},
         "queryStringParameters": sent or None,
         "multiValueQueryStringParameters": {name: [value] for name, value in sent.items()} or None,
     }

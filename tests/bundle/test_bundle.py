@@ -13,6 +13,7 @@ from tests.bundle.stack import asked
 from tests.conftest import ROOT
 from tests.deployment import event
 from tests.feed_server import rss, story
+from tests.journey.test_page import Page
 from tests.unit.test_template import resources
 
 pytestmark = [pytest.mark.bundle, pytest.mark.opensearch]
@@ -34,6 +35,12 @@ def test_from_the_schedule_to_the_answer(stack, server) -> None:
     assert found["coverage"]["feeds"] > 0
     feeds = json.loads(search.call(asked("/v1/feeds/ours"))["body"])
     assert feeds["title"] == "Ours"
+    page = search.call(asked("/", q="baltic"))
+    assert page["statusCode"] == 200, page
+    assert "<mark>Baltic</mark> exercise" in page["body"]
+    files = Page(page["body"].encode()).files
+    assert [search.call(asked(name.removeprefix(".")))["statusCode"] for name in files] == [200, 200, 200]
+    assert search.call(asked("/feeds/ours"))["statusCode"] == 200
     assert stack.domain.refusals == []
     print(f"peak memory: ingest {ingest.peak_mib():.0f} MiB, search {search.peak_mib():.0f} MiB")
 
@@ -45,7 +52,15 @@ def test_the_packaged_list_of_feeds_is_in_the_artifact(built) -> None:
 
 @pytest.mark.parametrize(
     ("name", "status"),
-    [("search-bad-parameters", 400), ("not-found", 404), ("not-allowed", 405), ("status", 200), ("openapi", 200)],
+    [
+        ("search-bad-parameters", 400),
+        ("not-found", 404),
+        ("not-allowed", 405),
+        ("status", 200),
+        ("openapi", 200),
+        ("page", 200),
+        ("page-form", 303),
+    ],
 )
 def test_the_event_files_are_answered_by_the_built_function(stack, name: str, status: int) -> None:
     assert stack.function("SearchFunction").call(event(name))["statusCode"] == status

@@ -94,7 +94,17 @@ def calls(built, aws, opensearch_nodes):
         _polls_everything_that_can_happen(stack, ingest, server)
         made["IngestFunctionRole"] = requests_of(stack.domain)
         stack.domain.asked.clear()
-        for path in ("/v1/search", "/v1/feeds", "/v1/feeds/ours", "/v1/status", "/openapi.json", "/", "/v1/items/x"):
+        for path in (
+            "/v1/search",
+            "/v1/feeds",
+            "/v1/feeds/ours",
+            "/v1/status",
+            "/openapi.json",
+            "/",
+            "/feeds/ours",
+            "/items/x",
+            "/v1/items/x",
+        ):
             search.call(asked(path))
         search.call(asked("/v1/search", q="baltic", facets="feed,lang", histogram="day", **{"from": "P7D"}))
         search.call(asked("/v1/items", ids="a,b"))
