@@ -26,6 +26,7 @@ NAMES = (
     "last_page",
     "opening",
     "serve",
+    "page",
     "hostile",
     "peers",
     "opensearch_load",

@@ -121,10 +121,14 @@ class AsEvents:
         return self.event(rest_event(target, method, headers))
 
     def event(self, event: dict) -> Came:
-        answered = answer_event(self._resolver, self._api, event, None)
+        answered = self.answered(event)
         headers = {name.lower(): ", ".join(values) for name, values in answered["multiValueHeaders"].items()}
         json.dumps(answered)  # what Lambda does with it
         return Came(answered["statusCode"], headers, (answered["body"] or "").encode())
+
+    def answered(self, event: dict) -> dict:
+        """Give the response as API Gateway gets it."""
+        return answer_event(self._resolver, self._api, event, None)
 
     def close(self) -> None:
         pass

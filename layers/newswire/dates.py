@@ -28,6 +28,8 @@ FORMS = (
 Unit = Literal["year", "month", "week", "day", "hour"]
 UNITS: tuple[Unit, ...] = ("year", "month", "week", "day", "hour")
 """What a histogram counts by, the coarsest first."""
+_LONGEST: dict[Unit, int] = {"year": 367 * DAY, "month": 32 * DAY, "week": 8 * DAY, "day": 2 * DAY, "hour": 2 * HOUR}
+"""No unit is longer, whatever changes the clocks make in it."""
 MAX_BUCKETS = 1_000
 AUTO_BUCKETS = 100
 
@@ -114,6 +116,7 @@ def _offsets_of(local: int, zone: ZoneInfo) -> tuple[int, int]:
     return both[0] // timedelta(milliseconds=1), both[1] // timedelta(milliseconds=1)
 
 
+@lru_cache(maxsize=4096)  # histograms of the same months and years are asked for again and again
 def _first_not_before(local: int, zone: ZoneInfo) -> Instant:
     """Give the first instant at which the local time is `local` or, where a change skips it, later."""
     candidates = sorted({local - offset for offset in _offsets_of(local, zone)})
@@ -352,6 +355,8 @@ def _edges(
     low = start if start is not None else _floor(first if end is None else min(first, end - 1), unit, zone)
     edges = [low]
     beyond = end if end is not None else max(last, low) + 1
+    if (beyond - low) // _LONGEST[unit] > most:  # they need not be counted one by one
+        return None
     for edge in _rising(low, unit, zone):
         if edge >= beyond:
             edges.append(end if end is not None else edge)

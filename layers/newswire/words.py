@@ -9,7 +9,9 @@ from __future__ import annotations
 import re
 import threading
 import unicodedata
+from collections.abc import Sequence
 from functools import cached_property, lru_cache
+from itertools import islice
 from typing import Any
 
 import Stemmer
@@ -118,9 +120,7 @@ def fold(text: str) -> str:
 
 def tokens(text: str) -> list[str]:
     """Give the folded tokens of a text in their order: letters and digits together, each Han or Kana by itself."""
-    if not text.isascii():
-        for mark, plain in _PUNCTUATION:
-            text = text.replace(mark, plain)
+    text = _with_plain_marks(text)
     found = _ASCII_TOKEN.findall(text.lower()) if text.isascii() else _PATTERNS.token.findall(fold(text))
     if len(text) > TOKEN_LENGTH and max(map(len, found), default=0) > TOKEN_LENGTH:
         return [token[:TOKEN_LENGTH] for token in found]
@@ -179,17 +179,43 @@ def fold_whole(value: str) -> str:
     return " ".join(fold(value).split())
 
 
-def spans(text: str) -> list[tuple[int, int]]:
-    """Give where each token of `tokens(text)` stands in the text: its first character, and that after its last.
+def _with_plain_marks(text: str) -> str:
+    """Write typographic marks as the plain ones, each as long as it was: most English text is ASCII but for them."""
+    if not text.isascii():
+        for mark, plain in _PUNCTUATION:
+            text = text.replace(mark, plain)
+    return text
 
-    White space parts tokens and folds with nothing, so a text is looked at word by word.
+
+def spans(text: str) -> list[tuple[int, int]]:
+    """Give where each token of `tokens(text)` stands in the text: its first character, and that after its last."""
+    return spans_of(text, range(len(tokens(text))))
+
+
+def spans_of(text: str, numbers: Sequence[int]) -> list[tuple[int, int]]:
+    """Give where some tokens of `tokens(text)` stand in the text, by their numbers, which rise.
+
+    White space parts tokens and folds with nothing, so a text that is not ASCII is looked at word by word.
     """
+    text = _with_plain_marks(text)
+    if not numbers:
+        return []
     if text.isascii():
-        return [match.span() for match in _ASCII_TOKEN.finditer(text.lower())]
+        places = [match.span() for match in islice(_ASCII_TOKEN.finditer(text.lower()), numbers[-1] + 1)]
+        return [places[number] for number in numbers]
     found: list[tuple[int, int]] = []
+    rest = iter(numbers)
+    number = next(rest)
+    before = 0
     for word in _NO_SPACE.finditer(text):
-        at = word.start()
-        found += [(at + first, at + last) for first, last in _spans_of_word(word.group())]
+        within = _spans_of_word(word.group())
+        while number < before + len(within):
+            first, last = within[number - before]
+            found.append((word.start() + first, word.start() + last))
+            if len(found) == len(numbers):
+                return found
+            number = next(rest)
+        before += len(within)
     return found
 
 

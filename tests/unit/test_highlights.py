@@ -94,7 +94,20 @@ def test_highlights_are_escaped_text_of_the_item_and_never_longer(q: str, text: 
 
 
 @settings(max_examples=500)
-@given(st.text(max_size=200))
+@given(
+    st.lists(st.sampled_from(["a", "aa", "ba", "-", " ", "A’a", "a" * 70, "é", "1"]), max_size=12).map("".join),
+    st.sets(st.integers(0, 11)),
+)
+def test_some_spans_are_those_of_all(text: str, chosen: set[int]) -> None:
+    tokens, spans = words.tokens(text), words.spans(text)
+    numbers = sorted(number for number in chosen if number < len(tokens))
+    assert words.spans_of(text, numbers) == [spans[number] for number in numbers]
+
+
+@settings(max_examples=500)
+@given(
+    st.one_of(st.text(max_size=200), st.lists(st.sampled_from(["a", "aa", "b ", "-", "’", "a" * 70, "é"])).map("".join))
+)
 def test_spans_stand_where_the_tokens_are(text: str) -> None:
     tokens, spans = words.tokens(text), words.spans(text)
     assert len(tokens) == len(spans)

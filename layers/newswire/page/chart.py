@@ -7,14 +7,17 @@ A bar leads to the same search within its bucket.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
+from functools import lru_cache
 from itertools import pairwise
 from zoneinfo import ZoneInfo
 
+from markupsafe import Markup, escape
 from msgspec import Struct
 
 from newswire.clock import DAY, HOUR, MINUTE, Instant, to_rfc3339
 from newswire.dates import DateValueError, Unit, read_period
-from newswire.page.forms import changed, query_of
+from newswire.page.forms import around_range
 from newswire.page.moments import MONTHS, local, short_day
 from newswire.search import BucketOut
 
@@ -26,19 +29,14 @@ _LOWEST = 2.0
 _GAP = 0.15
 
 
-class Bar(Struct, frozen=True):
-    """A bucket with items: where its bar is, what it says, and where it leads; `path` is of SVG."""
-
-    path: str
-    text: str
-    count: int
-    href: str
-
-
 class Chart(Struct, frozen=True):
-    """A picture of when, in a frame of `WIDTH` by `HEIGHT`."""
+    """A picture of when, in a frame of `WIDTH` by `HEIGHT`: bars in SVG, and the same as rows of a list; empty buckets have none.
 
-    bars: tuple[Bar, ...]
+    Drawn here and not by a template: what is the same for all bars, which is most of it, is escaped and encoded once.
+    """
+
+    bars: Markup
+    rows: Markup
     unit: Unit
     first: str
     last: str
@@ -47,45 +45,52 @@ class Chart(Struct, frozen=True):
 
 
 def chart_of(
-    buckets: Sequence[BucketOut], parameters: Mapping[str, str], zone: ZoneInfo, read: Sequence[Instant]
+    buckets: Sequence[BucketOut], parameters: Mapping[str, str], zone: ZoneInfo, edges: Sequence[Instant], top: str
 ) -> Chart | None:
-    """Draw the buckets of a search with these parameters; `read` are their edges. None for fewer than two buckets."""
+    """Draw the buckets of a search with these parameters; None for fewer than two buckets.
+
+    `top` leads to the address of the search page.
+    """
     count = len(buckets)
     if count < 2:  # noqa: PLR2004 - one bar is no picture of when
         return None
-    unit = _unit_of(read)
+    unit = _unit_of(edges)
     highest = max(one.count for one in buckets) or 1
     slot = WIDTH / count
-    bars = []
+    width = slot * (1 - _GAP)
+    lead, rest = (escape(part) for part in around_range(parameters))
+    bars, rows = [], []
     for at, bucket in enumerate(buckets):
         if not bucket.count:
             continue
-        start, end = read[at], read[at + 1]
+        start, end = edges[at], edges[at + 1]
         height = max(bucket.count / highest * HEIGHT, _LOWEST)
-        left, width = at * slot + slot * _GAP / 2, slot * (1 - _GAP)
-        is_cut = at in {0, count - 1}
-        first, last = _bounds(start, end, unit, zone, is_cut=is_cut)
-        bars.append(
-            Bar(
-                path=f"M{left:.1f} {HEIGHT}v-{height:.1f}h{width:.1f}v{height:.1f}z",
-                text=label(start, unit, zone),
-                count=bucket.count,
-                href=query_of(changed(parameters, from_=first, to=last)) or "?",
-            )
-        )
+        name, text = _names(start, unit, zone)
+        first, last = _bounds(name, start, end, zone, is_cut=at in {0, count - 1})
+        href = f"{top}{lead}from={first}&amp;to={last}{rest}"
+        path = f"M{at * slot + slot * _GAP / 2:.1f} {HEIGHT}v-{height:.1f}h{width:.1f}v{height:.1f}z"
+        bars.append(f'<a tabindex="-1" href="{href}"><title>{text}: {bucket.count}</title><path d="{path}"/></a>')
+        rows.append(f'<li><a href="{href}">{text}</a> {bucket.count:,}</li>')
     return Chart(
-        bars=tuple(bars),
+        bars=Markup("\n".join(bars)),  # noqa: S704 - of escaped addresses, dates and numbers
+        rows=Markup("\n".join(rows)),  # noqa: S704 - as above
         unit=unit,
-        first=label(read[0], unit, zone),
-        last=label(read[-2], unit, zone),
+        first=_names(edges[0], unit, zone)[1],
+        last=_names(edges[-2], unit, zone)[1],
         highest=highest,
         total=sum(one.count for one in buckets),
     )
 
 
-def label(start: Instant, unit: Unit, zone: ZoneInfo) -> str:
-    """Name the unit of time that an instant lies in: "2025", "May 2025", "26 May 2025", "26 May 2025, 14:00"."""
+@lru_cache(maxsize=4096)  # the same days and months are drawn again and again
+def _names(start: Instant, unit: Unit, zone: ZoneInfo) -> tuple[str, str]:
+    """Give the date value of the unit that an instant lies in, and what a reader calls it."""
     at = local(start, zone)
+    return _named(at, unit), _label(at, unit)
+
+
+def _label(at: datetime, unit: Unit) -> str:
+    """Name the unit of time that a local time lies in: "2025", "May 2025", "26 May 2025", "26 May 2025, 14:00"."""
     match unit:
         case "year":
             return f"{at.year}"
@@ -108,9 +113,8 @@ def _unit_of(edges: Sequence[Instant]) -> Unit:
     return "hour"
 
 
-def _bounds(start: Instant, end: Instant, unit: Unit, zone: ZoneInfo, *, is_cut: bool) -> tuple[str, str]:
+def _bounds(name: str, start: Instant, end: Instant, zone: ZoneInfo, *, is_cut: bool) -> tuple[str, str]:
     """Give the date values of `from` and `to` that mean a bucket exactly, as a reader would write them where there are such."""
-    name = _named(start, unit, zone)
     if name and (not is_cut or _means(name, start, end, zone)):
         return name, name
     if start % MINUTE == 0 and end % MINUTE == 0:
@@ -118,9 +122,8 @@ def _bounds(start: Instant, end: Instant, unit: Unit, zone: ZoneInfo, *, is_cut:
     return to_rfc3339(start), to_rfc3339(end - 1)
 
 
-def _named(start: Instant, unit: Unit, zone: ZoneInfo) -> str:
-    """Name the year, month, week or day that an instant lies in; an hour has no name."""
-    at = local(start, zone)
+def _named(at: datetime, unit: Unit) -> str:
+    """Give the date value of the year, month, week or day that a local time lies in; an hour has none."""
     match unit:
         case "year":
             return f"{at.year:04d}"

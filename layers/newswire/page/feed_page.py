@@ -5,19 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from zoneinfo import ZoneInfo
 
-from msgspec import UNSET, Struct
+from msgspec import Struct
 
 from newswire.clock import DAY, Instant
 from newswire.coverage import gaps_of
 from newswire.engines import SearchPage
 from newswire.health import State, state_of
 from newswire.model import FeedStatus
-from newswire.page.chart import Chart, chart_of
+from newswire.page.chart import Chart
 from newswire.page.coverage_words import read_rfc3339
 from newswire.page.forms import query_of
 from newswire.page.item_rows import LONG_TEASER, ItemRow, item_row, web_address, zone_parameter
 from newswire.page.moments import Moment, local, moment, since_when
-from newswire.page.search_page import Formats, formats_of
+from newswire.page.search_page import Formats, chart_of_answer, formats_of
 from newswire.parameters import written_list
 from newswire.search import Answer
 
@@ -96,7 +96,7 @@ def feed_view(
         is_due=status.next_check is not None and status.next_check <= now,
         total=answer.total.value,
         items=tuple(item_row(hit.item, {}, statuses, zone, now, LONG_TEASER) for hit in page.hits),
-        chart=_chart(lately, asked, zone),
+        chart=chart_of_answer(lately, asked, zone, "../"),
         gaps=tuple(
             f"{since_when(read_rfc3339(one.from_), zone, now)} to "
             f"{since_when(read_rfc3339(one.to), zone, now) if one.to else 'now'}"
@@ -121,11 +121,3 @@ def lately_from(now: Instant, zone: ZoneInfo) -> str:
 
 def _moment(instant: Instant | None, zone: ZoneInfo, now: Instant) -> Moment | None:
     return None if instant is None else moment(instant, zone, now)
-
-
-def _chart(lately: Answer, asked: Mapping[str, str], zone: ZoneInfo) -> Chart | None:
-    buckets = lately.histogram
-    if buckets is UNSET or not buckets:
-        return None
-    edges = [read_rfc3339(buckets[0].from_), *(read_rfc3339(one.to) for one in buckets)]
-    return chart_of(buckets, asked, zone, edges)

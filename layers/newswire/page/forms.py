@@ -48,6 +48,14 @@ def query_of(parameters: Mapping[str, str]) -> str:
     return f"?{written}" if written else ""
 
 
+def around_range(parameters: Mapping[str, str]) -> tuple[str, str]:
+    """Give what stands before and after `from=…&to=…` in the address of a first page: dates need no encoding."""
+    first = changed(parameters, from_=None, to=None)
+    before: dict[str, str] = {name: first.pop(name) for name in ("q", "match") if name in first}
+    lead, rest = query_of(before), query_of(first)
+    return f"{lead}&" if lead else "?", f"&{rest[1:]}" if rest else ""
+
+
 def changed(parameters: Mapping[str, str], **changes: str | None) -> dict[str, str]:
     """Change parameters, in their order; None takes one away. The page begins anew: a cursor belongs to one query only.
 

@@ -41,8 +41,8 @@ def moment(instant: Instant, zone: ZoneInfo, now: Instant) -> Moment:
     return Moment(
         iso=to_rfc3339(instant),
         age=relative_age(instant, now),
-        text=f"{short_day(at)}, {at:%H:%M}",
-        full=f"{_whole_day(at)}, {at:%H:%M:%S}, {zone.key}",
+        text=f"{short_day(at)}, {at.hour:02d}:{at.minute:02d}",
+        full=f"{_whole_day(at)}, {at.hour:02d}:{at.minute:02d}:{at.second:02d}, {zone.key}",
     )
 
 

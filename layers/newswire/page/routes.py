@@ -72,7 +72,13 @@ class Pages:
         if not sent.is_clean:
             return _see_other(call.top, sent)
         parameters, now = sent.parameters, self._clock()
-        asked = parameters | {"highlight": "title,summary,content", "facets": FACETS, "histogram": "auto"}
+        # Of the items as the API writes them only the highlights are shown; the rest is read from the items themselves.
+        asked = parameters | {
+            "fields": "id",
+            "highlight": "title,summary,content",
+            "facets": FACETS,
+            "histogram": "auto",
+        }
         try:
             try:
                 request, answer, page = self._asked(asked)
@@ -83,7 +89,7 @@ class Pages:
                 request, answer, page = self._asked(asked)
         except BadParametersError as error:
             return self._wrong(call, parameters, error.problems, now)
-        view = search_view(parameters, request, answer, page, call.origin, now)
+        view = search_view(parameters, request, answer, page, call.top, call.origin, now)
         return self._page(call, "search.html", call.top, view=view, zones=ZONES)
 
     def feed(self, call: Call, feed_id: str) -> Response[Any]:
@@ -95,7 +101,7 @@ class Pages:
         if not found:
             return self.problem(call, problem_of(404, "not_found", f"There is no feed {shorten(feed_id)!r}."))
         status, now = found[0], self._clock()
-        asked = {**sent.parameters, "feed": written_list([status.id])}
+        asked = {**sent.parameters, "feed": written_list([status.id]), "fields": "id"}
         request, answer, page = self._asked(asked)
         since = {"from": lately_from(now, request.tz), "to": "today", "histogram": "day", "size": "0"}
         _, lately, _ = self._asked({name: asked[name] for name in ("feed", "tz") if name in asked} | since)

@@ -132,10 +132,11 @@ def search_view(
     request: SearchRequest,
     answer: Answer,
     page: SearchPage,
+    top: str,
     origin: str,
     now: Instant,
 ) -> SearchView:
-    """Say what was found; `parameters` are those of the page's address, `origin` what absolute addresses begin with."""
+    """Say what was found; `parameters` are those of the page's address, which is at `top`; absolute ones begin with `origin`."""
     statuses = {status.id: status for status in page.statuses}
     zone = request.tz
     facets = answer.facets if answer.facets is not UNSET else {}
@@ -153,7 +154,7 @@ def search_view(
         facets=tuple(
             _facet(name, facets[name], parameters, request, statuses) for name in _FIELD_NAMES if name in facets
         ),
-        chart=_chart(answer, parameters, zone),
+        chart=chart_of_answer(answer, parameters, zone, top),
         coverage=coverage_words(answer.coverage, statuses, zone, now),
         next=query_of({**parameters, "cursor": answer.next}) if answer.next else "",
         first=query_of(changed(parameters)) or "?",
@@ -243,12 +244,13 @@ def _bound_words(instant: Instant, zone: ZoneInfo, *, whole_day: bool = False) -
     return f"{short_day(at)}, {at:%H:%M:%S}" if at.second else f"{short_day(at)}, {at:%H:%M}"
 
 
-def _chart(answer: Answer, parameters: Mapping[str, str], zone: ZoneInfo) -> Chart | None:
+def chart_of_answer(answer: Answer, parameters: Mapping[str, str], zone: ZoneInfo, top: str) -> Chart | None:
+    """Draw the histogram of an answer, if it has one."""
     buckets = answer.histogram
     if buckets is UNSET or not buckets:
         return None
     edges = [read_rfc3339(buckets[0].from_), *(read_rfc3339(one.to) for one in buckets)]
-    return chart_of(buckets, parameters, zone, edges)
+    return chart_of(buckets, parameters, zone, edges, top)
 
 
 def _facet(
