@@ -27,6 +27,7 @@ class _Wanted(Struct, frozen=True):
 
     tokens: frozenset[str]
     stems: frozenset[str]
+    """Those of the same tokens: where there are stems, a token is found by its own."""
     prefixes: tuple[str, ...]
     phrases: Mapping[str, tuple[tuple[str, ...], ...]]
     """Phrases by their first token."""
@@ -102,19 +103,18 @@ def _matches(text: str, wanted: _Wanted, *, is_stemmed: bool) -> list[tuple[int,
 
 def _found(tokens: list[str], wanted: _Wanted, *, is_stemmed: bool) -> list[tuple[int, int]]:
     """Give the first and the last token of each match, in order."""
-    single = wanted.tokens
-    hits = {at for at, token in enumerate(tokens) if token in single} if not single.isdisjoint(tokens) else set()
-    if is_stemmed and wanted.stems:
-        stems = words.stems(tokens)
-        if not wanted.stems.isdisjoint(stems):
-            hits |= {at for at, one in enumerate(stems) if one in wanted.stems}
+    looked_for = wanted.stems if is_stemmed else wanted.tokens
+    forms = words.stems(tokens) if is_stemmed and looked_for else tokens
+    hits = [] if looked_for.isdisjoint(forms) else [at for at, form in enumerate(forms) if form in looked_for]
     if wanted.prefixes:
-        hits |= {at for at, token in enumerate(tokens) if token.startswith(wanted.prefixes)}
-    begins = {at for at, token in enumerate(tokens) if token in wanted.phrases} if wanted.phrases else set()
+        hits = sorted({*hits, *(at for at, token in enumerate(tokens) if token.startswith(wanted.prefixes))})
+    begins = [at for at, token in enumerate(tokens) if token in wanted.phrases] if wanted.phrases else []
+    if not begins:
+        return [(at, at) for at in hits]
     found: list[tuple[int, int]] = []
-    following = 0
-    for at in sorted(hits | begins):
-        if at >= following and (length := _length_at(tokens, at, wanted) or int(at in hits)):
+    single, following = set(hits), 0
+    for at in sorted({*hits, *begins}):
+        if at >= following and (length := _length_at(tokens, at, wanted) or int(at in single)):
             following = at + length
             found.append((at, following - 1))
     return found
@@ -134,13 +134,13 @@ def _window(text: str, ranges: Sequence[tuple[int, int]]) -> tuple[int, int]:
         return 0, len(text)
     room = LONGEST - 2  # an ellipsis at either end
     best, best_count, best_at = 0, (-1, -1), 0
+    marked = [text[start:end].casefold() for start, end in ranges]
     last = 0
     for first, (low, _high) in enumerate(ranges):
         last = max(last, first)
         while last + 1 < len(ranges) and ranges[last + 1][1] - low <= room:
             last += 1
-        within = [text[start:end].casefold() for start, end in ranges[first : last + 1]]
-        count = (len(set(within)), len(within))
+        count = (len(set(marked[first : last + 1])), last + 1 - first)
         if count > best_count:
             best, best_count, best_at = low, count, ranges[last][1]
     start = max(0, best - min(_BEFORE, max(0, room - (best_at - best))))

@@ -15,7 +15,7 @@ from newswire.model import FeedStatus
 from newswire.page.chart import Chart
 from newswire.page.coverage_words import read_rfc3339
 from newswire.page.forms import query_of
-from newswire.page.item_rows import LONG_TEASER, ItemRow, item_row, web_address, zone_parameter
+from newswire.page.item_rows import LONG_TEASER, ItemRow, in_zone, item_row, web_address, zone_parameter
 from newswire.page.moments import Moment, local, moment, since_when
 from newswire.page.search_page import Formats, chart_of_answer, formats_of
 from newswire.parameters import written_list
@@ -82,6 +82,7 @@ def feed_view(
     statuses = {status.id: status}
     asked = {**zone_parameter(zone), "feed": written_list([status.id])}
     gaps = gaps_of(status, state)
+    tail = in_zone(zone)
     return FeedView(
         id=status.id,
         title=status.title or status.id,
@@ -95,7 +96,7 @@ def feed_view(
         next_check=_moment(status.next_check, zone, now),
         is_due=status.next_check is not None and status.next_check <= now,
         total=answer.total.value,
-        items=tuple(item_row(hit.item, {}, statuses, zone, now, LONG_TEASER) for hit in page.hits),
+        items=tuple(item_row(hit.item, {}, statuses, zone, now, tail, LONG_TEASER) for hit in page.hits),
         chart=chart_of_answer(lately, asked, zone, "../"),
         gaps=tuple(
             f"{since_when(read_rfc3339(one.from_), zone, now)} to "

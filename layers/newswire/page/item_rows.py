@@ -40,20 +40,24 @@ def item_row(
     statuses: Mapping[str, FeedStatus],
     zone: ZoneInfo,
     now: Instant,
+    tail: str = "",
     most: int = TEASER,
 ) -> ItemRow:
-    """Say what a list says of an item; `highlights` are escaped, with marks. What it leads to shows times in the same zone."""
-    in_zone = query_of(zone_parameter(zone))
+    """Say what a list says of an item; `highlights` are escaped, with marks.
+
+    `tail` ends the addresses of its page and its feed's, so that they show times in the same zone.
+    """
+    source = web_address(item.link)
     teaser = highlights.get("summary") or highlights.get("content")
     return ItemRow(
-        href=item_href(item.id) + in_zone,
+        href=item_href(item.id) + tail,
         title=Markup(highlights["title"]) if "title" in highlights else escape(title_of(item)),  # noqa: S704 - escaped by Highlighter
         teaser=Markup(teaser) if teaser else escape(shortened(item.summary or item.content, most)),  # noqa: S704 - escaped by Highlighter
         published=published_moment(item, zone, now),
-        feed_href=feed_href(item.feed) + in_zone,
+        feed_href=feed_href(item.feed) + tail,
         feed=feed_title(item.feed, statuses),
-        source=web_address(item.link),
-        source_name=host_of(item.link),
+        source=source,
+        source_name=host_of(source),
         lang=item.lang,
     )
 
@@ -74,6 +78,11 @@ def shortened(text: str, most: int = TEASER) -> str:
 def item_href(item_id: str) -> str:
     """Give the address of an item's page, from the root."""
     return f"items/{quote(item_id, safe='')}"
+
+
+def in_zone(zone: ZoneInfo) -> str:
+    """Give the query that keeps a time zone from page to page."""
+    return query_of(zone_parameter(zone))
 
 
 def zone_parameter(zone: ZoneInfo) -> dict[str, str]:

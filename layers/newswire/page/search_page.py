@@ -15,7 +15,7 @@ from newswire.model import FeedStatus
 from newswire.page.chart import Chart, chart_of
 from newswire.page.coverage_words import CoverageWords, coverage_words, read_rfc3339
 from newswire.page.forms import changed, query_of
-from newswire.page.item_rows import ItemRow, feed_title, item_row
+from newswire.page.item_rows import ItemRow, feed_title, in_zone, item_row
 from newswire.page.moments import local, short_day
 from newswire.parameters import Problem, SearchRequest, quoted_list, written_list
 from newswire.query import ValueField
@@ -140,8 +140,9 @@ def search_view(
     statuses = {status.id: status for status in page.statuses}
     zone = request.tz
     facets = answer.facets if answer.facets is not UNSET else {}
+    tail = in_zone(zone)
     rows = tuple(
-        item_row(hit.item, out.highlights if out.highlights is not UNSET else {}, statuses, zone, now)
+        item_row(hit.item, out.highlights if out.highlights is not UNSET else {}, statuses, zone, now, tail)
         for hit, out in zip(page.hits, answer.items, strict=True)
     )
     found = Found(
@@ -266,8 +267,10 @@ def _facet(
         values.append(Choice(raw, prefix + _name_of(field, plain, statuses), is_on=True, href=href))
     if values:
         return FacetView(_FIELD_NAMES[field], field, tuple(values), is_on=True, other=0, missing=0)
+    said = query_of(changed(parameters))
+    lead = f"{said}&" if said else "?"
     for one in found.values:
-        href = query_of(changed(parameters, **{field: written_list([one.value])}))
+        href = f"{lead}{query_of({field: written_list([one.value])})[1:]}"
         values.append(Choice(one.value, _name_of(field, one.value, statuses), is_on=False, href=href, count=one.count))
     return FacetView(_FIELD_NAMES[field], field, tuple(values), is_on=False, other=found.other, missing=found.missing)
 
