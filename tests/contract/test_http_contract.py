@@ -1111,11 +1111,21 @@ def test_the_openapi_document_is_there(api) -> None:
     assert names == set(SEARCH_PARAMETERS)
 
 
-@says("`GET /`")
-def test_the_front_page_lists_the_newest(api) -> None:
-    came = api.ask("/")
-    assert came.headers["content-type"].startswith("text/html")
-    assert "Tank drill" in came.body.decode()
+@says("`GET /` `GET /feeds/{id}` `GET /items/{id}`")
+def test_the_pages_are_there_and_lenient_with_forms(api) -> None:
+    """What else they are and do is tested in tests/journey, as pages and in a browser."""
+    item = api.ask("/v1/search?size=1").json()["items"][0]
+    for path, shown in (
+        ("/", "Tank drill"),
+        (f"/feeds/{item['feed']}", "Checked"),
+        (f"/items/{item['id']}", "First seen"),
+    ):
+        came = api.ask(path)
+        assert (came.status, came.headers["content-type"]) == (200, "text/html; charset=utf-8")
+        assert shown in came.body.decode()
+        assert api.ask(f"{path}?nope=1").body == came.body
+        assert api.ask(f"{path}?tz=").status == 303
+    assert api.ask("/?feed=alpha&feed=beta").headers["location"] == "./?feed=alpha,beta"
 
 
 # --- what reaches the API only in one of the two ways ---

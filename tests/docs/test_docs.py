@@ -11,6 +11,8 @@ from newswire.feeds_file import FeedTable, read_toml
 from newswire.settings import Settings
 from newswire.wiring import Wired
 from tests.conftest import ROOT
+from tests.screenshots import FOLDER, THEMES
+from tests.screenshots import PAGES as PAGES_SHOWN
 from tests.transports import AsEvents, OverHttp
 
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
@@ -93,12 +95,23 @@ def test_make_help_lists_every_target() -> None:
         "test-long",
         "check",
         "bench",
+        "screenshots",
         "opensearch",
         "opensearch-stop",
         "lock",
         "help",
     ):
         assert re.search(rf"^  make {target} +\S", out, re.MULTILINE), target
+
+
+def test_each_page_has_a_picture_in_both_themes_and_the_readme_shows_one() -> None:
+    pictures = {file.name for file in FOLDER.glob("*.png")}
+    assert pictures == {f"{page}-{theme}.png" for page in PAGES_SHOWN for theme in THEMES}
+    for name in pictures:
+        assert (FOLDER / name).read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
+    shown = re.findall(r"!\[[^]]+\]\(docs/screenshots/([a-z-]+\.png)\)", (ROOT / "README.md").read_text())
+    assert set(shown) <= pictures
+    assert shown
 
 
 def test_the_feeds_that_ship_can_be_read_and_the_first_is_nato() -> None:

@@ -162,6 +162,16 @@ def test_a_page_that_would_look_the_same_is_not_sent_again(api, item, clock) -> 
         clock.go(days=-400)
 
 
+def test_a_cursor_of_a_page_is_good_for_the_api_and_the_other_way_round(api) -> None:
+    page = Page(api.ask("/?q=day&size=7").body)
+    href = next(link for link in page.links if "cursor=" in link)
+    by_api = api.ask(f"/v1/search{href}").json()
+    by_page = api.ask(urljoin("/", href)).body.decode()
+    assert [one["id"] in by_page for one in by_api["items"]] == [True] * 7
+    given = api.ask("/v1/search?q=day&size=7").json()["next"]
+    assert api.ask(f"/?q=day&size=7&cursor={given}").body.decode() == by_page
+
+
 def test_head_is_answered_without_a_body(api) -> None:
     came = api.ask("/?q=summit", "HEAD")
     assert (came.status, came.body) == (200, b"")
