@@ -71,6 +71,14 @@ def test_a_feed_is_taken_in_searched_and_built_anew(tmp_path, cluster) -> None:
             more = f"&cursor={page['next']}"
         assert len(found) == len(set(found)) == 1220
         assert served.json("/v1/status")[1]["engine"]["name"] == "opensearch"
+        for target, shown in (
+            ("/?q=lodz+OR+baltic&from=2025&to=2025", "1,202 items"),
+            ("/feeds/lines", "1,200 items"),
+            (f"/items/{found[0]}", "First seen"),
+        ):
+            status, headers, body = served.get(target)
+            assert (status, headers["content-type"]) == (200, "text/html; charset=utf-8")
+            assert shown in body.decode()
     finally:
         served.stop()
 

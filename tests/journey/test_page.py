@@ -141,6 +141,21 @@ def test_what_a_page_asks_for_is_there_and_may_be_kept_for_ever(api, item, targe
     assert api.ask("/assets/render.py").status == 404
 
 
+@pytest.mark.parametrize(
+    "target", ["/?q=summit&sort=oldest&size=5", "/feeds/coast-dispatch?tz=Asia/Tokyo", "/items/{item}"]
+)
+def test_every_page_names_the_feeds_of_what_it_shows_the_newest_first(api, item, target: str) -> None:
+    target = target.format(item=item)
+    found = [link for link in Page(api.ask(target).body).links if "format=" in link]
+    kinds = ("rss", "atom", "jsonfeed")
+    offered = [link for form in kinds for link in found if link.endswith(f"format={form}")]
+    assert {link.rpartition("=")[2] for link in offered} == set(kinds)
+    for link in offered:
+        assert "sort=newest" in link
+        assert "size=" not in link
+        assert api.ask(urljoin(target, link)).status == 200
+
+
 @pytest.mark.parametrize("target", ["/", "/?q=summit&size=3", "/feeds/coast-dispatch", "/items/{item}"])
 def test_every_link_of_a_page_leads_somewhere(api, item, target: str) -> None:
     target = target.format(item=item)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from urllib.parse import quote
 from zoneinfo import ZoneInfo
 
 from msgspec import Struct
@@ -13,6 +14,7 @@ from newswire.model import DateFlag, FeedStatus, Item
 from newswire.page.forms import query_of
 from newswire.page.item_rows import feed_href, feed_title, host_of, title_of, web_address, zone_parameter
 from newswire.page.moments import Moment, local, moment, published_moment
+from newswire.page.search_page import Formats, formats_of
 from newswire.parameters import written_list
 
 _SOURCES = {
@@ -62,6 +64,8 @@ class ItemView(Struct, frozen=True):
     revision: int
     same_day_href: str
     api_href: str
+    formats: Formats
+    """Of its feed."""
 
 
 def item_view(item: Item, status: FeedStatus | None, zone: ZoneInfo, now: Instant) -> ItemView:
@@ -87,7 +91,8 @@ def item_view(item: Item, status: FeedStatus | None, zone: ZoneInfo, now: Instan
         dates=tuple(_dates(item, published, zone, now)),
         revision=item.revision,
         same_day_href=query_of({"from": day, "to": day, **tz}),
-        api_href=f"v1/items/{item.id}",
+        api_href=f"v1/items/{quote(item.id, safe='')}",
+        formats=formats_of({"feed": written_list([item.feed])}, ""),
     )
 
 
