@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -13,6 +14,7 @@ from newswire.feed_answers import FeedOut, FeedsOut, StatusOut
 from newswire.grammar import MAX_CHARACTERS
 from newswire.http_api import FEEDS_A_PAGE, ItemsOut
 from newswire.http_messages import ProblemOut
+from newswire.page.forms import PAGE_FIELDS, SEARCH_FIELDS
 from newswire.parameters import (
     DATE_FIELDS,
     DEFAULT_SIZE,
@@ -83,6 +85,13 @@ def document() -> bytes:
         ),
         "/v1/status": _route("Say how the whole is doing.", "status", schema[StatusOut], schema[ProblemOut], []),
         "/openapi.json": _route("This document.", "openapi", {"type": "object"}, schema[ProblemOut], []),
+        "/": _page("Search, for people.", "search_page", _page_parameters(SEARCH_FIELDS)),
+        "/feeds/{feed_id}": _page(
+            "A feed, for people.", "feed_page", [_in_path("feed_id"), *_page_parameters(PAGE_FIELDS)]
+        ),
+        "/items/{item_id}": _page(
+            "An item, for people.", "item_page", [_in_path("item_id"), *_page_parameters(("tz",))]
+        ),
     }
     whole = {
         "openapi": "3.1.0",
@@ -120,6 +129,25 @@ def _search_parameters() -> list[Json]:
         _parameter("histogram", _choice(HISTOGRAMS, None), f"Counts by date, in at most {MAX_BUCKETS} buckets."),
         _parameter("format", _choice(FORMATS, "json"), "The form of the answer."),
     ]
+
+
+def _page_parameters(names: Sequence[str]) -> list[Json]:
+    """Give those that a page takes: they mean what they mean to the API, but forms may send them empty and repeated."""
+    return [one | {"schema": {"type": "string"}} for one in _search_parameters() if one["name"] in names]
+
+
+def _page(summary: str, name: str, parameters: list[Json]) -> Json:
+    """Describe a route whose answers are HTML, also where something is wrong."""
+    routes = _route(summary, name, {}, {}, parameters)
+    for operation in routes.values():
+        for response in operation["responses"].values():
+            if "content" in response:
+                response["content"] = {"text/html": {"schema": {"type": "string"}}}
+        operation["responses"]["303"] = {
+            "description": "What a form sent leads to the clean address.",
+            "headers": {"Location": {"schema": {"type": "string"}, "description": "Relative."}},
+        }
+    return routes
 
 
 def _choice(values: tuple[str, ...], default: str | None) -> Json:

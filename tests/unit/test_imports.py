@@ -54,7 +54,7 @@ api = AsEvents(Wired(Settings(data={str(tmp_path / "data")!r})))
 assert {{api.ask(target).status for target in {asked!r}}} == {{200, 404}}
 """
     )
-    assert not loaded & {"jinja2", "markupsafe", "newswire.page", "newswire.page.routes"}
+    assert not loaded & {"jinja2", "markupsafe", "newswire.page.routes"}
 
 
 def test_opening_the_engine_loads_the_chosen_one_only() -> None:
