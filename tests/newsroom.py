@@ -1,4 +1,4 @@
-"""Three invented feeds with two months of news, polled as any feed is: one well, one in French, one that stopped to answer."""
+"""Three invented feeds with two months of news, polled as any feed is: one well, one in French, one that has stopped answering."""
 
 from collections.abc import Callable
 from email.utils import formatdate
@@ -70,7 +70,7 @@ def coast(until: int) -> bytes:
             f"<pubDate>{formatdate(at / SECOND, usegmt=True)}</pubDate></item>"
         )
 
-    return rss("Coast Dispatch", "https://coast.example/", numbered(until, ITEMS, DAY, item))
+    return rss("Coast Dispatch", "https://coast.example/", numbered(until, ITEMS, 18 * HOUR, item))
 
 
 def courrier(until: int) -> bytes:

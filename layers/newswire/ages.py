@@ -15,6 +15,7 @@ _UNITS = (
     ("second", SECOND),
 )
 _PARTS = 2
+_MONTHS = 11
 
 
 def relative_age(at: Instant, now: Instant) -> str:
@@ -23,6 +24,8 @@ def relative_age(at: Instant, now: Instant) -> str:
     parts: list[str] = []
     for name, length in _UNITS:
         count, rest = divmod(left, length)
+        if name == "month" and parts:
+            count = min(count, _MONTHS)  # twelve of 30 days are less than a year of 365, and are not said beside one
         if count:
             parts.append(f"{count} {name}{'s' if count > 1 else ''}")
             left = rest

@@ -59,6 +59,8 @@ if TYPE_CHECKING:
     from newswire.syndication import FeedHead
 
 TARGET_LENGTH = 6_000
+_PLAIN = "!$'()*,/:;?@"
+"""What a query holds without being encoded (RFC 3986, section 3.4); an event does not say how it was sent."""
 LONGEST_ANSWER = 4_000_000
 LONGEST_LINK = 2_000
 FEEDS_A_PAGE = 100
@@ -90,7 +92,7 @@ def build_api(
     def route(path: str, answered: Callable[..., Response[Any]]) -> None:
         def handler(**captured: str) -> Response[Any]:
             call = api.call(resolver.current_event.raw_event)
-            if call.path != "/" and call.path.endswith("/"):  # the resolver for REST APIs would pass over it
+            if call.path != "/" and call.path.endswith(("/", "\n")):  # the resolvers would pass over it
                 return api.not_found(call)
             return api.answered(lambda: answered(call, **captured), call)
 
@@ -131,7 +133,7 @@ def _answered(
     resolver: ApiGatewayResolver, api: Api, event: Mapping[str, Any], method: str, context: LambdaContext
 ) -> dict[str, Any]:
     several: Sent = event.get("multiValueQueryStringParameters") or {}
-    target = f"{event.get('path') or '/'}?{urlencode(several, doseq=True, errors='surrogatepass')}"
+    target = f"{event.get('path') or '/'}?{urlencode(several, doseq=True, safe=_PLAIN, errors='surrogatepass')}"
     refused = api.refusal(method, len(target.encode(errors="surrogatepass")), api.call(event))
     if refused is not None:
         return _as_event(refused)
@@ -344,7 +346,7 @@ class Api:
 
     def asset(self, call: Call, name: str) -> Response[Any]:
         """Answer /assets/{name} with what pages ask for."""
-        return self._for_people.asset(call, name)
+        return self._for_people.asset(call, name) or self.not_found(call)
 
     @property
     def _for_people(self) -> Pages:
@@ -416,7 +418,7 @@ class Api:
 
 def _is_for_people(call: Call) -> bool:
     """Say whether an address is one of a page or, where there is nothing, whether a browser asks."""
-    if call.path.startswith("/v1/") or call.path == "/openapi.json":
+    if call.path in {"/v1", "/openapi.json"} or call.path.startswith("/v1/"):
         return False
     return call.path == "/" or call.path.startswith(("/feeds/", "/items/")) or "text/html" in call.accept
 

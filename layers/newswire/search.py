@@ -13,7 +13,7 @@ from msgspec import UNSET, Struct, UnsetType, field
 
 from newswire import words
 from newswire.ages import relative_age
-from newswire.clock import Clock, Instant, to_rfc3339
+from newswire.clock import LAST, Clock, Instant, to_rfc3339
 from newswire.coverage import Coverage, coverage_of
 from newswire.cursors import index_mark, write_cursor
 from newswire.dates import AUTO_BUCKETS, MAX_BUCKETS, TooManyBucketsError, bucket_edges
@@ -219,7 +219,7 @@ def _echo(request: SearchRequest) -> Echo:
 
 
 def _buckets(query: SearchQuery, page: SearchPage) -> tuple[BucketOut, ...]:
-    edges = [to_rfc3339(edge) for edge in query.edges]
+    edges = [to_rfc3339(min(edge, LAST)) for edge in query.edges]  # the last moment there is lies in a bucket, too
     return tuple(
         BucketOut(low, high, count) for low, high, count in zip(edges, edges[1:], page.histogram, strict=False)
     )

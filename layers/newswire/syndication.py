@@ -36,7 +36,6 @@ _ILLEGAL = dict.fromkeys((*range(9), 11, 12, *range(14, 32), 0xFFFE, 0xFFFF, *ra
 """What XML 1.0 (section 2.2) has no place for, not even escaped."""
 _XML = {**_ILLEGAL, **_XML_ESCAPES}
 _LANGUAGE = re.compile("[A-Za-z]{1,8}(?:-[A-Za-z0-9]{1,8})*")
-"""The form of a language tag (RFC 5646); what a feed says otherwise has no place in these formats."""
 _ODD = re.compile(r"""[\x00-\x20<>"{}|\\^`\x7f]|%(?![0-9A-Fa-f]{2})""")
 _ODD_IN_PATH = re.compile(rf"{_ODD.pattern}|[\[\]]")
 _DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
@@ -195,12 +194,17 @@ def _json_item(item: Item) -> _JsonItem:
         date_modified=UNSET if item.updated is None else to_rfc3339(item.updated),
         authors=tuple(map(_Author, item.authors)),
         tags=item.categories,
-        language=item.lang if item.lang and _LANGUAGE.fullmatch(item.lang) else UNSET,
+        language=item.lang if item.lang and is_language(item.lang) else UNSET,
     )
 
 
 def _lang(item: Item) -> str:
-    return f' xml:lang="{item.lang}"' if item.lang and _LANGUAGE.fullmatch(item.lang) else ""
+    return f' xml:lang="{item.lang}"' if item.lang and is_language(item.lang) else ""
+
+
+def is_language(tag: str) -> bool:
+    """Say whether this has the form of a language tag (RFC 5646)."""
+    return _LANGUAGE.fullmatch(tag) is not None
 
 
 def uri(link: str) -> str:

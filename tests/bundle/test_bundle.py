@@ -13,7 +13,7 @@ from tests.bundle.stack import asked
 from tests.conftest import ROOT
 from tests.deployment import event
 from tests.feed_server import rss, story
-from tests.journey.test_page import Page
+from tests.pages import Page
 from tests.unit.test_template import resources
 
 pytestmark = [pytest.mark.bundle, pytest.mark.opensearch]

@@ -7,49 +7,28 @@ import html
 import io
 import json
 import random
-from functools import lru_cache
+from datetime import datetime
 from urllib.parse import urlsplit
 
 import feedparser
-import jsonschema
 import pytest
-from lxml import etree
 
 from newswire.clock import from_datetime
 from newswire.load import load
 from newswire.query import SearchQuery
-from tests.conftest import ROOT
+from newswire.settings import Settings
+from newswire.wiring import Wired
+from tests.formats import assert_valid
 from tests.timeline import LINES, write_lines
 from tests.transports import AsEvents
 
 FEEDS = ("rss", "atom", "jsonfeed")
 COUNT = 1_000
-SCHEMAS = ROOT / "tests" / "schemas"
 URN = "urn:newswire:item:"
-
-
-@lru_cache
-def relax_ng(form: str) -> etree.RelaxNG:
-    return etree.RelaxNG(etree.parse(SCHEMAS / f"{form}.rng"))
-
-
-def assert_valid(form: str, body: bytes) -> None:
-    """Hold a document against the schema of its format."""
-    if form == "jsonfeed":
-        schema = json.loads((SCHEMAS / "jsonfeed.json").read_text())
-        validator = jsonschema.Draft202012Validator(schema, format_checker=jsonschema.FormatChecker())
-        assert [error.message for error in validator.iter_errors(json.loads(body))] == []
-        return
-    document = etree.fromstring(body, etree.XMLParser(resolve_entities=False, no_network=True))
-    found = relax_ng(form)
-    assert found.validate(document), found.error_log.last_error
 
 
 @pytest.fixture(scope="module")
 def thousand(shared, tmp_path_factory):
-    from newswire.settings import Settings
-    from newswire.wiring import Wired
-
     folder = tmp_path_factory.mktemp("thousand")
     write_lines(shared, folder / "whole.jsonl.gz")
     chosen = set(random.Random(1).sample(range(LINES), COUNT))
@@ -117,8 +96,6 @@ def test_json_feed_has_the_same_ids_titles_and_dates(thousand, items) -> None:
     }
     assert seen.keys() == items.keys()
     for id_, one in seen.items():
-        from datetime import datetime
-
         at = from_datetime(datetime.fromisoformat(one["date_published"]))
         assert (one.get("title", ""), one.get("url", ""), at) == (
             items[id_].title,

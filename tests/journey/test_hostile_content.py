@@ -12,6 +12,7 @@ import pytest
 
 from newswire.engines import SearchEngine
 from newswire.model import Batch, Feed, ItemWrite
+from newswire.parameters import quoted_list
 from newswire.poll import run_batches
 from newswire.query import SearchQuery
 from newswire.settings import Settings
@@ -20,9 +21,9 @@ from tests.browser import Reading
 from tests.conftest import HandClock
 from tests.contract.test_search_engine import item
 from tests.feed_server import Answer, FeedServer
-from tests.journey.test_formats_are_valid import assert_valid
-from tests.journey.test_page import Page
+from tests.formats import assert_valid
 from tests.newsroom import FEEDS, furnish
+from tests.pages import Page
 from tests.transports import AsEvents, OverHttp
 
 SCRIPTS = (
@@ -139,16 +140,6 @@ def pages_on(wired: Wired, target: str) -> Iterator[tuple[str, bytes]]:
             target = f"{parts.path.removeprefix('/live')}?{parts.query}" if parts.query else ""
 
 
-def assert_inert(target: str, body: bytes) -> None:
-    page = Page(body)
-    assert page.inline == [], target
-    for link in page.links:
-        try:
-            assert urlsplit(link).scheme in {"", "http", "https"}, (target, link)
-        except ValueError:
-            pytest.fail(f"{target}: {link}")
-
-
 def assert_well_formed(form: str, body: bytes) -> None:
     if form in {"rss", "atom", "jsonfeed"}:
         assert_valid(form, body)
@@ -165,13 +156,9 @@ def assert_well_formed(form: str, body: bytes) -> None:
 def test_every_page_of_everything_is_inert(everything) -> None:
     feeds = [status.id for status in everything.engine.statuses()]
     assert len(feeds) > 350
-    count = 0
     for start in ("/?size=200", *(f"/feeds/{feed}" for feed in feeds)):
-        for target, body in pages_on(everything, start):
-            assert_inert(target, body)
-            count += 1
-            if count > 600:
-                break
+        for _target, body in pages_on(everything, start):
+            Page(body)
     found = ids_in(everything.engine)
     assert len(found) > 3_000
     some = set(random.Random(3).sample(sorted(found), 300))
@@ -179,7 +166,7 @@ def test_every_page_of_everything_is_inert(everything) -> None:
     for id_ in chosen:
         came = AsEvents(everything).ask(f"/items/{quote(id_)}")
         assert came.status == 200
-        assert_inert(id_, came.body)
+        Page(came.body)
 
 
 @pytest.mark.parametrize("form", FORMATS)
@@ -207,13 +194,11 @@ def test_scripts_in_every_place_stay_text_in_a_browser(chromium, poisoned) -> No
             *(f"/feeds/{feed}?size=100" for feed in FEEDS),
         ]
         targets += [f"/items/{number:032x}" for number in range(len(SCRIPTS))]
-        targets += [f"/?q={quote(script)}&author={quote(script)}" for script in SCRIPTS if "\x00" not in script]
         for target in targets:
-            window.expected_statuses |= {400}
-            page = window.page
-            page.goto(target)
-            text = page.locator("main").inner_text()
-            assert text
+            assert window.open(target).locator("main").inner_text()
+        for script in SCRIPTS:
+            if "\x00" not in script:  # some can't be asked for: a value of a list with half a quotation is refused
+                window.open(f"/?q={quote(script)}&author={quote(quoted_list([script.strip()]))}", None)
         page = window.open(f"/items/{0:032x}")
         assert page.locator("h1").inner_text() == SCRIPTS[0]
         page = window.open("/items/" + f"{6:032x}")

@@ -1,9 +1,11 @@
 """The page over HTTP and as events: its addresses, what forms send, its headers, its size; in a browser it is tried elsewhere."""
 
+import gzip
 import json
 import random
 import re
-from html.parser import HTMLParser
+from itertools import islice
+from pathlib import Path
 from urllib.parse import urljoin
 
 import pytest
@@ -11,51 +13,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from newswire.load import load
-from newswire.page.forms import SEARCH_FIELDS, query_of, tidied
+from newswire.page.forms import SEARCH_FIELDS, tidied
 from tests.hostile import some_request
 from tests.newsroom import furnish
+from tests.pages import Page
 from tests.timeline import write_lines
 from tests.transports import AsEvents, OverHttp, rest_event
 
 PAGES = ("/", "/?q=summit", "/feeds/coast-dispatch", "/items/{item}", "/?from=x", "/feeds/none", "/items/none")
 MOST_BYTES = 60_000
-
-
-class Page(HTMLParser):
-    """What a page asks for and leads to, and whether all that was opened is closed."""
-
-    EMPTY = frozenset({"meta", "link", "input", "br"})
-
-    def __init__(self, body: bytes) -> None:
-        super().__init__()
-        self.open: list[str] = []
-        self.links: list[str] = []
-        self.files: list[str] = []
-        self.inline: list[str] = []
-        self.feed(body.decode())
-        self.close()
-        assert self.open == []
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        said = dict(attrs)
-        assert len(said) == len(attrs)
-        if tag not in self.EMPTY:
-            self.open.append(tag)
-        self.inline += [name for name in said if name.startswith("on") or name == "style"]
-        if tag == "script" and not said.get("src"):
-            self.inline.append("script")
-        if tag == "style":
-            self.inline.append("style")
-        if tag == "script" or (tag == "link" and said.get("rel") in {"stylesheet", "icon"}):
-            self.files.append(said.get("src") or said["href"] or "")
-        elif href := said.get("href"):
-            self.links.append(href)
-
-    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        pass  # of SVG
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self.open.pop() == tag
 
 
 @pytest.fixture(params=[OverHttp, AsEvents], ids=["uvicorn", "rest-api-event"])
@@ -81,6 +47,7 @@ def item(api) -> str:
         ("/?category=%22Politics%2C+security%22&category=Money", "/?category=%22Politics,+security%22,Money"),
         ("/?q=summit&q=fjords", "/?q=summit+fjords"),
         ("/?from=2024&from=2025-10", "/?from=2025-10"),
+        ("/?tz=UTC&tz=Asia/Tokyo&tz=UTC", "/?tz=UTC"),
         ("/?tz=Europe/Brussels&q=%20&utm_source=mail", "/?tz=Europe/Brussels"),
         ("/feeds/coast-dispatch?tz=&size=5", "/feeds/coast-dispatch?size=5"),
         ("/feeds/coast-dispatch?tz=", "/feeds/coast-dispatch"),
@@ -112,7 +79,6 @@ def test_a_clean_address_stays_as_it_is(sent: dict[str, list[str]]) -> None:
     assert all(value.strip() for value in clean.parameters.values())
     if all(len(sent[name]) == 1 and sent[name][0].strip() for name in sent):
         assert clean.is_clean
-    assert query_of({}) == ""
 
 
 @pytest.mark.parametrize("target", [*PAGES, "/nowhere"])
@@ -125,7 +91,7 @@ def test_nothing_but_our_own_files_can_be_loaded_and_nothing_inline_runs(api, it
     assert (came.headers["referrer-policy"], came.headers["x-content-type-options"]) == ("no-referrer", "nosniff")
     assert came.headers["content-type"] == "text/html; charset=utf-8"
     assert re.fullmatch("[0-9a-f]{32}", came.headers["x-request-id"])
-    assert Page(came.body).inline == []
+    Page(came.body)
 
 
 @pytest.mark.parametrize("target", ["/", "/feeds/coast-dispatch", "/items/{item}", "/feeds/none"])
@@ -214,7 +180,8 @@ def test_the_pages_name_where_they_are_to_be_had_never_what_a_host_header_says(a
 
 
 @pytest.mark.parametrize(("whole", "top"), [("/live/", "./"), ("/live", "/live/"), ("/", "./")])
-def test_links_hold_at_a_stage_with_and_without_its_last_slash(api, wired, whole: str, top: str) -> None:
+def test_links_hold_at_a_stage_with_and_without_its_last_slash(wired, server, clock, whole: str, top: str) -> None:
+    furnish(wired, server, clock)
     event = rest_event("/")
     event["requestContext"]["path"] = whole
     page = Page(AsEvents(wired).event(event).body)
@@ -232,9 +199,7 @@ def test_a_facet_and_a_filter_can_hold_anything(api, wired) -> None:
         + "\n"
         for n, name in enumerate(names)
     )
-    from pathlib import Path as File
-
-    file = File(wired.settings.data) / "lines.jsonl"
+    file = Path(wired.settings.data) / "lines.jsonl"
     file.write_text(lines)
     load(wired, [str(file)], "odd")
     found = api.ask("/?feed=odd").body.decode()
@@ -245,6 +210,7 @@ def test_a_facet_and_a_filter_can_hold_anything(api, wired) -> None:
         narrowed = api.ask(urljoin("/", link))
         assert b">1 item<" in narrowed.body
         assert narrowed.body.count(b"Take away") == 2
+        assert Page(narrowed.body)
 
 
 def test_thousands_of_years_have_no_picture_and_are_no_error(api) -> None:
@@ -264,14 +230,11 @@ def test_hostile_requests_get_pages_too(api) -> None:
         assert came.status in {200, 303, 400, 404}, target
         assert came.headers["content-type"] == "text/html; charset=utf-8"
         if came.body:
-            assert Page(came.body).inline == []
+            Page(came.body)
     assert statuses == {200, 303, 400, 404}
 
 
 def test_a_page_of_twenty_real_items_stays_below_60_kb(wired, shared, tmp_path) -> None:
-    import gzip
-    from itertools import islice
-
     whole, some = tmp_path / "whole.jsonl.gz", tmp_path / "some.jsonl"
     write_lines(shared, whole)
     with gzip.open(whole, "rt") as lines:

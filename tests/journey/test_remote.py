@@ -8,8 +8,8 @@ import msgspec
 import pytest
 
 from newswire.load import load
-from tests.journey.test_page import Page
 from tests.loopback import Asked, Loopback, Reply
+from tests.pages import Page
 from tests.processes import Served, command
 from tests.serverless import REGION, SignatureError, check_signature
 from tests.transports import AsEvents, rest_event

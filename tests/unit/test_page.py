@@ -84,7 +84,7 @@ def test_bars_are_named_as_a_reader_would_write_them() -> None:
 
     assert first_bar("1990", "2020") == ("1990", "?from=1990&to=1990")
     assert first_bar("2024-01", "2025-12") == ("January 2024", "?from=2024-01&to=2024-01")
-    assert first_bar("2025-W01", "2025-W20") == ("week 1 of 2025", "?from=2025-W01&to=2025-W01")
+    assert first_bar("2025-W01", "2025-W20") == ("week of 30 Dec 2024", "?from=2025-W01&to=2025-W01")
     assert first_bar("2025-05-26", "2025-05-30") == ("26 May 2025", "?from=2025-05-26&to=2025-05-26")
     hours = first_bar("2025-05-26", "2025-05-26")
     assert hours == ("26 May 2025, 00:00", "?from=2025-05-25T22:00Z&to=2025-05-25T22:59Z")
@@ -139,7 +139,7 @@ def test_since_when_is_said_as_short_as_it_is_clear(ago: int, said: str) -> None
 
 def test_moments_are_said_in_the_readers_zone_and_at_the_ends_of_the_calendar() -> None:
     tokyo = moment(NOON, read_zone("Asia/Tokyo"), NOON + 3 * SECOND)
-    assert (tokyo.iso, tokyo.age) == ("2025-11-24T12:00:00Z", "3 seconds")
+    assert (tokyo.iso, tokyo.ago) == ("2025-11-24T12:00:00Z", "3 seconds ago")
     assert (tokyo.text, tokyo.full) == ("24 Nov 2025, 21:00", "Monday 24 November 2025, 21:00:00, Asia/Tokyo")
     for instant in (-62_135_596_800_000, 253_402_300_799_999):
         for zone in ZONES:
@@ -149,7 +149,9 @@ def test_moments_are_said_in_the_readers_zone_and_at_the_ends_of_the_calendar() 
 def test_no_time_of_day_is_made_up_where_the_feed_gives_none() -> None:
     story = msgspec.structs.replace(item(1), published=NOON - 12 * HOUR, published_precision="day")
     said = published_moment(story, read_zone("America/New_York"), NOON)
-    assert (said.iso, said.text) == ("2025-11-24", "24 Nov 2025")
+    assert (said.iso, said.text, said.ago) == ("2025-11-24", "24 Nov 2025", "today")
+    for later, ago in ((DAY, "1 day ago"), (12 * DAY, "1 week 5 days ago"), (30 * DAY, "1 month ago")):
+        assert published_moment(story, read_zone("UTC"), NOON + later).ago == ago
     assert said.full == "Monday 24 November 2025, no time of day given"
 
 
@@ -181,11 +183,15 @@ TUESDAY = "2025-11-18T14:00:00Z"
     [
         (
             Coverage(0, 0, None, 0, 0, (), ()),
-            "No feed is being watched: whatever was published, none of it is here.",
+            "None of these feeds is known here: what was published is not to be found.",
             0,
         ),
-        (Coverage(1, 1, None, 0, 0, (), ()), "The feed is being watched: what was published is here.", 0),
-        (Coverage(1200, 1200, None, 0, 0, (), ()), "All 1,200 feeds are being watched: what was published is here.", 0),
+        (Coverage(1, 1, None, 0, 0, (), ()), "The feed is being watched, and nothing is known to be missing.", 0),
+        (
+            Coverage(1200, 1200, None, 0, 0, (), ()),
+            "All 1,200 feeds are being watched, and nothing is known to be missing.",
+            0,
+        ),
         (
             Coverage(
                 3, 2, None, 1, 1, (NotOk("harbour", "failing", TUESDAY, TUESDAY),), (GapOut("harbour", TUESDAY, None),)
@@ -202,7 +208,7 @@ TUESDAY = "2025-11-18T14:00:00Z"
         ),
         (
             Coverage(1, 0, None, 1, 0, (NotOk("harbour", "never", None, None),), ()),
-            "Harbour has never answered: nothing of it is here yet.",
+            "Harbour has never answered: what it publishes may be missing.",
             0,
         ),
         (
@@ -225,7 +231,7 @@ TUESDAY = "2025-11-18T14:00:00Z"
                 tuple(NotOk("harbour", "never", None, None) for _ in range(20)),
                 (GapOut("harbour", TUESDAY, None),),
             ),
-            "25 of 40 feeds are not watched as they should be: items may be missing.",
+            "25 of 40 feeds are not being watched: items may be missing.",
             22,
         ),
         (

@@ -1,25 +1,25 @@
-"""A histogram as a picture of when: buckets come in, the places and addresses of bars go out. Pure.
+"""A histogram as a picture of when: buckets come in, SVG and the rows of a list go out. Pure.
 
-The bars are drawn in SVG without text, which is stretched to the width that there is; what they say stands beside it in HTML.
-A bar leads to the same search within its bucket.
+The picture has no text, since it is stretched to the width that there is; what it says stands beside it. A bar leads to the
+same search within its bucket.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import lru_cache
 from itertools import pairwise
 from zoneinfo import ZoneInfo
 
 from markupsafe import Markup, escape
-from msgspec import Struct
+from msgspec import UNSET, Struct
 
-from newswire.clock import DAY, HOUR, MINUTE, Instant, to_rfc3339
+from newswire.clock import DAY, HOUR, LAST, MINUTE, SECOND, Instant, to_rfc3339
 from newswire.dates import DateValueError, Unit, read_period
-from newswire.page.forms import around_range
-from newswire.page.moments import MONTHS, local, short_day
-from newswire.search import BucketOut
+from newswire.page.addresses import around_range
+from newswire.page.moments import MONTHS, local, read_rfc3339, short_day
+from newswire.search import Answer, BucketOut
 
 WIDTH, HEIGHT = 600, 100
 MOST_BARS = 60
@@ -42,6 +42,15 @@ class Chart(Struct, frozen=True):
     last: str
     highest: int
     total: int
+
+
+def chart_of_answer(answer: Answer, parameters: Mapping[str, str], zone: ZoneInfo, top: str) -> Chart | None:
+    """Draw the histogram of an answer, if it has one; see `chart_of`."""
+    buckets = answer.histogram
+    if buckets is UNSET or not buckets:
+        return None
+    edges = [read_rfc3339(buckets[0].from_), *(read_rfc3339(one.to) for one in buckets)]
+    return chart_of(buckets, parameters, zone, edges, top)
 
 
 def chart_of(
@@ -68,8 +77,11 @@ def chart_of(
         name, text = _names(start, unit, zone)
         first, last = _bounds(name, start, end, zone, is_cut=at in {0, count - 1})
         href = f"{top}{lead}from={first}&amp;to={last}{rest}"
-        path = f"M{at * slot + slot * _GAP / 2:.1f} {HEIGHT}v-{height:.1f}h{width:.1f}v{height:.1f}z"
-        bars.append(f'<a tabindex="-1" href="{href}"><title>{text}: {bucket.count}</title><path d="{path}"/></a>')
+        left = f"{at * slot + slot * _GAP / 2:.1f}"
+        whole = f"M{left} 0h{width:.1f}v{HEIGHT}h-{width:.1f}z"  # so that a low bar can be hit, too
+        path = f"M{left} {HEIGHT}v-{height:.1f}h{width:.1f}v{height:.1f}z"
+        title = f"<title>{text}: {bucket.count}</title>"
+        bars.append(f'<a tabindex="-1" href="{href}">{title}<path d="{whole}"/><path d="{path}"/></a>')
         rows.append(f'<li><a href="{href}">{text}</a> {bucket.count:,}</li>')
     return Chart(
         bars=Markup("\n".join(bars)),  # noqa: S704 - of escaped addresses, dates and numbers
@@ -97,8 +109,7 @@ def _label(at: datetime, unit: Unit) -> str:
         case "month":
             return f"{MONTHS[at.month - 1]} {at.year}"
         case "week":
-            year, week, _ = at.isocalendar()
-            return f"week {week} of {year}"
+            return f"week of {short_day(at - timedelta(days=at.weekday()))}"
         case "day":
             return short_day(at)
     return f"{short_day(at)}, {at:%H:%M}"
@@ -119,7 +130,7 @@ def _bounds(name: str, start: Instant, end: Instant, zone: ZoneInfo, *, is_cut: 
         return name, name
     if start % MINUTE == 0 and end % MINUTE == 0:
         return _minute(start), _minute(end - MINUTE)
-    return to_rfc3339(start), to_rfc3339(end - 1)
+    return to_rfc3339(start), "9999" if end >= LAST else _millisecond(end - 1)
 
 
 def _named(at: datetime, unit: Unit) -> str:
@@ -143,6 +154,10 @@ def _means(name: str, start: Instant, end: Instant, zone: ZoneInfo) -> bool:
     except DateValueError:
         return False
     return period.start == start and period.end == end
+
+
+def _millisecond(instant: Instant) -> str:
+    return f"{to_rfc3339(instant)[:19]}.{instant % SECOND:03d}Z"
 
 
 def _minute(instant: Instant) -> str:

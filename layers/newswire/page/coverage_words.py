@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from msgspec import Struct
 
-from newswire.clock import Instant, from_datetime
+from newswire.clock import Instant
 from newswire.coverage import Coverage, GapOut, NotOk
 from newswire.model import FeedStatus
-from newswire.page.moments import since_when
+from newswire.page.item_rows import feed_title
+from newswire.page.moments import read_rfc3339, since_when
 
 
 class CoverageWords(Struct, frozen=True):
@@ -23,34 +23,47 @@ class CoverageWords(Struct, frozen=True):
 
 
 def coverage_words(
-    coverage: Coverage, statuses: Mapping[str, FeedStatus], zone: ZoneInfo, now: Instant
+    coverage: Coverage,
+    statuses: Mapping[str, FeedStatus],
+    zone: ZoneInfo,
+    now: Instant,
+    end: Instant | None = None,
 ) -> CoverageWords:
-    """Say how well the feeds were watched that an answer speaks of."""
+    """Say how well the feeds were watched that an answer speaks of; `statuses` are of all there are, `end` is that of the range.
+
+    A feed that stopped answering only after the range lacks nothing of it.
+    """
     if not coverage.feeds:
-        return CoverageWords(
-            is_whole=False, summary="No feed is being watched: whatever was published, none of it is here."
-        )
-    if coverage.is_whole:
-        which = "The feed is" if coverage.feeds == 1 else f"All {coverage.feeds:,} feeds are"
-        return CoverageWords(is_whole=True, summary=f"{which} being watched: what was published is here.")
+        which = "None of these feeds is known here" if statuses else "No feed is being watched yet"
+        return CoverageWords(is_whole=False, summary=f"{which}: what was published is not to be found.")
     known = _Known(statuses, zone, now)
+    wrong = [one for one in coverage.not_ok if not _was_seen_until(one, end)]
     closed = [one for one in coverage.gaps if one.to is not None]
-    details = [*map(known.not_ok, coverage.not_ok), *map(known.gap, closed)]
     unlisted = coverage.not_ok_count - len(coverage.not_ok)
+    details = [*map(known.not_ok, wrong), *map(known.gap, closed)]
     if unlisted:
-        details.append(f"{unlisted:,} more of the feeds {_are(unlisted)} not being watched as they should be.")
+        details.append(f"{unlisted:,} more of the feeds {_are(unlisted)} not being watched.")
     if coverage.gap_count > len(coverage.gaps):
         details.append("There are more times than these in which items may have been missed.")
+    if not details:
+        which = "The feed is" if coverage.feeds == 1 else f"All {coverage.feeds:,} feeds are"
+        summary = f"{which} being watched, and nothing is known to be missing."
+        if not coverage.is_whole:
+            summary = "The feeds were being watched in this range of time, and nothing is known to be missing."
+        return CoverageWords(is_whole=True, summary=summary)
     if len(details) == 1:
         return CoverageWords(is_whole=False, summary=details[0])
-    if coverage.not_ok_count:
-        count = coverage.not_ok_count
-        summary = (
-            f"{count:,} of {coverage.feeds:,} feeds {_are(count)} not watched as they should be: items may be missing."
-        )
+    count = len(wrong) + unlisted
+    if count:
+        summary = f"{count:,} of {coverage.feeds:,} feeds {_are(count)} not being watched: items may be missing."
     else:
-        summary = "The feeds are being watched now, but there were times in which items may have been missed."
+        which = "The feed is" if coverage.feeds == 1 else "The feeds are"
+        summary = f"{which} being watched now, but there were times in which items may have been missed."
     return CoverageWords(is_whole=False, summary=summary, details=tuple(details))
+
+
+def _was_seen_until(one: NotOk, end: Instant | None) -> bool:
+    return end is not None and one.last_success is not None and read_rfc3339(one.last_success) >= end
 
 
 class _Known(Struct, frozen=True):
@@ -61,12 +74,12 @@ class _Known(Struct, frozen=True):
     now: Instant
 
     def not_ok(self, one: NotOk) -> str:
-        title = self._title(one.feed)
+        title = feed_title(one.feed, self.statuses)
         if one.state == "paused":
             status = self.statuses.get(one.feed)
             return f"{title} is not being watched. {status.paused or '' if status else ''}".strip()
         if one.last_success is None:
-            return f"{title} has never answered: nothing of it is here yet."
+            return f"{title} has never answered: what it publishes may be missing."
         last = self._when(one.last_success)
         if one.state == "failing":
             return f"{title} has not answered since {last}: what it published after that may be missing."
@@ -74,19 +87,11 @@ class _Known(Struct, frozen=True):
 
     def gap(self, one: GapOut) -> str:
         start, end = self._when(one.from_), self._when(one.to or "")
-        return f"{self._title(one.feed)} may have published items that came and went unseen between {start} and {end}."
-
-    def _title(self, feed: str) -> str:
-        status = self.statuses.get(feed)
-        return (status.title if status else "") or feed
+        title = feed_title(one.feed, self.statuses)
+        return f"{title} may have published items that came and went unseen between {start} and {end}."
 
     def _when(self, text: str) -> str:
         return since_when(read_rfc3339(text), self.zone, self.now)
-
-
-def read_rfc3339(text: str) -> Instant:
-    """Read an instant as answers write it."""
-    return from_datetime(datetime.fromisoformat(text))
 
 
 def _are(count: int) -> str:

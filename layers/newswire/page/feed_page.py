@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import timedelta
+from urllib.parse import quote
 from zoneinfo import ZoneInfo
 
 from msgspec import Struct
 
-from newswire.clock import DAY, Instant
+from newswire.clock import Instant
 from newswire.coverage import gaps_of
 from newswire.engines import SearchPage
 from newswire.health import State, state_of
-from newswire.model import FeedStatus
-from newswire.page.chart import Chart
-from newswire.page.coverage_words import read_rfc3339
-from newswire.page.forms import query_of
-from newswire.page.item_rows import LONG_TEASER, ItemRow, in_zone, item_row, web_address, zone_parameter
-from newswire.page.moments import Moment, local, moment, since_when
-from newswire.page.search_page import Formats, chart_of_answer, formats_of
+from newswire.model import FeedStatus, FetchLine
+from newswire.page.addresses import in_zone, query_of, zone_parameter
+from newswire.page.chart import Chart, chart_of_answer
+from newswire.page.coverage_words import CoverageWords, coverage_words
+from newswire.page.formats import Formats, formats_of
+from newswire.page.item_rows import LONG_TEASER, ItemRow, feed_title, host_of, item_row, shortened, web_address
+from newswire.page.moments import Moment, local, moment, read_rfc3339, since_when
 from newswire.parameters import written_list
 from newswire.search import Answer
 
@@ -46,11 +48,15 @@ class FeedView(Struct, frozen=True):
     title: str
     description: str
     link: str
+    link_name: str
     url: str
+    coverage: CoverageWords
     state: State
     state_words: str
     state_detail: str
     checked: Moment | None
+    answered: Moment | None
+    """When it last answered, if that is not when it was last checked."""
     next_check: Moment | None
     is_due: bool
     total: int
@@ -60,10 +66,12 @@ class FeedView(Struct, frozen=True):
     fetches: tuple[FetchRow, ...]
     formats: Formats
     search_href: str
+    api_href: str
     next: str
     first: str
     is_first: bool
     zone: str
+    lately_days: int = LATELY_DAYS
 
 
 def feed_view(
@@ -85,29 +93,31 @@ def feed_view(
     tail = in_zone(zone)
     return FeedView(
         id=status.id,
-        title=status.title or status.id,
-        description=status.description,
+        title=feed_title(status.id, statuses),
+        description=shortened(status.description, LONG_TEASER),
         link=web_address(status.link),
+        link_name=host_of(status.link),
         url=status.url,
+        coverage=coverage_words(answer.coverage, statuses, zone, now),
         state=state,
         state_words=_STATES[state],
         state_detail=(status.paused or "") if state == "paused" else (status.error or ""),
         checked=_moment(status.last_checked, zone, now),
+        answered=None if status.last_success == status.last_checked else _moment(status.last_success, zone, now),
         next_check=_moment(status.next_check, zone, now),
         is_due=status.next_check is not None and status.next_check <= now,
         total=answer.total.value,
-        items=tuple(item_row(hit.item, {}, statuses, zone, now, tail, LONG_TEASER) for hit in page.hits),
+        items=tuple(item_row(hit.item, {}, statuses, zone, now, tail, most=LONG_TEASER) for hit in page.hits),
         chart=chart_of_answer(lately, asked, zone, "../"),
         gaps=tuple(
             f"{since_when(read_rfc3339(one.from_), zone, now)} to "
             f"{since_when(read_rfc3339(one.to), zone, now) if one.to else 'now'}"
             for one in gaps
         ),
-        fetches=tuple(
-            FetchRow(moment(one.at, zone, now), one.error or f"HTTP {one.status}", one.new) for one in status.fetches
-        ),
+        fetches=tuple(FetchRow(moment(one.at, zone, now), _outcome(one), one.new) for one in status.fetches),
         formats=formats_of(asked, origin),
         search_href=query_of(asked),
+        api_href=f"v1/feeds/{quote(status.id, safe='')}",
         next=query_of({**parameters, "cursor": answer.next}) if answer.next else "",
         first=query_of({name: value for name, value in parameters.items() if name != "cursor"}) or "?",
         is_first="cursor" not in parameters,
@@ -115,9 +125,17 @@ def feed_view(
     )
 
 
+def _outcome(line: FetchLine) -> str:
+    """Say how a fetch ended: by its status, and by our code where it was no good."""
+    said = [f"HTTP {line.status}"] if line.status is not None else []
+    if line.error and line.error != f"http_{line.status}":
+        said.append(line.error.replace("_", " "))
+    return ", ".join(said)
+
+
 def lately_from(now: Instant, zone: ZoneInfo) -> str:
     """Give the day with which the days of the small chart begin, as a date value."""
-    return local(now - (LATELY_DAYS - 1) * DAY, zone).date().isoformat()
+    return (local(now, zone) - timedelta(days=LATELY_DAYS - 1)).date().isoformat()
 
 
 def _moment(instant: Instant | None, zone: ZoneInfo, now: Instant) -> Moment | None:

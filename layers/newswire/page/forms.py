@@ -6,7 +6,6 @@ A form sends every field, also an empty one, and a checkbox as often as it is ti
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from urllib.parse import urlencode
 
 from msgspec import Struct
 
@@ -33,34 +32,10 @@ def tidied(sent: Mapping[str, Sequence[str]], known: Sequence[str]) -> Tidied:
     is_clean = True
     for name in known:
         values = sent.get(name) or ()
-        said = list(dict.fromkeys(value for value in values if value.strip()))
+        said = [value for value in values if value.strip()]
         is_clean = is_clean and list(values) == said[:1]
         if name in VALUE_FIELDS and said:
-            found[name] = ",".join(said)
+            found[name] = ",".join(dict.fromkeys(said))
         elif said:
-            found[name] = " ".join(said) if name == "q" else said[-1]
+            found[name] = " ".join(dict.fromkeys(said)) if name == "q" else said[-1]
     return Tidied(found, is_clean)
-
-
-def query_of(parameters: Mapping[str, str]) -> str:
-    """Write parameters as the query of an address, with its `?`; nothing for none. What a reader can read stays readable."""
-    written = urlencode(parameters, safe=",:/", errors="replace")
-    return f"?{written}" if written else ""
-
-
-def around_range(parameters: Mapping[str, str]) -> tuple[str, str]:
-    """Give what stands before and after `from=…&to=…` in the address of a first page: dates need no encoding."""
-    first = changed(parameters, from_=None, to=None)
-    before: dict[str, str] = {name: first.pop(name) for name in ("q", "match") if name in first}
-    lead, rest = query_of(before), query_of(first)
-    return f"{lead}&" if lead else "?", f"&{rest[1:]}" if rest else ""
-
-
-def changed(parameters: Mapping[str, str], **changes: str | None) -> dict[str, str]:
-    """Change parameters, in their order; None takes one away. The page begins anew: a cursor belongs to one query only.
-
-    `from_` stands for `from`, which Python keeps for itself.
-    """
-    new = {name.rstrip("_"): value for name, value in changes.items()}
-    merged = {**parameters, "cursor": None, **new}
-    return {name: merged[name] for name in SEARCH_FIELDS if (merged.get(name) is not None)}  # type: ignore[misc]

@@ -8,17 +8,18 @@ from zoneinfo import ZoneInfo
 
 from msgspec import Struct
 
+from newswire import words
 from newswire.clock import Instant
 from newswire.dates import utc
 from newswire.model import DateFlag, FeedStatus, Item
-from newswire.page.forms import query_of
-from newswire.page.item_rows import feed_href, feed_title, host_of, title_of, web_address, zone_parameter
+from newswire.page.addresses import query_of, zone_parameter
+from newswire.page.formats import Formats, formats_of
+from newswire.page.item_rows import feed_href, feed_title, host_of, language_of, shortened, title_of, web_address
 from newswire.page.moments import Moment, local, moment, published_moment
-from newswire.page.search_page import Formats, formats_of
 from newswire.parameters import written_list
 
 _SOURCES = {
-    "first_seen": "The feed gives no date that can be used: this is when newswire first saw the item.",
+    "first_seen": "This is when newswire first saw it.",
     "updated": "The feed says only when it was updated; this is that date.",
 }
 _FLAGS: Mapping[DateFlag, str] = {
@@ -30,8 +31,14 @@ _FLAGS: Mapping[DateFlag, str] = {
 }
 
 
+LONGEST = 100_000
+"""So many characters of a text are on its page, so that it stays one that a browser shows; JSON has it all."""
+MOST_VALUES = 100
+"""So many authors and categories, for the same reason."""
+
+
 class Value(Struct, frozen=True):
-    """A value that leads to all items that have it."""
+    """A value that leads to all items that have it; nowhere where it has no letter to look for."""
 
     text: str
     href: str
@@ -52,7 +59,7 @@ class ItemView(Struct, frozen=True):
     title: str
     summary: str
     content: str
-    lang: str | None
+    lang: str
     published: Moment
     feed: str
     feed_href: str
@@ -61,26 +68,25 @@ class ItemView(Struct, frozen=True):
     authors: tuple[Value, ...]
     categories: tuple[Value, ...]
     dates: tuple[DateRow, ...]
-    revision: int
     same_day_href: str
     api_href: str
     formats: Formats
     """Of its feed."""
 
 
-def item_view(item: Item, status: FeedStatus | None, zone: ZoneInfo, now: Instant) -> ItemView:
+def item_view(item: Item, statuses: Mapping[str, FeedStatus], zone: ZoneInfo, now: Instant) -> ItemView:
     """Say what is known of an item."""
-    statuses = {} if status is None else {item.feed: status}
     published = published_moment(item, zone, now)
     day_zone = utc() if item.published_precision == "day" else zone
     day = local(item.published, day_zone).date().isoformat()
     tz = zone_parameter(zone)
+    day_tz = zone_parameter(day_zone)
     return ItemView(
         id=item.id,
         title=title_of(item),
-        summary=item.summary,
-        content=item.content,
-        lang=item.lang,
+        summary="" if item.summary == title_of(item) else shortened(item.summary, LONGEST),
+        content="" if item.content in {item.summary, title_of(item)} else shortened(item.content, LONGEST),
+        lang=language_of(item),
         published=published,
         feed=feed_title(item.feed, statuses),
         feed_href=feed_href(item.feed) + query_of(tz),
@@ -89,26 +95,28 @@ def item_view(item: Item, status: FeedStatus | None, zone: ZoneInfo, now: Instan
         authors=_values("author", item.authors, tz),
         categories=_values("category", item.categories, tz),
         dates=tuple(_dates(item, published, zone, now)),
-        revision=item.revision,
-        same_day_href=query_of({"from": day, "to": day, **tz}),
+        same_day_href=query_of({"from": day, "to": day, **day_tz}),
         api_href=f"v1/items/{quote(item.id, safe='')}",
         formats=formats_of({"feed": written_list([item.feed])}, ""),
     )
 
 
 def _values(field: str, values: tuple[str, ...], tz: Mapping[str, str]) -> tuple[Value, ...]:
-    return tuple(Value(value, query_of({**tz, field: written_list([value])})) for value in values)
+    return tuple(
+        Value(value, query_of({**tz, field: written_list([value])}) if words.fold_whole(value) else "")
+        for value in values[:MOST_VALUES]
+    )
 
 
 def _dates(item: Item, published: Moment, zone: ZoneInfo, now: Instant) -> list[DateRow]:
     where = "" if item.published_source in _SOURCES else f" in {item.published_source}"
     said = f"The feed says “{item.published_raw}”{where}." if item.published_raw else ""
-    notes = [_SOURCES.get(item.published_source, ""), said, *(_FLAGS[flag] for flag in item.date_flags)]
+    notes = [said, *(_FLAGS[flag] for flag in item.date_flags), _SOURCES.get(item.published_source, "")]
     rows = [DateRow("Published", published, tuple(filter(None, notes)))]
     if item.updated is not None:
         rows.append(DateRow("Updated", moment(item.updated, zone, now), ("By its publisher, as the feed says.",)))
     rows.append(
-        DateRow("First seen", moment(item.first_seen, zone, now), ("When newswire fetched it for the first time.",))
+        DateRow("First seen", moment(item.first_seen, zone, now), ("When newswire saw it for the first time.",))
     )
     if item.changed != item.first_seen:
         note = f"When newswire last saw it change; this is revision {item.revision}."

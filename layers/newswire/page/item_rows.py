@@ -11,27 +11,34 @@ from msgspec import Struct
 
 from newswire.clock import Instant
 from newswire.model import FeedStatus, Item
-from newswire.page.forms import query_of
-from newswire.page.moments import Moment, published_moment
+from newswire.page.moments import Moment, moment, published_moment
+from newswire.query import DateField
+from newswire.syndication import is_language
 
+TITLE = 400
+"""So many characters of a title are shown, anywhere."""
 TEASER = 320
 """So many characters of a summary stand in the list of a search, cut at a word; the item's own page has it whole."""
+_ALSO: Mapping[DateField, str] = {"updated": "updated", "changed": "changed", "first_seen": "first seen"}
 LONG_TEASER = 800
 """So many on the page of a feed, which is read and not looked through: the longest of the first page had 544."""
 
 
 class ItemRow(Struct, frozen=True):
-    """An item in a list. Addresses begin at the page's own root; `source` is the publisher's, and only of http or https."""
+    """An item in a list. Addresses begin at the root of the pages; `source` is the publisher's, and only of http or https."""
 
     href: str
     title: Markup
     teaser: Markup
+    """Empty where it says no more than the title."""
     published: Moment
+    also: str
+    """The date that the list is ordered by, where it is another."""
     feed_href: str
     feed: str
     source: str
     source_name: str
-    lang: str | None
+    lang: str
 
 
 def item_row(
@@ -41,6 +48,7 @@ def item_row(
     zone: ZoneInfo,
     now: Instant,
     tail: str = "",
+    date_field: DateField = "published",
     most: int = TEASER,
 ) -> ItemRow:
     """Say what a list says of an item; `highlights` are escaped, with marks.
@@ -48,23 +56,41 @@ def item_row(
     `tail` ends the addresses of its page and its feed's, so that they show times in the same zone.
     """
     source = web_address(item.link)
-    teaser = highlights.get("summary") or highlights.get("content")
+    title = title_of(item)
+    marked_title = highlights.get("title") if title == item.title else None
+    teaser = shortened(item.summary or item.content, most)
+    marked = highlights.get("summary") or highlights.get("content")
     return ItemRow(
         href=item_href(item.id) + tail,
-        title=Markup(highlights["title"]) if "title" in highlights else escape(title_of(item)),  # noqa: S704 - escaped by Highlighter
-        teaser=Markup(teaser) if teaser else escape(shortened(item.summary or item.content, most)),  # noqa: S704 - escaped by Highlighter
+        title=Markup(marked_title) if marked_title else escape(title),  # noqa: S704 - see `Highlighter`
+        teaser=Markup(marked) if marked else escape("" if teaser == title else teaser),  # noqa: S704 - as above
         published=published_moment(item, zone, now),
+        also=_also(item, date_field, zone, now),
         feed_href=feed_href(item.feed) + tail,
         feed=feed_title(item.feed, statuses),
         source=source,
         source_name=host_of(source),
-        lang=item.lang,
+        lang=language_of(item),
     )
 
 
+def _also(item: Item, date_field: DateField, zone: ZoneInfo, now: Instant) -> str:
+    if date_field == "published":
+        return ""
+    instant: Instant | None = getattr(item, date_field)
+    return "" if instant is None else f"{_ALSO[date_field]} {moment(instant, zone, now).text}"
+
+
+def language_of(item: Item) -> str:
+    """Give the language of an item for markup; empty where what its feed says is no language tag (RFC 5646)."""
+    return item.lang if item.lang and is_language(item.lang) else ""
+
+
 def title_of(item: Item) -> str:
-    """Give what an item is called: its title, or how its text begins."""
-    return item.title or shortened(item.summary or item.content, 80) or "An item without title and text"
+    """Give what an item is called: its title, or how its text begins. Nothing that a feed says makes a page long."""
+    return (
+        shortened(item.title, TITLE) or shortened(item.summary or item.content, 80) or "An item without title and text"
+    )
 
 
 def shortened(text: str, most: int = TEASER) -> str:
@@ -80,16 +106,6 @@ def item_href(item_id: str) -> str:
     return f"items/{quote(item_id, safe='')}"
 
 
-def in_zone(zone: ZoneInfo) -> str:
-    """Give the query that keeps a time zone from page to page."""
-    return query_of(zone_parameter(zone))
-
-
-def zone_parameter(zone: ZoneInfo) -> dict[str, str]:
-    """Give the parameter that keeps a time zone from page to page; none for UTC, which is meant without."""
-    return {} if zone.key == "UTC" else {"tz": zone.key}
-
-
 def feed_href(feed: str) -> str:
     """Give the address of a feed's page, from the root."""
     return f"feeds/{quote(feed, safe='')}"
@@ -98,7 +114,7 @@ def feed_href(feed: str) -> str:
 def feed_title(feed: str, statuses: Mapping[str, FeedStatus]) -> str:
     """Give what a feed is called; its id where it has no title."""
     status = statuses.get(feed)
-    return (status.title if status else "") or feed
+    return shortened((status.title if status else "") or feed, TITLE)
 
 
 def web_address(link: str) -> str:

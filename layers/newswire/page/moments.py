@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 from msgspec import Struct
 
 from newswire.ages import relative_age
-from newswire.clock import DAY, FIRST, LAST, Instant, to_datetime, to_rfc3339
+from newswire.clock import DAY, FIRST, LAST, Instant, from_datetime, to_datetime, to_rfc3339
 from newswire.dates import local_at, utc
 from newswire.model import Item
 
@@ -27,8 +27,8 @@ class Moment(Struct, frozen=True):
 
     iso: str
     """For machines: RFC 3339 in UTC, or only the day where no time of day is known."""
-    age: str
-    """How long ago: "2 hours 59 minutes"."""
+    ago: str
+    """How long ago: "2 hours 59 minutes ago", or how far ahead it lies."""
     text: str
     """Short: "2 Jun 2025, 14:00"."""
     full: str
@@ -40,7 +40,7 @@ def moment(instant: Instant, zone: ZoneInfo, now: Instant) -> Moment:
     at = local(instant, zone)
     return Moment(
         iso=to_rfc3339(instant),
-        age=relative_age(instant, now),
+        ago=_ago(instant, now),
         text=f"{short_day(at)}, {at.hour:02d}:{at.minute:02d}",
         full=f"{_whole_day(at)}, {at.hour:02d}:{at.minute:02d}:{at.second:02d}, {zone.key}",
     )
@@ -51,12 +51,24 @@ def published_moment(item: Item, zone: ZoneInfo, now: Instant) -> Moment:
     if item.published_precision != "day":
         return moment(item.published, zone, now)
     at = local(item.published, utc())
+    days = now // DAY - item.published // DAY
     return Moment(
         iso=to_rfc3339(item.published)[:10],
-        age=relative_age(item.published, now),
+        ago="today" if days == 0 else _ago(item.published // DAY * DAY, now // DAY * DAY),
         text=short_day(at),
         full=f"{_whole_day(at)}, no time of day given",
     )
+
+
+def _ago(instant: Instant, now: Instant) -> str:
+    if instant > now:
+        return f"dated {relative_age(now, instant)} ahead"
+    return f"{relative_age(instant, now)} ago"
+
+
+def read_rfc3339(text: str) -> Instant:
+    """Read an instant as answers write it."""
+    return from_datetime(datetime.fromisoformat(text))
 
 
 def local(instant: Instant, zone: ZoneInfo) -> datetime:

@@ -1,6 +1,6 @@
 """Markup: a view and a template come in, HTML goes out; and the files that a page asks for, each named after what it holds.
 
-Everything that a template writes is escaped, but for `Markup`, which only `item_rows.py` makes, of highlights.
+Everything that a template writes is escaped, but for `Markup`. `item_rows.py` makes some of highlights, and `chart.py` of bars.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from msgspec import Struct
 
 from newswire import __version__
+from newswire.page.chart import HEIGHT, WIDTH
 
 _HERE = Path(__file__).parent
 _TYPES = {
@@ -59,5 +60,5 @@ def _environment() -> Environment:
         auto_reload=False,
     )
     environment.globals["asset"] = {name.partition(".")[0]: name for name in assets()}
-    environment.globals["version"] = __version__
+    environment.globals |= {"version": __version__, "chart_width": WIDTH, "chart_height": HEIGHT}
     return environment

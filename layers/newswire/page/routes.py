@@ -9,6 +9,7 @@ from urllib.parse import quote
 from aws_lambda_powertools.event_handler import Response
 
 from newswire.clock import Clock, Instant
+from newswire.cursors import read_cursor
 from newswire.engines import SearchEngine, SearchPage
 from newswire.errors import EngineError
 from newswire.http_messages import (
@@ -20,13 +21,17 @@ from newswire.http_messages import (
     weak_tag,
     whole_response,
 )
+from newswire.page.addresses import query_of
 from newswire.page.chart import MOST_BARS
 from newswire.page.feed_page import feed_view, lately_from
-from newswire.page.forms import PAGE_FIELDS, SEARCH_FIELDS, Tidied, query_of, tidied
+from newswire.page.forms import PAGE_FIELDS, SEARCH_FIELDS, Tidied, tidied
 from newswire.page.item_page import item_view
+from newswire.page.narrowing import FACETS
 from newswire.page.render import assets, render
-from newswire.page.search_page import FACETS, ZONES, SearchView, form_view, search_view
+from newswire.page.search_form import form_view
+from newswire.page.search_page import SearchView, search_view
 from newswire.parameters import (
+    MAX_SIZE,
     BadParametersError,
     Bands,
     Problem,
@@ -81,30 +86,35 @@ class Pages:
         }
         try:
             try:
-                request, answer, page = self._asked(asked)
+                request, answer, page = self._asked(asked, now)
             except BadParametersError as error:
                 if any(problem.param != "histogram" for problem in error.problems):
                     raise
                 del asked["histogram"]  # thousands of years have no picture, and nobody asked for one
-                request, answer, page = self._asked(asked)
+                request, answer, page = self._asked(asked, now)
         except BadParametersError as error:
             return self._wrong(call, parameters, error.problems, now)
-        view = search_view(parameters, request, answer, page, call.top, call.origin, now)
-        return self._page(call, "search.html", call.top, view=view, zones=ZONES)
+        # With a filter that names feeds the engine gives only theirs; the form offers the others too.
+        statuses = self._engine.statuses() if request.lists.get("feed") else page.statuses
+        view = search_view(parameters, request, answer, page, statuses, call.top, call.origin, now)
+        return self._page(call, "search.html", call.top, answer.next, view=view)
 
     def feed(self, call: Call, feed_id: str) -> Response[Any]:
         """Answer /feeds/{id}."""
         sent = tidied(call.sent, PAGE_FIELDS)
         if not sent.is_clean:
             return _see_other(quote(call.path.rpartition("/")[2]), sent)
+        now = self._clock()
         found = self._engine.statuses([feed_id])
         if not found:
             return self.problem(call, problem_of(404, "not_found", f"There is no feed {shorten(feed_id)!r}."))
-        status, now = found[0], self._clock()
+        status = found[0]
         asked = {**sent.parameters, "feed": written_list([status.id]), "fields": "id"}
-        request, answer, page = self._asked(asked)
+        request, answer, page = self._asked(asked, now)
         since = {"from": lately_from(now, request.tz), "to": "today", "histogram": "day", "size": "0"}
-        _, lately, _ = self._asked({name: asked[name] for name in ("feed", "tz") if name in asked} | since)
+        _, lately, _ = self._asked(
+            {name: asked[name] for name in ("feed", "tz") if name in asked} | since, now, least=0
+        )
         view = feed_view(
             sent.parameters,
             status,
@@ -116,7 +126,7 @@ class Pages:
             now,
             self._settings.stale_grace_seconds,
         )
-        return self._page(call, "feed.html", "../", view=view)
+        return self._page(call, "feed.html", "../", answer.next, view=view)
 
     def item(self, call: Call, item_id: str) -> Response[Any]:
         """Answer /items/{id}."""
@@ -129,15 +139,15 @@ class Pages:
         found = self._engine.get([item_id]).get(item_id)
         if found is None:
             return self.problem(call, problem_of(404, "not_found", f"There is no item {shorten(item_id)!r}."))
-        statuses = self._engine.statuses([found.feed])
-        view = item_view(found, statuses[0] if statuses else None, zone, self._clock())
+        statuses = {status.id: status for status in self._engine.statuses([found.feed])}
+        view = item_view(found, statuses, zone, self._clock())
         return self._page(call, "item.html", "../", view=view)
 
-    def asset(self, call: Call, name: str) -> Response[Any]:
-        """Answer /assets/{name}: what pages ask for; named after what it holds, so it is asked for once."""
+    def asset(self, call: Call, name: str) -> Response[Any] | None:
+        """Answer /assets/{name}, named after what it holds, so it is asked for once; None if it is not there."""
         found = assets().get(name)
         if found is None:
-            return self.problem(call, problem_of(404, "not_found", f"There is no file {shorten(name)!r}."))
+            return None
         kept = {**SAFETY, "Cache-Control": "public, max-age=31536000, immutable"}
         body = found.text.encode()
         return whole_response(call, body, found.content_type, weak_tag(body), kept)
@@ -150,10 +160,16 @@ class Pages:
 
     # --- what they have in common ---
 
-    def _asked(self, parameters: Mapping[str, str]) -> tuple[SearchRequest, Answer, SearchPage]:
-        request = read_search(_each_once(parameters), self._clock(), self._bands)
+    def _asked(
+        self, parameters: Mapping[str, str], now: Instant, least: int = 1
+    ) -> tuple[SearchRequest, Answer, SearchPage]:
+        """Ask the engine what the API would ask it; the clock is read once for a page."""
+        request = read_search(_each_once(parameters), now, self._bands)
+        if request.query.size < least:
+            problem = Problem("size", "out_of_range", "A page has one item at least.", f"1 to {MAX_SIZE}")
+            raise BadParametersError([problem])
         grace = self._settings.stale_grace_seconds
-        answer, page = answer_with_page(self._engine, request, self._clock, grace, self._watch, MOST_BARS)
+        answer, page = answer_with_page(self._engine, request, lambda: now, grace, self._watch, MOST_BARS)
         return request, answer, page
 
     def _wrong(
@@ -164,16 +180,24 @@ class Pages:
             statuses = self._engine.statuses()
         except EngineError:  # what is wrong can be said without it
             statuses = []
-        form = form_view(parameters, problems, statuses, now)
-        view = SearchView("This can not be searched for as it is", form, None, None)
-        body = render("search.html", top=call.top, view=view, zones=ZONES)
+        form = form_view(parameters, {status.id: status for status in statuses}, now, problems=problems)
+        heading = "This cannot be searched for as it is"
+        view = SearchView(f"Error: {heading}", heading, form, is_wrong=True)
+        body = (
+            render("search.html", top=call.top, view=view).encode(errors="replace").decode()
+        )  # it quotes what was sent
         problem = problem_of(400, "invalid_request", "The request can't be answered as it is.", problems)
         return _safe(problem_response(problem, HTML, body))
 
-    def _page(self, call: Call, template: str, top: str, **said: object) -> Response[Any]:
-        """Answer with a page; one that would look the same is not sent again."""
+    def _page(self, call: Call, template: str, top: str, cursor: str | None = None, **said: object) -> Response[Any]:
+        """Answer with a page; one that would look the same is not sent again.
+
+        `cursor` is that of the next page. It holds when the search was made, so its position stands for it in the tag.
+        """
         body = render(template, top=top, **said).encode()
-        return whole_response(call, body, HTML, weak_tag(body), SAFETY)
+        following = read_cursor(cursor) if cursor else None
+        steadily = body.replace(cursor.encode(), str(following.position).encode()) if cursor and following else body
+        return whole_response(call, body, HTML, weak_tag(steadily), SAFETY)
 
 
 def _see_other(here: str, sent: Tidied) -> Response[Any]:

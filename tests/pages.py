@@ -1,0 +1,160 @@
+"""A page as a strict reader takes it: only the elements and attributes that pages are made of, each closed, nothing that runs."""
+
+from html.parser import HTMLParser
+from urllib.parse import urlsplit
+
+EMPTY = frozenset({"meta", "link", "input", "br"})
+OF_SVG = frozenset({"path"})
+ELEMENTS = (
+    EMPTY
+    | OF_SVG
+    | {
+        "a",
+        "article",
+        "aside",
+        "bdi",
+        "body",
+        "button",
+        "code",
+        "datalist",
+        "dd",
+        "details",
+        "div",
+        "dl",
+        "dt",
+        "em",
+        "fieldset",
+        "figcaption",
+        "figure",
+        "footer",
+        "form",
+        "h1",
+        "h2",
+        "h3",
+        "head",
+        "header",
+        "html",
+        "label",
+        "legend",
+        "li",
+        "main",
+        "mark",
+        "nav",
+        "ol",
+        "option",
+        "p",
+        "pre",
+        "script",
+        "section",
+        "select",
+        "span",
+        "summary",
+        "svg",
+        "table",
+        "tbody",
+        "td",
+        "th",
+        "thead",
+        "time",
+        "title",
+        "tr",
+        "ul",
+    }
+)
+ATTRIBUTES = {
+    "action",
+    "aria-current",
+    "aria-describedby",
+    "aria-hidden",
+    "aria-invalid",
+    "aria-label",
+    "aria-labelledby",
+    "autocomplete",
+    "charset",
+    "checked",
+    "class",
+    "content",
+    "d",
+    "datetime",
+    "defer",
+    "dir",
+    "focusable",
+    "for",
+    "href",
+    "id",
+    "inputmode",
+    "lang",
+    "list",
+    "name",
+    "open",
+    "placeholder",
+    "preserveaspectratio",
+    "rel",
+    "role",
+    "scope",
+    "selected",
+    "src",
+    "tabindex",
+    "title",
+    "type",
+    "value",
+    "viewbox",
+}
+
+
+class Page(HTMLParser):
+    """What a page asks for (`files`) and leads to (`links`); `AssertionError` for whatever no page of ours has."""
+
+    def __init__(self, body: bytes) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.links: list[str] = []
+        self.files: list[str] = []
+        self.ids: list[str] = []
+        self.feed(body.decode())
+        self.close()
+        assert self.open == [], self.open
+        assert len(set(self.ids)) == len(self.ids), self.ids
+        for name in self.files:
+            parts = urlsplit(name)
+            assert not parts.scheme, name
+            assert not parts.netloc, name
+            assert "assets/" in parts.path, name
+
+    def _element(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        said = dict(attrs)
+        assert len(said) == len(attrs), (tag, attrs)
+        assert tag in ELEMENTS, tag
+        assert said.keys() <= ATTRIBUTES, (tag, said)
+        if identity := said.get("id"):
+            self.ids.append(identity)
+        if tag == "form":
+            assert urlsplit(said["action"] or "").netloc == "", said
+        if tag == "meta":
+            assert said.keys() in ({"charset"}, {"name", "content"}), said
+        if tag == "script":
+            assert said.get("src"), "a script without an address"
+        if tag == "script" or (tag == "link" and said.get("rel") in {"stylesheet", "icon"}):
+            self.files.append(said.get("src") or said["href"] or "")
+            return
+        assert "src" not in said, (tag, said)
+        if href := said.get("href"):
+            assert urlsplit(href).scheme in {"", "http", "https"}, href
+            self.links.append(href)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self._element(tag, attrs)
+        if tag not in EMPTY:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        assert tag in OF_SVG, tag
+        self._element(tag, attrs)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open, tag
+        assert self.open.pop() == tag, tag
+
+    def handle_data(self, data: str) -> None:
+        if self.open and self.open[-1] == "script":
+            assert not data.strip(), data
