@@ -145,6 +145,7 @@ def test_an_age_is_said_as_that_page_said_it(age: str) -> None:
         (365 * DAY + 29 * DAY, "1 year"),
         (-DAY, "0 seconds"),
         (999, "0 seconds"),
+        (2 * 365 * DAY + 363 * DAY, "2 years 11 months"),  # and not twelve
         (1_999, "1 second"),
         (HOUR - 1, "59 minutes 59 seconds"),
     ],

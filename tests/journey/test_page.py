@@ -8,12 +8,18 @@ from itertools import islice
 from pathlib import Path
 from urllib.parse import urljoin
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from newswire.clock import LAST
 from newswire.load import load
+from newswire.model import ItemWrite
 from newswire.page.forms import SEARCH_FIELDS, tidied
+from tests.conftest import NOON
+from tests.contract.test_search_engine import item as item_of
+from tests.contract.test_search_engine import status as status_of
 from tests.hostile import some_request
 from tests.newsroom import furnish
 from tests.pages import Page
@@ -153,6 +159,15 @@ def test_a_cursor_of_a_page_is_good_for_the_api_and_the_other_way_round(api) -> 
     assert api.ask(f"/?q=day&size=7&cursor={given}").body.decode() == by_page
 
 
+def test_the_cursor_of_the_next_page_does_not_make_a_page_another(api, clock) -> None:
+    """It holds when the search was made; what a reader sees is the same a moment later."""
+    for target in ("/", "/feeds/coast-dispatch"):
+        came = api.ask(target)
+        assert b"cursor=" in came.body
+        clock.go(seconds=0.001)
+        assert api.ask(target, headers={"If-None-Match": came.headers["etag"]}).status == 304
+
+
 def test_head_is_answered_without_a_body(api) -> None:
     came = api.ask("/?q=summit", "HEAD")
     assert (came.status, came.body) == (200, b"")
@@ -160,7 +175,7 @@ def test_head_is_answered_without_a_body(api) -> None:
 
 def test_errors_are_pages_for_people_and_problems_for_programs(api) -> None:
     browser, program = {"Accept": "text/html,*/*;q=0.8"}, {"Accept": "*/*"}
-    for target in ("/v1/search?q=", "/v1/nowhere", "/v1/feeds/none"):
+    for target in ("/v1", "/v1/search?q=", "/v1/nowhere", "/v1/feeds/none"):
         assert api.ask(target, headers=browser).headers["content-type"].startswith("application/problem+json")
     assert api.ask("/nowhere", headers=program).json()["code"] == "not_found"
     for target, headers in (("/nowhere", browser), ("/feeds/none", program), ("/items/none", program)):
@@ -211,6 +226,154 @@ def test_a_facet_and_a_filter_can_hold_anything(api, wired) -> None:
         assert b">1 item<" in narrowed.body
         assert narrowed.body.count(b"Take away") == 2
         assert Page(narrowed.body)
+
+
+def added(number: int) -> str:
+    return f"{number:032x}"
+
+
+def add(wired, *changes: dict, feed: str = "coast-dispatch") -> None:
+    """Put items into the index as they are, past all cleaning."""
+    made = [msgspec.structs.replace(item_of(n), id=added(n), feed=feed, **one) for n, one in enumerate(changes)]
+    assert wired.engine.index([ItemWrite(one, 99) for one in made], 1).refused == ()
+    wired.engine.refresh()
+
+
+def facet_links(body: str) -> list[tuple[str, int]]:
+    """Give the address and the count of each value of each facet."""
+    found = re.findall(r'<li><a href="([^"]+)"><bdi>.*?</bdi></a> <span class="count">([\d,]+)</span>', body)
+    return [(href.replace("&amp;", "&"), int(count.replace(",", ""))) for href, count in found]
+
+
+def test_each_facet_finds_as_many_as_it_says(api, wired) -> None:
+    add(wired, *({"lang": lang, "published": NOON} for lang in ("en", "en-us", "en-gb", "en-us", "fr-ca", "pl")))
+    for target in ("/", "/?q=a*+OR+the", "/?feed=-courrier&tz=Asia/Tokyo&from=2025-10"):
+        links = facet_links(api.ask(target).body.decode())
+        assert len(links) >= 5
+        for href, count in links:
+            assert f">{count:,} item" in api.ask(urljoin("/", href)).body.decode(), (target, href, count)
+
+
+def test_a_value_that_nobody_can_ask_for_is_no_link(api, wired) -> None:
+    add(wired, {"categories": ("\u200b", "\u0301", "plain"), "authors": ("\u200b",), "published": NOON})
+    for target in ("/", f"/items/{added(0)}"):
+        for link in Page(api.ask(target).body).links:
+            if "category=" in link or "author=" in link:
+                assert api.ask(urljoin(target, link)).status == 200, link
+
+
+def test_a_form_with_a_filter_offers_the_other_feeds_and_keeps_what_it_does_not_know(api) -> None:
+    body = api.ask("/?feed=courrier").body.decode()
+    assert body.count('type="checkbox"') == 3
+    assert body.count(" checked") == 1
+    unknown = api.ask("/?feed=nope").body.decode()
+    assert 'name="feed" value="nope"' in unknown
+    assert "None of these feeds is known here" in unknown
+    wrong = api.ask("/?feed=courrier&from=x").body.decode()
+    assert wrong.count(" checked") == 1
+
+
+def test_a_wrong_filter_that_no_field_shows_does_not_come_back(api) -> None:
+    came = api.ask("/?q=summit&category=%22open&lang=fr")
+    assert came.status == 400
+    hidden = re.findall(r'<input type="hidden" name="(\w+)"', came.body.decode())
+    assert hidden == ["lang"]
+
+
+def test_a_page_has_one_item_at_least(api) -> None:
+    for target in ("/?size=0", "/feeds/courrier?size=0"):
+        came = api.ask(target)
+        assert came.status == 400
+        assert "1 to 200" in came.body.decode()
+
+
+def test_a_list_by_another_date_shows_that_date(api) -> None:
+    body = api.ask("/?date_field=first_seen&sort=newest&size=3").body.decode()
+    assert "By when they were first seen." in body
+    assert body.count("<span>first seen 24 Nov 2025, 09:01</span>") == 3
+
+
+def test_whoever_finds_nothing_is_led_to_wider_searches(api) -> None:
+    target = "/?q=summit+nothingofthekind&from=2025&lang=en"
+    body = api.ask(target).body.decode()
+    assert ">0 items<" in body
+    wider = [link for link in Page(body.encode()).links if "nothingofthekind" in link and "match=any" in link]
+    assert wider
+    assert ">at any time</a>" in body
+    assert "without “Language: en”" in body
+
+
+def test_a_warning_names_the_place_that_it_is_about(api) -> None:
+    assert "At “&#34;joint statement”." in api.ask("/?q=summit+%22joint+statement").body.decode()
+
+
+def test_what_else_was_published_that_day_includes_the_item(api, wired) -> None:
+    add(wired, {"published": 1_763_596_800_000, "published_precision": "day", "title": "A day without a time"})
+    for zone in ("UTC", "America/New_York", "Pacific/Auckland"):
+        target = f"/items/{added(0)}?tz={zone}"
+        body = api.ask(target).body.decode()
+        assert "Thursday 20 November 2025, no time of day given" in body
+        link = next(link for link in Page(body.encode()).links if "from=2025-11-20" in link)
+        assert b"A day without a time" in api.ask(urljoin("/items/x", link)).body
+
+
+def test_nothing_that_a_feed_says_makes_a_page_long(wired) -> None:
+    loud = '&"<' * 33_000
+    add(
+        wired,
+        *({"title": f"{n} {loud}", "summary": loud, "content": loud, "categories": (loud,)} for n in range(199)),
+        {"title": "", "content": '"' * 1_000_000, "authors": tuple(f"{n} {loud[:256]}" for n in range(3_000))},
+        feed="loud",
+    )
+    wired.engine.publish([msgspec.structs.replace(status_of("loud", 1), title=loud, description=loud)])
+    api = AsEvents(wired)
+    for target in (
+        "/?size=200",
+        "/?size=200&q=amp+OR+lt+OR+1",
+        "/feeds/loud?size=200",
+        f"/items/{added(0)}",
+        f"/items/{added(199)}",
+    ):
+        came = api.ask(target)
+        assert came.status == 200
+        assert len(came.body) < 2_000_000, (target, len(came.body))
+
+
+@pytest.mark.parametrize("value", ["a," * 1_400 + "a", ",".join(f"f{n}" for n in range(500))])
+@pytest.mark.parametrize("name", ["category", "feed"])
+def test_nothing_that_is_asked_for_makes_a_page_long(api, name: str, value: str) -> None:
+    came = api.ask(f"/?{name}={value}")
+    assert came.status == 200
+    assert len(came.body) < 500_000
+    assert "more</li>" in came.body.decode()
+
+
+def test_the_last_moment_there_is_can_be_shown_and_counted(api, wired) -> None:
+    add(wired, {"updated": LAST, "title": "At the end of time"})
+    for target in ("/?date_field=updated", "/?date_field=updated&from=9999"):
+        assert "At the end of time" in api.ask(target).body.decode()
+    for unit in ("auto", "year", "hour"):
+        found = api.ask(f"/v1/search?date_field=updated&histogram={unit}").json()
+        assert sum(one["count"] for one in found["histogram"]) == found["total"]["value"] == 1
+
+
+@pytest.mark.parametrize(
+    "target", ["/%0A", "/items/{item}%0A", "/feeds/courrier%0A", "/v1/search%0A?size=1", "/v1/feeds%0A?size=1"]
+)
+def test_a_line_end_in_an_address_is_another_address(api, item, target: str) -> None:
+    assert api.ask(target.format(item=item)).status == 404
+
+
+def test_the_limit_of_an_address_is_the_same_as_an_event(api) -> None:
+    assert api.ask(f"/?feed={','.join(f'nope{n:05d}' for n in range(500))}").status == 200
+
+
+def test_half_a_character_does_not_break_an_answer(wired) -> None:
+    api = AsEvents(wired)
+    for sent in ({"q": ["\ud800x"]}, {"feed": ["\udfff"], "q": [""]}, {"category": ["\ud800", "a"]}):
+        answered = api.answered({**rest_event("/"), "multiValueQueryStringParameters": sent})
+        assert answered["statusCode"] in {303, 400}
+        json.dumps(answered, ensure_ascii=False).encode()
 
 
 def test_thousands_of_years_have_no_picture_and_are_no_error(api) -> None:

@@ -7,7 +7,7 @@ from urllib.parse import parse_qs
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from newswire import words
@@ -50,6 +50,7 @@ def buckets_of(edges) -> list[BucketOut]:
 
 
 @given(instants, spans, zones, st.booleans(), st.booleans())
+@example(NOON - 2 * DAY, 2 * DAY + 1, read_zone("UTC"), True, True)  # its last millisecond is the first of a second
 def test_each_bar_leads_to_just_its_bucket(start: int, span: int, zone, has_start: bool, has_end: bool) -> None:
     """The dates of its address, read as a search reads them, are the two edges, whatever the zone and its changes."""
     end = start + span
@@ -249,6 +250,23 @@ def test_coverage_is_said_in_plain_words(coverage: Coverage, summary: str, detai
     assert said.summary == summary
     assert len(said.details) == details
     assert said.is_whole == (bool(coverage.feeds) and coverage.is_whole)
+
+
+def test_a_feed_that_failed_after_the_range_lacks_nothing_of_it() -> None:
+    failing = Coverage(
+        1, 0, None, 1, 1, (NotOk("harbour", "failing", TUESDAY, TUESDAY),), (GapOut("harbour", TUESDAY, None),)
+    )
+    known, zone = {"harbour": status("harbour")}, read_zone("UTC")
+    before = coverage_words(failing, known, zone, NOON, NOON - 7 * DAY)
+    assert before.is_whole
+    assert before.summary == "The feeds were being watched in this range of time, and nothing is known to be missing."
+    assert not coverage_words(failing, known, zone, NOON, NOON).is_whole
+    none = coverage_words(Coverage(0, 0, None, 0, 0, (), ()), {}, zone, NOON)
+    assert none.summary == "No feed is being watched yet: what was published is not to be found."
+
+
+def test_what_lies_ahead_is_not_said_to_be_past() -> None:
+    assert moment(NOON + 20 * HOUR, read_zone("UTC"), NOON).ago == "dated 20 hours ahead"
 
 
 def test_only_web_addresses_are_led_to() -> None:
