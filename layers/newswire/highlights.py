@@ -7,6 +7,7 @@ a prefix by how a token begins. What stands under NOT is not marked.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
 
 from msgspec import Struct
 
@@ -18,6 +19,8 @@ LONGEST = 300
 _BEFORE = 60
 """So many characters of them stand before the first mark, where there are so many."""
 
+_STAND_INS = tuple(map(chr, range(0xE000, 0xF8FF)))
+"""Letters of nobody's alphabet. Two that a text does not have stand for its marks until all of it is escaped at once."""
 _ESCAPES = (("&", "&amp;"), ("<", "&lt;"), (">", "&gt;"), ('"', "&quot;"), ("'", "&#x27;"))
 """As `html.escape` has it; its module brings a table of all entities, which takes 2 ms of a cold start."""
 
@@ -155,19 +158,17 @@ def _window(text: str, ranges: Sequence[tuple[int, int]]) -> tuple[int, int]:
 
 
 def _written(text: str, ranges: Iterable[tuple[int, int]], low: int, high: int) -> str:
+    before, after = islice((one for one in _STAND_INS if one not in text), 2)
     parts = ["…" if low else ""]
     at = low
     for start, end in ranges:
         if end <= at or start >= high:
             continue
         start, end = max(start, at), min(end, high)  # noqa: PLW2901 - a match longer than the window is cut
-        parts += [escaped(text[at:start]), "<mark>", escaped(text[start:end]), "</mark>"]
+        parts += [text[at:start], before, text[start:end], after]
         at = end
-    parts += [
-        escaped(text[at:high]).rstrip() if high < len(text) else escaped(text[at:]),
-        "…" if high < len(text) else "",
-    ]
-    return "".join(parts)
+    parts += [f"{text[at:high].rstrip()}…" if high < len(text) else text[at:]]
+    return escaped("".join(parts)).replace(before, "<mark>").replace(after, "</mark>")
 
 
 def escaped(text: str) -> str:

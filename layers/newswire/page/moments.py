@@ -18,6 +18,7 @@ from newswire.model import Item
 MONTHS = ("January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November",
           "December")  # fmt: skip
 DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+_REACH = 2 * DAY
 _LATELY = 6
 """So many days back a day is named by its weekday alone."""
 
@@ -72,7 +73,9 @@ def read_rfc3339(text: str) -> Instant:
 
 
 def local(instant: Instant, zone: ZoneInfo) -> datetime:
-    """Give the local time of an instant, as if it were UTC."""
+    """Give the local time of an instant; near the ends of the calendar as if it were UTC, and no further than they are."""
+    if FIRST + _REACH < instant < LAST - _REACH:
+        return to_datetime(instant).astimezone(zone)
     return to_datetime(min(max(local_at(instant, zone), FIRST), LAST))
 
 
