@@ -19,9 +19,9 @@ TITLE = 400
 """So many characters of a title are shown, anywhere."""
 TEASER = 320
 """So many characters of a summary stand in the list of a search, cut at a word; the item's own page has it whole."""
-_ALSO: Mapping[DateField, str] = {"updated": "updated", "changed": "changed", "first_seen": "first seen"}
 LONG_TEASER = 800
 """So many on the page of a feed, which is read and not looked through: the longest of the first page had 544."""
+_ALSO: Mapping[DateField, str] = {"updated": "updated", "changed": "changed", "first_seen": "first seen"}
 
 
 class ItemRow(Struct, frozen=True):

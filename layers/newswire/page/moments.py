@@ -19,6 +19,7 @@ MONTHS = ("January", "February", "March", "April", "May", "June", "July", "Augus
           "December")  # fmt: skip
 DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 _REACH = 2 * DAY
+"""No local time is further from UTC."""
 _LATELY = 6
 """So many days back a day is named by its weekday alone."""
 

@@ -11,7 +11,7 @@ from aws_lambda_powertools.event_handler import Response
 from newswire.clock import Clock, Instant
 from newswire.cursors import read_cursor
 from newswire.engines import SearchEngine, SearchPage
-from newswire.errors import EngineError
+from newswire.errors import DataError, EngineError
 from newswire.http_messages import (
     RETRY_AFTER_S,
     Call,
@@ -178,14 +178,13 @@ class Pages:
         """Give the form back as it was sent, with what is wrong beside each field."""
         try:
             statuses = self._engine.statuses()
-        except EngineError:  # what is wrong can be said without it
+        except (EngineError, DataError):  # what is wrong can be said without it
             statuses = []
         form = form_view(parameters, {status.id: status for status in statuses}, now, problems=problems)
         heading = "This cannot be searched for as it is"
         view = SearchView(f"Error: {heading}", heading, form, is_wrong=True)
-        body = (
-            render("search.html", top=call.top, view=view).encode(errors="replace").decode()
-        )  # it quotes what was sent
+        body = render("search.html", top=call.top, view=view)
+        body = body.encode(errors="replace").decode()  # it quotes what was sent, and an event can hold half a character
         problem = problem_of(400, "invalid_request", "The request can't be answered as it is.", problems)
         return _safe(problem_response(problem, HTML, body))
 

@@ -30,12 +30,10 @@ _DATES: Mapping[DateField, str] = {
     "changed": "seen to come or change",
     "first_seen": "first seen",
 }
-MOST_WARNINGS = 20
+_MOST_WARNINGS = 20
+_MOST_SUGGESTED = 5
 _PIECE = 24
 """So much of a query is quoted where a warning speaks of a place in it."""
-
-
-_MOST_SUGGESTED = 5
 
 
 class Suggestion(Struct, frozen=True):
@@ -102,7 +100,7 @@ def search_view(
         said=(*_dates_said(answer, zone), _ORDERS[answer.query.sort], f"Times in {zone.key}"),
         understood="" if understood == (request.q or "").strip() else understood,
         filters=filters,
-        warnings=tuple(_warning(one, request.q or "") for one in answer.warnings[:MOST_WARNINGS]),
+        warnings=tuple(_warning(one, request.q or "") for one in answer.warnings[:_MOST_WARNINGS]),
         more_filters=sum(map(len, request.raw_lists.values())) - len(filters),
         items=rows,
         facets=facets_of(facets, parameters, statuses),
