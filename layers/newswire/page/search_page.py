@@ -157,7 +157,7 @@ def _wider(parameters: Mapping[str, str], filters: tuple[Filter, ...]) -> list[S
     """Suggest what may find more: any of the words, any time, and to go without each filter."""
     found = []
     if len(parameters.get("q", "").split()) > 1 and "match" not in parameters:
-        found.append(Suggestion("any of the words instead of all", address_of(parameters, match="any")))
+        found.append(Suggestion("with any of the words", address_of(parameters, match="any")))
     if {"from", "to"} & parameters.keys():
         found.append(Suggestion("at any time", address_of(parameters, from_=None, to=None)))
     return [*found, *(Suggestion(f"without “{one.text}”", one.href) for one in filters[:_MOST_SUGGESTED])]
