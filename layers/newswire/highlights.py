@@ -97,11 +97,9 @@ def _matches(text: str, wanted: _Wanted, *, is_stemmed: bool) -> list[tuple[int,
     found = _found(tokens, wanted, is_stemmed=is_stemmed)
     if not found:
         return []
-    ends = list(dict.fromkeys(number for one in found for number in one))
-    places = dict(zip(ends, words.spans_of(text, ends), strict=False))
-    if len(places) < len(ends):
-        return []
-    return [(places[first][0], places[last][1]) for first, last in found]
+    firsts = words.spans_of(text, [first for first, _ in found])
+    lasts = words.spans_of(text, [last for _, last in found]) if wanted.phrases else firsts
+    return [(start, end) for (start, _), (_, end) in zip(firsts, lasts, strict=False)]
 
 
 def _found(tokens: list[str], wanted: _Wanted, *, is_stemmed: bool) -> list[tuple[int, int]]:
