@@ -18,7 +18,8 @@ from urllib.parse import unquote_to_bytes
 
 from aws_lambda_powertools.event_handler import HttpResolverLocal, Response
 
-from newswire.http_api import Api
+from newswire.http_api import Api, refusal
+from newswire.http_messages import ProblemOut, problem_of
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -85,16 +86,19 @@ class Edge(Threaded):
 
     def _routed(self, scope: Scope) -> Answered:
         target = bytes(scope.get("raw_path") or b"") + b"?" + scope.get("query_string", b"")
-        call = self._api.call(_outline(scope))
-        refused = self._api.refusal(scope["method"], len(target), call)
+        refused = refusal(scope["method"], len(target))
         if refused is not None:
-            return _written(refused)
+            return self._refused(scope, refused)
         try:
             return self._asked(_inner_scope(scope))
         except UnicodeDecodeError:
-            return _written(self._api.unreadable(call))
+            detail = "The address is not UTF-8, once decoded."
+            return self._refused(scope, problem_of(400, "invalid_request", detail))
         except Exception as error:  # noqa: BLE001 - the last line of defence: a defect is logged, never shown
             return _written(self._api.defect(error))
+
+    def _refused(self, scope: Scope, problem: ProblemOut) -> Answered:
+        return _written(self._api.said(problem, self._api.call(_outline(scope))))
 
     def _asked(self, scope: Scope) -> Answered:
         """Ask the resolver in this thread's own event loop, in which nothing else runs."""

@@ -51,7 +51,7 @@ _MINUTES_AN_HOUR = 60
 _LONGEST_OFFSET = 18 * HOUR
 """No offset of RFC 3339 is refused that any zone of the database ever had (15 h 13 min at most)."""
 _MOST_DIGITS = 9
-_REACH = 2 * DAY
+REACH = 2 * DAY
 """No local time is further from UTC; nearer to the ends of the calendar than this, offsets are those so far in."""
 
 
@@ -98,7 +98,7 @@ def utc() -> ZoneInfo:
 
 def _offset_at(instant: Instant, zone: ZoneInfo) -> int:
     """Give how far local time is ahead of UTC, in milliseconds."""
-    within = min(max(instant, FIRST + _REACH), LAST - _REACH)
+    within = min(max(instant, FIRST + REACH), LAST - REACH)
     offset = to_datetime(within).astimezone(zone).utcoffset()
     assert offset is not None  # noqa: S101 - a ZoneInfo always has one
     return offset // timedelta(milliseconds=1)

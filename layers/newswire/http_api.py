@@ -134,9 +134,9 @@ def _answered(
 ) -> dict[str, Any]:
     several: Sent = event.get("multiValueQueryStringParameters") or {}
     target = f"{event.get('path') or '/'}?{urlencode(several, doseq=True, safe=_PLAIN, errors='surrogatepass')}"
-    refused = api.refusal(method, len(target.encode(errors="surrogatepass")), api.call(event))
+    refused = refusal(method, len(target.encode(errors="surrogatepass")))
     if refused is not None:
-        return _as_event(refused)
+        return _as_event(api.said(refused, api.call(event)))
     answered: dict[str, Any] = resolver.resolve(
         {**event, "httpMethod": "GET", "path": event.get("path") or "/"}, context
     )
@@ -152,6 +152,15 @@ def _as_event(response: Response[Any]) -> dict[str, Any]:
         "body": response.body,
         "isBase64Encoded": False,
     }
+
+
+def refusal(method: str, target_length: int) -> ProblemOut | None:
+    """Refuse what no route answers: another method than GET and HEAD, or too long an address."""
+    if method not in {"GET", "HEAD"}:
+        return problem_of(405, "method_not_allowed", "Only GET and HEAD are answered: nothing is changed here.")
+    if target_length > TARGET_LENGTH:
+        return problem_of(400, "invalid_request", f"The address is longer than {TARGET_LENGTH} bytes.")
+    return None
 
 
 class Api:
@@ -363,24 +372,10 @@ class Api:
         """Read what routes need of an event."""
         return read_call(event, self._settings.public_url, self._address)
 
-    def refusal(self, method: str, target_length: int, call: Call) -> Response[Any] | None:
-        """Refuse what no route answers: another method than GET and HEAD, or too long an address."""
-        if method not in {"GET", "HEAD"}:
-            detail = "Only GET and HEAD are answered: nothing is changed here."
-            return self._said(problem_of(405, "method_not_allowed", detail), call)
-        if target_length > TARGET_LENGTH:
-            detail = f"The address is longer than {TARGET_LENGTH} bytes."
-            return self._said(problem_of(400, "invalid_request", detail), call)
-        return None
-
     def not_found(self, call: Call) -> Response[Any]:
         """Say that no route has this address."""
         detail = "There is nothing at this address: /openapi.json lists what there is."
-        return self._said(problem_of(404, "not_found", detail), call)
-
-    def unreadable(self, call: Call) -> Response[Any]:
-        """Say that an address can't be read as text."""
-        return self._said(problem_of(400, "invalid_request", "The address is not UTF-8, once decoded."), call)
+        return self.said(problem_of(404, "not_found", detail), call)
 
     def answered(self, route: Callable[[], Response[Any]], call: Call) -> Response[Any]:
         """Carry out a route; what it raises becomes a problem of the contract, and a page for whoever reads pages."""
@@ -396,13 +391,13 @@ class Api:
             log_defect(error, problem.request_id)
         except Exception as error:  # noqa: BLE001 - the last line of defence: a defect is logged, never shown
             problem = _defect(error)
-        return self._said(problem, call)
+        return self.said(problem, call)
 
     def defect(self, error: Exception) -> Response[Any]:
         """Log a defect of ours under the request's id, and say nothing else of it."""
         return problem_response(_defect(error))
 
-    def _said(self, problem: ProblemOut, call: Call) -> Response[Any]:
+    def said(self, problem: ProblemOut, call: Call) -> Response[Any]:
         """Say what went wrong as a page to whoever reads pages, and as JSON to everybody else."""
         return self._for_people.problem(call, problem) if _is_for_people(call) else problem_response(problem)
 

@@ -395,13 +395,16 @@ def _parted(reader: Reader, name: str, values: Iterable[str]) -> Listed:
     found: tuple[list[str], list[str]] = ([], [])
     for value in values:
         is_excluded = value.startswith("-")
-        plain = value[1:].strip() if is_excluded else value
-        if plain.startswith(("\\-", "\\\\")):
-            plain = plain[1:]
+        plain = plain_value(value[1:].strip() if is_excluded else value)
         if not words.fold_whole(plain):
             reader.wrong(name, "invalid_value", "A value of the list is empty.", "values with commas between")
         found[is_excluded].append(plain)
     return Listed(tuple(found[0]), tuple(found[1]))
+
+
+def plain_value(value: str) -> str:
+    """Give what a value of a list means, without the backslash that makes a first `-` or backslash plain."""
+    return value[1:] if value.startswith(("\\-", "\\\\")) else value
 
 
 def _sort(reader: Reader, read: ReadQuery | None) -> Sort:

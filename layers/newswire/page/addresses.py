@@ -33,6 +33,11 @@ def address_of(parameters: Mapping[str, str], **changes: str | None) -> str:
     return query_of(changed(parameters, **changes)) or "?"
 
 
+def following(parameters: Mapping[str, str], cursor: str | None) -> str:
+    """Write the query of the next page; empty where there is none."""
+    return query_of({**parameters, "cursor": cursor}) if cursor else ""
+
+
 def around_range(parameters: Mapping[str, str]) -> tuple[str, str]:
     """Give what stands before and after `from=…&to=…` in the address of a first page: dates need no encoding."""
     first = changed(parameters, from_=None, to=None)

@@ -14,7 +14,7 @@ from newswire.coverage import gaps_of
 from newswire.engines import SearchPage
 from newswire.health import State, state_of
 from newswire.model import FeedStatus, FetchLine
-from newswire.page.addresses import in_zone, query_of, zone_parameter
+from newswire.page.addresses import address_of, following, in_zone, query_of, zone_parameter
 from newswire.page.chart import Chart, chart_of_answer
 from newswire.page.coverage_words import CoverageWords, coverage_words
 from newswire.page.formats import Formats, formats_of
@@ -118,8 +118,8 @@ def feed_view(
         formats=formats_of(asked, origin),
         search_href=query_of(asked),
         api_href=f"v1/feeds/{quote(status.id, safe='')}",
-        next=query_of({**parameters, "cursor": answer.next}) if answer.next else "",
-        first=query_of({name: value for name, value in parameters.items() if name != "cursor"}) or "?",
+        next=following(parameters, answer.next),
+        first=address_of(parameters),
         is_first="cursor" not in parameters,
         zone=zone.key,
     )

@@ -12,14 +12,12 @@ from msgspec import Struct
 
 from newswire.ages import relative_age
 from newswire.clock import DAY, FIRST, LAST, Instant, from_datetime, to_datetime, to_rfc3339
-from newswire.dates import local_at, utc
+from newswire.dates import REACH, local_at, utc
 from newswire.model import Item
 
 MONTHS = ("January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November",
           "December")  # fmt: skip
 DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
-_REACH = 2 * DAY
-"""No local time is further from UTC."""
 _LATELY = 6
 """So many days back a day is named by its weekday alone."""
 
@@ -75,7 +73,7 @@ def read_rfc3339(text: str) -> Instant:
 
 def local(instant: Instant, zone: ZoneInfo) -> datetime:
     """Give the local time of an instant; near the ends of the calendar as if it were UTC, and no further than they are."""
-    if FIRST + _REACH < instant < LAST - _REACH:
+    if FIRST + REACH < instant < LAST - REACH:
         return to_datetime(instant).astimezone(zone)
     return to_datetime(min(max(local_at(instant, zone), FIRST), LAST))
 

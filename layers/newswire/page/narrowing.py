@@ -16,7 +16,7 @@ from newswire import words
 from newswire.model import FeedStatus
 from newswire.page.addresses import address_of, changed, query_of
 from newswire.page.item_rows import feed_title
-from newswire.parameters import SearchRequest, quoted_list, written_list
+from newswire.parameters import SearchRequest, plain_value, quoted_list, written_list
 from newswire.query import ValueField
 from newswire.search import FacetOut
 
@@ -107,11 +107,6 @@ def facets_of(
         )
         found.append(FacetView(field, name, tuple(links), other, facet.exact))
     return tuple(found)
-
-
-def plain_value(raw: str) -> str:
-    """Give the value that a value of a list parameter means."""
-    return raw[1:] if raw.startswith(("\\-", "\\\\")) else raw
 
 
 def _each(values: tuple[str, ...]) -> Iterable[tuple[str, tuple[str, ...]]]:

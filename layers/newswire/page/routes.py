@@ -95,7 +95,8 @@ class Pages:
         except BadParametersError as error:
             return self._wrong(call, parameters, error.problems, now)
         # With a filter that names feeds the engine gives only theirs; the form offers the others too.
-        statuses = self._engine.statuses() if request.lists.get("feed") else page.statuses
+        listed = request.lists.get("feed")
+        statuses = self._engine.statuses() if listed and listed.any_of else page.statuses
         view = search_view(parameters, request, answer, page, statuses, call.top, call.origin, now)
         return self._page(call, "search.html", call.top, answer.next, view=view)
 

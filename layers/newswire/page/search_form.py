@@ -14,8 +14,7 @@ from newswire.model import FeedStatus
 from newswire.page.addresses import address_of
 from newswire.page.item_rows import feed_title
 from newswire.page.moments import local
-from newswire.page.narrowing import plain_value
-from newswire.parameters import Problem, Reader, SearchRequest, quoted_list, written_list
+from newswire.parameters import Problem, Reader, SearchRequest, plain_value, quoted_list, written_list
 from newswire.search import FacetOut
 
 MOST_FEEDS = 20

@@ -11,7 +11,7 @@ from newswire.clock import DAY, Instant
 from newswire.dates import local_at
 from newswire.engines import SearchPage
 from newswire.model import FeedStatus
-from newswire.page.addresses import address_of, in_zone, query_of
+from newswire.page.addresses import address_of, following, in_zone
 from newswire.page.chart import Chart, chart_of_answer
 from newswire.page.coverage_words import CoverageWords, coverage_words
 from newswire.page.formats import Formats, formats_of
@@ -107,7 +107,7 @@ def search_view(
         chart=chart_of_answer(answer, parameters, zone, top),
         coverage=coverage_words(answer.coverage, statuses, zone, now, request.query.end),
         suggestions=() if answer.total.value else tuple(_wider(parameters, filters)),
-        next=query_of({**parameters, "cursor": answer.next}) if answer.next else "",
+        next=following(parameters, answer.next),
         first=address_of(parameters),
         is_first="cursor" not in parameters,
     )
