@@ -1,0 +1,53 @@
+"""Write the golden outputs anew: `python -m tests.golden`. Needs ../shared/data, and Maven with a JDK."""
+
+import json
+import tempfile
+import uuid
+from datetime import UTC, datetime
+from pathlib import Path
+
+from newswire.clock import from_datetime
+from newswire.load import load
+from newswire.reindex import reindex
+from newswire.settings import Settings
+from newswire.wiring import Wired
+from tests import golden
+from tests.conftest import SHARED
+from tests.engines import Nodes
+from tests.opensearch_node.indexes import delete_indexes
+from tests.timeline import write_lines
+
+END_OF_2023 = from_datetime(datetime(2024, 1, 1, tzinfo=UTC))
+
+
+def main() -> None:
+    write("openapi.json", golden.openapi_text())
+    write("help.txt", golden.help_text())
+    nodes, prefix = Nodes(), f"golden{uuid.uuid4().hex[:8]}"
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        lines = folder / "lines.jsonl.gz"
+        write_lines(SHARED, lines)
+        cluster = {"engine": "opensearch", "opensearch_url": nodes.url("3.8"), "opensearch_prefix": prefix}
+        answers = {}
+        for name, more in (("tantivy", {}), ("opensearch", {**cluster, "opensearch_timeout_seconds": 60})):
+            wired = Wired(Settings(data=str(folder / name), **more), clock=lambda: END_OF_2023)
+            load(wired, [str(lines)], None)
+            wired.engine.refresh()
+            answers[name] = golden.answers(wired, scored=name == "tantivy")
+            if name == "tantivy":
+                reindex(wired)
+                write("items.json", json.dumps(golden.items_digest(wired), indent=1) + "\n")
+            wired.close()
+        write("answers.json", json.dumps(answers, indent=1, ensure_ascii=False) + "\n")
+    delete_indexes(nodes.url("3.8"), prefix)
+    nodes.close()
+
+
+def write(name: str, text: str) -> None:
+    (golden.FOLDER / name).write_text(text)
+    print(name)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,95 @@
+"""What must stay the same does, and what version 0.1.0 wrote still opens."""
+
+import base64
+import gzip
+import json
+import tarfile
+
+import pytest
+
+from newswire.poll import run_batches, tick
+from newswire.reindex import reindex
+from newswire.settings import Settings
+from newswire.wiring import Wired
+from newswire.work.inline import InlineQueue
+from tests import golden
+
+FIELDS_THAT_A_NEW_ARCHIVE_KEEPS = ("id", "revision", "published", "first_seen", "changed")
+
+
+def test_openapi_is_the_golden_one() -> None:
+    assert golden.openapi_text() == golden.read("openapi.json")
+
+
+def test_help_of_every_command_is_the_golden_one() -> None:
+    assert golden.help_text() == golden.read("help.txt")
+
+
+@pytest.fixture(scope="module")
+def expected() -> dict:
+    return json.loads((golden.STATE / "expected.json").read_text())
+
+
+@pytest.fixture
+def folder(tmp_path):
+    with tarfile.open(golden.STATE / "data-folder.tar.gz") as archive:
+        archive.extractall(tmp_path, filter="data")
+    return tmp_path / "data"
+
+
+@pytest.fixture
+def old_folder(folder, clock):
+    made = Wired(Settings(data=str(folder), feeds=str(folder / "none.toml"), fetch_allow_private=True), clock=clock)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def old_table(tmp_path, clock, aws):
+    table, bucket = aws.table(), aws.bucket()
+    dynamodb, s3 = aws.client("dynamodb"), aws.client("s3")
+    for row in json.loads(gzip.decompress((golden.STATE / "table.json.gz").read_bytes())):
+        dynamodb.put_item(TableName=table, Item=decoded(row))
+    for key, kept in json.loads(gzip.decompress((golden.STATE / "bucket.json.gz").read_bytes())).items():
+        s3.put_object(Bucket=bucket, Key=key, Body=base64.b64decode(kept["body"]), Metadata=kept["metadata"])
+    settings = Settings(data=str(tmp_path / "data"), table=table, bucket=bucket, fetch_allow_private=True)
+    made = Wired(settings, clock=clock)
+    yield made
+    made.close()
+
+
+def decoded(value):
+    if isinstance(value, dict):
+        if "__bytes__" in value:
+            return base64.b64decode(value["__bytes__"])
+        return {key: decoded(one) for key, one in value.items()}
+    return [decoded(one) for one in value] if isinstance(value, list) else value
+
+
+def by_id(items) -> list[dict]:
+    return sorted(items, key=lambda item: item["id"])
+
+
+def kept_of(items) -> list[tuple]:
+    return sorted(tuple(item[name] for name in FIELDS_THAT_A_NEW_ARCHIVE_KEEPS) for item in items)
+
+
+def test_an_old_data_folder_gives_the_same_items(old_folder, expected) -> None:
+    assert by_id(golden.items(old_folder)) == expected["items"]
+
+
+def test_an_old_data_folder_can_be_reindexed_to_the_same_items(old_folder, expected) -> None:
+    reindex(old_folder)
+    assert by_id(golden.items(old_folder)) == expected["items"]
+
+
+def test_an_old_data_folder_can_be_polled_and_its_states_are_known(old_folder, expected) -> None:
+    tick(old_folder, InlineQueue(lambda batches: run_batches(old_folder, batches)))
+    assert [row.feed.id for row in old_folder.feeds.rows()] == expected["feeds"]
+    assert by_id(golden.items(old_folder)) == expected["items"]
+
+
+def test_an_old_table_and_bucket_give_the_same_items_once_indexed(old_table, expected) -> None:
+    reindex(old_table)
+    assert [row.feed.id for row in old_table.feeds.rows()] == expected["feeds"]
+    assert kept_of(golden.items(old_table)) == kept_of(expected["items"])
