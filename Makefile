@@ -50,17 +50,17 @@ bench: setup ## measure against named baselines, print a table, keep bench/resul
 	$(BIN)/python -m bench
 
 screenshots: setup ## make the pictures in docs/screenshots anew, with an installed Chromium
-	@$(BIN)/python -m tests.screenshots
+	@$(BIN)/python -m tests.support.screenshots
 
 opensearch: setup ## start a node of OpenSearch for development, with Maven and a JDK, and say where it answers
-	@$(BIN)/python -m tests.opensearch_node start
+	@$(BIN)/python -m tests.support.opensearch_node start
 
 opensearch-stop: ## end that node; its data stays
-	@$(BIN)/python -m tests.opensearch_node stop
+	@$(BIN)/python -m tests.support.opensearch_node stop
 
 local-aws: setup ## start OpenSearch and what stands for the rest of AWS with Docker, for `sam local`
 	docker compose up --detach --wait
-	@$(BIN)/python -m tests.local_aws http://127.0.0.1:5555
+	@$(BIN)/python -m tests.support.local_aws http://127.0.0.1:5555
 
 lock: ## write the locks anew, with hashes and no index addresses
 	$(PYTHON) -m venv .venv-lock

@@ -17,28 +17,7 @@ import msgspec
 
 from bench.measurement import Measurement, SkippedError, carry_out
 
-NAMES = (
-    "load",
-    "ingest",
-    "tick",
-    "imports",
-    "search",
-    "last_page",
-    "opening",
-    "serve",
-    "page",
-    "hostile",
-    "peers",
-    "opensearch_load",
-    "opensearch_search",
-    "opensearch_opening",
-    "cold_search",
-    "cold_ingest",
-    "warm_search",
-    "memory",
-    "scifact",
-    "cranfield",
-)
+NAMES = sorted(file.stem for file in (Path(__file__).parent / "measures").glob("[a-z]*.py"))
 RESULTS = Path(__file__).with_name("results")
 
 

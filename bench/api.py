@@ -8,8 +8,8 @@ from typing import Any
 
 from aws_lambda_powertools.event_handler import APIGatewayRestResolver
 
-from newswire.http_api import answer_event, build_api
-from newswire.wiring import Wired
+from newswire.app import Wired
+from newswire.web.api import answer_event, build_api
 
 Asked = Callable[[str, Mapping[str, str]], dict[str, Any]]
 

@@ -13,11 +13,11 @@ from msgspec import Struct
 
 from bench.measurement import SkippedError
 from newswire.model import Batch
-from newswire.work.sqs import message_of
-from tests.aws import Aws
+from newswire.storage.queue.sqs import message_of
 from tests.bundle.build import BuiltFunction, CannotBuildError, build
 from tests.bundle.stack import variables
-from tests.processes import LOOPBACK
+from tests.support.aws import Aws
+from tests.support.processes import LOOPBACK
 
 CREDENTIALS = {"AWS_ACCESS_KEY_ID": "AKIDBENCH", "AWS_SECRET_ACCESS_KEY": "secret", "AWS_SESSION_TOKEN": "token"}
 

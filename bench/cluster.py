@@ -17,11 +17,11 @@ from msgspec import Struct
 
 from bench.measurement import SkippedError, run_alone
 from bench.year import CACHE, loaded_year
-from newswire.engines.opensearch_body import SCHEMA
-from newswire.item import EXTRACTION
+from newswire.engines.opensearch.bodies import SCHEMA
+from newswire.ingest.item import EXTRACTION
 from newswire.settings import Settings
-from tests.opensearch_node.indexes import delete_indexes
-from tests.opensearch_node.node import CannotStartError, Node
+from tests.support.opensearch_node.indexes import delete_indexes
+from tests.support.opensearch_node.node import CannotStartError, Node
 
 KEPT = "kept"
 """The prefix of the indexes that stay in the cache."""

@@ -17,9 +17,9 @@ from tempfile import TemporaryDirectory
 import msgspec
 
 from newswire.settings import Settings
-from tests.aws import AwsInside
 from tests.conftest import HandClock
-from tests.simulated_day import TICKS, AwsDay, live_a_day_on_aws
+from tests.support.aws import AwsInside
+from tests.support.simulated_day import TICKS, AwsDay, live_a_day_on_aws
 
 FEEDS = 500
 SIZES = (100, 10_000, 100_000)

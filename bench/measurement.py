@@ -46,7 +46,7 @@ class Ran(Struct, frozen=True):
 
 def carry_out(name: str, quick: bool) -> Measurement:  # noqa: FBT001 - one switch, common to all measurements
     """Carry out the measurement of this name, in this process."""
-    return cast("Measurement", importlib.import_module(f"bench.{name}").measure(quick))
+    return cast("Measurement", importlib.import_module(f"bench.measures.{name}").measure(quick))
 
 
 def needed(path: Path) -> Path:

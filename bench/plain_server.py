@@ -8,7 +8,7 @@ from pathlib import Path
 
 import uvicorn
 
-from newswire.asgi import Receive, Scope, Send
+from newswire.web.asgi import Receive, Scope, Send
 
 
 def main(body_file: str) -> None:

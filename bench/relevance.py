@@ -16,9 +16,9 @@ from pathlib import Path
 
 from bench.api import Asked, asked_in_process
 from bench.measurement import DATA, Measurement, needed
-from newswire.load import load
+from newswire.app import Wired
+from newswire.ingest.backfill import load
 from newswire.settings import Settings
-from newswire.wiring import Wired
 
 DEPTH = 10
 QUERY_CHARACTERS = 1_000

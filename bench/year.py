@@ -11,8 +11,8 @@ from pathlib import Path
 import msgspec
 
 from bench.measurement import DATA, needed, run_alone
-from newswire.engines.tantivy_fields import SCHEMA
-from newswire.item import EXTRACTION
+from newswire.engines.tantivy.fields import SCHEMA
+from newswire.ingest.item import EXTRACTION
 
 QUICK_LINES = 20_000
 AT_THE_END = 1_704_067_200_000

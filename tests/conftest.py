@@ -7,10 +7,10 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from newswire.app import Wired
 from newswire.settings import Settings
-from newswire.wiring import Wired
-from tests.feed_server import FeedServer
-from tests.serverless import KEY, REGION, SECRET, TOKEN
+from tests.support.feed_server import FeedServer
+from tests.support.serverless import KEY, REGION, SECRET, TOKEN
 
 ROOT = Path(__file__).resolve().parent.parent
 SHARED = ROOT.parent / "shared" / "data"
@@ -104,7 +104,7 @@ def shared() -> Path:
 @pytest.fixture(scope="session")
 def opensearch_nodes():
     """Nodes of OpenSearch, each started when it is first asked for and ended with the session."""
-    from tests.engines import Nodes
+    from tests.support.engines import Nodes
 
     nodes = Nodes()
     yield nodes
@@ -114,7 +114,7 @@ def opensearch_nodes():
 @pytest.fixture(scope="module")  # its event loop would be in the way of tests with one of their own
 def chromium():
     """A real browser."""
-    from tests import browser
+    from tests.support import browser
 
     path = browser.executable()
     if path is None:
@@ -126,7 +126,7 @@ def chromium():
 @pytest.fixture(scope="session")
 def aws():
     """A server that stands for AWS, started when it is first asked for."""
-    from tests.aws import Aws
+    from tests.support.aws import Aws
 
     made = Aws()
     yield made

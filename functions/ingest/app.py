@@ -7,7 +7,7 @@ from typing import Any
 
 gc.disable()  # What is imported stays: looking through it again and again meanwhile takes 12 ms of a cold start.
 
-from newswire.ingest_events import IngestFunction
+from newswire.handlers.ingest import IngestFunction
 from newswire.settings import read_settings
 
 _function = IngestFunction(read_settings())

@@ -11,7 +11,7 @@ gc.disable()  # What is imported stays: looking through it again and again meanw
 # across two chunks of the interpreter's stack, and each gets one and gives it back: 32 ms instead of 8.
 import urllib3  # noqa: F401, TID251 - no publisher is asked here
 
-from newswire.search_events import SearchFunction
+from newswire.handlers.search import SearchFunction
 from newswire.settings import read_settings
 
 _function = SearchFunction(read_settings())

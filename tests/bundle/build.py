@@ -17,7 +17,7 @@ from functools import cache
 from hashlib import sha256
 from pathlib import Path
 
-from tests.loopback import Asked, Loopback, Reply
+from tests.support.loopback import Asked, Loopback, Reply
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]

@@ -5,13 +5,13 @@ from pathlib import Path
 
 import yaml
 
-from newswire.feeds.dynamodb import DynamoFeedStore
 from newswire.model import Feed
-from tests.aws import Aws
+from newswire.storage.feeds.dynamodb import DynamoFeedStore
 from tests.bundle.build import BuiltFunction
-from tests.deployment import event
-from tests.processes import LOOPBACK
-from tests.serverless import KEY, SECRET, TOKEN, Collection
+from tests.support.aws import Aws
+from tests.support.deployment import event
+from tests.support.processes import LOOPBACK
+from tests.support.serverless import KEY, SECRET, TOKEN, Collection
 
 RECORDER = Path(__file__).with_name("recorder")
 

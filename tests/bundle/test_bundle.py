@@ -5,15 +5,15 @@ import json
 import msgspec
 import pytest
 
-from newswire.feeds.dynamodb import _feed_key as feed_key
 from newswire.model import Feed
-from newswire.work.sqs import batch_of
+from newswire.storage.feeds.dynamodb import _feed_key as feed_key
+from newswire.storage.queue.sqs import batch_of
 from tests.bundle.build import build
 from tests.bundle.stack import asked
 from tests.conftest import ROOT
-from tests.deployment import event
-from tests.feed_server import rss, story
-from tests.pages import Page
+from tests.support.deployment import event
+from tests.support.feed_server import rss, story
+from tests.support.pages import Page
 from tests.unit.test_template import resources
 
 pytestmark = [pytest.mark.bundle, pytest.mark.opensearch]

@@ -7,16 +7,16 @@ from urllib.parse import unquote
 import msgspec
 import pytest
 
-from newswire.archive.s3 import S3Archive
-from newswire.feeds import Lease
 from newswire.model import Batch
-from newswire.work.sqs import SqsQueue, batch_of, message_of
+from newswire.storage.archive.s3 import S3Archive
+from newswire.storage.feeds import Lease
+from newswire.storage.queue.sqs import SqsQueue, batch_of, message_of
 from tests.bundle.stack import Stack, asked
 from tests.contract.test_archive import record
-from tests.deployment import event
-from tests.feed_server import FeedServer, rss, story
-from tests.opensearch_node.indexes import delete_indexes
-from tests.policies import BUCKET, CONDITIONS, DOMAIN, NAMES, QUEUE, TABLE, Call, Grant, grants
+from tests.support.deployment import event
+from tests.support.feed_server import FeedServer, rss, story
+from tests.support.opensearch_node.indexes import delete_indexes
+from tests.support.policies import BUCKET, CONDITIONS, DOMAIN, NAMES, QUEUE, TABLE, Call, Grant, grants
 from tests.unit.test_template import resources
 
 pytestmark = [pytest.mark.bundle, pytest.mark.opensearch]

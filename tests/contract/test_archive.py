@@ -5,12 +5,12 @@ import threading
 import msgspec
 import pytest
 
-from newswire.archive import decode_record, encode_record
-from newswire.archive.folder import FolderArchive
-from newswire.archive.s3 import S3Archive
 from newswire.errors import DataError, DataNewerError
 from newswire.model import Listing, Record
-from tests.memory import MemoryArchive
+from newswire.storage.archive import decode_record, encode_record
+from newswire.storage.archive.folder import FolderArchive
+from newswire.storage.archive.s3 import S3Archive
+from tests.support.memory import MemoryArchive
 
 
 def in_a_folder(tmp_path, _request):

@@ -6,12 +6,12 @@ import time
 import msgspec
 import pytest
 
-from newswire.feeds import Lease, PollResult
-from newswire.feeds.dynamodb import DynamoFeedStore
-from newswire.feeds.sqlite import SqliteFeedStore
 from newswire.model import Feed, IndexState, ItemDate, ItemState
-from tests.aws import LateIndexes
-from tests.memory import MemoryFeedStore, MemoryFeedStores
+from newswire.storage.feeds import Lease, PollResult
+from newswire.storage.feeds.dynamodb import DynamoFeedStore
+from newswire.storage.feeds.sqlite import SqliteFeedStore
+from tests.support.aws import LateIndexes
+from tests.support.memory import MemoryFeedStore, MemoryFeedStores
 
 NOW = 1_763_985_600_000
 
@@ -294,7 +294,7 @@ def test_notes_are_kept(store) -> None:
 
 
 def test_a_paused_feed_is_polled_again_when_it_is_configured_anew(store) -> None:
-    from newswire.feeds import configuration_of
+    from newswire.storage.feeds import configuration_of
 
     store.claim("a", lease(), NOW)
     remember(store, "t", paused="gone", configured=configuration_of(store.row("a").feed))

@@ -9,16 +9,16 @@ from urllib.parse import quote, urlencode
 import msgspec
 import pytest
 
+from newswire.app import Wired
 from newswire.clock import DAY, HOUR, from_datetime
-from newswire.cursors import LONGEST, read_cursor
 from newswire.engines import EngineInfo
 from newswire.errors import EngineTimeoutError, EngineUnavailableError
-from newswire.item import item_id
+from newswire.ingest.item import item_id
 from newswire.model import FeedStatus, FetchLine, Gap, Item, ItemWrite
-from newswire.wiring import Wired
+from newswire.search.cursor import LONGEST, read_cursor
 from tests.conftest import NOON, ROOT
-from tests.said import Contract, sentences
-from tests.transports import AsEvents, OverHttp, rest_event
+from tests.support.said import Contract, sentences
+from tests.support.transports import AsEvents, OverHttp, rest_event
 
 PAGE = ROOT / "docs" / "api.md"
 CONTRACT = Contract()
@@ -860,8 +860,8 @@ def test_a_cursor_belongs_to_its_query(api) -> None:
 def test_a_cursor_is_small_and_a_forged_one_only_moves_the_start(api) -> None:
     import base64
 
-    from newswire.cursors import write_cursor
-    from newswire.query import Position
+    from newswire.engines.query import Position
+    from newswire.search.cursor import write_cursor
 
     cursor = found(api, q="secretword OR air", size=1, sort="newest")["next"]
     assert len(cursor) <= LONGEST
@@ -1106,7 +1106,7 @@ def test_the_openapi_document_is_there(api) -> None:
         document["paths"]
     )
     names = {one["name"] for one in document["paths"]["/v1/search"]["get"]["parameters"]}
-    from newswire.parameters import SEARCH_PARAMETERS
+    from newswire.search.request import SEARCH_PARAMETERS
 
     assert names == set(SEARCH_PARAMETERS)
 

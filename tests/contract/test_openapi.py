@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from newswire.commands.bringing_in import take_in
+from newswire.app import Wired
+from newswire.cli.ingest_load import take_in
 from newswire.settings import Settings
-from newswire.wiring import Wired
 from tests.conftest import NOON, ROOT
-from tests.transports import OverHttp
+from tests.support.transports import OverHttp
 
 HERE = Path(__file__).parent
 

@@ -6,12 +6,9 @@ import threading
 import msgspec
 import pytest
 
-from newswire import words
+from newswire import analysis
 from newswire.engines import RELEVANCE_DEPTH, SearchEngine, tie_of
-from newswire.errors import EngineUnavailableError, IndexOutdatedError, IndexSchemaError
-from newswire.item import item_id
-from newswire.model import FeedStatus, Item, ItemWrite
-from newswire.query import (
+from newswire.engines.query import (
     And,
     FacetQuery,
     InField,
@@ -27,8 +24,11 @@ from newswire.query import (
     ValueFilter,
     Word,
 )
-from tests.engines import ENGINES, place_of
-from tests.said import Contract, sentences
+from newswire.errors import EngineUnavailableError, IndexOutdatedError, IndexSchemaError
+from newswire.ingest.item import item_id
+from newswire.model import FeedStatus, Item, ItemWrite
+from tests.support.engines import ENGINES, place_of
+from tests.support.said import Contract, sentences
 
 DAY = 86_400_000
 CONTRACT = Contract()
@@ -89,7 +89,7 @@ def put(engine, *items: Item, seq: int = 1, generation: int = 1):
 
 
 def word(text: str) -> Word:
-    return Word(words.tokens(text)[0], words.stem(words.tokens(text)[0]))
+    return Word(analysis.tokens(text)[0], analysis.stem(analysis.tokens(text)[0]))
 
 
 def titles(engine, node=None, **more) -> list[str]:
@@ -539,7 +539,7 @@ def test_values_compare_whole_and_folded_and_a_language_lets_its_regions_through
 @pytest.mark.parametrize("text", ["हिन्दी समाचार", "ภาษาไทย", "ไก่", "தமிழ்", "ខ្មែរ", "ကျော်", "ӥԁԋ", "χⱷ", "𐐷𐐷", "a१b२"])
 def test_a_prefix_of_any_script_is_found(engine, text: str) -> None:
     put(engine, item(1, text), item(2, "other"))
-    for token in words.tokens(text):
+    for token in analysis.tokens(text):
         for length in range(1, len(token) + 1):
             assert titles(engine, Prefix(token[:length])) == [text], token[:length]
 

@@ -3,9 +3,9 @@
 import pytest
 
 from newswire.model import Batch
-from newswire.work.inline import InlineQueue
-from newswire.work.sqs import SqsQueue, batch_of
-from tests.memory import MemoryQueue
+from newswire.storage.queue.inline import InlineQueue
+from newswire.storage.queue.sqs import SqsQueue, batch_of
+from tests.support.memory import MemoryQueue
 
 
 def inline(_request):

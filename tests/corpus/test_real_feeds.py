@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from newswire.fold import step, wanted_ids
-from newswire.item import candidates_of
+from newswire.ingest.fold import step, wanted_ids
+from newswire.ingest.item import candidates_of
+from newswire.ingest.parse import parse
 from newswire.model import IndexState, Record, Refusal
-from newswire.parse import parse
 from tests.conftest import ROOT
 
 NOW = 1_763_985_600_000

@@ -8,7 +8,7 @@ import pytest
 
 from tests.conftest import ROOT
 from tests.journey.test_remote import Gateway
-from tests.serverless import REGION
+from tests.support.serverless import REGION
 from tests.unit.test_template import resources, transformed
 
 PAGE = (ROOT / "docs" / "deploy.md").read_text()

@@ -3,15 +3,15 @@
 import msgspec
 import pytest
 
-from newswire.archive.s3 import S3Archive
-from newswire.aws import make_client
 from newswire.errors import DataError
-from newswire.feeds import Lease, PollResult
-from newswire.feeds.dynamodb import DynamoFeedStore
 from newswire.model import Batch, Feed, FetchLine, IndexState, ItemDate, ItemState, Validators
-from newswire.work.sqs import SqsQueue
-from tests.aws import Trouble
+from newswire.storage.archive.s3 import S3Archive
+from newswire.storage.aws import make_client
+from newswire.storage.feeds import Lease, PollResult
+from newswire.storage.feeds.dynamodb import DynamoFeedStore
+from newswire.storage.queue.sqs import SqsQueue
 from tests.contract.test_archive import record
+from tests.support.aws import Trouble
 
 NOW = 1_763_985_600_000
 

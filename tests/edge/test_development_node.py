@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from tests.conftest import ROOT
-from tests.opensearch_node.node import CACHE
+from tests.support.opensearch_node.node import CACHE
 
 
 @pytest.fixture
@@ -29,7 +29,7 @@ def node(tmp_path):
         docker.chmod(0o755)
         environ = {**os.environ, "PATH": f"{programs}:{os.environ['PATH']}", "XDG_CACHE_HOME": str(tmp_path / "cache")}
         done = subprocess.run(
-            [sys.executable, "-m", "tests.opensearch_node", command],
+            [sys.executable, "-m", "tests.support.opensearch_node", command],
             cwd=ROOT,
             env=environ,
             capture_output=True,

@@ -9,11 +9,11 @@ import zlib
 import msgspec
 import pytest
 
-from newswire.connect import is_public
-from newswire.fetch import Fetcher, FetchRequest
+from newswire.ingest.connect import is_public
+from newswire.ingest.fetch import Fetcher, FetchRequest
 from newswire.model import Fetched, FetchFailed, NotModified, Validators
 from newswire.settings import Settings
-from tests.feed_server import Answer, rss, story
+from tests.support.feed_server import Answer, rss, story
 
 OPEN = Settings(
     fetch_allow_private=True,
@@ -86,7 +86,7 @@ def test_a_redirect_loop_and_a_long_chain_end(fetch, server) -> None:
 
 
 def test_headers_of_a_feed_and_user_info_go_to_its_own_origin_only(fetch, server) -> None:
-    from tests.feed_server import FeedServer
+    from tests.support.feed_server import FeedServer
 
     other = FeedServer()
     try:
@@ -280,8 +280,8 @@ def test_a_private_address_is_not_connected_to_whatever_name_leads_there(server,
 
 def test_the_address_that_was_checked_is_the_one_connected_to(server, monkeypatch) -> None:
     answers = iter([["192.0.2.99"], ["127.0.0.1"]])
-    monkeypatch.setattr("newswire.connect.is_public", lambda address: address == "192.0.2.99")
-    monkeypatch.setattr("newswire.connect._CONNECT_S", 0.2)
+    monkeypatch.setattr("newswire.ingest.connect.is_public", lambda address: address == "192.0.2.99")
+    monkeypatch.setattr("newswire.ingest.connect._CONNECT_S", 0.2)
     fetcher = Fetcher(
         msgspec.structs.replace(OPEN, fetch_allow_private=False), resolver=lambda _host, _port: next(answers)
     )
@@ -297,14 +297,14 @@ def test_a_redirect_to_a_private_address_is_refused(server) -> None:
     fetcher = Fetcher(
         msgspec.structs.replace(OPEN, fetch_allow_private=False), resolver=lambda host, _port: names[host]
     )
-    import newswire.connect
+    import newswire.ingest.connect
 
-    real = newswire.connect.is_public
-    newswire.connect.is_public = lambda address: address == "127.0.0.1" or real(address)
+    real = newswire.ingest.connect.is_public
+    newswire.ingest.connect.is_public = lambda address: address == "127.0.0.1" or real(address)
     try:
         outcome = fetcher.fetch(FetchRequest(url.replace("127.0.0.1", "public.example"), "t"))
     finally:
-        newswire.connect.is_public = real
+        newswire.ingest.connect.is_public = real
     assert outcome.code == "private_address"
     assert "inside.example" in outcome.sentence
 

@@ -22,7 +22,7 @@ def test_the_parts_are_made_once_under_the_names_that_the_functions_are_told() -
     url = "http://{}:{}".format(*server.get_host_and_port())
     try:
         for _ in range(2):
-            command = [sys.executable, "-m", "tests.local_aws", url]
+            command = [sys.executable, "-m", "tests.support.local_aws", url]
             said = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
             assert said.endswith(f"are at {url}\n")
         table = boto3.client("dynamodb", endpoint_url=url).describe_table(TableName=TOLD["NEWSWIRE_TABLE"])["Table"]

@@ -8,14 +8,14 @@ from contextlib import contextmanager
 import opensearchpy.exceptions
 import pytest
 
-from newswire.engines.opensearch import OpenSearchEngine
-from newswire.engines.opensearch_body import SCHEMA
-from newswire.engines.opensearch_client import Cluster, pauses
+from newswire.engines.opensearch.bodies import SCHEMA
+from newswire.engines.opensearch.client import Cluster, pauses
+from newswire.engines.opensearch.engine import OpenSearchEngine
+from newswire.engines.query import SearchQuery
 from newswire.errors import EngineError, EngineTimeoutError, EngineUnavailableError
 from newswire.model import ItemWrite
-from newswire.query import SearchQuery
 from tests.contract.test_search_engine import item, status
-from tests.loopback import Asked, Loopback, Reply
+from tests.support.loopback import Asked, Loopback, Reply
 
 CALLS = {
     "search": lambda engine: engine.search(SearchQuery()),

@@ -5,12 +5,12 @@ import os
 
 import pytest
 
-from newswire.engines.opensearch import OpenSearchEngine
+from newswire.engines.opensearch.engine import OpenSearchEngine
+from newswire.engines.query import SearchQuery
 from newswire.errors import EngineUnavailableError
 from newswire.model import ItemWrite
-from newswire.query import SearchQuery
 from tests.contract.test_search_engine import item, status
-from tests.serverless import REGION, SECRET, Collection, SignatureError, check_signature
+from tests.support.serverless import REGION, SECRET, Collection, SignatureError, check_signature
 
 
 @pytest.mark.opensearch
@@ -63,7 +63,7 @@ def test_without_credentials_the_error_says_what_to_set(monkeypatch, tmp_path) -
 
 def signed(body: bytes) -> dict[str, str]:
     """Give the headers of a request as the engine's client signs it."""
-    from newswire.engines.opensearch_client import Cluster
+    from newswire.engines.opensearch.client import Cluster
 
     authorize = Cluster("http://h.example", signing="aoss", region=REGION, timeout_s=1)._authorization()
     made = authorize("POST", "http://h.example/items*,b/_search?timeout=2s&a=%C5%81", body)

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.feed_server import rss, story
-from tests.processes import command
+from tests.support.feed_server import rss, story
+from tests.support.processes import command
 
 BAR = re.compile(r"(loading|indexing|polling|reindexing): ")
 

@@ -7,12 +7,12 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from newswire.fetch import Fetcher, FetchRequest
+from newswire.ingest.fetch import Fetcher, FetchRequest
 from newswire.model import Fetched, FetchFailed
 from newswire.settings import Settings
-from tests.certificates import Authority, self_signed
-from tests.feed_server import Answer, FeedServer, rss, story
-from tests.processes import command
+from tests.support.certificates import Authority, self_signed
+from tests.support.feed_server import Answer, FeedServer, rss, story
+from tests.support.processes import command
 
 BODY = rss(story(1))
 OPEN = Settings(fetch_allow_private=True, fetch_ports="", fetch_timeout_seconds=2)

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from newswire.clock import HOUR, system_clock
-from newswire.feeds import Lease
-from newswire.feeds.sqlite import SqliteFeedStore
 from newswire.model import Feed
-from tests.processes import command
+from newswire.storage.feeds import Lease
+from newswire.storage.feeds.sqlite import SqliteFeedStore
+from tests.support.processes import command
 
 LONG_ENOUGH_S = 0.3
 """The holder lets a waiting process look at the lease some times before it does anything."""

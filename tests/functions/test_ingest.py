@@ -5,18 +5,18 @@ import json
 import msgspec
 import pytest
 
-from newswire.archive.s3 import S3Archive
+from newswire.app import Wired
+from newswire.engines.query import SearchQuery
 from newswire.errors import DataError, FeedsFileError
-from newswire.feeds import PollResult
-from newswire.feeds.dynamodb import DynamoFeedStore
-from newswire.ingest_events import IngestFunction
+from newswire.handlers.ingest import IngestFunction
 from newswire.model import Batch, Feed
-from newswire.query import SearchQuery
-from newswire.wiring import Wired
-from newswire.work.sqs import batch_of, message_of
-from tests.aws import Trouble
-from tests.deployment import Context, event
-from tests.feed_server import Answer, rss, story
+from newswire.storage.archive.s3 import S3Archive
+from newswire.storage.feeds import PollResult
+from newswire.storage.feeds.dynamodb import DynamoFeedStore
+from newswire.storage.queue.sqs import batch_of, message_of
+from tests.support.aws import Trouble
+from tests.support.deployment import Context, event
+from tests.support.feed_server import Answer, rss, story
 
 
 @pytest.fixture

@@ -4,10 +4,10 @@ import json
 
 import pytest
 
-from newswire.load import load
-from newswire.search_events import SearchFunction
+from newswire.handlers.search import SearchFunction
+from newswire.ingest.backfill import load
 from tests.conftest import ROOT
-from tests.deployment import Context, event
+from tests.support.deployment import Context, event
 
 STATUS = {
     "search": 200,

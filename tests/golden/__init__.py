@@ -14,10 +14,10 @@ from hashlib import sha256
 from pathlib import Path
 from urllib.parse import urlencode
 
-from newswire.__main__ import _parser
-from newswire.openapi import document
-from newswire.wiring import Wired
-from tests.transports import AsEvents
+from newswire.app import Wired
+from newswire.cli.main import _parser
+from newswire.web.openapi import document
+from tests.support.transports import AsEvents
 
 FOLDER = Path(__file__).parent
 STATE = FOLDER / "state-0.1.0"

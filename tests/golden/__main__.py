@@ -6,16 +6,16 @@ import uuid
 from datetime import UTC, datetime
 from pathlib import Path
 
+from newswire.app import Wired
 from newswire.clock import from_datetime
-from newswire.load import load
-from newswire.reindex import reindex
+from newswire.ingest.backfill import load
+from newswire.ingest.reindex import reindex
 from newswire.settings import Settings
-from newswire.wiring import Wired
 from tests import golden
 from tests.conftest import SHARED
-from tests.engines import Nodes
-from tests.opensearch_node.indexes import delete_indexes
-from tests.timeline import write_lines
+from tests.support.engines import Nodes
+from tests.support.opensearch_node.indexes import delete_indexes
+from tests.support.timeline import write_lines
 
 END_OF_2023 = from_datetime(datetime(2024, 1, 1, tzinfo=UTC))
 

@@ -7,11 +7,11 @@ import tarfile
 
 import pytest
 
-from newswire.poll import run_batches, tick
-from newswire.reindex import reindex
+from newswire.app import Wired
+from newswire.ingest.poll import run_batches, tick
+from newswire.ingest.reindex import reindex
 from newswire.settings import Settings
-from newswire.wiring import Wired
-from newswire.work.inline import InlineQueue
+from newswire.storage.queue.inline import InlineQueue
 from tests import golden
 
 FIELDS_THAT_A_NEW_ARCHIVE_KEEPS = ("id", "revision", "published", "first_seen", "changed")

@@ -9,13 +9,13 @@ import os
 import signal
 import sys
 
-from newswire.load import load
+from newswire.app import Wired
+from newswire.ingest.backfill import load
+from newswire.ingest.poll import run_batches, settle, tick
+from newswire.ingest.reindex import reindex
 from newswire.model import Batch
-from newswire.poll import run_batches, settle, tick
-from newswire.reindex import reindex
 from newswire.settings import Settings
-from newswire.wiring import Wired
-from newswire.work.inline import InlineQueue
+from newswire.storage.queue.inline import InlineQueue
 
 
 class Mortal:

@@ -7,10 +7,10 @@ import pytest
 
 from newswire.errors import DataError
 from newswire.model import Batch
-from newswire.work.sqs import SqsQueue
-from tests.aws import MESSAGES_A_CALL, Trouble
-from tests.deployment import Deployment, event
-from tests.feed_server import FeedServer, rss, story
+from newswire.storage.queue.sqs import SqsQueue
+from tests.support.aws import MESSAGES_A_CALL, Trouble
+from tests.support.deployment import Deployment, event
+from tests.support.feed_server import FeedServer, rss, story
 
 pytestmark = pytest.mark.opensearch
 PUBLISHERS = 5

@@ -9,16 +9,16 @@ from pathlib import Path
 
 import pytest
 
-from newswire.__main__ import main
+from newswire.app import Wired
+from newswire.cli.main import main
+from newswire.engines.query import Phrase, SearchQuery
 from newswire.errors import FeedsFileError
-from newswire.feeds_file import new_id, read_toml
-from newswire.load import load
-from newswire.query import Phrase, SearchQuery
+from newswire.ingest.backfill import load
+from newswire.ingest.feeds_file import new_id, read_toml
 from newswire.settings import Settings
-from newswire.wiring import Wired
 from tests.conftest import ROOT
-from tests.feed_server import rss, story
-from tests.processes import command
+from tests.support.feed_server import rss, story
+from tests.support.processes import command
 
 SAMPLE = str(ROOT / "sample" / "nato-sample.xml")
 
@@ -107,9 +107,9 @@ def test_a_failing_feed_is_a_line_and_exit_status_1(run, server) -> None:
 
 def test_lists_go_out_and_come_in_as_toml_and_opml(run, tmp_path) -> None:
     (tmp_path / "feeds.toml").write_text((ROOT / "functions" / "ingest" / "feeds.toml").read_text())
-    from newswire.commands.polling import begin
+    from newswire.app import Wired
+    from newswire.cli.poll import begin
     from newswire.settings import read_settings
-    from newswire.wiring import Wired
 
     wired = Wired(read_settings())
     begin(wired)
@@ -172,7 +172,7 @@ def test_the_feeds_file_that_ships_may_be_missing(run, tmp_path, monkeypatch) ->
 def test_a_list_of_feeds_that_goes_wrong_while_serving_is_said_once_and_polling_goes_on(
     wired, server, clock, tmp_path, capsys
 ) -> None:
-    from newswire.commands.serving import due_poller
+    from newswire.cli.serve import due_poller
 
     feeds = tmp_path / "feeds.toml"
     feeds.write_text(f'[feed.a]\nurl = "{server.says("/a", rss(story(1)))}"\n')
@@ -297,7 +297,7 @@ def test_a_full_disk_is_said_and_leaves_the_data_whole(run, tmp_path, monkeypatc
     def fails(*_args):
         raise full
 
-    monkeypatch.setattr("newswire.archive.folder.os.fsync", fails)
+    monkeypatch.setattr("newswire.storage.archive.folder.os.fsync", fails)
     status, _out, err = run("ingest", SAMPLE, "--feed", "s")
     assert status == 1
     assert "disk is full" in err
@@ -316,7 +316,7 @@ def test_a_folder_of_a_newer_version_is_left_alone(run, tmp_path) -> None:
 
 
 def test_a_folder_in_use_is_waited_for_and_its_holder_named(run, tmp_path, monkeypatch) -> None:
-    from newswire.data_folder import HeldFile
+    from newswire.storage.data_folder import HeldFile
 
     run("ingest", SAMPLE, "--feed", "s")
     held = HeldFile(tmp_path / "data" / "index" / "write.lock")
@@ -471,8 +471,8 @@ def test_an_index_of_another_archive_is_not_replaced(run, tmp_path) -> None:
 
 
 def test_a_defect_does_not_end_the_polling_of_a_server(monkeypatch, settings) -> None:
-    from newswire.commands import serving
-    from newswire.wiring import Wired
+    from newswire.app import Wired
+    from newswire.cli import serve
 
     wired, rounds = Wired(settings), []
 
@@ -480,9 +480,9 @@ def test_a_defect_does_not_end_the_polling_of_a_server(monkeypatch, settings) ->
         rounds.append(1)
         raise KeyError("items")
 
-    monkeypatch.setattr(serving, "poll_once", broken)
+    monkeypatch.setattr(serve, "poll_once", broken)
     (Path(settings.feeds)).write_text("")
-    poll = serving.due_poller(wired)
+    poll = serve.due_poller(wired)
     poll()
     poll()
     assert len(rounds) == 2

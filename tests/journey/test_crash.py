@@ -13,12 +13,12 @@ import pytest
 
 from newswire.clock import HOUR
 from newswire.engines import SearchEngine
-from newswire.engines.tantivy import TantivyEngine
-from newswire.feeds.sqlite import SqliteFeedStore
+from newswire.engines.query import SearchQuery
+from newswire.engines.tantivy.engine import TantivyEngine
 from newswire.model import Feed
-from newswire.query import SearchQuery
+from newswire.storage.feeds.sqlite import SqliteFeedStore
 from tests.conftest import NOON, ROOT
-from tests.feed_server import FeedServer, rss, story
+from tests.support.feed_server import FeedServer, rss, story
 
 CHILD = "tests.journey.crash_child"
 FEEDS = ("a", "b", "c")

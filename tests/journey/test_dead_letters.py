@@ -4,10 +4,10 @@ import json
 
 import pytest
 
-from newswire.__main__ import main
+from newswire.cli.main import main
 from newswire.model import Batch
-from newswire.work.sqs import SqsQueue, batch_of
-from tests.aws import MOST_RECEIVED
+from newswire.storage.queue.sqs import SqsQueue, batch_of
+from tests.support.aws import MOST_RECEIVED
 
 
 @pytest.fixture

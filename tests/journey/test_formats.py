@@ -10,16 +10,16 @@ import feedparser
 import msgspec
 import pytest
 
+from newswire.app import Wired
 from newswire.clock import to_rfc3339
 from newswire.engines import SearchEngine
+from newswire.engines.query import SearchQuery
+from newswire.ingest.poll import run_batches
 from newswire.model import Batch, Feed, ItemWrite
-from newswire.poll import run_batches
-from newswire.query import SearchQuery
-from newswire.wiring import Wired
 from tests.conftest import NOON
 from tests.contract.test_search_engine import item
-from tests.feed_server import Answer
-from tests.transports import AsEvents
+from tests.support.feed_server import Answer
+from tests.support.transports import AsEvents
 
 FEEDS = ("rss", "atom", "jsonfeed")
 TABLES = ("csv", "ndjson")

@@ -13,14 +13,14 @@ from urllib.parse import urlsplit
 import feedparser
 import pytest
 
+from newswire.app import Wired
 from newswire.clock import from_datetime
-from newswire.load import load
-from newswire.query import SearchQuery
+from newswire.engines.query import SearchQuery
+from newswire.ingest.backfill import load
 from newswire.settings import Settings
-from newswire.wiring import Wired
-from tests.formats import assert_valid
-from tests.timeline import LINES, write_lines
-from tests.transports import AsEvents
+from tests.support.formats import assert_valid
+from tests.support.timeline import LINES, write_lines
+from tests.support.transports import AsEvents
 
 FEEDS = ("rss", "atom", "jsonfeed")
 COUNT = 1_000

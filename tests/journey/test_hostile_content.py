@@ -10,21 +10,21 @@ from urllib.parse import quote, urlsplit
 import msgspec
 import pytest
 
+from newswire.app import Wired
 from newswire.engines import SearchEngine
+from newswire.engines.query import SearchQuery
+from newswire.ingest.poll import run_batches
 from newswire.model import Batch, Feed, ItemWrite
-from newswire.parameters import quoted_list
-from newswire.poll import run_batches
-from newswire.query import SearchQuery
+from newswire.search.request import quoted_list
 from newswire.settings import Settings
-from newswire.wiring import Wired
-from tests.browser import Reading
 from tests.conftest import HandClock
 from tests.contract.test_search_engine import item
-from tests.feed_server import Answer, FeedServer
-from tests.formats import assert_valid
-from tests.newsroom import FEEDS, furnish
-from tests.pages import Page
-from tests.transports import AsEvents, OverHttp
+from tests.support.browser import Reading
+from tests.support.feed_server import Answer, FeedServer
+from tests.support.formats import assert_valid
+from tests.support.newsroom import FEEDS, furnish
+from tests.support.pages import Page
+from tests.support.transports import AsEvents, OverHttp
 
 SCRIPTS = (
     "<script>alert(1)</script>",

@@ -8,9 +8,9 @@ from urllib.parse import quote
 
 import pytest
 
-from newswire.serve import listen
+from newswire.cli.server import listen
 from tests.conftest import ROOT
-from tests.processes import Served, command
+from tests.support.processes import Served, command
 
 SAMPLE = ROOT / "sample" / "nato-sample.xml"
 

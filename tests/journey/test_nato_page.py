@@ -8,16 +8,16 @@ from html.parser import HTMLParser
 
 import pytest
 
-from newswire.ages import relative_age
 from newswire.clock import DAY, HOUR, MINUTE
-from newswire.feeds_file import read_toml
+from newswire.ingest.feeds_file import read_toml
+from newswire.ingest.poll import run_batches
 from newswire.model import Batch
-from newswire.parameters import read_search
-from newswire.poll import run_batches
-from newswire.search import answer
+from newswire.search.ages import relative_age
+from newswire.search.answer import answer
+from newswire.search.request import read_search
 from tests.conftest import ROOT
-from tests.seed import SNAPSHOT, in_order, publish_seed, seed_items, seed_lines, span_of
-from tests.transports import AsEvents
+from tests.support.seed import SNAPSHOT, in_order, publish_seed, seed_items, seed_lines, span_of
+from tests.support.transports import AsEvents
 
 
 @pytest.fixture

@@ -5,19 +5,19 @@ import uuid
 
 import pytest
 
-from newswire.engines.opensearch import OpenSearchEngine
+from newswire.app import Wired
+from newswire.engines.opensearch.engine import OpenSearchEngine
+from newswire.engines.query import SearchQuery
 from newswire.errors import EngineUnavailableError, IndexSchemaError
 from newswire.model import ItemWrite
-from newswire.query import SearchQuery
 from newswire.settings import Settings
-from newswire.wiring import Wired
 from tests.conftest import ROOT
 from tests.contract.test_search_engine import item, status
-from tests.feed_server import rss, story
-from tests.opensearch_node.indexes import delete_indexes
-from tests.processes import Served, command
-from tests.serverless import REGION, Collection
-from tests.transports import AsEvents
+from tests.support.feed_server import rss, story
+from tests.support.opensearch_node.indexes import delete_indexes
+from tests.support.processes import Served, command
+from tests.support.serverless import REGION, Collection
+from tests.support.transports import AsEvents
 
 pytestmark = pytest.mark.opensearch
 

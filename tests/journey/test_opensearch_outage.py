@@ -9,20 +9,20 @@ import msgspec
 import pytest
 from opensearchpy import OpenSearch
 
+from newswire.app import Wired
 from newswire.clock import HOUR
-from newswire.engines.opensearch import OpenSearchEngine
-from newswire.feeds.sqlite import SqliteFeedStore
-from newswire.index import index_feeds
+from newswire.engines.opensearch.engine import OpenSearchEngine
+from newswire.engines.query import SearchQuery
+from newswire.ingest.indexing import index_feeds
+from newswire.ingest.poll import run_batches, settle
 from newswire.model import Batch, Feed
-from newswire.poll import run_batches, settle
-from newswire.query import SearchQuery
-from newswire.wiring import Wired
+from newswire.storage.feeds.sqlite import SqliteFeedStore
 from tests.conftest import NOON, absent
-from tests.feed_server import FeedServer, rss, story
 from tests.journey.test_crash import FEEDS, REINDEX_STEPS, child, everything, speak
-from tests.opensearch_node.node import CannotStartError, Node
-from tests.processes import command
-from tests.transports import AsEvents
+from tests.support.feed_server import FeedServer, rss, story
+from tests.support.opensearch_node.node import CannotStartError, Node
+from tests.support.processes import command
+from tests.support.transports import AsEvents
 
 pytestmark = [pytest.mark.opensearch, pytest.mark.long]
 

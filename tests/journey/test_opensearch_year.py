@@ -12,15 +12,15 @@ import msgspec
 import pytest
 
 from bench.relevance import judged_collection
+from newswire.app import Wired
 from newswire.clock import from_datetime
-from newswire.load import load
+from newswire.ingest.backfill import load
 from newswire.settings import Settings
-from newswire.wiring import Wired
-from tests.generated import Material, some_search
-from tests.opensearch_node.indexes import delete_indexes
-from tests.processes import command
-from tests.timeline import LINES, write_lines
-from tests.transports import AsEvents
+from tests.support.generated import Material, some_search
+from tests.support.opensearch_node.indexes import delete_indexes
+from tests.support.processes import command
+from tests.support.timeline import LINES, write_lines
+from tests.support.transports import AsEvents
 
 END_OF_2023 = from_datetime(datetime(2024, 1, 1, tzinfo=UTC))
 SEARCHES = 600

@@ -14,17 +14,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from newswire.clock import LAST
-from newswire.load import load
+from newswire.ingest.backfill import load
 from newswire.model import ItemWrite
-from newswire.page.forms import SEARCH_FIELDS, tidied
+from newswire.web.pages.forms import SEARCH_FIELDS, tidied
 from tests.conftest import NOON
 from tests.contract.test_search_engine import item as item_of
 from tests.contract.test_search_engine import status as status_of
-from tests.hostile import some_request
-from tests.newsroom import furnish
-from tests.pages import Page
-from tests.timeline import write_lines
-from tests.transports import AsEvents, OverHttp, rest_event
+from tests.support.hostile import some_request
+from tests.support.newsroom import furnish
+from tests.support.pages import Page
+from tests.support.timeline import write_lines
+from tests.support.transports import AsEvents, OverHttp, rest_event
 
 PAGES = ("/", "/?q=summit", "/feeds/coast-dispatch", "/items/{item}", "/?from=x", "/feeds/none", "/items/none")
 MOST_BYTES = 60_000

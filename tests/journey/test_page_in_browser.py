@@ -8,10 +8,10 @@ from urllib.parse import parse_qs, urlsplit
 import msgspec
 import pytest
 
-from tests.browser import Reading
-from tests.newsroom import ITEMS, furnish
-from tests.seed import in_order, publish_seed, seed_lines
-from tests.transports import OverHttp
+from tests.support.browser import Reading
+from tests.support.newsroom import ITEMS, furnish
+from tests.support.seed import in_order, publish_seed, seed_lines
+from tests.support.transports import OverHttp
 
 THEMES = ("light", "dark")
 

@@ -4,16 +4,16 @@ import msgspec
 import pytest
 
 from newswire.clock import DAY, HOUR, MINUTE
-from newswire.feeds import Lease
-from newswire.feeds_file import merge
-from newswire.health import state_of
+from newswire.engines.query import SearchQuery
+from newswire.feed_status import state_of
+from newswire.ingest.feeds_file import merge
+from newswire.ingest.poll import run_batches, settle, tick
+from newswire.ingest.reindex import reindex
 from newswire.model import Batch, Feed, Fetched, FetchFailed, NotModified
-from newswire.poll import run_batches, settle, tick
-from newswire.query import SearchQuery
-from newswire.reindex import reindex
-from newswire.work.inline import InlineQueue
+from newswire.storage.feeds import Lease
+from newswire.storage.queue.inline import InlineQueue
 from tests.conftest import NOON
-from tests.feed_server import Answer, FeedServer, rss, story
+from tests.support.feed_server import Answer, FeedServer, rss, story
 
 
 def add(wired, server, feed_id: str = "a", path: str | None = None, **more) -> str:

@@ -2,12 +2,12 @@
 
 import json
 
+from newswire.engines.query import SearchQuery
+from newswire.ingest.poll import run_batches
 from newswire.model import Batch, Feed, Fetched, FetchFailed, NotModified
-from newswire.parameters import read_search
-from newswire.poll import run_batches
-from newswire.query import SearchQuery
-from newswire.search import answer
-from tests.feed_server import Answer
+from newswire.search.answer import answer
+from newswire.search.request import read_search
+from tests.support.feed_server import Answer
 
 
 def test_all_real_feeds_are_polled_and_found_and_a_second_poll_writes_nothing(wired, server, shared, clock) -> None:

@@ -7,12 +7,12 @@ from urllib.parse import urljoin
 import msgspec
 import pytest
 
-from newswire.load import load
-from tests.loopback import Asked, Loopback, Reply
-from tests.pages import Page
-from tests.processes import Served, command
-from tests.serverless import REGION, SignatureError, check_signature
-from tests.transports import AsEvents, rest_event
+from newswire.ingest.backfill import load
+from tests.support.loopback import Asked, Loopback, Reply
+from tests.support.pages import Page
+from tests.support.processes import Served, command
+from tests.support.serverless import REGION, SignatureError, check_signature
+from tests.support.transports import AsEvents, rest_event
 
 
 class Gateway:

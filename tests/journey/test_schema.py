@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from newswire.__main__ import main
-from newswire.engines.tantivy_fields import SCHEMA
+from newswire.cli.main import main
+from newswire.engines.tantivy.fields import SCHEMA
 
 
 @pytest.fixture
@@ -41,8 +41,8 @@ def test_a_damaged_older_index_is_built_anew_too(data, capsys) -> None:
 
 
 def test_a_begun_generation_of_an_older_schema_is_not_gone_on_with(data, capsys) -> None:
+    from newswire.app import Wired
     from newswire.settings import read_settings
-    from newswire.wiring import Wired
 
     wired = Wired(read_settings())
     wired.feeds.keep_note("reindex", f"2 1 {SCHEMA - 1}")

@@ -3,11 +3,11 @@
 import msgspec
 import pytest
 
-from newswire.query import SearchQuery
-from newswire.wiring import Wired
-from tests.aws import AwsInside
-from tests.memory import MemoryArchive, MemoryFeedStore, MemoryQueue
-from tests.simulated_day import Planned, Publishers, live_a_day, live_a_day_on_aws, schedule_kept
+from newswire.app import Wired
+from newswire.engines.query import SearchQuery
+from tests.support.aws import AwsInside
+from tests.support.memory import MemoryArchive, MemoryFeedStore, MemoryQueue
+from tests.support.simulated_day import Planned, Publishers, live_a_day, live_a_day_on_aws, schedule_kept
 
 pytestmark = pytest.mark.long
 

@@ -5,10 +5,10 @@ from collections import Counter
 import pytest
 
 from newswire.clock import DAY
-from newswire.load import load
-from newswire.query import FacetQuery, SearchQuery, ValueFilter
-from newswire.reindex import reindex
-from tests.timeline import LINES, write_lines
+from newswire.engines.query import FacetQuery, SearchQuery, ValueFilter
+from newswire.ingest.backfill import load
+from newswire.ingest.reindex import reindex
+from tests.support.timeline import LINES, write_lines
 
 YEAR_START = 1_672_531_200_000
 

@@ -13,14 +13,14 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from newswire.app import Wired
 from newswire.clock import from_datetime
-from newswire.load import load
+from newswire.ingest.backfill import load
 from newswire.settings import Settings
-from newswire.wiring import Wired
 from tests.conftest import ROOT
-from tests.hostile import ZONES, costliest_requests, some_request
-from tests.timeline import write_lines
-from tests.transports import AsEvents, Came, OverHttp
+from tests.support.hostile import ZONES, costliest_requests, some_request
+from tests.support.timeline import write_lines
+from tests.support.transports import AsEvents, Came, OverHttp
 
 END_OF_2023 = from_datetime(datetime(2024, 1, 1, tzinfo=UTC))
 pytestmark = pytest.mark.long

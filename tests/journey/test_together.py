@@ -3,8 +3,8 @@
 import json
 import time
 
-from tests.feed_server import rss, story
-from tests.processes import Served, command
+from tests.support.feed_server import rss, story
+from tests.support.processes import Served, command
 
 
 def test_serving_polling_loading_searching_and_reindexing_go_on_together(tmp_path, server) -> None:

@@ -17,7 +17,7 @@ def loaded_by(code: str) -> set[str]:
     return set(done.stdout.split())
 
 
-@pytest.mark.parametrize("module", ["newswire.http_api", "newswire.search", "newswire.wiring"])
+@pytest.mark.parametrize("module", ["newswire.web.api", "newswire.search.answer", "newswire.app"])
 def test_the_api_loads_no_parser_no_command_line_no_aws_and_no_engine(module: str) -> None:
     loaded = loaded_by(f"import {module}")
     assert not loaded & {
@@ -48,54 +48,65 @@ def test_whoever_asks_for_json_or_feeds_never_loads_the_template_engine(tmp_path
     loaded = loaded_by(
         f"""
 from newswire.settings import Settings
-from newswire.wiring import Wired
-from tests.transports import AsEvents
+from newswire.app import Wired
+from tests.support.transports import AsEvents
 api = AsEvents(Wired(Settings(data={str(tmp_path / "data")!r})))
 assert {{api.ask(target).status for target in {asked!r}}} == {{200, 404}}
 """
     )
-    assert not loaded & {"jinja2", "markupsafe", "newswire.page.routes"}
+    assert not loaded & {"jinja2", "markupsafe", "newswire.web.pages.routes"}
 
 
 def test_opening_the_engine_loads_the_chosen_one_only() -> None:
-    code = "from newswire.settings import Settings\nfrom newswire.wiring import Wired\nWired(Settings())"
+    code = "from newswire.settings import Settings\nfrom newswire.app import Wired\nWired(Settings())"
     loaded = loaded_by(code)
     assert "tantivy" in loaded
     assert not loaded & {"feedparser", "opensearchpy", "boto3", "urllib3", "argparse"}
 
 
 def test_the_write_side_loads_no_http_routing() -> None:
-    loaded = loaded_by("import newswire.poll, newswire.load, newswire.reindex")
-    assert not loaded & {"aws_lambda_powertools", "uvicorn", "newswire.http_api", "newswire.search", "feedparser"}
+    loaded = loaded_by("import newswire.ingest.poll, newswire.ingest.backfill, newswire.ingest.reindex")
+    assert not loaded & {"aws_lambda_powertools", "uvicorn", "newswire.web.api", "newswire.search.answer", "feedparser"}
 
 
 def test_the_pure_modules_load_no_client_library() -> None:
-    for module in ("fold", "item", "schedule", "query", "dates", "words", "ages", "parse"):
+    for module in (
+        "ingest.fold",
+        "ingest.item",
+        "ingest.schedule",
+        "ingest.parse",
+        "engines.query",
+        "search.dates",
+        "search.ages",
+        "analysis",
+    ):
         loaded = loaded_by(f"import newswire.{module}")
         assert not loaded & {"sqlite3", "urllib3", "tantivy", "boto3", "feedparser", "socket"}, module
 
 
 def test_asking_for_help_loads_no_command_and_opens_nothing() -> None:
-    loaded = loaded_by("from newswire.__main__ import main\ntry: main(['--help'])\nexcept SystemExit: pass")
-    assert not [name for name in loaded if name.startswith("newswire.commands.")]
+    loaded = loaded_by("from newswire.cli.main import main\ntry: main(['--help'])\nexcept SystemExit: pass")
+    assert (
+        not {f"newswire.cli.{name}" for name in ("serve", "poll", "search", "feeds", "dlq", "reindex_status")} & loaded
+    )
     assert not loaded & {"urllib3", "tantivy", "feedparser", "uvicorn", "tqdm", "sqlite3"}
 
 
-@pytest.mark.parametrize("group", ["searching", "upkeep"])
+@pytest.mark.parametrize("group", ["search", "reindex_status"])
 def test_commands_that_fetch_nothing_load_no_http_and_no_parser(group: str) -> None:
-    loaded = loaded_by(f"import newswire.__main__, newswire.commands.{group}")
+    loaded = loaded_by(f"import newswire.cli.main, newswire.cli.{group}")
     assert not loaded & {
         "urllib3",
         "feedparser",
         "uvicorn",
         "aws_lambda_powertools",
         "tqdm",
-        "newswire.commands.polling",
+        "newswire.cli.poll",
     }
 
 
 def test_every_command_of_the_parser_is_in_its_module() -> None:
-    from newswire.__main__ import _command, _parser
+    from newswire.cli.main import _command, _parser
 
     def named(parser: argparse.ArgumentParser) -> set[str]:
         found = {parser.get_default("run")} - {None}

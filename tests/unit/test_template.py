@@ -9,11 +9,11 @@ from samtranslator.parser.parser import Parser
 from samtranslator.translator.translator import Translator
 from samtranslator.yaml_helper import yaml_parse
 
-from newswire.feeds.dynamodb import ATTENTION, BEHIND
 from newswire.settings import Settings, read_settings
-from tests.aws import TABLE
+from newswire.storage.feeds.dynamodb import ATTENTION, BEHIND
 from tests.conftest import ROOT
-from tests.policies import CONDITIONS, NAMES, grants, grants_of, resolved
+from tests.support.aws import TABLE
+from tests.support.policies import CONDITIONS, NAMES, grants, grants_of, resolved
 
 CHOICES = {
     "Search": ["domain", "serverless", "existing"],
@@ -205,7 +205,7 @@ def test_every_alarm_tells_somebody() -> None:
     own = variables("IngestFunction")["POWERTOOLS_SERVICE_NAME"]
     for name in ("FeedsStaleAlarm", "FeedsBehindAlarm"):
         assert alarms[name]["Dimensions"] == [{"Name": "service", "Value": own}]
-    written = (ROOT / "layers" / "newswire" / "ingest_events.py").read_text()
+    written = (ROOT / "layers" / "newswire" / "handlers" / "ingest.py").read_text()
     for name in ("FeedsStale", "FeedsBehind"):
         assert f'"{name}"' in written
 

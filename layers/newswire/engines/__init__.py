@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Protocol, cast
 from msgspec import Struct
 
 from newswire.clock import Instant
+from newswire.engines.query import Position, SearchQuery, ValueField
 from newswire.model import FeedStatus, IndexReport, Item, ItemWrite
-from newswire.query import Position, SearchQuery, ValueField
 
 if TYPE_CHECKING:
-    from newswire.engines.opensearch_client import Signing
+    from newswire.engines.opensearch.client import Signing
     from newswire.settings import Settings
 
 
@@ -77,8 +77,8 @@ class SearchEngine(Protocol):
     Generations: an index has a number, and searches see the current one only, whole.
     """
 
-    # Each sentence above and below is a test in tests/contract/test_search_engine.py. `index.py` writes, `reindex.py`
-    # makes the next generation, `search.py` and the command line read.
+    # Each sentence above and below is a test in tests/contract/test_search_engine.py. `indexing.py` writes, `reindex.py`
+    # makes the next generation, `answer.py` and the command line read.
 
     def setup(self) -> None:
         """Make what is not there yet: an index that nothing was written to, and its place; what is there stays."""
@@ -178,7 +178,7 @@ def tie_of(item_id: str) -> int:
 def open_engine(settings: Settings) -> SearchEngine:
     """Give the engine that the settings name; opens nothing yet, and loads no other engine."""
     if settings.engine == "opensearch":
-        from newswire.engines.opensearch import OpenSearchEngine  # noqa: PLC0415 - only the chosen one is loaded
+        from newswire.engines.opensearch.engine import OpenSearchEngine  # noqa: PLC0415 - only the chosen one is loaded
 
         return OpenSearchEngine(
             settings.opensearch_url,
@@ -191,7 +191,7 @@ def open_engine(settings: Settings) -> SearchEngine:
             shards=settings.opensearch_shards,
             replicas=settings.opensearch_replicas,
         )
-    from newswire.engines.tantivy import TantivyEngine  # noqa: PLC0415 - only the chosen one is loaded
+    from newswire.engines.tantivy.engine import TantivyEngine  # noqa: PLC0415 - only the chosen one is loaded
 
     return TantivyEngine(
         settings.data_folder / "index",

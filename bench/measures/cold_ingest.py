@@ -1,0 +1,82 @@
+"""A cold start of the ingest function to its first batch done, against a bare floor that imports what it can't do without.
+
+The floor makes the three clients and calls each once. What ours calls beside that, and what it fetches and indexes, is in
+the time that the same batch takes when it comes again; it is taken off, since the table of a test server is slow.
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import closing
+from statistics import median
+
+from bench.built import CREDENTIALS, batch_event, built_application, ingest_environ, start, write_floor
+from bench.cluster import year_cluster
+from bench.measurement import Measurement, alternated, compared, listed
+from newswire.model import Feed
+from newswire.storage.feeds.dynamodb import DynamoFeedStore
+from tests.support.aws import Aws
+from tests.support.feed_server import FeedServer, rss, story
+
+TARGET = 1.25
+TIMES = 15
+FLOOR = """
+import os
+import boto3
+import feedparser
+
+session = boto3.session.Session()
+table, bucket, queue = (session.client(name) for name in ("dynamodb", "s3", "sqs"))
+
+
+def handler(event, context):
+    table.get_item(TableName=os.environ["NEWSWIRE_TABLE"], Key={"pk": {"S": "x"}, "sk": {"S": "x"}})
+    bucket.list_objects_v2(Bucket=os.environ["NEWSWIRE_BUCKET"])
+    queue.get_queue_attributes(QueueUrl=os.environ["NEWSWIRE_QUEUE_URL"], AttributeNames=["All"])
+    feedparser.parse("<rss version='2.0'><channel><title>x</title></channel></rss>")
+    return {}
+"""
+
+
+def measure(quick: bool) -> Measurement:  # noqa: FBT001 - one switch, common to all measurements
+    """Give the median seconds that a cold start of both takes, beyond what its first event takes when it comes again."""
+    os.environ.update(CREDENTIALS, AWS_DEFAULT_REGION="eu-central-1")  # for the clients of this process
+    peaks: list[float] = []
+    with (
+        year_cluster(quick) as cluster,
+        built_application() as built,
+        closing(Aws()) as aws,
+        closing(FeedServer()) as server,
+    ):
+        environ = ingest_environ(built, aws, cluster.environ("benchcold", "nowhere"))
+        store = DynamoFeedStore(environ["NEWSWIRE_TABLE"])
+        changing = 0
+
+        def news(_asked: object) -> object:
+            nonlocal changing
+            changing += 1
+            server.says("/body", rss(*[story(changing * 10 + one) for one in range(5)]))
+            return server.answers["/body"]
+
+        server.answers["/news"] = news  # type: ignore[assignment]  # a function of the request
+        store.put(Feed(id="news", url=server.url("/news")), 1)
+        event = batch_event("news")
+        write_floor(built, "FloorIngest", FLOOR)
+
+        def ours() -> float:
+            started = start(built, "IngestFunction", environ, event)
+            peaks.append(started.peak_mib)
+            return started.first_s - started.again_s
+
+        def floor() -> float:
+            started = start(built, "FloorIngest", environ, event)
+            return started.first_s - started.again_s
+
+        ours(), floor()
+        taken = alternated(ours, floor, 3 if quick else TIMES)
+        cluster.forget("benchcold")
+    note = (
+        "s from process start to the first batch done, less what the batch takes again;"
+        f" peak {median(peaks):.0f} MiB; ours {listed(taken[0])}, floor {listed(taken[1])}"
+    )
+    return compared("cold_ingest", taken[0], taken[1], "s", TARGET, note)

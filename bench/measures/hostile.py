@@ -1,0 +1,52 @@
+"""The slowest answer: random and hostile requests, and the costliest that the limits let through, against one second."""
+
+from __future__ import annotations
+
+import random
+import time
+
+from bench.measurement import Measurement
+from bench.year import AT_THE_END, loaded_year
+from newswire.app import Wired
+from newswire.settings import Settings
+from tests.support.hostile import costliest_requests, some_request
+from tests.support.transports import AsEvents
+
+LONGEST_MS = 1000.0
+REQUESTS = 100_000
+QUICK_REQUESTS = 3_000
+
+
+def measure(quick: bool) -> Measurement:  # noqa: FBT001 - one switch, common to all measurements
+    """Ask them all; what is slow is asked twice more, since the machine does other things too, and the least counts."""
+    _lines, data = loaded_year(quick)
+    wired = Wired(Settings(data=str(data)), clock=lambda: AT_THE_END)
+    api = AsEvents(wired)
+    rng = random.Random(20_231_124)
+    cursors: list[str] = []
+    taken: list[tuple[float, str]] = []
+
+    def timed(target: str, method: str = "GET") -> None:
+        tries = []
+        while len(tries) < 3 and (not tries or tries[-1] > LONGEST_MS / 3):
+            started = time.perf_counter()
+            came = api.ask(target, method)
+            tries.append((time.perf_counter() - started) * 1000)
+        taken.append((min(tries), target))
+        if came.status == 200 and method == "GET" and b'"next":"' in came.body and len(taken) % 7 == 0:
+            cursors.append(came.json().get("next") or "x")
+
+    for target in costliest_requests():
+        timed(target)
+    costliest = max(taken)[0]
+    for _ in range(QUICK_REQUESTS if quick else REQUESTS):
+        target, method, _headers = some_request(rng, cursors)
+        timed(target, method)
+    wired.close()
+    taken.sort(reverse=True)
+    slowest = taken[0][0]
+    note = (
+        f"ms of the slowest of {len(taken):,} requests, against a second; median {taken[len(taken) // 2][0]:.1f}, "
+        f"p99 {taken[len(taken) // 100][0]:.0f}, the costliest that the limits let through {costliest:.0f}"
+    )
+    return Measurement("hostile", round(slowest, 1), LONGEST_MS, "ms", round(slowest / LONGEST_MS, 3), 1.0, note)

@@ -1,0 +1,23 @@
+"""What a cold start imports: the search side of newswire, against its third-party parts alone."""
+
+from __future__ import annotations
+
+import sys
+
+from bench.measurement import Measurement, alternated, compared, run_alone
+
+OURS = "import newswire.web.api, newswire.app"
+THIRD_PARTY = "import aws_lambda_powertools.event_handler, msgspec, Stemmer"
+
+
+def measure(quick: bool) -> Measurement:  # noqa: FBT001 - one switch, common to all measurements
+    """Start an interpreter for each, in turns, after one that nobody counts."""
+
+    def run(program: str) -> float:
+        return run_alone([sys.executable, "-c", program]).wall_s * 1000
+
+    run(OURS)
+    ours, others = alternated(lambda: run(OURS), lambda: run(THIRD_PARTY), 5 if quick else 15)
+    empty = min(run("pass") for _ in range(3))
+    note = f"of both {empty:.0f} ms are the interpreter's; fastest {min(ours):.0f} and {min(others):.0f} ms"
+    return compared("imports", ours, others, "ms", None, note)

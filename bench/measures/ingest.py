@@ -1,0 +1,85 @@
+"""Real feeds: parsing, folding and indexing them, against feedparser alone over the same bytes."""
+
+from __future__ import annotations
+
+import io
+import tempfile
+import time
+import warnings
+from pathlib import Path
+
+import feedparser
+import msgspec
+
+from bench.measurement import DATA, Measurement, SkippedError, alternated, compared, listed, needed
+from newswire.app import Wired
+from newswire.ingest.backfill import append_to_feed, make_feed
+from newswire.ingest.indexing import index_feeds
+from newswire.settings import Settings
+
+TARGET = 1.5
+
+
+class _Row(msgspec.Struct):
+    """A row of the list of documents, as far as it is used."""
+
+    path: str
+    kind: str
+
+
+def real_bodies() -> list[bytes]:
+    """Give the documents that are real feeds."""
+    read = msgspec.json.Decoder(_Row).decode
+    rows = [read(line) for line in needed(DATA / "feeds" / "index.jsonl").read_bytes().splitlines() if line]
+    bodies = [(DATA / "feeds" / row.path).read_bytes() for row in rows if row.kind == "real"]
+    if not bodies:
+        msg = "Skipped: the list of documents names no real feed."
+        raise SkippedError(msg)
+    return bodies
+
+
+def archived(wired: Wired, bodies: list[bytes]) -> list[str]:
+    """Archive each document as the first one of a feed of its own; gives the feeds."""
+    feeds = [f"real-{number:03d}" for number in range(len(bodies))]
+    for feed, body in zip(feeds, bodies, strict=True):
+        make_feed(wired, feed)
+        append_to_feed(wired, feed, body, kind="document")
+    return feeds
+
+
+def measure(quick: bool) -> Measurement:  # noqa: FBT001 - one switch, common to all measurements
+    """Take all documents in, each time into an empty folder, and read them with feedparser."""
+    bodies = real_bodies()
+    syndication = [body for body in bodies if body.lstrip()[:1] not in {b"{", b"["}]
+    with_archiving: list[float] = []
+    items: list[int] = []
+
+    def run_ours() -> float:
+        with tempfile.TemporaryDirectory(prefix="bench-ingest-") as data:
+            wired = Wired(Settings(data=str(Path(data) / "data")))
+            started = time.perf_counter()
+            feeds = archived(wired, bodies)
+            begun = time.perf_counter()
+            indexed = index_feeds(wired, feeds)
+            ended = time.perf_counter()
+            items.append(sum(one.new for one in indexed))
+            wired.close()
+        with_archiving.append(ended - started)
+        return ended - begun
+
+    def run_bare() -> float:
+        started = time.perf_counter()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            for body in syndication:
+                feedparser.parse(io.BytesIO(body), sanitize_html=False, resolve_relative_uris=False)
+        return time.perf_counter() - started
+
+    run_bare()  # what is imported and compiled on first use belongs to neither
+    ours, bare = alternated(run_ours, run_bare, 3 if quick else 5)
+    ratio = compared("", with_archiving, bare, "s", None, "").ratio
+    note = (
+        f"{len(bodies)} feeds, {sum(map(len, bodies)) / 1e6:.1f} MB, {items[-1]:,} items; ours {listed(ours)}, "
+        f"feedparser {listed(bare)}; with archiving {listed(with_archiving)}, a ratio of {ratio:.2f}"
+    )
+    return compared("ingest", ours, bare, "s", TARGET, note)

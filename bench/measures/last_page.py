@@ -1,0 +1,45 @@
+"""Depth: the last page of a walk by date over a year of news, against its first page."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from functools import partial
+
+from bench.api import asked_in_process
+from bench.measurement import Measurement, alternated, compared
+from bench.year import loaded_year
+from newswire.app import Wired
+from newswire.settings import Settings
+
+TARGET = 2.0
+SIZE = "20"
+STEP = "200"
+
+
+def measure(quick: bool) -> Measurement:  # noqa: FBT001 - one switch, common to all measurements
+    """Walk to the end once, then ask for the first and the last page in turns."""
+    _lines, data = loaded_year(quick)
+    wired = Wired(Settings(data=str(data)))
+    ask = asked_in_process(wired)
+    sent = {"sort": "newest", "size": STEP}
+    pages, cursor = 0, ""
+    while True:
+        found = ask("/v1/search", {**sent, **({"cursor": cursor} if cursor else {})})
+        pages += 1
+        if found["next"] is None:
+            break
+        cursor = str(found["next"])
+
+    def timed(call: Callable[[], object]) -> float:
+        started = time.perf_counter()
+        call()
+        return (time.perf_counter() - started) * 1000
+
+    size = str(len(found["items"]))  # the last page holds so many, and the first is asked for as many
+    last = partial(ask, "/v1/search", {**sent, "size": size, "cursor": cursor})
+    first = partial(ask, "/v1/search", {**sent, "size": size})
+    taken = alternated(lambda: timed(last), lambda: timed(first), 50 if quick else 300)
+    wired.close()
+    note = f"page {pages:,} of {pages:,} by newest against page 1, {size} items each"
+    return compared("last_page", *taken, "ms", TARGET, note)

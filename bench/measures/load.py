@@ -1,0 +1,48 @@
+"""Back-fill: `newswire load` of a year of news, against the shortest tantivy program that indexes the same lines."""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from pathlib import Path
+
+from bench.measurement import Measurement, Ran, alternated, compared, listed, run_alone
+from bench.year import QUICK_LINES, write_lines
+from newswire.settings import Settings
+
+TARGET = 2.0
+MOST_MIB = 400.0
+
+
+def measure(quick: bool) -> Measurement:  # noqa: FBT001 - one switch, common to all measurements
+    """Load the lines with both, each time into an empty folder."""
+    settings = Settings()
+    ours: list[Ran] = []
+    bare: list[Ran] = []
+    with tempfile.TemporaryDirectory(prefix="bench-load-") as made:
+        folder = Path(made)
+        source = folder / "input.jsonl"
+        lines = write_lines(source, QUICK_LINES if quick else None)
+
+        def run_ours() -> float:
+            with tempfile.TemporaryDirectory(dir=folder) as data:
+                command = [sys.executable, "-m", "newswire", "load", str(source)]
+                ours.append(run_alone(command, {"NEWSWIRE_DATA": data}))
+            return ours[-1].wall_s
+
+        def run_bare() -> float:
+            with tempfile.TemporaryDirectory(dir=folder) as index:
+                program = str(Path(__file__).parents[1] / "bare_load.py")
+                limits = [str(settings.index_threads), str(settings.index_heap_mb)]
+                bare.append(run_alone([sys.executable, program, str(source), index, *limits]))
+            return bare[-1].wall_s
+
+        walls = alternated(run_ours, run_bare, 3 if quick else 1)
+    peak = max(one.peak_mib for one in ours)
+    cpu = sum(one.cpu_s for one in ours) / sum(one.cpu_s for one in bare)
+    note = (
+        f"{lines:,} lines; ours {listed(walls[0])}, bare {listed(walls[1])}; ratio of CPU time {cpu:.2f}; "
+        f"peak {peak:.0f} MiB (at most {MOST_MIB:.0f}: {'kept' if peak <= MOST_MIB else 'MISSED'}), "
+        f"bare {max(one.peak_mib for one in bare):.0f} MiB"
+    )
+    return compared("load", *walls, "s", TARGET, note)

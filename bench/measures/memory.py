@@ -1,0 +1,73 @@
+"""The most memory that the built functions take: batches of large feeds from many hosts at once, and large searches.
+
+The baseline is the memory that template.yaml gives them; the target leaves a quarter of it free.
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import ExitStack, closing
+from pathlib import Path
+
+from bench.built import CREDENTIALS, batch_event, built_application, ingest_environ
+from bench.cluster import year_cluster
+from bench.measurement import Measurement
+from newswire.model import Feed
+from newswire.storage.feeds.dynamodb import DynamoFeedStore
+from tests.bundle.build import BuiltFunction
+from tests.support.aws import Aws
+from tests.support.feed_server import FeedServer, rss, story
+from tests.support.transports import rest_event
+from tests.unit.test_template import resources
+
+TARGET = 0.75
+HOSTS = 20
+"""More than are fetched from at once."""
+MEGABYTES = (2, 4, 9)
+"""The largest of 374 real feeds has 1.6 MB; the others are just within the limits of template.yaml, as sent and as unpacked."""
+PACKED_FROM = 5
+SEARCHES = ("size=200&fields=content,title,summary", "q=the&facets=feed,category,author,lang&facet_size=200&size=200")
+
+
+def measure(quick: bool) -> Measurement:  # noqa: FBT001 - one switch, common to all measurements
+    """Give the larger part of its memory that either function took at most."""
+    os.environ.update(CREDENTIALS, AWS_DEFAULT_REGION="eu-central-1")  # for SAM, and for the clients of this process
+    given = {name: one["MemorySize"] for name, one in resources("AWS::Lambda::Function").items()}
+    with year_cluster(quick) as cluster, built_application() as built:
+        took = {"IngestFunction": _ingest(built, cluster.environ("benchmemory", "nowhere"))}
+        cluster.forget("benchmemory")
+        took["SearchFunction"] = _search(built, cluster.environ(cluster.settings.opensearch_prefix, "nowhere"))
+    name = max(took, key=lambda one: took[one] / given[one])
+    note = f"MiB at most, of what template.yaml gives; {', '.join(f'{one} {took[one]:.0f} of {given[one]}' for one in took)}"
+    return Measurement(
+        "memory", round(took[name]), given[name], "MiB", round(took[name] / given[name], 3), TARGET, note
+    )
+
+
+def _ingest(built: Path, cluster: dict[str, str]) -> float:
+    with ExitStack() as open_:
+        aws = open_.enter_context(closing(Aws()))
+        environ = ingest_environ(built, aws, cluster)
+        store = DynamoFeedStore(environ["NEWSWIRE_TABLE"])
+        servers = [open_.enter_context(closing(FeedServer())) for _ in range(HOSTS)]
+        function = open_.enter_context(closing(BuiltFunction(built, "IngestFunction", environ)))
+        for megabytes in MEGABYTES:
+            body = rss(*[story(n, description="word " * 80_000) for n in range(megabytes * 1_000_000 // 400_500)])
+            for number, server in enumerate(servers):
+                store.put(
+                    Feed(
+                        id=f"feed-{number}-{megabytes}",
+                        url=server.says(f"/{megabytes}", body, gzipped=megabytes >= PACKED_FROM),
+                    ),
+                    1,
+                )
+            feeds = tuple(f"feed-{number}-{megabytes}" for number in range(HOSTS))
+            function.call(batch_event(*feeds), seconds=600)
+        return function.peak_mib()
+
+
+def _search(built: Path, environ: dict[str, str]) -> float:
+    with closing(BuiltFunction(built, "SearchFunction", CREDENTIALS | environ)) as function:
+        for query in SEARCHES * 5:
+            function.call(rest_event(f"/v1/search?{query}"))
+        return function.peak_mib()

@@ -1,0 +1,48 @@
+"""Opening: from the start of a process to the first answer over a year of news, without HTTP, against 300 ms."""
+
+from __future__ import annotations
+
+import sys
+from statistics import median
+
+from bench.measurement import Measurement, run_alone
+from bench.year import loaded_year
+
+MOST_MS = 300.0
+OURS = """
+import json
+from aws_lambda_powertools.event_handler import APIGatewayRestResolver
+from newswire.web.api import answer_event, build_api
+from newswire.settings import read_settings
+from newswire.app import Wired
+wired = Wired(read_settings())
+resolver = APIGatewayRestResolver()
+api = build_api(resolver, wired.engine, wired.settings, wired.clock)
+event = {"httpMethod": "GET", "path": "/v1/search", "multiValueQueryStringParameters": {"q": ["ukraine"]}}
+answered = answer_event(resolver, api, event, None)
+assert json.loads(answered["body"])["items"], answered
+"""
+BARE = """
+import tantivy
+from bench.bare_search import BareIndex, word
+from pathlib import Path
+assert BareIndex(Path({data!r})).found(word("ukraine"))[1]
+"""
+
+
+def measure(quick: bool) -> Measurement:  # noqa: FBT001 - one switch, common to all measurements
+    """Start a process for each, in turns, after one that nobody counts."""
+    _lines, data = loaded_year(quick)
+    environ = {"NEWSWIRE_DATA": str(data)}
+    programs = {"ours": OURS, "bare": BARE.format(data=str(data)), "empty": "pass"}
+    taken: dict[str, list[float]] = {name: [] for name in programs}
+    run_alone([sys.executable, "-c", OURS], environ)
+    for _ in range(5 if quick else 20):
+        for name, program in programs.items():
+            taken[name].append(run_alone([sys.executable, "-c", program], environ).wall_s * 1000)
+    ours = median(taken["ours"])
+    note = (
+        f"ms from process start to the first answer of the API, slowest {max(taken['ours']):.0f}; importing tantivy, "
+        f"opening and asking bare: {median(taken['bare']):.0f}; an empty interpreter: {median(taken['empty']):.0f}"
+    )
+    return Measurement("opening", round(ours, 1), MOST_MS, "ms", round(ours / MOST_MS, 3), 1.0, note)

@@ -1,0 +1,50 @@
+"""Opening OpenSearch: importing newswire and its client, opening it, and a first answer, against importing opensearch-py."""
+
+from __future__ import annotations
+
+import sys
+from statistics import median
+
+from bench.cluster import year_cluster
+from bench.measurement import Measurement, run_alone
+from newswire.app import Wired
+from newswire.engines.query import SearchQuery
+from newswire.settings import Settings
+
+MOST_MORE_MS = 30.0
+WARMING = 500
+OURS = """
+from newswire.settings import read_settings
+from newswire.app import Wired
+from newswire.engines.query import SearchQuery
+assert Wired(read_settings()).engine.search(SearchQuery(with_statuses=True)).hits
+"""
+IMPORT = "import opensearchpy"
+
+
+def measure(quick: bool) -> Measurement:  # noqa: FBT001 - one switch, common to all measurements
+    """Start a process for each, in turns, after one that nobody counts, on a node that has worked for a while."""
+    taken: dict[str, list[float]] = {OURS: [], IMPORT: [], "pass": []}
+    with year_cluster(quick) as cluster:
+        environ = cluster.environ(cluster.settings.opensearch_prefix, cluster.settings.data)
+        _warm(cluster.settings)
+        for program in taken:
+            run_alone([sys.executable, "-c", program], environ)
+        for _ in range(5 if quick else 20):
+            for program, figures in taken.items():
+                figures.append(run_alone([sys.executable, "-c", program], environ).wall_s * 1000)
+    ours, library = median(taken[OURS]), median(taken[IMPORT])
+    note = (
+        f"ms from process start to the first answer; {ours - library:.0f} ms more than importing opensearch-py (at most "
+        f"{MOST_MORE_MS:.0f}); an empty interpreter: {median(taken['pass']):.0f}"
+    )
+    limit = library + MOST_MORE_MS
+    return Measurement("opensearch_opening", round(ours, 1), round(limit, 1), "ms", round(ours / limit, 3), 1.0, note)
+
+
+def _warm(settings: Settings) -> None:
+    """Let the node compile what it runs: its first answers take five times as long."""
+    wired = Wired(settings)
+    for _ in range(WARMING):
+        wired.engine.search(SearchQuery(with_statuses=True))
+    wired.close()

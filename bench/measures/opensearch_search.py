@@ -1,0 +1,108 @@
+"""Searching on OpenSearch: fifty searches of every construct, against the same bodies sent bare with urllib3 and read as JSON."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from functools import partial
+from statistics import median, quantiles
+from typing import TYPE_CHECKING, Any, cast
+
+import msgspec
+import urllib3
+
+from bench.cluster import year_cluster
+from bench.measurement import Measurement
+from bench.mix import Search, fifty
+from bench.year import AT_THE_END
+from newswire.app import Wired
+from newswire.clock import system_clock
+from newswire.engines import SearchEngine
+from newswire.search.answer import answer
+from newswire.search.recency import bands_of
+from newswire.search.request import read_search
+from newswire.settings import Settings
+
+if TYPE_CHECKING:
+    from newswire.engines.opensearch.engine import OpenSearchEngine
+
+TARGET = 1.15
+ROUNDS = 15
+
+
+class _Sent(msgspec.Struct):
+    """Requests as the engine sent them."""
+
+    requests: list[tuple[str, str, bytes]]
+
+
+def measure(quick: bool) -> Measurement:  # noqa: FBT001 - one switch, common to all measurements
+    """Give the median of all samples of ours against that of the bare requests, in turns on one node."""
+    with year_cluster(quick) as cluster:
+        wired = Wired(cluster.settings)
+        engine = cast("OpenSearchEngine", wired.engine)
+        pool = urllib3.PoolManager()
+        ours: list[Callable[[], object]] = []
+        bares: list[Callable[[], object]] = []
+        for one in fifty():
+            ask = partial(_ours, engine, one)
+            sent = _sent_by(engine, ask)
+            if len(sent.requests) != 1:
+                msg = f"{dict(one.sent)} took {len(sent.requests)} round trips, not one."
+                raise RuntimeError(msg)
+            method, path, body = sent.requests[0]
+            ours.append(ask)
+            bares.append(partial(_bare, pool, method, cluster.url + path, body))
+        taken = _in_turns(ours, bares, 3 if quick else ROUNDS)
+        wired.close()
+    middle, base = median(taken[0]), median(taken[1])
+    note = (
+        f"{len(ours)} searches with one round trip each, median of {len(taken[0])}, from parameters to the answer as JSON; "
+        f"p99 {quantiles(taken[0], n=100)[98]:.1f} ms, bare {quantiles(taken[1], n=100)[98]:.1f}"
+    )
+    return Measurement(
+        "opensearch_search", round(middle, 3), round(base, 3), "ms", round(middle / base, 3), TARGET, note
+    )
+
+
+def _ours(engine: SearchEngine, one: Search) -> bytes:
+    sent = {name: [value] for name, value in one.sent.items()}
+    request = read_search(sent, AT_THE_END, lambda now: bands_of(0.0, Settings().recency_days, now))
+    return msgspec.json.encode(answer(engine, request, system_clock, 3600))
+
+
+def _bare(pool: urllib3.PoolManager, method: str, url: str, body: bytes) -> Any:  # noqa: ANN401 - any JSON
+    return json.loads(pool.request(method, url, body=body, headers={"content-type": "application/x-ndjson"}).data)
+
+
+def _sent_by(engine: OpenSearchEngine, ask: Callable[[], object]) -> _Sent:
+    """Ask once and note what goes over the wire."""
+    connection = engine.client.transport.get_connection()
+    plain, sent = connection.perform_request, _Sent([])
+
+    def noted(method: str, url: str, params: Any, body: bytes, **more: Any) -> Any:  # noqa: ANN401 - as it is there
+        sent.requests.append((method, url, body))
+        return plain(method, url, params, body, **more)
+
+    connection.perform_request = noted
+    try:
+        ask()
+    finally:
+        connection.perform_request = plain
+    return sent
+
+
+def _in_turns(
+    ours: list[Callable[[], object]], bares: list[Callable[[], object]], rounds: int
+) -> tuple[list[float], list[float]]:
+    """Ask every search both ways in turns, the order of the two changing; gives the milliseconds of each."""
+    taken: tuple[list[float], list[float]] = ([], [])
+    for number in range(rounds + 1):
+        for pair in zip(ours, bares, strict=True):
+            for kind in (0, 1) if number % 2 else (1, 0):
+                started = time.perf_counter()
+                pair[kind]()
+                if number:  # the first round only warms
+                    taken[kind].append((time.perf_counter() - started) * 1000)
+    return taken

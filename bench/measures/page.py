@@ -1,0 +1,83 @@
+"""The page: how long it takes besides the engine, and how long its HTML is, over a year of news."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+from urllib.parse import urlencode
+
+from bench.measurement import Measurement
+from bench.mix import fifty
+from bench.year import AT_THE_END, loaded_year
+from newswire.app import Wired
+from newswire.settings import Settings
+from newswire.web.pages.forms import SEARCH_FIELDS
+from tests.support.transports import AsEvents, rest_event
+
+MOST_MS = 5.0
+MOST_BYTES = 60_000
+ROUNDS = 20
+QUICK_ROUNDS = 3
+
+
+class Timed:
+    """An engine that remembers how long it was busy."""
+
+    def __init__(self, engine: Any) -> None:  # noqa: ANN401 - it stands for whatever it is given
+        self._engine = engine
+        self.busy = 0.0
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        """Give a method of the engine, with a watch on it."""
+        method = getattr(self._engine, name)
+
+        def timed(*arguments: Any, **named: Any) -> Any:  # noqa: ANN401 - as above
+            started = time.perf_counter()
+            try:
+                return method(*arguments, **named)
+            finally:
+                self.busy += time.perf_counter() - started
+
+        return timed
+
+
+def measure(quick: bool) -> Measurement:  # noqa: FBT001 - one switch, common to all measurements
+    """Ask for the pages of the mix of searches, of feeds and of items, each with 20 items, and give their own time."""
+    _lines, data = loaded_year(quick)
+    wired = Wired(Settings(data=str(data)), clock=lambda: AT_THE_END)
+    engine = Timed(wired.engine)
+    wired.engine = engine  # type: ignore[assignment]
+    api = AsEvents(wired)
+    found = api.ask("/v1/search?size=40").json()["items"]
+    targets = ["/", *(f"/feeds/{one['feed']}" for one in found[:20]), *(f"/items/{one['id']}" for one in found)]
+    targets += [f"/?{urlencode(said)}" for said in map(_for_a_page, (one.sent for one in fifty()))]
+    own: dict[str, list[float]] = {}
+    longest = 0
+    for target in [target for target in targets for _ in range(QUICK_ROUNDS if quick else ROUNDS)]:
+        event = rest_event(target)
+        engine.busy = 0.0
+        started = time.perf_counter()
+        answered = api.answered(event)
+        own.setdefault(target, []).append((time.perf_counter() - started - engine.busy) * 1000)
+        if answered["statusCode"] != 200:
+            msg = f"{event['path']}: {answered['statusCode']}"
+            raise RuntimeError(msg)
+        longest = max(longest, len(answered["body"].encode()))
+    wired.close()
+    slowest = max(map(statistics.median, own.values()))
+    all_of_them = sorted(one for each in own.values() for one in each)
+    note = (
+        f"ms of the slowest of {len(own)} pages besides the engine (the median of its {len(own['/'])} rounds), against 5; all: "
+        f"median {statistics.median(all_of_them):.1f}, p99 {all_of_them[len(all_of_them) * 99 // 100]:.1f}; "
+        f"the longest page of 20 items has {longest / 1000:.1f} kB of {MOST_BYTES // 1000}"
+    )
+    if longest > MOST_BYTES:
+        note = f"TOO LONG: {note}"
+    return Measurement("page", round(slowest, 2), MOST_MS, "ms", round(slowest / MOST_MS, 3), 1.0, note)
+
+
+def _for_a_page(said: Mapping[str, str]) -> dict[str, str]:
+    """Ask for the same as a reader of the page does: 20 items, and what the page has no field for is left out."""
+    return {name: value for name, value in said.items() if name in SEARCH_FIELDS and name != "size"}

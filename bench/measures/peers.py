@@ -1,0 +1,166 @@
+"""The peers that run here: the same searches over the same year on SQLite's FTS5 and on lemon24/reader, as a table.
+
+They do less: no stems, no time zones, no facets, no paging without an end, and reader does not filter by date. What
+they share is asked: words, phrases, OR, exclusion, prefixes, a title, and for FTS5 a range of dates and the newest.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+import warnings
+from collections.abc import Callable
+from datetime import datetime
+from functools import partial
+from pathlib import Path
+from statistics import median
+
+import msgspec
+
+from bench.api import asked_in_process
+from bench.measurement import Measurement
+from bench.year import Line, loaded_year
+from newswire.app import Wired
+from newswire.settings import Settings
+
+ROUNDS = 5
+_RANKED = (
+    "SELECT items.rowid, items.title, items.summary, link FROM found JOIN items ON items.rowid = found.rowid"
+    " WHERE found MATCH ? {} ORDER BY {} LIMIT 20"
+)
+_COUNTED = "SELECT count(*) FROM found JOIN items ON items.rowid = found.rowid WHERE found MATCH ? {}"
+
+
+def measure(quick: bool) -> Measurement:  # noqa: FBT001 - one switch, common to all measurements
+    """Print a row for each search: milliseconds to the first twenty items and the total."""
+    lines, data = loaded_year(quick)
+    fts = _fts5(lines, data.parent / "fts5.sqlite")
+    reader_db = _reader(lines, data.parent / "reader.sqlite")
+    wired = Wired(Settings(data=str(data)))
+    ask = asked_in_process(wired)
+    ours: list[float] = []
+    theirs: list[float] = []
+    print(f"{'':10}{'ms to 20 items and the total':40}{'newswire':>10}{'FTS5':>10}{'reader':>10}")
+    for sent, match, where, order in _SEARCHES:
+        one = _timed(partial(ask, "/v1/search", sent))
+        other = _timed(partial(_asked_of_fts5, fts, match, where, order))
+        third = None if where else _timed(partial(_asked_of_reader, reader_db, match))
+        ours.append(one)
+        theirs.append(other)
+        said = " ".join(f"{name}={value}" for name, value in sent.items())
+        print(
+            f"{'':10}{said[:39]:40}{one:>10.2f}{other:>10.2f}{'-' if third is None else f'{third:.2f}':>10}", flush=True
+        )
+    wired.close()
+    note = f"median of {len(_SEARCHES)} searches, each to its first 20 items and its total; the baseline is SQLite FTS5"
+    return Measurement(
+        "peers",
+        round(median(ours), 3),
+        round(median(theirs), 3),
+        "ms",
+        round(median(ours) / median(theirs), 3),
+        None,
+        note,
+    )
+
+
+_MAY = f"AND published >= {1682899200000} AND published < {1685577600000}"
+_SEARCHES = (
+    ({"q": "president"}, "president", "", "rank"),
+    ({"q": "earthquakes"}, "earthquakes", "", "rank"),
+    ({"q": "the"}, "the", "", "rank"),
+    ({"q": "prime minister"}, "prime minister", "", "rank"),
+    ({"q": '"prime minister"'}, '"prime minister"', "", "rank"),
+    ({"q": "earthquake OR tsunami"}, "earthquake OR tsunami", "", "rank"),
+    ({"q": "strike -football"}, "strike NOT football", "", "rank"),
+    ({"q": "interop*"}, "interop*", "", "rank"),
+    ({"q": "title:war"}, "title : war", "", "rank"),
+    ({"q": "summit", "from": "2023-05", "to": "2023-05"}, "summit", _MAY, "rank"),
+    ({"q": "president", "sort": "newest"}, "president", "AND published > 0", "published DESC"),
+)
+
+
+def _timed(call: Callable[[], object]) -> float:
+    call()
+    taken = []
+    for _ in range(ROUNDS):
+        started = time.perf_counter()
+        call()
+        taken.append((time.perf_counter() - started) * 1000)
+    return median(taken)
+
+
+def _fts5(lines: Path, file: Path) -> sqlite3.Connection:
+    made = file.exists()
+    database = sqlite3.connect(file)
+    if not made:
+        database.executescript(
+            "CREATE TABLE items (link TEXT, feed TEXT, title TEXT, summary TEXT, published INTEGER);"
+            "CREATE INDEX by_date ON items (published);"
+            "CREATE VIRTUAL TABLE found USING fts5(title, summary, content=items,"
+            " tokenize='unicode61 remove_diacritics 2')"
+        )
+        rows = (
+            (
+                one.link,
+                one.feed,
+                one.title,
+                one.summary,
+                round(datetime.fromisoformat(one.published).timestamp() * 1000),
+            )
+            for one in _lines(lines)
+        )
+        database.executemany("INSERT INTO items VALUES (?, ?, ?, ?, ?)", rows)
+        database.execute("INSERT INTO found (found) VALUES ('rebuild')")
+        database.commit()
+    return database
+
+
+def _asked_of_fts5(database: sqlite3.Connection, match: str, where: str, order: str) -> list[tuple[object, ...]]:
+    found = database.execute(_RANKED.format(where, order), [match]).fetchall()
+    return [*found, database.execute(_COUNTED.format(where), [match]).fetchone()]
+
+
+def _reader(lines: Path, file: Path) -> object:
+    from bs4 import MarkupResemblesLocatorWarning
+    from reader import make_reader
+
+    warnings.simplefilter("ignore", MarkupResemblesLocatorWarning)  # what it says of some summaries helps nobody here
+    made, whole = file.exists(), file.with_suffix(".whole")
+    if made and not whole.exists():
+        file.unlink()
+        made = False
+    reader = make_reader(str(file))
+    if not made:
+        for feed in sorted({one.feed for one in _lines(lines)}):
+            reader.add_feed(f"https://feed.example/{feed}", allow_invalid_url=True)
+        seen = set()
+        for number, one in enumerate(_lines(lines)):
+            if (one.feed, one.link) in seen:
+                continue
+            seen.add((one.feed, one.link))
+            reader.add_entry(
+                {
+                    "feed_url": f"https://feed.example/{one.feed}",
+                    "id": one.link or str(number),
+                    "link": one.link,
+                    "title": one.title,
+                    "summary": one.summary,
+                    "published": datetime.fromisoformat(one.published),
+                }
+            )
+        reader.enable_search()
+        reader.update_search()
+        whole.touch()
+    return reader
+
+
+def _asked_of_reader(reader: object, match: str) -> tuple[list[object], object]:
+    found = list(reader.search_entries(match, limit=20))  # type: ignore[attr-defined]
+    return found, reader.search_entry_counts(match).total  # type: ignore[attr-defined]
+
+
+def _lines(file: Path) -> list[Line]:
+    decode = msgspec.json.Decoder(Line).decode
+    with file.open("rb") as lines:
+        return [decode(line) for line in lines]

@@ -1,0 +1,100 @@
+"""Searching: fifty searches of every construct over a year of news, against bare tantivy queries; then over HTTP.
+
+In the process a search goes from its parameters to the answer as JSON. The bare query has the same filters and reads
+the same stored bytes. Both are asked in turns; totals are compared first, so that both do the same work.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterable
+from functools import partial
+from pathlib import Path
+from statistics import median, quantiles
+from urllib.parse import urlencode
+
+import msgspec
+
+from bench.bare_search import BareIndex
+from bench.measurement import Measurement
+from bench.mix import Search, fifty
+from bench.served import Served
+from bench.year import AT_THE_END, loaded_year
+from newswire.app import Wired
+from newswire.clock import system_clock
+from newswire.engines import SearchEngine
+from newswire.search.answer import answer
+from newswire.search.recency import bands_of
+from newswire.search.request import read_search
+from newswire.settings import Settings
+
+TARGET = 2.0
+MOST_P99 = 20.0
+MOST_HTTP_MS = 3.0
+ROUNDS = 15
+
+
+def measure(quick: bool) -> Measurement:  # noqa: FBT001 - one switch, common to all measurements
+    """Give the median of all samples of ours against that of the bare queries."""
+    _lines, data = loaded_year(quick)
+    mix = list(fifty())
+    wired = Wired(Settings(data=str(data)))
+    bare = BareIndex(data)
+    plain = [partial(_ours, wired.engine, one, 0.0) for one in mix]
+    recent = [partial(_ours, wired.engine, one, Settings().recency_weight) for one in mix]
+    bares = [partial(bare.found, one.bare, one.size, one.sort, one.facets, one.edges) for one in mix]
+    for one, ours, other in zip(mix, plain, bares, strict=True):
+        found, wanted = json.loads(ours())["total"]["value"], other()[0]
+        if found != wanted:
+            msg = f"{dict(one.sent)} finds {found} items, and the bare query {wanted}: they are not the same."
+            raise RuntimeError(msg)
+    taken = _in_turns((plain, bares, recent), 3 if quick else ROUNDS)
+    wired.close()
+    http = _over_http(data, mix, 3 if quick else ROUNDS)
+    middle, base, with_recency = (median(one) for one in taken)
+    p99 = quantiles(taken[0], n=100)[98]
+    more = median(http) - middle
+    note = (
+        f"{len(mix)} searches, median of {len(taken[0])}; p99 {p99:.1f} ms, {p99 / middle:.1f} times our median "
+        f"(at most {MOST_P99:.0f}: {_kept(p99 <= MOST_P99 * middle)}); bare p99 {quantiles(taken[1], n=100)[98]:.1f} ms; "
+        f"over HTTP {median(http):.2f} ms, {more:.2f} more (at most {MOST_HTTP_MS:.0f}: {_kept(more <= MOST_HTTP_MS)}); "
+        f"with recency {with_recency:.2f} ms, p99 {quantiles(taken[2], n=100)[98]:.1f}"
+    )
+    return Measurement("search", round(middle, 3), round(base, 3), "ms", round(middle / base, 3), TARGET, note)
+
+
+def _ours(engine: SearchEngine, one: Search, weight: float) -> bytes:
+    sent = {name: [value] for name, value in one.sent.items()}
+    request = read_search(sent, AT_THE_END, lambda now: bands_of(weight, Settings().recency_days, now))
+    return msgspec.json.encode(answer(engine, request, system_clock, 3600))
+
+
+def _in_turns(kinds: tuple[list[Callable[[], object]], ...], rounds: int) -> tuple[list[float], ...]:
+    """Ask every search of every kind in turns; gives the milliseconds of each kind."""
+    taken: tuple[list[float], ...] = tuple([] for _ in kinds)
+    for _ in range(rounds):
+        for together in zip(*kinds, strict=True):
+            for kind, ask in enumerate(together):
+                started = time.perf_counter()
+                ask()
+                taken[kind].append((time.perf_counter() - started) * 1000)
+    return taken
+
+
+def _over_http(data: Path, mix: Iterable[Search], rounds: int) -> list[float]:
+    targets = [f"/v1/search?{urlencode(one.sent)}" for one in mix]
+    taken = []
+    with Served(data, NEWSWIRE_RECENCY_WEIGHT="0") as served:
+        for target in targets:
+            served.ask(target)
+        for _ in range(rounds):
+            for target in targets:
+                started = time.perf_counter()
+                served.ask(target)
+                taken.append((time.perf_counter() - started) * 1000)
+    return taken
+
+
+def _kept(is_kept: bool) -> str:  # noqa: FBT001 - the question itself
+    return "kept" if is_kept else "MISSED"

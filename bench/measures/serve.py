@@ -1,0 +1,64 @@
+"""Throughput: `newswire serve` under sixteen clients on this machine, against uvicorn answering the same bytes to all.
+
+The clients share the processors with the server, and are a process of their own. The baseline says what uvicorn and
+the clients cost without newswire; what is above it is the search, its JSON and the way through threads.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from urllib.parse import urlencode
+
+from bench.measurement import Measurement
+from bench.mix import fifty
+from bench.served import Served
+from bench.year import loaded_year
+
+
+def measure(quick: bool) -> Measurement:  # noqa: FBT001 - one switch, common to all measurements
+    """Give the milliseconds of processor and waiting that one answer takes; the target of the issue is a figure, no ratio."""
+    _lines, data = loaded_year(quick)
+    seconds = 3.0 if quick else 15.0
+    targets = [f"/v1/search?{urlencode(one.sent)}" for one in fifty()]
+    here = Path(__file__).parents[1]
+    with tempfile.TemporaryDirectory(prefix="bench-serve-") as made:
+        listed, body = Path(made) / "targets", Path(made) / "body"
+        listed.write_text("\n".join(targets))
+        with Served(data) as served:
+            body.write_bytes(served.ask(targets[0]))
+            for target in targets:
+                served.ask(target)
+            before, started = _busy(served.pid), time.perf_counter()
+            ours = _asked(served.port, seconds, listed)
+            busy = (_busy(served.pid) - before) / (time.perf_counter() - started)
+        with Served(body, here / "plain_server.py") as plain:
+            bare = _asked(plain.port, seconds, listed)
+    note = (
+        f"ms an answer, 16 clients: {ours[0]:.0f} answers/s, median {ours[1]:.1f} ms, p99 {ours[2]:.0f} ms, with "
+        f"{busy:.2f} of {os.cpu_count()} processors used by the server; "
+        f"uvicorn alone: {bare[0]:.0f}/s, median {bare[1]:.1f} ms, p99 {bare[2]:.0f} ms"
+    )
+    return Measurement(
+        "serve", round(1000 / ours[0], 3), round(1000 / bare[0], 3), "ms", round(bare[0] / ours[0], 2), None, note
+    )
+
+
+def _asked(port: int, seconds: float, listed: Path) -> list[float]:
+    program = str(Path(__file__).parents[1] / "clients.py")
+    said = subprocess.run(
+        [sys.executable, program, str(port), str(seconds), str(listed)], check=True, stdout=subprocess.PIPE
+    )
+    found: list[float] = json.loads(said.stdout)
+    return found
+
+
+def _busy(pid: int) -> float:
+    """Give the processor seconds that a process has used (proc(5), fields 14 and 15 of stat)."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")

@@ -1,0 +1,139 @@
+"""What a person sees in a terminal: lines for feeds and items, progress bars there, plain lines in a pipe."""
+
+from __future__ import annotations
+
+import html
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, NoReturn, TextIO
+
+import msgspec
+
+from newswire.clock import Instant
+from newswire.model import Fetched, FetchFailed, NotModified
+from newswire.search.ages import relative_age
+
+if TYPE_CHECKING:
+    from tqdm import tqdm
+
+    from newswire.ingest.indexing import Indexed
+    from newswire.ingest.poll import BatchReport, Polled
+    from newswire.search.answer import Answer
+
+
+def say(text: str = "") -> None:
+    """Print a line on standard output."""
+    _print(text, sys.stdout)
+
+
+def complain(text: str) -> None:
+    """Print a line on standard error."""
+    _print(text, sys.stderr)
+
+
+def _print(text: str, file: TextIO) -> None:
+    if not _bars:
+        print(text, file=file, flush=True)
+        return
+    with _bars[-1].external_write_mode(file=file):  # the bar is taken away meanwhile, so that it does not cut the line
+        print(text, file=file, flush=True)
+
+
+def say_json(value: object) -> None:
+    """Print a value as indented JSON."""
+    say(msgspec.json.format(msgspec.json.encode(value), indent=2).decode())
+
+
+_bars: list[tqdm[NoReturn]] = []
+"""The bar that is shown now, if one is."""
+
+
+@contextmanager
+def progress(what: str, unit: str, total: int | None = None) -> Iterator[Callable[[int], object]]:
+    """Show a bar of a growing count on a terminal; in a pipe, nothing."""
+    if not sys.stderr.isatty():
+        yield lambda _count: None
+        return
+    from tqdm import tqdm  # noqa: PLC0415 - 30 ms, for terminals only
+
+    with tqdm(desc=what, unit=f" {unit}", total=total, file=sys.stderr, leave=False, dynamic_ncols=True) as bar:
+        _bars.append(bar)
+        try:
+            yield bar.update
+        finally:
+            _bars.remove(bar)
+
+
+def plural(count: int, word: str) -> str:
+    """Write a count with its word."""
+    return f"{count:,} {word}" if count == 1 else f"{count:,} {word}s"
+
+
+def polled_line(polled: Polled) -> str:
+    """Say what came of one feed."""
+    match polled.outcome:
+        case Fetched() as came:
+            what = f"{polled.length:,} bytes" if polled.changed else "not changed"
+            what += ", cut short" if came.truncated else ""
+        case NotModified():
+            what = "not changed"
+        case FetchFailed() as failed:
+            what = f"failed: {failed.sentence}"
+        case _:
+            what = "passed over"
+    return f"{polled.feed}: {what}{f' ({polled.refused})' if polled.refused else ''}"
+
+
+def indexed_line(indexed: Indexed) -> str:
+    """Say what indexing did to one feed."""
+    text = f"{indexed.feed}: {indexed.new} new, {indexed.changed} changed, {indexed.unchanged} as before"
+    if indexed.refusal is not None:
+        text += f"; {indexed.refusal.code}: {indexed.refusal.sentence}"
+    if indexed.problem is not None:
+        text += f"; {indexed.problem}"
+    for refused in indexed.refused_items:
+        text += f"; item {refused.id} refused: {refused.reason}"
+    return text
+
+
+def summary_line(report: BatchReport) -> str:
+    """Say what a run of polls did in one line."""
+    failed = sum(isinstance(one.outcome, FetchFailed) or one.refused is not None for one in report.polled)
+    changed = sum(one.changed for one in report.polled)
+    new = sum(one.new for one in report.indexed)
+    edited = sum(one.changed for one in report.indexed)
+    return (
+        f"{plural(len(report.polled), 'feed')} polled, {changed} with a new document, {failed} failed; "
+        f"{plural(new, 'item')} new, {edited} changed."
+    )
+
+
+def show_answer(answer: Answer) -> None:
+    """Print found items, how many there are, and what a reader should know of the feeds."""
+    for item in answer.items:
+        shown = [item.published, item.feed, item.title or (item.summary or item.id)[:100]]
+        say("  ".join(text for text in shown if text))
+        if item.link:
+            say(f"    {item.link}")
+        for name, text in (item.highlights or {}).items():
+            say(f"    {name}: {html.unescape(text).replace('<mark>', '[').replace('</mark>', ']')}")
+    for name, facet in (answer.facets or {}).items():
+        listed = ", ".join(f"{one.value} {one.count:,}" for one in facet.values)
+        say(f"By {name}: {listed or 'none'}; others {facet.other:,}, without {facet.missing:,}.")
+    for bucket in answer.histogram or ():
+        say(f"{bucket.from_} to {bucket.to}: {bucket.count:,}")
+    say(f"{plural(answer.total.value, 'item')} found, {len(answer.items)} shown.")
+    for warning in answer.warnings:
+        say(f"Note: {warning.detail}")
+    coverage = answer.coverage
+    if coverage.not_ok_count or coverage.gap_count:
+        say(
+            f"Of {plural(coverage.feeds, 'feed')} {coverage.not_ok_count} are not being watched as they should be, with "
+            f"{plural(coverage.gap_count, 'gap')} in this range: `newswire status` says which."
+        )
+
+
+def ago(instant: Instant | None, now: Instant) -> str:
+    """Say how long ago, or never."""
+    return "never" if instant is None else f"{relative_age(instant, now)} ago"

@@ -1,0 +1,87 @@
+"""`newswire ingest` and `newswire load`: documents and lines from disk go into the archive and the index."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from newswire.app import Wired
+from newswire.cli import FAILED, OK
+from newswire.cli.console import complain, indexed_line, plural, progress, say
+from newswire.clock import Instant
+from newswire.errors import UsageError
+from newswire.ingest.backfill import append_to_feed, check_feed_id, make_feed
+from newswire.ingest.backfill import load as load_files
+from newswire.ingest.indexing import Indexed, index_feeds, publish
+from newswire.search.dates import FORMS, DateValueError, read_period, utc
+
+REFUSED_SHOWN = 50
+
+
+def ingest(wired: Wired, arguments: argparse.Namespace) -> int:
+    """Take documents from disk, as though they had been fetched."""
+    at = None
+    if arguments.at is not None:
+        at = _moment(arguments.at, wired.clock())
+    fields: dict[str, object] = {"content_type": arguments.content_type, "fetched_at": at}
+    if arguments.url:
+        fields |= {"url": arguments.url, "final_url": arguments.url}
+    indexed = take_in(wired, arguments.files, arguments.feed, **fields)
+    for one in indexed:
+        say(indexed_line(one))
+    return FAILED if any(one.refusal or one.problem for one in indexed) else OK
+
+
+def _moment(text: str, now: Instant) -> Instant:
+    """Read a date value as the moment at which it begins, in UTC."""
+    try:
+        start = read_period(text, utc(), now).start
+    except DateValueError as error:
+        raise UsageError(f"--at: {error} Write one of {FORMS}.") from error
+    if start is None:
+        raise UsageError(f"--at: {text[:60]!r} is before year 1.")
+    return start
+
+
+def _body(name: str, limit: int) -> bytes:
+    """Read a document, and no more of it than is taken of one that was fetched: a device has no end."""
+    try:
+        with Path(name).open("rb") as file:
+            body = file.read(limit + 1)
+    except OSError as error:
+        raise UsageError(f"{name} can't be read ({(error.strerror or 'error').lower()}).") from error
+    if len(body) > limit:
+        raise UsageError(f"{name} has more than {limit} bytes (NEWSWIRE_FETCH_MAX_DECODED_BYTES): it is not taken in.")
+    return body
+
+
+def take_in(wired: Wired, files: Sequence[str], feed_id: str, **fields: object) -> list[Indexed]:
+    """Archive documents from disk as though they had been fetched, and index them."""
+    bodies = [_body(name, wired.settings.fetch_max_decoded_bytes) for name in files]
+    make_feed(wired, feed_id)
+    for body in bodies:
+        append_to_feed(wired, feed_id, body, kind="document", **fields)
+    with progress("indexing", "items") as told:
+        indexed = index_feeds(wired, [feed_id], progress=told)
+    publish(wired, [feed_id])
+    return indexed
+
+
+def load(wired: Wired, arguments: argparse.Namespace) -> int:
+    """Back-fill items from JSON Lines; lines that are refused are named, and make the exit status 1."""
+    if arguments.feed is not None:
+        check_feed_id(arguments.feed)
+    with progress("loading", "items") as told:
+        report = load_files(wired, arguments.files, arguments.feed, told)
+    for refused in report.refused[:REFUSED_SHOWN]:
+        complain(f"{refused.file}, line {refused.line}: {refused.reason}")
+    if report.refused_count > REFUSED_SHOWN:
+        complain(f"… and {report.refused_count - REFUSED_SHOWN:,} more lines.")
+    new = sum(one.new for one in report.indexed)
+    changed = sum(one.changed for one in report.indexed)
+    say(
+        f"{plural(report.lines, 'line')} taken, {report.refused_count:,} refused; "
+        f"{plural(new, 'item')} new, {changed:,} changed, {plural(len(report.indexed), 'feed')}."
+    )
+    return FAILED if report.refused_count else OK

@@ -1,6 +1,0 @@
-"""The commands of the command line, a module for each group of them; `__main__.py` loads the one that was asked for.
-
-A command takes the wired edges and its arguments, prints what a person wants to know, and gives the exit status.
-"""
-
-OK, FAILED, USAGE = 0, 1, 2

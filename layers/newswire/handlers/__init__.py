@@ -1,0 +1,1 @@
+"""What the two Lambda functions call."""

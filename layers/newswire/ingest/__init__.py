@@ -1,0 +1,1 @@
+"""The write side: feeds are polled, archived, parsed, folded and indexed."""

@@ -1,0 +1,298 @@
+"""Back-fill: JSON Lines come in, are checked, archived in records of about 1,000 lines, and indexed.
+
+A loaded line never changes an item that a fetched document gave; among loads the later one wins.
+"""
+
+from __future__ import annotations
+
+import gzip
+import re
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from io import BufferedReader
+from pathlib import Path
+from typing import IO, cast
+
+import msgspec
+from msgspec import Struct
+
+from newswire.app import Wired
+from newswire.clock import Instant
+from newswire.errors import DataBusyError, DataError, UsageError
+from newswire.ingest.indexing import Indexed, index_feeds, publish
+from newswire.ingest.parse.load_lines import LONGEST_LINE, LoadLine, read_line
+from newswire.ingest.poll import append, settle
+from newswire.model import Feed, Record
+from newswire.storage.feeds import FeedRow, Lease, PollResult
+
+LINES_A_RECORD = 1_000
+LINES_HELD = 20_000
+"""So many lines are held in memory at most, over all feeds."""
+REFUSED_SHOWN = 1_000
+LOOK_EVERY_S = 0.02
+"""How often a lease that another holds is looked at."""
+FEED_ID = re.compile(r"[a-z0-9](?:[a-z0-9._-]{0,62}[a-z0-9])?")
+
+_GZIP_MAGIC = b"\x1f\x8b"
+_BOM = b"\xef\xbb\xbf"
+_encoder = msgspec.json.Encoder()
+
+
+class RefusedLine(Struct, frozen=True):
+    """A line that was not taken: where it stands and why."""
+
+    file: str
+    line: int
+    reason: str
+
+
+class LoadReport(Struct, frozen=True):
+    """What a load did."""
+
+    lines: int
+    refused: tuple[RefusedLine, ...]
+    refused_count: int
+    indexed: tuple[Indexed, ...]
+
+
+def check_feed_id(feed_id: str) -> str:
+    """Give the id back; `UsageError` for what can't be one."""
+    if not FEED_ID.fullmatch(feed_id):
+        msg = (
+            f"{feed_id[:80]!r} can't be the id of a feed: lower-case letters, digits, '.', '_' and '-', at most 64, "
+            "beginning and ending with a letter or digit."
+        )
+        raise UsageError(msg)
+    return feed_id
+
+
+def make_feed(wired: Wired, feed_id: str, **fields: object) -> None:
+    """Make a feed that is not polled, if there is none of this id."""
+    if wired.feeds.row(check_feed_id(feed_id)) is None:
+        feed = msgspec.convert({"id": feed_id, "origin": "made", "polled": False, **fields}, Feed)
+        wired.feeds.put(feed, wired.clock())
+
+
+def load(
+    wired: Wired, files: list[str], feed: str | None, progress: Callable[[int], object] | None = None
+) -> LoadReport:
+    """Load files (gzipped or not, `-` is standard input); a line without `feed` belongs to the given one.
+
+    `progress` is told of lines as they are archived, and of items as they are indexed.
+    """
+    keeper = _Keeper(wired, progress)
+    refused: list[RefusedLine] = []
+    refused_count = lines = 0
+    for name in files:
+        with _opened(name) as stream:
+            for number, text in _lines(stream):
+                read = read_line(text.removeprefix(_BOM) if number == 1 else text)
+                if isinstance(read, LoadLine):
+                    feed_id = read.feed or feed
+                    if feed_id is None:
+                        read = "it names no feed, and no --feed was given"
+                    elif not FEED_ID.fullmatch(feed_id):
+                        read = f"feed {feed_id[:80]!r} can't be the id of a feed"
+                if isinstance(read, str):
+                    refused_count += 1
+                    if len(refused) < REFUSED_SHOWN:
+                        refused.append(RefusedLine(name, number, read))
+                    continue
+                lines += 1
+                keeper.keep(read.feed or feed or "", read)
+    keeper.flush_all()
+    indexed = index_feeds(wired, keeper.feeds, progress=progress)
+    publish(wired, keeper.feeds)
+    return LoadReport(lines, tuple(refused), refused_count, tuple(indexed))
+
+
+class _Again:
+    """Whether a load is one that came before, of one feed: its records are held against those that end the log.
+
+    A load that is repeated, whole or after it was cut off, would let an item that stands in two of its records change to and
+    fro, each time a revision. So records are passed over while they are those of the log, from the last one that
+    equals the first on to the log's end; if they part before that end, what was passed over is archived after all.
+    """
+
+    def __init__(self, wired: Wired, feed_id: str, first: bytes) -> None:
+        self._wired = wired
+        self._feed_id = feed_id
+        self._rest: list[int] = []
+        self._passed: list[int] = []
+        archive = wired.archive
+        head = archive.head(feed_id)
+        for seq in range(head, 0, -1):
+            record = archive.get(feed_id, seq)
+            if record is None or record.kind != "load":
+                break
+            if record.body == first:
+                self._rest = list(range(seq, head + 1))
+                break
+
+    def knows(self, body: bytes) -> bool:
+        """Say whether this record, the next one, is the next of the log."""
+        if not self._rest:
+            return False
+        record = self._wired.archive.get(self._feed_id, self._rest[0])
+        if record is None or record.body != body:
+            return False
+        self._passed.append(self._rest.pop(0))
+        return True
+
+    def parted(self) -> Iterator[bytes]:
+        """Give the bodies that were passed over and have to be archived after all, since the log went on otherwise."""
+        passed, is_same = self._passed, not self._rest
+        self._passed, self._rest = [], []
+        for seq in [] if is_same else passed:
+            record = self._wired.archive.get(self._feed_id, seq)
+            if record is not None:
+                yield record.body
+
+
+class _Keeper:
+    """Holds checked lines by feed, and archives them in records."""
+
+    def __init__(self, wired: Wired, progress: Callable[[int], object] | None) -> None:
+        self._wired = wired
+        self._progress = progress
+        self._held: dict[str, list[bytes]] = {}
+        self._count = 0
+        self.feeds: dict[str, _Again] = {}
+
+    def keep(self, feed_id: str, line: LoadLine) -> None:
+        held = self._held.setdefault(feed_id, [])
+        held.append(_encoder.encode(line))
+        self._count += 1
+        if len(held) >= LINES_A_RECORD:
+            self._flush(feed_id)
+        elif self._count >= LINES_HELD:
+            self._flush(max(self._held, key=lambda one: len(self._held[one])))
+
+    def flush_all(self) -> None:
+        for feed_id in list(self._held):
+            self._flush(feed_id)
+        for feed_id, again in self.feeds.items():
+            self._append(feed_id, again.parted())
+
+    def _flush(self, feed_id: str) -> None:
+        lines = self._held.pop(feed_id)
+        self._count -= len(lines)
+        body = b"\n".join(lines)
+        if feed_id not in self.feeds:
+            make_feed(self._wired, feed_id)
+            self.feeds[feed_id] = _Again(self._wired, feed_id, body)
+        again = self.feeds[feed_id]
+        if not again.knows(body):
+            self._append(feed_id, again.parted())
+            self._append(feed_id, [body])
+        if self._progress is not None:
+            self._progress(len(lines))
+
+    def _append(self, feed_id: str, bodies: Iterable[bytes]) -> None:
+        for body in bodies:
+            append_to_feed(self._wired, feed_id, body, kind="load")
+
+
+def append_to_feed(wired: Wired, feed_id: str, body: bytes, **fields: object) -> int:
+    """Append a record to a feed's log under its poll lease, as polling does; gives its number.
+
+    `fields` are those of the record that are not the defaults of a back-fill; `fetched_at` is now unless given.
+    """
+    row, lease, now = _claimed(wired, feed_id)
+    try:
+        head = wired.archive.head(feed_id, after=row.poll.head)
+        last = wired.archive.get(feed_id, head) if head > row.poll.head else None
+        head_at = max(row.poll.head_at, last.fetched_at if last else 0)
+        wanted = fields.pop("fetched_at", None)
+        if isinstance(wanted, int) and wanted < head_at:
+            msg = (
+                f"The time given for {feed_id} is before its last document: times in a feed's log never go back. "
+                "Leave --at out, or bring older items in with `newswire load`."
+            )
+            raise UsageError(msg)  # noqa: TRY301 - the lease is given back below
+        record = Record(
+            feed=feed_id,
+            seq=head + 1,
+            kind="load",
+            fetched_at=wanted if isinstance(wanted, int) else max(now, head_at),
+            confirmed_at=row.poll.last_success,
+            url=row.feed.url,
+            final_url=row.feed.url,
+            status=200,
+            headers={},
+            content_type="",
+            feed_kind=row.feed.kind,
+            listing=row.feed.listing,
+            lang=row.feed.lang,
+            truncated=False,
+            body=body,
+        )
+        record = msgspec.structs.replace(record, **fields)
+        seq = append(wired, record)
+    except BaseException:
+        wired.feeds.release(feed_id, lease.token)
+        raise
+    poll = msgspec.structs.replace(row.poll, head=seq, head_at=max(record.fetched_at, head_at))
+    if record.kind == "document":
+        poll = msgspec.structs.replace(poll, last_checked=record.fetched_at, last_success=record.fetched_at)
+    if wired.feeds.remember([PollResult(feed_id, lease.token, poll)]):
+        settle(wired, [feed_id])
+    return seq
+
+
+def _claimed(wired: Wired, feed_id: str) -> tuple[FeedRow, Lease, Instant]:
+    """Take the poll lease of a feed, waiting for one who polls it or loads into it meanwhile.
+
+    Raises `DataBusyError` when it is still held after `lock_wait_seconds`, `DataError` when the feed is deleted meanwhile.
+    """
+    wait_s = wired.settings.lock_wait_seconds
+    until = time.monotonic() + wait_s
+    while True:
+        now = wired.clock()
+        lease = wired.lease(now)
+        row = wired.feeds.claim(feed_id, lease, now)
+        if row is not None:
+            return row, lease, now
+        if wired.feeds.row(feed_id) is None:
+            msg = f"The feed {feed_id} was deleted by another process meanwhile: run it again, and it is made anew."
+            raise DataError(msg)
+        if time.monotonic() >= until:
+            msg = (
+                f"The feed {feed_id} is being polled or loaded into by another process, for more than {wait_s} s "
+                "(NEWSWIRE_LOCK_WAIT_SECONDS): run it again when that is done; lines that are there already do no harm."
+            )
+            raise DataBusyError(msg)
+        time.sleep(LOOK_EVERY_S)
+
+
+@contextmanager
+def _opened(name: str) -> Iterator[IO[bytes]]:
+    """Open a file, or standard input for `-`, unpacking it if it is gzipped."""
+    try:
+        stream = cast("BufferedReader", sys.stdin.buffer if name == "-" else Path(name).open("rb"))  # noqa: SIM115 - closed below
+    except OSError as error:
+        msg = f"{name} can't be read ({(error.strerror or 'no such file').lower()}): give the path of a file of JSON Lines."
+        raise UsageError(msg) from error
+    try:
+        start = stream.peek(2)[:2]
+        yield cast("IO[bytes]", gzip.GzipFile(fileobj=stream)) if start == _GZIP_MAGIC else stream
+    except (EOFError, gzip.BadGzipFile, OSError) as error:
+        msg = f"{name} can't be read to its end ({error}): what came before was taken; mend the file and load it again."
+        raise UsageError(msg) from error
+    finally:
+        if name != "-":
+            stream.close()
+
+
+def _lines(stream: IO[bytes]) -> Iterator[tuple[int, bytes]]:
+    """Give lines with their numbers, empty ones left out; of an overlong one its beginning."""
+    number = 0
+    while line := stream.readline(LONGEST_LINE + 2):
+        number += 1
+        if len(line) > LONGEST_LINE and not line.endswith(b"\n"):
+            while (rest := stream.readline(LONGEST_LINE)) and not rest.endswith(b"\n"):
+                pass
+        if stripped := line.strip():
+            yield number, line if len(line) > LONGEST_LINE else stripped

@@ -1,0 +1,1 @@
+"""The read side: a search request becomes a result."""

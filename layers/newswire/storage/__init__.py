@@ -1,0 +1,1 @@
+"""What newswire keeps: the archive, the feeds and their states, and the work queue."""

@@ -1,0 +1,391 @@
+"""The feed store in one table of DynamoDB, for any number of Lambdas.
+
+Rows, by partition key `pk` and sort key `sk`:
+
+    feed/<bucket>            <feed>    the configuration, what polling remembers, the poll lease, and `rev`
+    index/<generation>/<bucket>  <feed>    what indexing remembers, its cursor and its lease
+    item/<generation>/<feed>     <item>    the state of an item
+    lock/<name> host/<host> note/<key> generations/-    locks, holds, remarks, the generations that there are
+
+Two indexes, both sparse. `attention` has a feed under the moment at which something is to be done about it: its next check,
+or the end of a lease, so that a feed whose holder died turns up by itself. `behind` has the feeds whose log has grown since
+they were last level with it. Indexes lag behind the table, so what they name is looked up in the table before it is believed.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterable, Mapping
+from itertools import islice
+
+import msgspec
+
+from newswire.clock import DAY, SECOND, Instant
+from newswire.errors import DataError
+from newswire.model import Feed, IndexState, ItemState, PollState
+from newswire.storage.feeds import DueFeed, FeedRow, Lease, PollResult, after_edit, is_polled, polled_host
+from newswire.storage.feeds.dynamodb_table import (
+    TRIES,
+    Change,
+    Key,
+    Row,
+    Table,
+    binary,
+    bytes_in,
+    key_of,
+    number,
+    number_in,
+    numbers,
+    numbers_in,
+    sort_key,
+    string,
+    string_in,
+)
+
+BUCKETS = 8
+"""Feeds are spread over so many partitions: each takes 1,000 writes a second, and a list of all is so many queries."""
+ATTENTION, BEHIND = "attention", "behind"
+_AT_ONCE = 100
+_WRITTEN_AT_ONCE = 90
+_EDITED = "edited"
+_GENERATIONS = "generations"
+
+_json = msgspec.json.Encoder()
+_pack = msgspec.msgpack.Encoder()
+_feed = msgspec.json.Decoder(Feed)
+_poll = msgspec.json.Decoder(PollState)
+_index = msgspec.json.Decoder(IndexState)
+_item = msgspec.msgpack.Decoder(ItemState)
+
+
+class DynamoFeedStore:
+    """`FeedStore` in a table. A lease ends when it is given back or runs out; nobody can see that a holder died."""
+
+    def __init__(self, table: str) -> None:
+        self._table = Table(table)
+        self._noted: set[int] = set()
+        """The generations that the table is known to name."""
+
+    def load(self) -> None:
+        """Make the client now, before it is needed."""
+        self._table.load()
+
+    # --- the list ---
+
+    def put(self, feed: Feed, now: Instant) -> None:
+        for _try in range(TRIES):
+            if self._put(feed, now):
+                return
+        msg = f"{self._table.place} could not take {feed.id}: others change it all the time; try again."
+        raise DataError(msg)
+
+    def _put(self, feed: Feed, now: Instant) -> bool:
+        """Write the configuration, unless the row has changed since it was read."""
+        found = self._table.get(_feed_key(feed.id))
+        poll = _poll_of(found) if found else PollState()
+        edited = after_edit(_feed_of(found), feed, poll) if found else None
+        poll = edited or poll
+        rev = max(number_in(found, "rev") + 1, now) if found else now
+        change = _polled(Change().set(feed=binary(_json.encode(feed)), rev=number(rev)), feed, poll)
+        if edited or found is None:
+            _remembered(change, poll)
+        at = _due_at(feed, poll)
+        if found and "token" in found:
+            at = 0 if edited else number_in(found, "until")
+            if edited:
+                # Whoever polls it right now learns of what it was: the lease is free, and what they remember is refused.
+                change.set(token=string(_EDITED), until=number(0))
+        _attended(change, feed.id, at)
+        change = change.if_same(rev=found["rev"], token=found.get("token")) if found else change.if_new()
+        return self._table.update(_feed_key(feed.id), change) is not None
+
+    def row(self, feed_id: str, generation: int = 0) -> FeedRow | None:
+        found = self.rows(generation, [feed_id])
+        return found[0] if found else None
+
+    def rows(self, generation: int = 0, ids: Iterable[str] | None = None) -> list[FeedRow]:
+        if ids is None:
+            feeds = self._table.joined(self._table.partition, _partitions("feed"))
+            states = self._table.joined(self._table.partition, _partitions(f"index/{generation}"))
+        else:
+            wanted = sorted(set(ids))
+            feeds = self._table.get_many(map(_feed_key, wanted))
+            states = self._table.get_many(_index_key(generation, id_) for id_ in wanted)
+        by_id = {sort_key(state): state for state in states}
+        return [_row_of(row, by_id.get(sort_key(row))) for row in sorted(feeds, key=sort_key)]
+
+    def remove(self, feed_id: str) -> None:
+        for generation in self.generations():
+            self._table.delete(self._table.keys(f"item/{generation}/{feed_id}"))
+            self._table.delete([_index_key(generation, feed_id)])
+        self._table.delete([_feed_key(feed_id)])
+
+    def note(self, key: str) -> str | None:
+        return string_in(self._table.get(key_of(f"note/{key}")), "value")
+
+    def keep_note(self, key: str, value: str) -> None:
+        self._table.update(key_of(f"note/{key}"), Change().set(value=string(value)))
+
+    # --- polling ---
+
+    def due(self, now: Instant, limit: int) -> list[DueFeed]:
+        rows = [row for row in self._to_attend(now, limit) if "active" in row and _is_free(row, now)]
+        found = [DueFeed(sort_key(row), string_in(row, "host") or "", number_in(row, "next_check")) for row in rows]
+        return sorted((one for one in found if one.at <= now), key=lambda one: (one.at, one.id))[:limit]
+
+    def unsettled(self, now: Instant, limit: int) -> list[str]:
+        rows = self._to_attend(now, limit)
+        return sorted(sort_key(row) for row in rows if "token" in row and _is_free(row, now))[:limit]
+
+    def _to_attend(self, now: Instant, limit: int) -> list[Row]:
+        """Give the rows of feeds that the index has under a moment up to now, as they are in the table."""
+        ids = self._named_by(ATTENTION, limit, " AND attention_at <= :now", {":now": number(now)})
+        return self._table.get_many(map(_feed_key, ids), ("next_check", "host", "active", "token", "until"))
+
+    def _named_by(self, index: str, limit: int | None, condition: str = "", values: Row | None = None) -> list[str]:
+        """Give the ids that an index has, at most so many of each bucket."""
+
+        def of_bucket(bucket: str) -> list[str]:
+            said = {":bucket": string(bucket), **(values or {})}
+            rows = self._table.query(f"{index}_bucket = :bucket{condition}", said, IndexName=index)
+            return [sort_key(row) for row in islice(rows, limit)]
+
+        return self._table.joined(of_bucket, map(str, range(BUCKETS)))
+
+    def claim(self, feed_id: str, lease: Lease, now: Instant, generation: int = 0) -> FeedRow | None:
+        return self.claim_many([feed_id], lease, now, generation).get(feed_id)
+
+    def claim_many(
+        self, feed_ids: Iterable[str], lease: Lease, now: Instant, generation: int = 0
+    ) -> dict[str, FeedRow]:
+        def take(feed_id: str) -> Row | None:
+            change = _attended(_leased(lease), feed_id, lease.until)
+            return self._table.update(_feed_key(feed_id), change.if_there().if_free(lease.token, now))
+
+        taken = {sort_key(row): row for row in self._table.each(take, dict.fromkeys(feed_ids)) if row is not None}
+        states = {sort_key(one): one for one in self._table.get_many(_index_key(generation, id_) for id_ in taken)}
+        return {id_: _row_of(row, states.get(id_)) for id_, row in taken.items()}
+
+    def remember(self, results: Iterable[PollResult], *, release: bool = True) -> list[str]:
+        by_id = {result.feed: result for result in results}
+        rows = {sort_key(row): row for row in self._table.get_many(map(_feed_key, by_id))}
+
+        def write(result: PollResult) -> str | None:
+            row = rows.get(result.feed)
+            if row is None or string_in(row, "token") != result.token:
+                return result.feed
+            feed, poll = _feed_of(row), result.poll
+            change = _released(result.token) if release else Change().if_same(token=string(result.token))
+            _polled(_remembered(change, poll), feed, poll)
+            _attended(change, feed.id, _due_at(feed, poll) if release else number_in(row, "until"))
+            if poll.head > number_in(row, "head"):
+                change.set(behind_bucket=string(_bucket_of(feed.id)))
+            written = self._table.update(_feed_key(feed.id), change.add("rev", number(1)))
+            return None if written is not None else result.feed
+
+        refused = set(filter(None, self._table.each(write, by_id.values())))
+        return [feed_id for feed_id in by_id if feed_id in refused]
+
+    def release(self, feed_id: str, token: str) -> bool:
+        row = self._table.get(_feed_key(feed_id))
+        if row is None or string_in(row, "token") != token:
+            return False
+        change = _attended(_released(token), feed_id, _due_at(_feed_of(row), _poll_of(row)))
+        return self._table.update(_feed_key(feed_id), change) is not None
+
+    def claim_host(self, host: str, lease: Lease, now: Instant) -> Instant:
+        return self._take(f"host/{host}", lease, now)
+
+    def release_host(self, host: str, token: str, hold_until: Instant = 0) -> bool:
+        return self._give_back(f"host/{host}", token, hold_until)
+
+    # --- indexing ---
+
+    def behind(self, generation: int, limit: int = 1_000_000, among: Iterable[str] | None = None) -> list[str]:
+        if among is None and generation > min(self.generations(), default=generation):
+            # The index speaks of the generation that searches see; of the one that a reindex builds all are looked at.
+            rows = self.rows(generation)
+            return [row.feed.id for row in rows if row.poll.head > row.index.cursor][:limit]
+        ids = sorted(set(self._named_by(BEHIND, None) if among is None else among))
+        found: list[str] = []
+        for start in range(0, len(ids), _AT_ONCE):
+            some = ids[start : start + _AT_ONCE]
+            heads = {
+                sort_key(row): number_in(row, "head") for row in self._table.get_many(map(_feed_key, some), ["head"])
+            }
+            states = self._table.get_many((_index_key(generation, id_) for id_ in some), ["cursor"])
+            cursors = {sort_key(row): number_in(row, "cursor") for row in states}
+            found += [id_ for id_ in some if heads.get(id_, 0) > cursors.get(id_, 0)]
+            if len(found) >= limit:
+                break
+        return found[:limit]
+
+    def claim_index(self, generation: int, feed_id: str, lease: Lease, now: Instant) -> FeedRow | None:
+        feed = self._table.get(_feed_key(feed_id))
+        if feed is None:
+            return None
+        self._note_generation(generation)
+        before = self._table.update(_index_key(generation, feed_id), _leased(lease).if_free(lease.token, now))
+        return None if before is None else _row_of(feed, before)
+
+    def item_states(self, generation: int, feed_id: str, ids: Iterable[str]) -> dict[str, ItemState]:
+        rows = self._table.get_many(_item_key(generation, feed_id, id_) for id_ in ids)
+        return {sort_key(row): _item.decode(bytes_in(row, "state")) for row in rows}
+
+    def save(
+        self, generation: int, feed_id: str, token: str, index: IndexState, states: Mapping[str, ItemState]
+    ) -> bool:
+        """Write item states in transactions that each look whether the lease is still ours, then the cursor."""
+        key, ours = _index_key(generation, feed_id), Change().if_same(token=string(token))
+        rest = iter(states.items())
+        while part := list(islice(rest, _WRITTEN_AT_ONCE)):
+            rows = [_item_key(generation, feed_id, id_) | {"state": binary(_pack.encode(one))} for id_, one in part]
+            if not self._table.put_together(rows, key, ours):
+                return False
+        change = Change().set(cursor=number(index.cursor), state=binary(zlib.compress(_json.encode(index))))
+        if self._table.update(key, change.if_same(token=string(token))) is None:
+            return False
+        self._settle_behind(generation, feed_id, index.cursor)
+        return True
+
+    def _settle_behind(self, generation: int, feed_id: str, cursor: int) -> None:
+        """Let the row's `rev` grow, and take a feed that is level with its log out of the index of those that are behind."""
+
+        def grown() -> Change:
+            return Change().add("rev", number(1)).if_there()
+
+        key, is_current = _feed_key(feed_id), generation <= min(self.generations(), default=generation)
+        level = grown().set(behind_bucket=None).if_at_most("head", cursor)
+        if not is_current or self._table.update(key, level) is None:
+            self._table.update(key, grown())
+
+    def release_index(self, generation: int, feed_id: str, token: str) -> bool:
+        return self._table.update(_index_key(generation, feed_id), _released(token)) is not None
+
+    def index_leases(self, generation: int, now: Instant) -> int:
+        rows = self._table.joined(self._table.partition, _partitions(f"index/{generation}"))
+        return sum("token" in row and not _is_free(row, now) for row in rows)
+
+    def generations(self) -> list[int]:
+        return numbers_in(self._table.get(key_of(_GENERATIONS)), "numbers")
+
+    def drop_generation(self, generation: int) -> None:
+        for partition in _partitions(f"index/{generation}"):
+            for key in list(self._table.keys(partition)):
+                self._table.delete(self._table.keys(f"item/{generation}/{sort_key(key)}"))
+                self._table.delete([key])
+        self._noted.discard(generation)
+        self._table.update(key_of(_GENERATIONS), Change().take("numbers", numbers(generation)))
+
+    def _note_generation(self, generation: int) -> None:
+        if generation not in self._noted:
+            self._table.update(key_of(_GENERATIONS), Change().add("numbers", numbers(generation)))
+            self._noted.add(generation)
+
+    # --- locks by name ---
+
+    def lock(self, name: str, lease: Lease, now: Instant) -> bool:
+        return self._take(f"lock/{name}", lease, now) == 0
+
+    def unlock(self, name: str, token: str) -> bool:
+        return self._give_back(f"lock/{name}", token, 0)
+
+    def is_locked(self, name: str, now: Instant) -> bool:
+        row = self._table.get(key_of(f"lock/{name}"))
+        return row is not None and not _is_free(row, now)
+
+    def close(self) -> None:
+        self._table.close()
+
+    def _take(self, name: str, lease: Lease, now: Instant) -> Instant:
+        expires = number((lease.until + DAY) // SECOND)
+        for _try in range(TRIES):
+            change = _leased(lease).set(expires=expires).if_free(lease.token, now, nor_held=True)
+            if self._table.update(key_of(name), change) is not None:
+                return 0
+            row = self._table.get(key_of(name))
+            if row is None or string_in(row, "token") == lease.token:
+                continue
+            taken_until = 0 if _is_free(row, now) else number_in(row, "until")
+            if until := taken_until or number_in(row, "hold_until"):
+                return until
+        return now + SECOND
+
+    def _give_back(self, name: str, token: str, hold_until: Instant) -> bool:
+        return self._table.update(key_of(name), _released(token).set(hold_until=number(hold_until))) is not None
+
+
+# --- changes ----------------------------------------------------------------------------------------------------------
+
+
+def _leased(lease: Lease) -> Change:
+    """Write a lease into a row."""
+    return Change().set(token=string(lease.token), until=number(lease.until))
+
+
+def _released(token: str) -> Change:
+    """Take the lease with this token out of a row; nothing where it has gone to somebody else."""
+    return Change().set(token=None, until=None).if_same(token=string(token))
+
+
+def _remembered(change: Change, poll: PollState) -> Change:
+    """Write what polling remembers."""
+    packed = binary(zlib.compress(_json.encode(poll)))
+    return change.set(poll=packed, next_check=number(poll.next_check), head=number(poll.head))
+
+
+def _polled(change: Change, feed: Feed, poll: PollState) -> Change:
+    """Write whether a feed is polled at all, and from which host."""
+    return change.set(active=number(1) if is_polled(feed, poll) else None, host=string(polled_host(feed, poll)))
+
+
+def _attended(change: Change, feed_id: str, at: Instant | None) -> Change:
+    """Put a feed into the index of what is to be attended to, or take it out (None)."""
+    if at is None:
+        return change.set(attention_bucket=None, attention_at=None)
+    return change.set(attention_bucket=string(_bucket_of(feed_id)), attention_at=number(at))
+
+
+# --- rows -------------------------------------------------------------------------------------------------------------
+
+
+def _due_at(feed: Feed, poll: PollState) -> Instant | None:
+    """Give when a feed is to be checked; None for one that is not polled."""
+    return poll.next_check if is_polled(feed, poll) else None
+
+
+def _is_free(row: Row, now: Instant) -> bool:
+    return "token" not in row or number_in(row, "until") <= now
+
+
+def _row_of(row: Row, state: Row | None) -> FeedRow:
+    index = _index.decode(zlib.decompress(bytes_in(state, "state"))) if state and "state" in state else IndexState()
+    return FeedRow(_feed_of(row), _poll_of(row), index, number_in(row, "rev"), "token" in row)
+
+
+def _feed_of(row: Row) -> Feed:
+    return _feed.decode(bytes_in(row, "feed"))
+
+
+def _poll_of(row: Row) -> PollState:
+    return _poll.decode(zlib.decompress(bytes_in(row, "poll")))
+
+
+def _bucket_of(feed_id: str) -> str:
+    return str(zlib.crc32(feed_id.encode()) % BUCKETS)
+
+
+def _partitions(kind: str) -> list[str]:
+    return [f"{kind}/{bucket}" for bucket in range(BUCKETS)]
+
+
+def _feed_key(feed_id: str) -> Key:
+    return key_of(f"feed/{_bucket_of(feed_id)}", feed_id)
+
+
+def _index_key(generation: int, feed_id: str) -> Key:
+    return key_of(f"index/{generation}/{_bucket_of(feed_id)}", feed_id)
+
+
+def _item_key(generation: int, feed_id: str, item_id: str) -> Key:
+    return key_of(f"item/{generation}/{feed_id}", item_id)

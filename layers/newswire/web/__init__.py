@@ -1,0 +1,1 @@
+"""HTTP: routes, formats, the OpenAPI document and the pages."""

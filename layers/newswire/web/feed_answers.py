@@ -1,0 +1,139 @@
+"""Answers about feeds: published statuses come in, feeds and the state of the whole go out as callers see them. Pure."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+
+from msgspec import UNSET, Struct, UnsetType
+
+from newswire import __version__
+from newswire.clock import Instant, to_rfc3339
+from newswire.engines import EngineInfo
+from newswire.feed_status import State, state_of
+from newswire.model import FeedStatus, FetchLine
+from newswire.search.coverage import GapOut, gaps_of
+
+
+class FetchOut(Struct, frozen=True):
+    """One of the last fetches of a feed; the counts are of items, null where no document was indexed."""
+
+    time: str
+    status: int | None
+    bytes: int
+    new: int | None
+    changed: int | None
+    unchanged: int | None
+    error: str | None
+    took_ms: int
+
+
+class FeedErrorOut(Struct, frozen=True):
+    """What went wrong at the last check: one of our codes with our sentence."""
+
+    code: str
+    detail: str
+
+
+class FeedOut(Struct, frozen=True):
+    """A feed as callers see it; its last fetches and its gaps where one feed was asked for."""
+
+    id: str
+    title: str
+    description: str
+    link: str
+    url: str
+    kind: str
+    state: State
+    last_checked: str | None
+    last_success: str | None
+    next_check: str | None
+    items: int
+    newest: str | None
+    error: FeedErrorOut | None
+    fetches: tuple[FetchOut, ...] | UnsetType = UNSET
+    gaps: tuple[GapOut, ...] | UnsetType = UNSET
+
+
+class FeedsOut(Struct, frozen=True):
+    """A page of feeds, by id."""
+
+    feeds: tuple[FeedOut, ...]
+    total: int
+    next: str | None
+
+
+class EngineOut(Struct, frozen=True):
+    """The search engine behind the answers."""
+
+    name: str
+    version: str
+    healthy: bool
+
+
+class StatusOut(Struct, frozen=True):
+    """How the whole is doing."""
+
+    version: str
+    engine: EngineOut
+    generation: int
+    items: int
+    feeds: dict[State, int]
+    newest: str | None
+    behind: int
+
+
+def feed_out(status: FeedStatus, now: Instant, grace_s: int, *, whole: bool = False) -> FeedOut:
+    """Write a feed as callers see it, with its state now."""
+    state = state_of(status, now, grace_s)
+    return FeedOut(
+        id=status.id,
+        title=status.title,
+        description=status.description,
+        link=status.link,
+        url=status.url,
+        kind=status.kind,
+        state=state,
+        last_checked=_time(status.last_checked),
+        last_success=_time(status.last_success),
+        next_check=_time(status.next_check),
+        items=status.items,
+        newest=_time(status.newest),
+        error=FeedErrorOut(status.error_code, status.error or "") if status.error_code else None,
+        fetches=tuple(map(_fetch_out, status.fetches)) if whole else UNSET,
+        gaps=tuple(gaps_of(status, state)) if whole else UNSET,
+    )
+
+
+def status_out(
+    info: EngineInfo, generation: int, items: int, statuses: Iterable[FeedStatus], now: Instant, grace_s: int
+) -> StatusOut:
+    """Put together how the whole is doing."""
+    listed = list(statuses)
+    states = Counter(state_of(status, now, grace_s) for status in listed)
+    return StatusOut(
+        version=__version__,
+        engine=EngineOut(info.name, info.version, info.healthy),
+        generation=generation,
+        items=items,
+        feeds={state: states[state] for state in ("ok", "stale", "failing", "paused", "never")},
+        newest=_time(max((status.newest for status in listed if status.newest is not None), default=None)),
+        behind=sum(status.behind for status in listed),
+    )
+
+
+def _fetch_out(line: FetchLine) -> FetchOut:
+    return FetchOut(
+        time=to_rfc3339(line.at),
+        status=line.status,
+        bytes=line.bytes,
+        new=line.new,
+        changed=line.changed,
+        unchanged=line.unchanged,
+        error=line.error,
+        took_ms=line.took_ms,
+    )
+
+
+def _time(instant: Instant | None) -> str | None:
+    return None if instant is None else to_rfc3339(instant)

@@ -1,0 +1,263 @@
+"""AWS as the tests have it: a server of moto on loopback, with a table, a bucket and a queue for each test."""
+
+import copy
+import io
+import json
+import logging
+import os
+import random
+import time
+import uuid
+from collections import defaultdict
+from collections.abc import Callable, Container
+from typing import NamedTuple
+
+import boto3
+from botocore.awsrequest import AWSResponse
+from moto import mock_aws
+from moto.dynamodb import models
+from moto.dynamodb.models.table import Table
+from moto.server import ThreadedMotoServer
+
+from newswire.storage.queue.sqs import SqsQueue
+
+TABLE = {
+    "AttributeDefinitions": [
+        {"AttributeName": "pk", "AttributeType": "S"},
+        {"AttributeName": "sk", "AttributeType": "S"},
+        {"AttributeName": "attention_bucket", "AttributeType": "S"},
+        {"AttributeName": "attention_at", "AttributeType": "N"},
+        {"AttributeName": "behind_bucket", "AttributeType": "S"},
+    ],
+    "KeySchema": [{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}],
+    "GlobalSecondaryIndexes": [
+        {
+            "IndexName": "attention",
+            "KeySchema": [
+                {"AttributeName": "attention_bucket", "KeyType": "HASH"},
+                {"AttributeName": "attention_at", "KeyType": "RANGE"},
+            ],
+            "Projection": {"ProjectionType": "KEYS_ONLY"},
+        },
+        {
+            "IndexName": "behind",
+            "KeySchema": [
+                {"AttributeName": "behind_bucket", "KeyType": "HASH"},
+                {"AttributeName": "sk", "KeyType": "RANGE"},
+            ],
+            "Projection": {"ProjectionType": "KEYS_ONLY"},
+        },
+    ],
+    "BillingMode": "PAY_PER_REQUEST",
+}
+"""The table of template.yaml."""
+
+
+MOST_RECEIVED = 10
+"""A message that was received so often goes to the dead-letter queue, as template.yaml has it."""
+
+
+def make_table(url: str | None, name: str) -> str:
+    """Make the table of template.yaml; gives its name."""
+    boto3.client("dynamodb", endpoint_url=url).create_table(TableName=name, **TABLE)
+    return name
+
+
+def make_bucket(url: str | None, name: str) -> str:
+    """Make a bucket; gives its name."""
+    region = {"LocationConstraint": os.environ["AWS_DEFAULT_REGION"]}
+    boto3.client("s3", endpoint_url=url).create_bucket(Bucket=name, CreateBucketConfiguration=region)
+    return name
+
+
+def make_queue(url: str | None, name: str) -> str:
+    """Make a work queue with its dead-letter queue, as template.yaml has them; gives its address."""
+    sqs = boto3.client("sqs", endpoint_url=url)
+    dead = sqs.create_queue(QueueName=f"{name}-dead")["QueueUrl"]
+    arn = sqs.get_queue_attributes(QueueUrl=dead, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    policy = json.dumps({"deadLetterTargetArn": arn, "maxReceiveCount": MOST_RECEIVED})
+    return sqs.create_queue(QueueName=name, Attributes={"RedrivePolicy": policy})["QueueUrl"]
+
+
+MESSAGES_A_CALL = 10
+"""So many messages Lambda hands over at once, as template.yaml has it."""
+
+
+class Delivery(NamedTuple):
+    """Messages that were handed over, and those of them that failed."""
+
+    sent: list[dict]
+    failed: list[dict]
+
+
+class Aws:
+    """A server that stands for AWS; clients find it by `AWS_ENDPOINT_URL`."""
+
+    def __init__(self) -> None:
+        logging.getLogger("werkzeug").setLevel(logging.ERROR)  # it logs every request
+        self._server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+        self._as_it_was = _quickened()
+        self._server.start()
+        host, port = self._server.get_host_and_port()
+        self.url = f"http://{host}:{port}"
+        os.environ["AWS_ENDPOINT_URL"] = self.url
+
+    def client(self, service: str):
+        return boto3.client(service, endpoint_url=self.url)
+
+    def table(self) -> str:
+        return make_table(self.url, f"table-{uuid.uuid4().hex[:12]}")
+
+    def bucket(self) -> str:
+        return make_bucket(self.url, f"bucket-{uuid.uuid4().hex[:12]}")
+
+    def queue(self) -> str:
+        return make_queue(self.url, f"queue-{uuid.uuid4().hex[:12]}")
+
+    def dead_letters(self, queue: str) -> int:
+        """Count the messages that ended in the dead-letter queue of a work queue."""
+        return SqsQueue(f"{queue}-dead").waiting()
+
+    def deliver(self, queue: str, call: Callable[[dict], Container[str]], most: int = MESSAGES_A_CALL) -> Delivery:
+        """Do once what Lambda does with a queue: receive, call, delete what did not fail."""
+        sqs, sent = self.client("sqs"), self.receive(queue, most)
+        failed_ids = call(sent) if sent["Records"] else ()
+        failed = [one for one in sent["Records"] if one["messageId"] in failed_ids]
+        for one in sent["Records"]:
+            if one not in failed:
+                sqs.delete_message(QueueUrl=queue, ReceiptHandle=one["receiptHandle"])
+        return Delivery(sent["Records"], failed)
+
+    def receive(self, queue: str, most: int = 1_000_000) -> dict:
+        """Receive messages, all that there are or so many, as Lambda hands them over; they stay in flight."""
+        sqs, records = self.client("sqs"), []
+        while len(records) < most and (
+            found := sqs.receive_message(QueueUrl=queue, MaxNumberOfMessages=10).get("Messages")
+        ):
+            records += [
+                {"messageId": one["MessageId"], "receiptHandle": one["ReceiptHandle"], "body": one["Body"]}
+                for one in found
+            ]
+        return {"Records": records}
+
+    def close(self) -> None:
+        os.environ.pop("AWS_ENDPOINT_URL", None)
+        self._server.stop()
+        self._as_it_was()
+
+
+class AwsInside(Aws):
+    """The same within this process, without a server between: for many calls."""
+
+    def __init__(self) -> None:
+        self._mock = mock_aws()
+        self._mock.start()
+        self._as_it_was = _quickened()
+        self.url = None
+
+    def close(self) -> None:
+        self._as_it_was()
+        self._mock.stop()
+
+
+def _quickened() -> Callable[[], None]:
+    """Let moto do what it does on tables in time that does not grow with all of their rows; gives what undoes it."""
+    plain_copy, plain_query, plain_items = models.copy, Table.query, Table.all_items
+    models.copy = _CopiesOfTables()
+    Table.query, Table.all_items = _in_no_order(plain_query, plain_items)
+
+    def undo() -> None:
+        models.copy, Table.query, Table.all_items = plain_copy, plain_query, plain_items
+
+    return undo
+
+
+def _in_no_order(query, all_items):
+    """Let a query look at the rows of a table as they come: moto sorts them all first, and what was found once more."""
+
+    def looking(table: Table, *arguments, **named):
+        table.is_queried = True
+        try:
+            return query(table, *arguments, **named)
+        finally:
+            table.is_queried = False
+
+    def rows(table: Table):
+        if getattr(table, "is_queried", False):
+            return [row for some in table.items.values() for row in some.values()]
+        return all_items(table)
+
+    return looking, rows
+
+
+class _CopiesOfTables:
+    """Stands for the module `copy` in moto, which copies a whole table, row by row, before each transaction.
+
+    Rows that a transaction puts are replaced and not changed, so that for puts and checks, which are all that we have in
+    transactions, it is enough to remember which rows there were.
+    """
+
+    @staticmethod
+    def deepcopy(value, *more):
+        if not isinstance(value, Table):
+            return copy.deepcopy(value, *more)
+        kept = copy.copy(value)
+        kept.items = defaultdict(dict, {key: dict(rows) for key, rows in value.items.items()})
+        return kept
+
+
+class Trouble:
+    """Lets requests of a client be answered with an error while it is `on`: all, the first ones, or some by chance."""
+
+    def __init__(
+        self,
+        client,
+        status: int,
+        body: str,
+        operation: str = "*",
+        times: int = 1_000_000,
+        share: float = 1.0,
+    ) -> None:
+        self.on = True
+        self.asked = self.refused = 0
+        self._chance = random.Random(7)
+        self._times, self._share, self._status, self._body = times, share, status, body
+        service = client.meta.service_model.service_name
+        client.meta.events.register(f"before-send.{service}.{operation}", self._before)
+
+    def _before(self, request, **_more):
+        self.asked += 1
+        if not self.on or self.refused >= self._times or self._chance.random() >= self._share:
+            return None
+        self.refused += 1
+        kind = "application/xml" if self._body.startswith("<") else "application/json"
+        return AWSResponse(request.url, self._status, {"content-type": kind}, _Raw(self._body.encode()))
+
+
+class _Raw(io.BytesIO):
+    def stream(self, **_more):
+        yield self.read()
+
+
+class LateIndexes:
+    """A client of DynamoDB whose indexes show the table as it was some moments ago, as the real ones may."""
+
+    LATE_S = 0.15
+
+    def __init__(self, client) -> None:
+        self._client = client
+        self._seen: dict[str, list[tuple[float, list[dict]]]] = {}
+
+    def __getattr__(self, name: str):
+        return getattr(self._client, name)
+
+    def query(self, **request):
+        if "IndexName" not in request:
+            return self._client.query(**request)
+        question = repr(sorted((name, repr(value)) for name, value in request.items() if name != "ExclusiveStartKey"))
+        question = question.replace(request["TableName"], "")
+        now = time.monotonic()
+        before = self._seen.setdefault(question, [])
+        before.append((now, self._client.query(**request)["Items"]))
+        old = [items for at, items in before if at <= now - self.LATE_S]
+        return {"Items": old[-1] if old else []}

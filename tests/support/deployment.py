@@ -1,0 +1,122 @@
+"""newswire as it is deployed: its ingest function over a table, a bucket, a queue and a cluster, called as AWS would call it.
+
+EventBridge calls it each minute of a clock that is set by hand. Lambda's poller of the queue receives, calls, and deletes
+what did not fail; what failed is seen again when the round is over, and in the dead-letter queue after ten times.
+"""
+
+import json
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+
+from newswire.app import Wired
+from newswire.engines.query import SearchQuery
+from newswire.handlers.ingest import IngestFunction
+from newswire.model import Feed
+from newswire.storage.queue.sqs import SqsQueue
+from tests.conftest import ROOT
+from tests.support.aws import Aws
+from tests.support.opensearch_node.indexes import delete_indexes
+from tests.support.serverless import REGION, Collection
+
+
+class Context:
+    """What Lambda tells a function of its invocation."""
+
+    aws_request_id = "8476a536-e9f4-11e8-9739-2dfe598c3fcd"
+
+    def __init__(self, seconds: float = 120) -> None:
+        self.seconds = seconds
+
+    def get_remaining_time_in_millis(self) -> int:
+        return round(self.seconds * 1000)
+
+
+def event(name: str) -> dict:
+    """Read one of the events of `events/`."""
+    return json.loads((ROOT / "events" / f"{name}.json").read_text())
+
+
+class Deployment:
+    """A stack for one test, on a node of OpenSearch."""
+
+    def __init__(self, aws: Aws, settings, clock, node: str) -> None:
+        self.aws, self.clock = aws, clock
+        self.domain = Collection(node, "es")
+        self._node = node
+        Path(settings.feeds).touch()
+        self.settings = msgspec.structs.replace(
+            settings,
+            table=aws.table(),
+            bucket=aws.bucket(),
+            queue_url=aws.queue(),
+            engine="opensearch",
+            opensearch_url=self.domain.url,
+            opensearch_prefix=f"d{uuid.uuid4().hex[:10]}",
+            opensearch_signing="es",
+            opensearch_region=REGION,
+        )
+        self._made: list[Wired] = []
+        self.errors: list[Exception] = []
+        """What made whole invocations fail."""
+        self.failed: list[str] = []
+        """The messages that were reported as failed."""
+        self.wired, self.function = self.another()
+
+    def another(self) -> tuple[Wired, IngestFunction]:
+        """Start one more instance of the function, with connections of its own."""
+        wired = Wired(self.settings, clock=self.clock)
+        self._made.append(wired)
+        return wired, IngestFunction(self.settings, wired)
+
+    def add(self, feed: str, url: str) -> None:
+        self.wired.feeds.put(Feed(id=feed, url=url), self.clock())
+
+    def call(self, event_: dict, function: IngestFunction | None = None, seconds: float = 120) -> list[str] | None:
+        """Call the function; gives the messages that it reports as failed, None if it failed itself."""
+        try:
+            answer = (function or self.function).handle(event_, Context(seconds))
+        except Exception as error:
+            self.errors.append(error)
+            return None
+        return [one["itemIdentifier"] for one in answer.get("batchItemFailures", ())]
+
+    def drain(self) -> None:
+        """Carry out what is in the queue."""
+        queue, again = self.settings.queue_url, []
+
+        def failed_of(sent: dict) -> list[str]:
+            failed = self.call(sent)
+            return [one["messageId"] for one in sent["Records"]] if failed is None else failed
+
+        while (delivered := self.aws.deliver(queue, failed_of)).sent:
+            again += delivered.failed
+        for one in again:
+            SqsQueue(queue).give_back(one["receiptHandle"])
+        self.failed += [one["messageId"] for one in again]
+
+    def minutes(self, count: int, each: Callable[[int], object] = lambda _minute: None) -> None:
+        """Let so many minutes pass, each with its tick and what it put into the queue."""
+        for minute in range(count):
+            each(minute)
+            self.call(event("schedule"))
+            self.drain()
+            self.clock.go(minutes=1)
+
+    def found(self) -> dict[str, int]:
+        """Give the titles of all items with their revisions."""
+        self.wired.engine.refresh()
+        page = self.wired.engine.search(SearchQuery(size=200))
+        assert page.total == len(page.hits)
+        return {hit.item.title: hit.item.revision for hit in page.hits}
+
+    def dead_letters(self) -> int:
+        return self.aws.dead_letters(self.settings.queue_url)
+
+    def close(self) -> None:
+        for one in self._made:
+            one.close()
+        self.domain.close()
+        delete_indexes(self._node, self.settings.opensearch_prefix)

@@ -1,0 +1,147 @@
+"""The search engines as tests have them: opened over a place of their own, and broken on purpose."""
+
+import os
+import uuid
+from pathlib import Path
+
+import pytest
+from opensearchpy import OpenSearch
+
+from newswire.engines import SearchEngine
+from newswire.engines.opensearch import bodies
+from newswire.engines.opensearch.engine import OpenSearchEngine
+from newswire.engines.tantivy.engine import TantivyEngine
+from newswire.engines.tantivy.fields import SCHEMA
+from tests.support.opensearch_node.indexes import delete_indexes
+from tests.support.opensearch_node.node import CannotStartError, Node
+from tests.support.serverless import REGION, Collection
+
+
+class TantivyPlace:
+    """A folder for an index of the embedded engine."""
+
+    advice = "reindex"
+    """What an error says when the index can't be used."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder / "index"
+        self._opened: list[SearchEngine] = []
+
+    def open(self) -> SearchEngine:
+        self._opened.append(TantivyEngine(self._folder))
+        return self._opened[-1]
+
+    def is_untouched(self) -> bool:
+        return not self._folder.exists()
+
+    def damage(self) -> None:
+        for file in (self._folder / "g000001").glob("*.*"):
+            file.write_bytes(b"rubbish")
+
+    def change_schema(self, by: int) -> None:
+        (self._folder / "g000001" / "schema").write_text(str(SCHEMA + by))
+
+    def close(self) -> None:
+        for engine in self._opened:
+            engine.close()
+
+
+class OpenSearchPlace:
+    """Indexes of their own on a node of OpenSearch."""
+
+    advice = "NEWSWIRE_OPENSEARCH_URL"
+
+    def __init__(self, url: str) -> None:
+        self._prefix = f"t{uuid.uuid4().hex[:12]}"
+        self._node = self._url = url
+        self._client = OpenSearch(url)
+        self._opened: list[SearchEngine] = []
+
+    def open(self) -> SearchEngine:
+        self._opened.append(self._engine())
+        return self._opened[-1]
+
+    def _engine(self) -> SearchEngine:
+        return OpenSearchEngine(self._url, prefix=self._prefix)
+
+    def is_untouched(self) -> bool:
+        return not self._client.indices.get(index=f"{self._prefix}*")
+
+    def damage(self) -> None:
+        self._url = "http://127.0.0.1:9"  # where nothing listens
+
+    def change_schema(self, by: int) -> None:
+        name, alias = f"{self._prefix}-items-g000001", f"{self._prefix}-v{bodies.SCHEMA}"
+        other = f"{self._prefix}-v{bodies.SCHEMA + by}"
+        self._client.indices.put_mapping(index=name, body={"_meta": {"schema": bodies.SCHEMA + by}})
+        actions = [{"remove": {"index": name, "alias": f"{alias}-{one}"}} for one in ("read", "write")]
+        actions += [{"add": {"index": name, "alias": f"{other}-{one}"}} for one in ("read", "write")]
+        self._client.indices.update_aliases(body={"actions": actions})
+
+    def close(self) -> None:
+        for engine in self._opened:
+            engine.close()
+        self._client.close()
+        delete_indexes(self._node, self._prefix)
+
+
+class ServerlessPlace(OpenSearchPlace):
+    """Indexes in a Serverless collection: a real node behind what refuses all that a collection does not have."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__(url)
+        self._collection = Collection(url)
+        self._url = self._collection.url
+
+    def _engine(self) -> SearchEngine:
+        return OpenSearchEngine(self._url, prefix=self._prefix, signing="aoss", region=REGION)
+
+    def close(self) -> None:
+        super().close()
+        self._collection.close()
+        assert self._collection.refusals == []
+
+
+class Nodes:
+    """The nodes of OpenSearch that the tests need, each started when it is first asked for."""
+
+    def __init__(self) -> None:
+        self._nodes: dict[str, Node] = {}
+
+    def url(self, version: str) -> str:
+        """Give the address of a node; skips where none can be had, and fails in CI."""
+        given = os.environ.get("NEWSWIRE_TEST_OPENSEARCH_URL")
+        if given and version == "3.8":
+            return given
+        if version not in self._nodes:
+            try:
+                self._nodes[version] = Node(version)
+                self._nodes[version].start()
+            except CannotStartError as error:
+                self._nodes.pop(version, None)
+                if os.environ.get("CI"):
+                    raise
+                pytest.skip(str(error))
+        return self._nodes[version].url
+
+    def close(self) -> None:
+        for node in self._nodes.values():
+            node.stop()
+            node.remove()
+
+
+def place_of(kind: str, folder: Path, nodes: Nodes) -> TantivyPlace | OpenSearchPlace:
+    """Make a place for an engine: one of the names in `ENGINES`."""
+    if kind == "tantivy":
+        return TantivyPlace(folder)
+    if kind == "serverless":
+        return ServerlessPlace(nodes.url("3.8"))
+    return OpenSearchPlace(nodes.url(kind.removeprefix("opensearch-")))
+
+
+ENGINES = [
+    "tantivy",
+    pytest.param("opensearch-3.8", marks=pytest.mark.opensearch),
+    pytest.param("opensearch-2.19", marks=pytest.mark.opensearch),
+    pytest.param("serverless", marks=pytest.mark.opensearch),
+]

@@ -1,0 +1,28 @@
+"""Documents held against the schemas of their formats, which are written down in `tests/support/schemas`."""
+
+import json
+from functools import lru_cache
+
+import jsonschema
+from lxml import etree
+
+from tests.conftest import ROOT
+
+SCHEMAS = ROOT / "tests" / "support" / "schemas"
+
+
+@lru_cache
+def relax_ng(form: str) -> etree.RelaxNG:
+    return etree.RelaxNG(etree.parse(SCHEMAS / f"{form}.rng"))
+
+
+def assert_valid(form: str, body: bytes) -> None:
+    """Hold RSS and Atom against their RELAX NG, JSON Feed against its JSON schema."""
+    if form == "jsonfeed":
+        schema = json.loads((SCHEMAS / "jsonfeed.json").read_text())
+        validator = jsonschema.Draft202012Validator(schema, format_checker=jsonschema.FormatChecker())
+        assert [error.message for error in validator.iter_errors(json.loads(body))] == []
+        return
+    document = etree.fromstring(body, etree.XMLParser(resolve_entities=False, no_network=True))
+    found = relax_ng(form)
+    assert found.validate(document), found.error_log.last_error

@@ -1,0 +1,298 @@
+"""Stores in memory, which pass the contract suites: for simulations of more feeds than files or a server would bear."""
+
+import threading
+from collections.abc import Iterable, Mapping
+
+import msgspec
+
+from newswire.clock import Instant
+from newswire.model import Batch, Feed, IndexState, ItemState, PollState, Record
+from newswire.storage.archive import decode_record, encode_record
+from newswire.storage.feeds import DueFeed, FeedRow, Lease, PollResult, after_edit, is_polled, polled_host
+
+
+class _Lock:
+    """A lease with what is held off after it; free when its time is over."""
+
+    def __init__(self) -> None:
+        self.token: str | None = None
+        self.until: Instant = 0
+        self.hold_until: Instant = 0
+
+    def is_free(self, now: Instant) -> bool:
+        return self.token is None or self.until <= now
+
+    def take(self, lease: Lease, now: Instant) -> Instant:
+        if self.token != lease.token:
+            if not self.is_free(now):
+                return self.until
+            if self.hold_until > now:
+                return self.hold_until
+        self.token, self.until = lease.token, lease.until
+        return 0
+
+    def give_back(self, token: str, hold_until: Instant = 0) -> bool:
+        if self.token != token:
+            return False
+        self.token, self.until, self.hold_until = None, 0, hold_until
+        return True
+
+
+class _Feed:
+    def __init__(self, feed: Feed, rev: int) -> None:
+        self.feed, self.poll, self.rev, self.lease = feed, PollState(), rev, _Lock()
+        self.looked_up()
+
+    def looked_up(self) -> None:
+        """Work out what is asked of all feeds at once."""
+        self.active, self.host = is_polled(self.feed, self.poll), polled_host(self.feed, self.poll)
+
+
+class _Index:
+    def __init__(self) -> None:
+        self.state = IndexState()
+        self.lease = _Lock()
+        self.items: dict[str, ItemState] = {}
+
+
+class MemoryFeedStores:
+    """What several `MemoryFeedStore`s share, as processes share a file or a table."""
+
+    def __init__(self) -> None:
+        self.guard = threading.RLock()
+        self.feeds: dict[str, _Feed] = {}
+        self.indexes: dict[int, dict[str, _Index]] = {}
+        self.locks: dict[str, _Lock] = {}
+        self.notes: dict[str, str] = {}
+
+
+class MemoryFeedStore:
+    """`FeedStore` in memory."""
+
+    def __init__(self, shared: MemoryFeedStores | None = None) -> None:
+        self._all = shared or MemoryFeedStores()
+
+    # --- the list ---
+
+    def put(self, feed: Feed, now: Instant) -> None:
+        with self._all.guard:
+            found = self._all.feeds.get(feed.id)
+            if found is None:
+                self._all.feeds[feed.id] = _Feed(feed, now)
+                return
+            edited = after_edit(found.feed, feed, found.poll)
+            found.feed, found.rev = feed, max(found.rev + 1, now)
+            if edited is not None:
+                found.poll = edited
+                if found.lease.token is not None:
+                    found.lease.token, found.lease.until = "edited", 0
+            found.looked_up()
+
+    def row(self, feed_id: str, generation: int = 0) -> FeedRow | None:
+        found = self.rows(generation, [feed_id])
+        return found[0] if found else None
+
+    def rows(self, generation: int = 0, ids: Iterable[str] | None = None) -> list[FeedRow]:
+        with self._all.guard:
+            wanted = sorted(self._all.feeds if ids is None else set(ids) & self._all.feeds.keys())
+            return [self._row(feed_id, generation) for feed_id in wanted]
+
+    def _row(self, feed_id: str, generation: int) -> FeedRow:
+        found, index = self._all.feeds[feed_id], self._all.indexes.get(generation, {}).get(feed_id)
+        state = index.state if index else IndexState()
+        return FeedRow(found.feed, found.poll, state, found.rev, found.lease.token is not None)
+
+    def remove(self, feed_id: str) -> None:
+        with self._all.guard:
+            self._all.feeds.pop(feed_id, None)
+            for indexes in self._all.indexes.values():
+                indexes.pop(feed_id, None)
+
+    def note(self, key: str) -> str | None:
+        return self._all.notes.get(key)
+
+    def keep_note(self, key: str, value: str) -> None:
+        self._all.notes[key] = value
+
+    # --- polling ---
+
+    def due(self, now: Instant, limit: int) -> list[DueFeed]:
+        with self._all.guard:
+            found = [
+                DueFeed(feed_id, one.host, one.poll.next_check)
+                for feed_id, one in self._all.feeds.items()
+                if one.poll.next_check <= now and one.active and one.lease.is_free(now)
+            ]
+        return sorted(found, key=lambda one: (one.at, one.id))[:limit]
+
+    def unsettled(self, now: Instant, limit: int) -> list[str]:
+        with self._all.guard:
+            found = [
+                id_ for id_, one in self._all.feeds.items() if one.lease.token is not None and one.lease.is_free(now)
+            ]
+        return sorted(found)[:limit]
+
+    def claim(self, feed_id: str, lease: Lease, now: Instant, generation: int = 0) -> FeedRow | None:
+        return self.claim_many([feed_id], lease, now, generation).get(feed_id)
+
+    def claim_many(
+        self, feed_ids: Iterable[str], lease: Lease, now: Instant, generation: int = 0
+    ) -> dict[str, FeedRow]:
+        rows = {}
+        with self._all.guard:
+            for feed_id in feed_ids:
+                if feed_id in self._all.feeds:
+                    row = self._row(feed_id, generation)
+                    if not self._all.feeds[feed_id].lease.take(lease, now):
+                        rows[feed_id] = row
+        return rows
+
+    def remember(self, results: Iterable[PollResult], *, release: bool = True) -> list[str]:
+        refused = []
+        with self._all.guard:
+            for result in results:
+                found = self._all.feeds.get(result.feed)
+                if found is None or found.lease.token != result.token:
+                    refused.append(result.feed)
+                    continue
+                found.poll, found.rev = result.poll, found.rev + 1
+                found.looked_up()
+                if release:
+                    found.lease.give_back(result.token)
+        return refused
+
+    def release(self, feed_id: str, token: str) -> bool:
+        with self._all.guard:
+            return feed_id in self._all.feeds and self._all.feeds[feed_id].lease.give_back(token)
+
+    def claim_host(self, host: str, lease: Lease, now: Instant) -> Instant:
+        return self._take(f"host {host}", lease, now)
+
+    def release_host(self, host: str, token: str, hold_until: Instant = 0) -> bool:
+        return self._give_back(f"host {host}", token, hold_until)
+
+    # --- indexing ---
+
+    def behind(self, generation: int, limit: int = 1_000_000, among: Iterable[str] | None = None) -> list[str]:
+        with self._all.guard:
+            wanted = self._all.feeds if among is None else set(among) & self._all.feeds.keys()
+            indexes = self._all.indexes.get(generation, {})
+            found = [
+                feed_id
+                for feed_id in wanted
+                if self._all.feeds[feed_id].poll.head > (indexes[feed_id].state.cursor if feed_id in indexes else 0)
+            ]
+        return sorted(found)[:limit]
+
+    def claim_index(self, generation: int, feed_id: str, lease: Lease, now: Instant) -> FeedRow | None:
+        with self._all.guard:
+            if feed_id not in self._all.feeds:
+                return None
+            index = self._all.indexes.setdefault(generation, {}).setdefault(feed_id, _Index())
+            return None if index.lease.take(lease, now) else self._row(feed_id, generation)
+
+    def item_states(self, generation: int, feed_id: str, ids: Iterable[str]) -> dict[str, ItemState]:
+        with self._all.guard:
+            index = self._all.indexes.get(generation, {}).get(feed_id)
+            return {id_: index.items[id_] for id_ in ids if id_ in index.items} if index else {}
+
+    def save(
+        self, generation: int, feed_id: str, token: str, index: IndexState, states: Mapping[str, ItemState]
+    ) -> bool:
+        with self._all.guard:
+            found = self._all.indexes.get(generation, {}).get(feed_id)
+            if found is None or found.lease.token != token:
+                return False
+            found.state = index
+            found.items.update(states)
+            if feed_id in self._all.feeds:
+                self._all.feeds[feed_id].rev += 1
+            return True
+
+    def release_index(self, generation: int, feed_id: str, token: str) -> bool:
+        with self._all.guard:
+            found = self._all.indexes.get(generation, {}).get(feed_id)
+            return found is not None and found.lease.give_back(token)
+
+    def index_leases(self, generation: int, now: Instant) -> int:
+        with self._all.guard:
+            return sum(not one.lease.is_free(now) for one in self._all.indexes.get(generation, {}).values())
+
+    def generations(self) -> list[int]:
+        with self._all.guard:
+            return sorted(number for number, indexes in self._all.indexes.items() if indexes)
+
+    def drop_generation(self, generation: int) -> None:
+        with self._all.guard:
+            self._all.indexes.pop(generation, None)
+
+    # --- locks ---
+
+    def lock(self, name: str, lease: Lease, now: Instant) -> bool:
+        return self._take(f"lock {name}", lease, now) == 0
+
+    def unlock(self, name: str, token: str) -> bool:
+        return self._give_back(f"lock {name}", token, 0)
+
+    def is_locked(self, name: str, now: Instant) -> bool:
+        with self._all.guard:
+            found = self._all.locks.get(f"lock {name}")
+            return found is not None and not found.is_free(now)
+
+    def close(self) -> None:
+        pass
+
+    def _take(self, name: str, lease: Lease, now: Instant) -> Instant:
+        with self._all.guard:
+            return self._all.locks.setdefault(name, _Lock()).take(lease, now)
+
+    def _give_back(self, name: str, token: str, hold_until: Instant) -> bool:
+        with self._all.guard:
+            return name in self._all.locks and self._all.locks[name].give_back(token, hold_until)
+
+
+class MemoryArchive:
+    """`Archive` in memory. Records are kept as they would be written, so that each is a copy."""
+
+    def __init__(self) -> None:
+        self._records: dict[str, dict[int, bytes]] = {}
+        self._guard = threading.Lock()
+
+    def put(self, record: Record) -> bool:
+        data = encode_record(record)
+        with self._guard:
+            records = self._records.setdefault(record.feed, {})
+            if record.seq in records:
+                return False
+            records[record.seq] = data
+            return True
+
+    def get(self, feed: str, seq: int) -> Record | None:
+        data = self._records.get(feed, {}).get(seq)
+        return None if data is None else decode_record(data, f"{feed}/{seq}")
+
+    def head(self, feed: str, after: int = 0) -> int:
+        return max([after, *(seq for seq in self._records.get(feed, {}) if seq > after)])
+
+    def feeds(self) -> list[str]:
+        return sorted(feed for feed, records in self._records.items() if records)
+
+    def remove(self, feed: str) -> None:
+        self._records.pop(feed, None)
+
+
+class MemoryQueue:
+    """`WorkQueue` in memory: what is put in waits until it is taken."""
+
+    def __init__(self) -> None:
+        self._batches: list[Batch] = []
+
+    def put(self, batches: Iterable[Batch]) -> None:
+        self._batches += [msgspec.json.decode(msgspec.json.encode(one), type=Batch) for one in batches]
+
+    def waiting(self) -> int | None:
+        return len(self._batches)
+
+    def take(self, most: int) -> list[Batch]:
+        taken, self._batches = self._batches[:most], self._batches[most:]
+        return taken

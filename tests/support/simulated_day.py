@@ -1,0 +1,250 @@
+"""A day of polling, with a clock that jumps from minute to minute and publishers that publish by it."""
+
+import random
+import threading
+from collections import Counter
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from statistics import mean
+
+import msgspec
+from msgspec import Struct
+
+from newswire.app import Wired
+from newswire.clock import DAY, MINUTE
+from newswire.handlers.ingest import IngestFunction
+from newswire.ingest.fetch import FetchRequest
+from newswire.ingest.poll import run_batches, tick
+from newswire.model import Feed, Fetched, NotModified, Outcome
+from tests.support.aws import MESSAGES_A_CALL
+from tests.support.deployment import Context
+from tests.support.feed_server import rss, story
+from tests.support.memory import MemoryQueue
+
+TICKS = DAY // MINUTE
+SHOWN = 5
+"""So many of its newest stories a publisher shows."""
+FEEDS_A_HOST = 3
+
+
+class Publishers:
+    """What stands for the network: it answers for all feeds, each with its own pace (from 5 days to half an hour)."""
+
+    def __init__(self, feeds: int, clock: Callable[[], int], seed: int = 11) -> None:
+        chance = random.Random(seed)
+        self._clock = clock
+        self._began = clock()
+        self._periods = {f"feed-{n:05d}": round(DAY * 5 / 240 ** chance.random()) for n in range(feeds)}
+        self._guard = threading.Lock()
+        self.asked: dict[str, list[int]] = {feed: [] for feed in self._periods}
+        """When each feed was asked for."""
+        self.shown: dict[str, int] = dict.fromkeys(self._periods, 0)
+        """How many stories of each feed were shown."""
+        self._newest: dict[str, int] = {}
+
+    def feeds(self) -> list[Feed]:
+        return [Feed(id=id_, url=self._url(id_, number)) for number, id_ in enumerate(self._periods)]
+
+    def _url(self, id_: str, number: int) -> str:
+        return f"https://host-{number // FEEDS_A_HOST}.example/{id_}"
+
+    def fetch(self, request: FetchRequest) -> Outcome:
+        feed = request.url.rpartition("/")[2]
+        now = self._clock()
+        newest = SHOWN + (now - self._began) // self._periods[feed]
+        tag = f'"{newest}"'
+        with self._guard:
+            self.asked[feed].append(now)
+            self.shown[feed] += min(newest - self._newest.get(feed, 0), SHOWN)
+            self._newest[feed] = newest
+        if request.validators is not None and request.validators.etag == tag:
+            return NotModified(request.url, request.url, {"etag": tag}, (), 40)
+        number = int(feed.removeprefix("feed-")) * 10_000
+        body = rss(*[story(number + one) for one in range(newest, newest - SHOWN, -1)], title=feed)
+        headers = {"etag": tag, "content-type": "application/rss+xml"}
+        kind = "application/rss+xml"
+        return Fetched(
+            request.url,
+            request.url,
+            200,
+            headers,
+            body,
+            kind,
+            truncated=False,
+            hops=(),
+            took_ms=60,
+            wire_bytes=len(body),
+        )
+
+    def close(self) -> None:
+        pass
+
+
+class Day(Struct):
+    """What came of a simulated day."""
+
+    polls: int
+    documents: int
+    messages: int
+    calls: int
+    """How often the function was called with messages."""
+
+
+def schedule_kept(asked: Sequence[int], planned: Sequence[int]) -> str:
+    """Say what is wrong with the times at which a feed was polled, given what was planned after each; nothing if all is right."""
+    if not asked:
+        return "never polled"
+    for before, (at, due) in enumerate(zip(asked[1:], planned, strict=False)):
+        if at < due:
+            return f"poll {before + 2} was {due - at} ms too early"
+        if at > due + MINUTE:
+            return f"poll {before + 2} was {at - due} ms late"
+    return ""
+
+
+class Planned:
+    """Wraps a feed store, and keeps what was planned for each feed after each poll."""
+
+    def __init__(self, store) -> None:
+        self._store = store
+        self.next_checks: dict[str, list[int]] = {}
+        remember = store.remember
+
+        def remembered(results, **more):
+            results = list(results)
+            for one in results:
+                self.next_checks.setdefault(one.feed, []).append(one.poll.next_check)
+            refused = remember(results, **more)
+            assert refused == []
+            return refused
+
+        store.remember = remembered
+
+
+def live_a_day(wired: Wired, clock, queue: MemoryQueue) -> Day:
+    """Let a day pass over stores in memory: each minute a tick, then its batches, as many at once as Lambda hands over."""
+    day = Day(0, 0, 0, 0)
+    for _ in range(TICKS):
+        tick(wired, queue)
+        while batches := queue.take(MESSAGES_A_CALL):
+            day.messages += len(batches)
+            day.calls += 1
+            report = run_batches(wired, batches)
+            assert report.engine_error is None
+            day.polls += sum(one.outcome is not None for one in report.polled)
+            day.documents += sum(one.changed for one in report.polled)
+        clock.go(minutes=1)
+    return day
+
+
+# --- on AWS -----------------------------------------------------------------------------------------------------------
+
+
+class AwsDay(Struct):
+    """What a simulated day on AWS called: each kind of call with how often it was made, in ticks and in batches."""
+
+    day: Day
+    in_ticks: dict[str, int]
+    in_batches: dict[str, int]
+    row_bytes: dict[str, int]
+    """How large the rows of the table are on average at the end of the day, by kind."""
+    record_bytes: int
+    """How large the records of the archive are on average."""
+
+
+class _Calls:
+    """Counts what clients of boto3 call, as `dynamodb.Query feed` or `s3.PutObject`."""
+
+    def __init__(self, *clients) -> None:
+        self.counts: Counter[str] = Counter()
+        for client in clients:
+            client.meta.events.register("before-parameter-build", self._count)
+
+    def _count(self, params, model, **_more) -> None:
+        service = model.service_model.service_name
+        if model.name == "TransactWriteItems":
+            for part in params["TransactItems"]:
+                ((name, one),) = part.items()
+                key = one.get("Key") or {"pk": one["Item"]["pk"]}
+                self.counts[f"{service}.Transact{name} {_kind(key)}"] += 1
+            return
+        self.counts[f"{service}.{model.name}{_on(params)}"] += 1
+        for one in params.get("RequestItems", {}).values():
+            self.counts.update(f"{service}.row of {model.name} {_kind(key)}" for key in one["Keys"])
+
+    def taken(self) -> Counter[str]:
+        counts, self.counts = self.counts, Counter()
+        return counts
+
+
+def _on(params) -> str:
+    """Say what kind of row a call is about."""
+    if "IndexName" in params:
+        return f" {params['IndexName']} index"
+    if "Key" in params and isinstance(params["Key"], dict):
+        return f" {_kind(params['Key'])}"
+    if "RequestItems" in params:
+        kinds = {_kind(key) for one in params["RequestItems"].values() for key in one["Keys"]}
+        return f" {'+'.join(sorted(kinds))}"
+    if "ExpressionAttributeValues" in params:
+        return f" {_kind({'pk': next(iter(params['ExpressionAttributeValues'].values()))})}"
+    return ""
+
+
+def _kind(key) -> str:
+    return key["pk"]["S"].partition("/")[0]
+
+
+def live_a_day_on_aws(aws, settings, clock, feeds: int) -> tuple[AwsDay, Publishers, Planned, Wired]:
+    """Let a day pass over a table, a bucket and a queue, through the ingest function; its caller closes what comes back."""
+    Path(settings.feeds).touch()
+    made = msgspec.structs.replace(settings, table=aws.table(), bucket=aws.bucket(), queue_url=aws.queue())
+    publishers = Publishers(feeds, clock)
+    wired = Wired(made, clock=clock, fetcher=publishers)
+    function = IngestFunction(made, wired)
+    planned = Planned(wired.feeds)
+    for feed in publishers.feeds():
+        wired.feeds.put(feed, clock())
+    calls = _Calls(wired.feeds._table.client, wired.archive.client, function._queue.client)
+    in_ticks: Counter[str] = Counter()
+    in_batches: Counter[str] = Counter()
+    day = Day(0, 0, 0, 0)
+
+    def carry_out(sent: dict) -> list[str]:
+        assert function.handle(sent, Context()) == {"batchItemFailures": []}
+        return []
+
+    for _ in range(TICKS):
+        calls.taken()
+        function.handle({}, Context())
+        in_ticks += calls.taken()
+        while (delivered := aws.deliver(made.queue_url, carry_out)).sent:
+            day.messages += len(delivered.sent)
+            day.calls += 1
+        in_batches += calls.taken()
+        clock.go(minutes=1)
+    day.polls = sum(len(asked) for asked in publishers.asked.values())
+    day.documents = in_batches["s3.PutObject"]
+    assert aws.dead_letters(made.queue_url) == 0
+    sizes: dict[str, list[int]] = {}
+    for page in aws.client("dynamodb").get_paginator("scan").paginate(TableName=made.table):
+        for row in page["Items"]:
+            sizes.setdefault(_kind(row), []).append(_bytes_of(row))
+    pages = aws.client("s3").get_paginator("list_objects_v2").paginate(Bucket=made.bucket)
+    records_ = [one["Size"] for page in pages for one in page["Contents"]]
+    found = AwsDay(
+        day,
+        dict(sorted(in_ticks.items())),
+        dict(sorted(in_batches.items())),
+        {kind: round(mean(some)) for kind, some in sorted(sizes.items())},
+        round(mean(records_)),
+    )
+    return found, publishers, planned, wired
+
+
+def _bytes_of(row) -> int:
+    """Give the size of a row as DynamoDB reckons it: names and values ("Item sizes and formats")."""
+    return sum(
+        len(name) + sum(len(one) if isinstance(one, str | bytes) else 1 for one in value.values())
+        for name, value in row.items()
+    )

@@ -1,0 +1,134 @@
+"""The two ways in which requests reach the API: over a socket through uvicorn, and as events of a REST API."""
+
+import http.client
+import json
+import socket
+import threading
+import time
+from typing import NamedTuple
+from urllib.parse import parse_qs, unquote
+
+import uvicorn
+from aws_lambda_powertools.event_handler import APIGatewayRestResolver
+
+from newswire.app import Wired
+from newswire.cli.server import configured, listen, make_edge
+from newswire.web.api import answer_event, build_api
+
+
+class Came(NamedTuple):
+    """What came back; header names are in lower case."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+    def json(self):
+        return json.loads(self.body)
+
+
+class OverHttp:
+    """uvicorn on a free port of loopback, in a thread."""
+
+    def __init__(self, wired: Wired) -> None:
+        self._sock = listen("127.0.0.1", 0)
+        self.port = self._sock.getsockname()[1]
+        self.address = f"http://127.0.0.1:{self.port}"
+        self._edge = make_edge(wired, self.address)
+        config = configured(self._edge)
+        self._server = uvicorn.Server(config)
+        self._thread = threading.Thread(target=self._server.run, kwargs={"sockets": [self._sock]}, daemon=True)
+        self._thread.start()
+        until = time.monotonic() + 20
+        while not self._server.started:
+            assert time.monotonic() < until
+            time.sleep(0.005)
+        self._of_thread = threading.local()
+
+    def ask(self, target: str, method: str = "GET", headers: dict[str, str] | None = None) -> Came:
+        connection = getattr(self._of_thread, "connection", None)
+        if connection is None:
+            connection = self._of_thread.connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
+        try:
+            connection.putrequest(method, target.encode("latin-1").decode("latin-1"))
+            for name, value in (headers or {}).items():
+                connection.putheader(name, value)
+            connection.endheaders()
+            response = connection.getresponse()
+            body = response.read()
+        except BaseException:
+            connection.close()
+            self._of_thread.connection = None
+            raise
+        if response.will_close:
+            connection.close()
+        return Came(response.status, {name.lower(): value for name, value in response.getheaders()}, body)
+
+    def raw(self, data: bytes) -> bytes:
+        with socket.create_connection(("127.0.0.1", self.port), 10) as sock:
+            sock.sendall(data)
+            sock.settimeout(10)
+            parts = []
+            while part := sock.recv(65_536):
+                parts.append(part)
+            return b"".join(parts)
+
+    def close(self) -> None:
+        connection = getattr(self._of_thread, "connection", None)
+        if connection is not None:
+            connection.close()
+        self._server.should_exit = True
+        self._thread.join(20)
+        self._edge.close()
+
+
+def rest_event(target: str, method: str = "GET", headers: dict[str, str] | None = None) -> dict:
+    """Make the event that API Gateway's REST API sends for a request (payload format 1.0)."""
+    path, _, query = target.partition("?")
+    several = parse_qs(query, keep_blank_values=True, errors="replace")
+    return {
+        "resource": "/{proxy+}",
+        "path": unquote(path),
+        "httpMethod": method,
+        "headers": headers or {},
+        "multiValueHeaders": {name: [value] for name, value in (headers or {}).items()},
+        "queryStringParameters": {name: values[-1] for name, values in several.items()} or None,
+        "multiValueQueryStringParameters": several or None,
+        "pathParameters": {"proxy": unquote(path).lstrip("/")},
+        "stageVariables": None,
+        "requestContext": {
+            "resourcePath": "/{proxy+}",
+            "httpMethod": method,
+            "path": f"/live{unquote(path)}",
+            "stage": "live",
+            "domainName": "abc123.execute-api.eu-west-1.amazonaws.com",
+            "requestId": "c6af9ac6-7b61-11e6-9a41-93e8deadbeef",
+            "identity": {"sourceIp": "192.0.2.1"},
+        },
+        "body": None,
+        "isBase64Encoded": False,
+    }
+
+
+class AsEvents:
+    """The same requests as events, with no server between."""
+
+    def __init__(self, wired: Wired) -> None:
+        self._resolver = APIGatewayRestResolver()
+        self._api = build_api(self._resolver, wired.engine, wired.settings, wired.clock)
+
+    def ask(self, target: str, method: str = "GET", headers: dict[str, str] | None = None) -> Came:
+        return self.event(rest_event(target, method, headers))
+
+    def event(self, event: dict) -> Came:
+        answered = self.answered(event)
+        headers = {name.lower(): ", ".join(values) for name, values in answered["multiValueHeaders"].items()}
+        json.dumps(answered)  # what Lambda does with it
+        return Came(answered["statusCode"], headers, (answered["body"] or "").encode())
+
+    def answered(self, event: dict) -> dict:
+        """Give the response as API Gateway gets it."""
+        return answer_event(self._resolver, self._api, event, None)
+
+    def close(self) -> None:
+        pass

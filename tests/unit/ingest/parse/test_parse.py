@@ -1,0 +1,214 @@
+"""Parsing: each kind of document, in the encodings of real feeds, whole and cut."""
+
+import json
+
+import msgspec
+import pytest
+
+from newswire.ingest.parse import parse
+from newswire.model import Document, Listing, RawDate, Record, Refusal
+from tests.support.feed_server import rss, story
+
+BASE = "https://news.example/feed"
+
+
+def record(body: bytes | str, **more) -> Record:
+    data = body.encode() if isinstance(body, str) else body
+    plain = Record("f", 1, "document", 0, None, BASE, BASE, 200, {}, "", "auto", None, None, False, data)
+    return msgspec.structs.replace(plain, **more)
+
+
+def read(body: bytes | str, **more) -> Document:
+    found = parse(record(body, **more))
+    assert isinstance(found, Document), found
+    return found
+
+
+ATOM = """<?xml version="1.0"?><feed xmlns="http://www.w3.org/2005/Atom" xml:lang="fr"><title type="text">A &lt;b&gt;</title><id>x</id>
+<entry><id>urn:1</id><title type="text">AT&amp;T &lt;i&gt;</title><link href="/rel"/><published>2025-01-01T00:00:00Z</published>
+<updated>2025-01-02T00:00:00Z</updated><author><name>Ann</name></author><category term="t" label="Label"/></entry></feed>"""
+RDF = """<?xml version="1.0"?><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#" xmlns="http://purl.org/rss/1.0/"
+xmlns:dc="http://purl.org/dc/elements/1.1/"><channel><title>R</title></channel><item><title>One</title><link>http://a.example/1</link>
+<dc:date>2025-01-01</dc:date></item></rdf:RDF>"""
+CDF = """<?xml version="1.0"?><CHANNEL HREF="http://a.example/"><TITLE>C</TITLE><ITEM HREF="http://a.example/1"><TITLE>One</TITLE></ITEM></CHANNEL>"""
+SITEMAP = """<?xml version="1.0"?><urlset xmlns="http://www.sitemaps.org/schemas/sitemap/0.9" xmlns:n="http://www.google.com/schemas/sitemap-news/0.9">
+<url><loc>http://a.example/1</loc><n:news><n:publication><n:name>P</n:name><n:language>de</n:language></n:publication>
+<n:publication_date>2025-01-01</n:publication_date><n:title>Eins &amp; zwei</n:title><n:keywords>a, b</n:keywords></n:news></url>
+<url><loc>http://a.example/page</loc></url></urlset>"""
+
+
+def test_rss_gives_its_words_and_its_hints() -> None:
+    channel = "<ttl>60</ttl><language>en</language><skipHours><hour>1</hour><hour>24</hour></skipHours><skipDays><day>Sunday</day></skipDays>"
+    found = read(rss(story(1, "T", category="News"), channel=channel))
+    assert (found.title, found.description, found.link, found.lang) == (
+        "A feed",
+        "About A feed",
+        "https://news.example/",
+        "en",
+    )
+    assert (found.hints.ttl_s, found.hints.skip_hours, found.hints.skip_days) == (3600, (0, 1), (6,))
+    (entry,) = found.entries
+    assert (entry.guid, entry.title.text, entry.categories) == ("https://news.example/1", "T", ("News",))
+    assert entry.published == (RawDate("pubDate", "02 Nov 2025 01:00:00 GMT"),)
+
+
+def test_atom_keeps_plain_text_plain_and_says_when_it_was_updated() -> None:
+    (entry,) = read(ATOM).entries
+    assert (entry.title.text, entry.title.html) == ("AT&T <i>", False)
+    assert entry.link == "https://news.example/rel"
+    assert entry.updated == RawDate("updated", "2025-01-02T00:00:00Z")
+    assert [date.source for date in entry.published] == ["pubDate", "updated"]
+    assert (entry.authors, entry.categories, entry.lang) == (("Ann",), ("Label",), "fr")
+
+
+def test_rdf_and_cdf_are_read() -> None:
+    assert read(RDF).entries[0].published == (RawDate("dc:date", "2025-01-01"),)
+    assert read(CDF).entries[0].title.text == "One"
+
+
+def test_a_guid_that_is_marked_as_no_permalink_is_none_wherever_the_mark_stands() -> None:
+    body = "<rss version='2.0'><channel><title>x</title><item><link>http://a.example/1</link><guid isPermaLink='false'>http://a.example/g</guid></item></channel></rss>"
+    assert read(body).entries[0].guid_is_link is False
+    assert read(body.replace(" isPermaLink='false'", "")).entries[0].guid_is_link is True
+
+
+def test_a_news_sitemap_gives_its_news_and_not_its_pages() -> None:
+    (entry,) = read(SITEMAP).entries
+    assert (entry.link, entry.title.text, entry.lang, entry.categories) == (
+        "http://a.example/1",
+        "Eins & zwei",
+        "de",
+        ("a", "b"),
+    )
+
+
+@pytest.mark.parametrize(
+    ("body", "code"),
+    [
+        (
+            "<urlset xmlns='http://www.sitemaps.org/schemas/sitemap/0.9'><url><loc>http://a</loc></url></urlset>",
+            "no_news",
+        ),
+        ("<sitemapindex/>", "sitemap_index"),
+        ("<!DOCTYPE urlset [<!ENTITY a 'b'>]><urlset>&a;</urlset>", "entities"),
+        ("<urlset><url></urlset>", "unreadable"),
+    ],
+)
+def test_sitemaps_without_news_are_refused_by_name(body: str, code: str) -> None:
+    found = parse(record(body))
+    assert isinstance(found, Refusal)
+    assert found.code == code
+
+
+JSON_FEED = {
+    "version": "https://jsonfeed.org/version/1.1",
+    "title": "J",
+    "home_page_url": "https://a.example/",
+    "language": "en",
+    "items": [
+        {
+            "id": 5,
+            "url": "/5",
+            "title": "Five",
+            "content_html": "<p>x</p>",
+            "summary": "s",
+            "date_published": "2025-01-01T00:00:00Z",
+            "date_modified": "2025-01-02T00:00:00Z",
+            "authors": [{"name": "Ann"}],
+            "tags": ["t", 7],
+        },
+        {"id": "6", "content_text": "only text <b>"},
+    ],
+}
+
+
+def test_a_json_feed_is_read() -> None:
+    first, second = read(json.dumps(JSON_FEED)).entries
+    assert (first.guid, first.link, first.content.text, first.authors, first.categories) == (
+        "5",
+        "https://news.example/5",
+        "<p>x</p>",
+        ("Ann",),
+        ("t", "7"),
+    )
+    assert (second.summary.text, second.summary.html) == ("only text <b>", False)
+
+
+LISTING = Listing(
+    rows="pages[?kind=='news']", title="head", link="url", date="when", summary="body.text", base="https://www.example/"
+)
+ROWS = {
+    "pages": [
+        {"kind": "news", "head": "H", "url": "/1?selectedLocale=null", "when": "07 July 2026", "body": {"text": "B"}},
+        {"kind": "other"},
+        5,
+    ]
+}
+
+
+def test_a_listing_is_read_by_its_expressions() -> None:
+    (entry,) = read(json.dumps(ROWS), feed_kind="listing", listing=LISTING).entries
+    assert (entry.title.text, entry.summary.text, entry.link) == ("H", "B", "https://www.example/1?selectedLocale=null")
+    assert entry.published == (RawDate("pubDate", "07 July 2026"),)
+
+
+def test_a_listing_without_its_rows_says_so() -> None:
+    found = parse(record('{"other": 1}', feed_kind="listing", listing=LISTING))
+    assert isinstance(found, Refusal)
+    assert found.code == "wrong_listing"
+
+
+@pytest.mark.parametrize(
+    ("kind", "body"), [("syndication", "{}"), ("jsonfeed", "<rss/>"), ("sitemap", "<rss/>"), ("listing", "<rss/>")]
+)
+def test_another_kind_than_the_configured_one_is_refused(kind: str, body: str) -> None:
+    found = parse(record(body, feed_kind=kind))
+    assert isinstance(found, Refusal)
+    assert found.code == "wrong_kind"
+
+
+def test_a_cut_json_document_gives_the_rows_that_are_whole() -> None:
+    text = json.dumps(JSON_FEED)
+    cut = read(text[: text.index('"only text')])
+    assert (len(cut.entries), cut.cut) == (1, True)
+    assert read(text[:-1]).cut
+
+
+def test_a_cut_feed_gives_the_entries_that_are_whole() -> None:
+    whole = rss(*[story(n) for n in range(5)]).decode()
+    for end in range(whole.index("<item>") + 10, len(whole) - 20, 37):
+        found = parse(record(whole[:end]))
+        if isinstance(found, Document):
+            assert len(found.entries) == whole[:end].count("</item>")
+
+
+@pytest.mark.parametrize(
+    ("encoding", "declared", "content_type"),
+    [
+        ("utf-8", "utf-8", ""),
+        ("utf-8-sig", "utf-8", ""),
+        ("windows-1251", "windows-1251", ""),
+        ("koi8-r", "koi8-r", ""),
+        ("utf-16", "utf-16", ""),
+        ("utf-8", None, ""),
+        ("windows-1251", None, "text/xml; charset=windows-1251"),
+        ("utf-8", "nonsense-8", ""),
+        ("utf-8", "utf-8", "text/xml"),
+    ],
+)
+def test_the_encodings_of_real_feeds_are_read(encoding: str, declared: str | None, content_type: str) -> None:
+    head = f'<?xml version="1.0" encoding="{declared}"?>' if declared else "<?xml version='1.0'?>"
+    body = f"{head}<rss version='2.0'><channel><title>Новости</title><item><title>Учения &quot;Щит&quot;</title><link>http://a.example/1</link></item></channel></rss>"
+    found = read(body.encode(encoding), content_type=content_type)
+    assert found.entries[0].title.text == 'Учения "Щит"'
+
+
+def test_invalid_utf8_is_read_as_well_as_it_can_be() -> None:
+    found = read(rss(story(1, "caf\u00e9")).replace(b"caf\xc3\xa9", b"caf\xe9"))
+    assert found.entries[0].title.text.startswith("caf")
+
+
+def test_more_entries_than_are_taken_are_cut_and_said_so() -> None:
+    found = parse(record(rss(*[story(n) for n in range(30)])), max_entries=10)
+    assert isinstance(found, Document)
+    assert (len(found.entries), found.cut) == (10, True)

@@ -1,0 +1,225 @@
+"""The fold, by rules and by Hypothesis: the same log gives the same items, whatever the cuts it is replayed in."""
+
+import msgspec
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from newswire.ingest.fold import step, wanted_ids
+from newswire.ingest.item import candidates_of
+from newswire.model import Document, Entry, IndexState, Item, ItemState, Markup, RawDate, Record, Refusal
+
+HOUR = 3_600_000
+START = 1_763_985_600_000
+
+
+def record(seq: int, kind: str = "document", at: int | None = None) -> Record:
+    when = START + seq * HOUR if at is None else at
+    return Record("f", seq, kind, when, None, "u", "u", 200, {}, "", "auto", None, None, False, b"")
+
+
+class Fold:
+    """Folds documents one by one, in a store of its own, as indexing does."""
+
+    def __init__(self) -> None:
+        self.index = IndexState()
+        self.states: dict[str, ItemState] = {}
+        self.items: dict[str, Item] = {}
+        self.writes = 0
+        self.seq = 0
+
+    def take(self, *entries: Entry, kind: str = "document", refused: bool = False, at: int | None = None) -> "Fold":
+        self.seq += 1
+        self.apply(record(self.seq, kind, at), entries, refused=refused)
+        return self
+
+    def apply(self, rec: Record, entries: tuple[Entry, ...], *, refused: bool = False, save: bool = True) -> None:
+        read = Refusal("not_a_feed", "no") if refused else Document(kind="rss20", entries=entries)
+        candidates = [] if isinstance(read, Refusal) else candidates_of(read, "f", rec.fetched_at)
+        known: dict[str, ItemState | None] = {}
+        while wanted := wanted_ids(candidates, known):
+            known.update({id_: self.states.get(id_) for id_ in wanted})
+        taken = step(self.index, rec, read, candidates, known)
+        for write in taken.writes:
+            self.items[write.item.id] = write.item
+        self.writes += len(taken.writes)
+        self.states.update(taken.states)
+        if save:
+            self.index = taken.index
+
+    def one(self) -> Item:
+        assert len(self.items) == 1
+        return next(iter(self.items.values()))
+
+
+def entry(
+    guid: str = "1", link: str = "https://a.example/1", title: str = "One", date: str = "2025-11-01T10:00:00Z", **more
+) -> Entry:
+    dates = (RawDate("pubDate", date),) if date else ()
+    return Entry(guid=guid, link=link, title=Markup(title), published=dates, **more)
+
+
+def test_an_unchanged_document_writes_nothing() -> None:
+    fold = Fold().take(entry()).take(entry())
+    assert fold.writes == 1
+    assert fold.one().revision == 1
+
+
+def test_a_changed_title_is_a_revision_of_the_same_item() -> None:
+    item = Fold().take(entry()).take(entry(title="Two")).one()
+    assert (item.title, item.revision, item.first_seen, item.changed) == ("Two", 2, START + HOUR, START + 2 * HOUR)
+
+
+def test_a_changed_link_is_the_same_item() -> None:
+    assert Fold().take(entry()).take(entry(link="https://a.example/other")).one().revision == 2
+
+
+def test_a_changed_date_moves_the_item_as_a_revision() -> None:
+    item = Fold().take(entry()).take(entry(date="2025-11-02T10:00:00Z")).one()
+    assert (item.published_raw, item.revision) == ("2025-11-02T10:00:00Z", 2)
+
+
+def test_an_undated_item_stays_where_it_was_first_seen() -> None:
+    item = Fold().take(entry(date="")).take(entry(date="", title="Edited")).one()
+    assert (item.published, item.date_flags) == (START + HOUR, ("undated",))
+
+
+def test_a_date_that_appears_later_replaces_the_first_sight() -> None:
+    item = Fold().take(entry(date="")).take(entry()).one()
+    assert (item.published_source, item.revision) == ("pubDate", 2)
+
+
+def test_a_date_that_disappears_is_kept_and_is_no_revision() -> None:
+    fold = Fold().take(entry()).take(entry(date=""))
+    assert fold.writes == 1
+    item = fold.take(entry(date="", title="Edited")).one()
+    assert (item.published_raw, item.revision) == ("2025-11-01T10:00:00Z", 2)
+
+
+def test_an_item_that_comes_back_is_not_new() -> None:
+    fold = Fold().take(entry()).take(entry("2", "https://a.example/2")).take(entry())
+    assert fold.writes == 2
+    assert fold.index.items == 2
+
+
+def test_a_future_date_waits_until_it_is_believable() -> None:
+    fold = Fold().take(entry(date="2025-12-24T10:00:00Z"))
+    assert (fold.one().published, fold.one().date_flags) == (START + HOUR, ("future",))
+    late = fold.take(entry(date="2025-12-24T10:00:00Z", title="Edited"), at=START + 40 * 24 * HOUR).one()
+    assert (late.published_source, late.date_flags) == ("pubDate", ())
+
+
+def test_a_guid_on_several_links_is_split_and_stays_split() -> None:
+    a, b = entry(link="https://a.example/a"), entry(link="https://a.example/b", title="B")
+    fold = Fold().take(a, b)
+    assert len(fold.items) == 2
+    fold.take(b)
+    fold.take(entry(link="https://a.example/b", title="B2"))
+    assert sorted(item.title for item in fold.items.values()) == ["B2", "One"]
+
+
+def test_the_entry_with_the_stored_link_keeps_the_plain_id() -> None:
+    a, b = entry(link="https://a.example/a"), entry(link="https://a.example/b", title="B")
+    fold = Fold().take(a)
+    plain = fold.one().id
+    fold.take(b, a)
+    assert fold.items[plain].link == "https://a.example/a"
+    assert len(fold.items) == 2
+
+
+def test_the_same_guid_and_link_twice_is_the_later_dated() -> None:
+    later = entry(title="Later", date="2025-11-03T10:00:00Z")
+    assert Fold().take(entry(), later).one().title == "Later"
+    assert Fold().take(later, entry()).one().title == "Later"
+
+
+def test_a_refused_document_moves_the_cursor_and_nothing_else() -> None:
+    fold = Fold().take(entry()).take(refused=True)
+    assert (fold.index.cursor, fold.index.refused_seq, fold.writes) == (2, 2, 1)
+    assert fold.take(entry()).index.refused_code is None
+
+
+def test_a_loaded_line_never_changes_what_a_document_gave() -> None:
+    assert Fold().take(entry()).take(entry(title="Loaded"), kind="load").one().title == "One"
+
+
+def test_among_loads_the_later_wins_and_a_document_takes_over() -> None:
+    fold = Fold().take(entry(title="A"), kind="load").take(entry(title="B"), kind="load")
+    assert (fold.one().title, fold.one().revision) == ("B", 2)
+    fold.take(entry(title="C")).take(entry(title="D"), kind="load")
+    assert fold.one().title == "C"
+
+
+def test_a_newer_extraction_rewrites_without_a_revision(monkeypatch) -> None:
+    fold = Fold().take(entry())
+    monkeypatch.setattr("newswire.ingest.fold.EXTRACTION", 99)
+    fold.take(entry())
+    assert (fold.writes, fold.one().revision, fold.one().changed) == (2, 1, START + HOUR)
+
+
+def test_a_gap_is_noticed_when_nothing_is_shared() -> None:
+    first = [entry(str(n), f"https://a.example/{n}") for n in range(10)]
+    second = [entry(str(n), f"https://a.example/{n}") for n in range(20, 30)]
+    fold = Fold().take(*first).take(*second)
+    assert len(fold.index.gaps) == 1
+    overlapping = [entry(str(n), f"https://a.example/{n}") for n in range(29, 39)]
+    assert len(fold.take(*overlapping).index.gaps) == 1
+
+
+def test_pinned_entries_do_not_hide_a_gap() -> None:
+    pin = entry("pin", "https://a.example/pin")
+    fold = Fold()
+    for n in range(12):
+        fold.take(pin, *[entry(str(k), f"https://a.example/{k}") for k in range(n, n + 9)])
+    assert fold.index.gaps == ()
+    fold.take(pin, *[entry(str(k), f"https://a.example/{k}") for k in range(100, 109)])
+    assert len(fold.index.gaps) == 1
+
+
+_dates = st.sampled_from(["", "soon", "2025-11-01T10:00:00Z", "2025-11-02T10:00:00Z", "2031-01-01T00:00:00Z"])
+_entries = st.builds(
+    lambda guid, link, title, date: entry(guid, f"https://a.example/{link}" if link else "", title, date),
+    st.sampled_from(["", "1", "2", "3"]),
+    st.sampled_from(["", "a", "b"]),
+    st.sampled_from(["One", "Two", "Three"]),
+    _dates,
+)
+_documents = st.lists(
+    st.tuples(st.lists(_entries, max_size=5), st.sampled_from(["document", "document", "load"]), st.booleans()),
+    max_size=8,
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(_documents, st.data())
+def test_any_log_gives_the_same_items_whatever_was_lost_and_replayed(documents, data) -> None:
+    straight = Fold()
+    for entries, kind, odd in documents:
+        straight.take(*entries, kind=kind, refused=odd and not entries)
+    replayed = Fold()
+    seq = 0
+    while seq < len(documents):
+        entries, kind, odd = documents[seq]
+        lost = data.draw(st.booleans(), label="the cursor is lost")
+        rec = record(seq + 1, kind)
+        refused = odd and not entries
+        replayed.apply(rec, tuple(entries), refused=refused, save=not lost)  # states are saved, the cursor is not
+        if lost:
+            replayed.apply(rec, tuple(entries), refused=refused)
+        seq += 1
+    assert replayed.items == straight.items
+    assert replayed.states == straight.states
+    assert replayed.index == straight.index
+    assert len(straight.items) == straight.index.items
+
+
+@settings(max_examples=150, deadline=None)
+@given(_documents)
+def test_ids_and_first_sights_never_change(documents) -> None:
+    fold = Fold()
+    seen: dict[str, int] = {}
+    for entries, kind, _odd in documents:
+        fold.take(*entries, kind=kind)
+        for id_, state in fold.states.items():
+            assert seen.setdefault(id_, state.first_seen) == state.first_seen
+        assert seen.keys() <= fold.states.keys()
+    assert msgspec.json.encode(fold.index)

@@ -1,0 +1,158 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from newswire.ingest.item import candidate_of, canonical_link, date_of, plain_text, safe_link
+from newswire.model import Entry, Markup, RawDate
+
+NOW = 1_763_985_600_000
+
+
+@pytest.mark.parametrize(
+    ("link", "canonical"),
+    [
+        ("HTTP://News.Example:80/a?utm_source=x&id=3&at_medium=RSS", "https://news.example/a?id=3"),
+        ("https://news.example:443", "https://news.example/"),
+        ("https://news.example:8443/a", "https://news.example:8443/a"),
+        ("https://news.example/?p=12&rss=1", "https://news.example/?p=12"),
+        ("https://news.example/a?src=rss&src=print", "https://news.example/a?src=print"),
+        ("https://news.example/a#ftag=RSS1234", "https://news.example/a"),
+        ("https://news.example/a#part-2", "https://news.example/a#part-2"),
+        ("https://www.nato.int/en/x?selectedLocale=null", "https://www.nato.int/en/x"),
+        ("tag:news.example,2025:1", "tag:news.example,2025:1"),
+        ("https://[broken", "https://[broken"),
+    ],
+)
+def test_links_are_compared_in_one_form(link: str, canonical: str) -> None:
+    assert canonical_link(link) == canonical
+
+
+@given(st.text(max_size=200))
+def test_any_link_has_a_canonical_form_that_is_its_own(link: str) -> None:
+    once = canonical_link(link)
+    assert canonical_link(once) == once
+
+
+@pytest.mark.parametrize("link", ["javascript:alert(1)", "data:text/html,x", "https://", "/relative", "http://a\nb"])
+def test_what_is_no_web_address_is_no_link(link: str) -> None:
+    assert safe_link(link) == ""
+
+
+@pytest.mark.parametrize(
+    ("markup", "text"),
+    [
+        (Markup("<p>One</p><p>two &amp; three</p>"), "One two & three"),
+        (Markup("<script>alert(1)</script>safe"), "safe"),
+        (Markup("a &lt;b&gt; c"), "a <b> c"),
+        (Markup("AT&amp;T"), "AT&T"),
+        (Markup("5 < 6 and 7 > 2"), "5 < 6 and 7 > 2"),
+        (Markup("<b>bold</b>ly"), "boldly"),
+        (Markup("keep <this>", html=False), "keep <this>"),
+        (Markup("a\x00b\x1b[0m\n\n c"), "ab[0m c"),
+    ],
+)
+def test_markup_becomes_plain_text(markup: Markup, text: str) -> None:
+    assert plain_text(markup) == text
+
+
+@given(st.text())
+def test_plain_text_has_no_control_characters_and_no_double_spaces(text: str) -> None:
+    plain = plain_text(Markup(text))
+    assert plain == " ".join(plain.split())
+    assert "\x00" not in plain
+
+
+def dated(*raws: str) -> tuple[RawDate, ...]:
+    return tuple(RawDate("pubDate", raw) for raw in raws)
+
+
+def test_an_undated_entry_takes_the_time_of_the_fetch_and_says_so() -> None:
+    date = date_of((), NOW)
+    assert (date.at, date.source, date.flags, date.raw) == (NOW, "first_seen", ("undated",), None)
+
+
+def test_an_unreadable_date_is_kept_as_it_was_written() -> None:
+    date = date_of(dated("soon"), NOW)
+    assert (date.at, date.source, date.flags, date.raw) == (NOW, "first_seen", ("unreadable",), "soon")
+
+
+def test_a_date_more_than_a_day_ahead_does_not_head_every_list() -> None:
+    assert date_of(dated("2031-01-01T00:00:00Z"), NOW).flags == ("future",)
+    assert date_of(dated("2031-01-01T00:00:00Z"), NOW).at == NOW
+    assert date_of(dated("2025-11-25T11:59:00Z"), NOW).flags == ()
+
+
+def test_the_epoch_is_no_date() -> None:
+    date = date_of(dated("Thu, 01 Jan 1970 00:00:00 GMT"), NOW)
+    assert (date.at, date.flags) == (NOW, ("epoch",))
+
+
+def test_midnight_is_flagged_and_a_bare_day_is_not() -> None:
+    assert date_of(dated("2025-05-26T00:00:00Z"), NOW).flags == ("midnight",)
+    assert date_of(dated("2025-05-26"), NOW).flags == ()
+    assert date_of(dated("2025-05-26"), NOW).precision == "day"
+
+
+def test_the_first_date_that_can_be_read_counts() -> None:
+    both = (RawDate("pubDate", "nonsense"), RawDate("dc:date", "2025-05-26T10:00:00Z"))
+    assert date_of(both, NOW).source == "dc:date"
+
+
+def id_of(**fields: object) -> str:
+    found = candidate_of(Entry(**{"title": Markup("T"), **fields}), "feed", NOW)
+    assert found is not None
+    return found.id
+
+
+@pytest.mark.parametrize(
+    ("beside", "source", "milliseconds"),
+    [
+        ("2025-11-20T09:00:00.250Z", "dc:date", 250),  # the same second, with its fraction
+        ("2025-11-20T10:00:00.250+01:00", "dc:date", 250),
+        ("2025-11-20T09:00:01.250Z", "pubDate", 0),  # another second: the better source stands
+        ("2025-11-20T09:00:00Z", "pubDate", 0),
+    ],
+)
+def test_a_date_beside_it_that_is_the_same_but_exacter_counts(beside: str, source: str, milliseconds: int) -> None:
+    said = (RawDate("pubDate", "Thu, 20 Nov 2025 09:00:00 GMT"), RawDate("dc:date", beside))
+    date = date_of(said, NOW)
+    assert (date.source, date.at % 1000) == (source, milliseconds)
+
+
+def test_identity_is_the_guid_else_the_link_else_title_and_date_else_title_and_text() -> None:
+    assert id_of(guid="1", link="https://a.example/1") == id_of(guid="1", link="https://a.example/2")
+    assert id_of(link="http://a.example/1?utm_source=x") == id_of(link="https://a.example/1")
+    assert id_of(published=dated("2025-01-01")) != id_of(published=dated("2025-01-02"))
+    assert id_of(summary=Markup("one")) != id_of(summary=Markup("two"))
+    assert id_of(guid="1") != id_of(link="1")
+
+
+def test_a_guid_that_is_a_url_is_canonicalised_unless_it_is_no_permalink() -> None:
+    tracked, bare = "http://a.example/1?utm_source=x", "https://a.example/1"
+    assert id_of(guid=tracked, guid_is_link=True) == id_of(guid=bare, guid_is_link=True)
+    assert id_of(guid=tracked, guid_is_link=False) != id_of(guid=bare, guid_is_link=False)
+
+
+def test_the_same_guid_in_two_feeds_is_two_items() -> None:
+    one = candidate_of(Entry(guid="1"), "a", NOW)
+    other = candidate_of(Entry(guid="1"), "b", NOW)
+    assert one is not None
+    assert other is not None
+    assert one.id != other.id
+
+
+def test_an_entry_that_says_nothing_is_no_item() -> None:
+    assert candidate_of(Entry(), "feed", NOW) is None
+
+
+def test_values_are_cut_and_given_once() -> None:
+    found = candidate_of(Entry(title=Markup("T"), categories=("x" * 400, "News", "News", " ")), "feed", NOW)
+    assert found is not None
+    assert found.categories == ("x" * 256, "News")
+
+
+@pytest.mark.parametrize("raw", ["0001-01-01T00:00:00Z", "Mon, 01 Jan 0001 00:00:00 GMT", "1970-01-01T00:00:00Z"])
+def test_the_zero_of_a_clock_is_no_date_of_publication(raw: str) -> None:
+    date = date_of([RawDate("pubDate", raw)], 1_700_000_000_000)
+    assert (date.at, date.source, date.flags) == (1_700_000_000_000, "first_seen", ("epoch",))
+    assert date.raw == raw

@@ -1,0 +1,116 @@
+"""Highlights: what is marked, how it is cut, and that it is always safe to show."""
+
+import html
+import re
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from newswire import analysis
+from newswire.search.grammar import QueryTooLargeError, read_query
+from newswire.search.highlights import LONGEST, Highlighter
+
+FIELDS = ("title", "summary", "content")
+
+
+def marked(q: str, lang: str | None = "en", **texts: str) -> dict[str, str]:
+    return Highlighter(read_query(q).node, FIELDS).marked({"title": "", "summary": "", "content": "", **texts}, lang)
+
+
+@pytest.mark.parametrize(
+    ("q", "text", "expected"),
+    [
+        ("exercise", "Exercises begin", "<mark>Exercises</mark> begin"),
+        ('"exercise"', "Exercises begin", None),
+        ("skoda", "A Škoda car", "A <mark>Škoda</mark> car"),
+        ("F-16", "The F-16s and F-16 and F 16", "The F-16s and <mark>F-16</mark> and <mark>F 16</mark>"),
+        ('"air policing"', "air, policing; policing air", "<mark>air, policing</mark>; policing air"),
+        ("bal*", "Baltic ball in Ébal", "<mark>Baltic</mark> <mark>ball</mark> in Ébal"),
+        ("AT&T", "AT&T <b>", "<mark>AT&amp;T</mark> &lt;b&gt;"),
+        ("a -tank", "a tank", "<mark>a</mark> tank"),
+        ("tank OR drill", "tank 'drill'", "<mark>tank</mark> &#x27;<mark>drill</mark>&#x27;"),
+        ("北京", "在北京市", "在<mark>北京</mark>市"),
+        ("ｶﾞ", "カガミ", "カ<mark>ガ</mark>ミ"),
+        ("e\u0301te", "l'été", "l&#x27;<mark>été</mark>"),
+        ("ete", "l'e\u0301te\u0301", "l&#x27;<mark>e\u0301te\u0301</mark>"),
+        ("summary:tank", "tank", None),
+        ("title:tank", "tank", "<mark>tank</mark>"),
+        ("feed:tank", "tank", None),
+        ("ﬁne", "a ﬁne fine", "a <mark>ﬁne</mark> <mark>fine</mark>"),
+        ("straße", "STRASSE", "<mark>STRASSE</mark>"),
+    ],
+)
+def test_what_was_found_is_marked_in_the_title(q: str, text: str, expected: str | None) -> None:
+    assert marked(q, title=text).get("title") == expected
+
+
+def test_stems_count_only_where_items_have_them() -> None:
+    assert marked("exercise", "pl", title="exercises exercise") == {"title": "exercises <mark>exercise</mark>"}
+    assert marked("exercise", None, title="exercises") == {"title": "<mark>exercises</mark>"}
+
+
+def test_a_long_text_is_cut_at_words_round_the_best_match() -> None:
+    text = "tank " + "filler word " * 200 + "the tank and the drill stand here " + "filler word " * 200
+    found = marked("tank drill", summary=text)["summary"]
+    assert "<mark>tank</mark> and the <mark>drill</mark>" in found
+    plain = re.sub("</?mark>", "", found)
+    assert len(plain) <= LONGEST
+    assert plain.startswith("…")
+    assert plain.endswith("…")
+    assert {word.strip("…") for word in plain.split()} <= set(text.split())
+
+
+def test_a_short_text_is_whole_and_a_title_always() -> None:
+    assert marked("tank", summary="a tank") == {"summary": "a <mark>tank</mark>"}
+    title = "word " * 200 + "tank"
+    assert marked("tank", title=title)["title"] == title.replace("tank", "<mark>tank</mark>")
+
+
+@settings(max_examples=500)
+@given(
+    st.text(max_size=30),
+    st.lists(st.text(max_size=30) | st.sampled_from(["tank", " ", "<script>", "&", "サ", "é" * 40]), max_size=60).map(
+        " ".join
+    ),
+    st.sampled_from(FIELDS),
+)
+def test_highlights_are_escaped_text_of_the_item_and_never_longer(q: str, text: str, field: str) -> None:
+    try:
+        node = read_query(f"{q} tank OR e*").node
+    except QueryTooLargeError:
+        return
+    texts = dict.fromkeys(FIELDS, "") | {field: text}
+    found = Highlighter(node, FIELDS).marked(texts, "en").get(field)
+    if found is None:
+        return
+    assert "<mark>" in found
+    bare = re.sub("</?mark>", "", found)
+    assert not re.search("[<>\"']", bare)
+    shown = html.unescape(bare)
+    assert shown.strip("…").strip() in text
+    if field != "title":
+        assert len(shown) <= LONGEST
+
+
+@settings(max_examples=500)
+@given(
+    st.lists(st.sampled_from(["a", "aa", "ba", "-", " ", "A’a", "a" * 70, "é", "1"]), max_size=12).map("".join),
+    st.sets(st.integers(0, 11)),
+)
+def test_some_spans_are_those_of_all(text: str, chosen: set[int]) -> None:
+    tokens, spans = analysis.tokens(text), analysis.spans(text)
+    numbers = sorted(number for number in chosen if number < len(tokens))
+    assert analysis.spans_of(text, numbers) == [spans[number] for number in numbers]
+
+
+@settings(max_examples=500)
+@given(
+    st.one_of(st.text(max_size=200), st.lists(st.sampled_from(["a", "aa", "b ", "-", "’", "a" * 70, "é"])).map("".join))
+)
+def test_spans_stand_where_the_tokens_are(text: str) -> None:
+    tokens, spans = analysis.tokens(text), analysis.spans(text)
+    assert len(tokens) == len(spans)
+    for token, (start, end) in zip(tokens, spans, strict=True):
+        assert token in analysis.fold(text[start:end])
+    assert [start for start, _ in spans] == sorted(start for start, _ in spans)

@@ -1,0 +1,51 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from newswire import analysis
+
+
+@pytest.mark.parametrize(
+    ("text", "tokens"),
+    [
+        ("F-16 U.S. AT&T 5G", ["f", "16", "u", "s", "at", "t", "5g"]),
+        ("Šiauliai Škoda Łódź", ["siauliai", "skoda", "lodz"]),
+        ("ΟΔΌΣ οδός Ελλάδα Ελλαδα", ["οδοσ", "οδοσ", "ελλαδα", "ελλαδα"]),
+        ("ёлка елка", ["елка", "елка"]),
+        ("ｶﾀｶﾅ", ["カ", "タ", "カ", "ナ"]),
+        ("がぎ", ["が", "ぎ"]),
+        ("한국어", ["한", "국", "어"]),
+        ("北京abc", ["北", "京", "abc"]),
+        ("मुंबई", ["मुंबई"]),
+        ("مُحَمَّد", ["محمد"]),
+        ("שָׁלוֹם", ["שלום"]),
+        ("Straße STRASSE", ["strasse", "strasse"]),
+        ("snake_case", ["snake", "case"]),
+        ("...", []),
+        ("x" * 40_000, ["x" * 64]),
+    ],
+)
+def test_a_text_becomes_the_tokens_that_a_reader_would_type(text: str, tokens: list[str]) -> None:
+    assert analysis.tokens(text) == tokens
+
+
+@given(st.text())
+def test_tokens_are_short_without_white_space_and_do_not_change_when_analysed_again(text: str) -> None:
+    for token in analysis.tokens(text):
+        assert 0 < len(token) <= analysis.TOKEN_LENGTH
+        assert not any(letter.isspace() for letter in token)
+        assert analysis.tokens(token) == [token]
+
+
+@given(st.text())
+def test_case_makes_no_difference_once_folded(text: str) -> None:
+    assert analysis.fold(analysis.fold(text)) == analysis.fold(text)
+
+
+def test_stems_are_english_ones() -> None:
+    assert analysis.stems(["exercises", "running", "news"]) == ["exercis", "run", "news"]
+
+
+@pytest.mark.parametrize(("lang", "stemmed"), [(None, True), ("en", True), ("en-us", True), ("pl", False), ("", True)])
+def test_items_in_english_or_of_unknown_language_have_stems(lang: str | None, stemmed: bool) -> None:
+    assert analysis.is_stemmed(lang) is stemmed

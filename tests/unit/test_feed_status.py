@@ -1,0 +1,79 @@
+import msgspec
+import pytest
+
+from newswire.clock import HOUR
+from newswire.feed_status import gap_between, redacted, state_of, status_of
+from newswire.model import Feed, FetchLine, Gap, IndexState, PollState
+from newswire.storage.feeds import FeedRow
+
+NOW = 1_763_985_600_000
+ROW = FeedRow(
+    Feed(id="a", url="https://u:p@a.example/f?key=s3cret&x#y"),
+    PollState(last_checked=NOW, last_success=NOW, next_check=NOW + HOUR),
+    IndexState(),
+    7,
+)
+
+
+def changed(**poll: object) -> FeedRow:
+    return msgspec.structs.replace(ROW, poll=msgspec.structs.replace(ROW.poll, **poll))
+
+
+@pytest.mark.parametrize(
+    ("row", "now", "state"),
+    [
+        (ROW, NOW, "ok"),
+        (ROW, NOW + HOUR + 900_000, "ok"),
+        (ROW, NOW + HOUR + 900_001, "stale"),
+        (changed(error_code="dns", error="x"), NOW, "failing"),
+        (changed(last_success=None, last_checked=None), NOW, "never"),
+        (msgspec.structs.replace(ROW, feed=msgspec.structs.replace(ROW.feed, removed=True)), NOW, "paused"),
+        (msgspec.structs.replace(ROW, feed=msgspec.structs.replace(ROW.feed, polled=False)), NOW, "paused"),
+    ],
+)
+def test_the_state_is_worked_out_when_it_is_read(row: FeedRow, now: int, state: str) -> None:
+    assert state_of(status_of(row), now, 900) == state
+
+
+def test_a_status_holds_no_secret_of_the_url() -> None:
+    assert status_of(ROW).url == "https://a.example/f?key=…&x"
+    assert redacted("http://[broken") == "…"
+
+
+def test_a_document_that_indexing_refused_is_the_feeds_error() -> None:
+    row = msgspec.structs.replace(
+        changed(head=3), index=IndexState(cursor=3, refused_seq=3, refused_code="html_page", refused="A page.")
+    )
+    assert (status_of(row).error_code, status_of(row).error) == ("html_page", "A page.")
+
+
+def test_fetches_are_told_with_what_they_gave() -> None:
+    line = FetchLine(NOW, 200, 10, 5, seq=2)
+    from newswire.model import Count
+
+    row = msgspec.structs.replace(
+        changed(head=3, fetches=(line,)), index=IndexState(cursor=2, counts=(Count(2, 1, 2, 3),))
+    )
+    assert (status_of(row).fetches[0].new, status_of(row).fetches[0].unchanged, status_of(row).behind) == (1, 3, True)
+
+
+@pytest.mark.parametrize(
+    ("older", "newer", "usual", "gap"),
+    [
+        ({"a": 1}, ["b"], 1, True),
+        ({"a": 1}, ["a", "b"], 2, False),
+        ({"a": 20}, ["a", "b"], 2, True),
+        ({"a": 20}, ["a"], 1, False),
+        ({"a": 1, "b": 1, "c": 1, "d": 1}, ["x", "y"], 4, False),
+        ({}, ["x"], 1, False),
+        ({"a": 1}, [], 1, False),
+    ],
+)
+def test_a_gap_is_a_full_document_that_shares_nothing(older: dict, newer: list, usual: float, gap: bool) -> None:
+    found = gap_between(older, newer, usual, NOW, NOW + HOUR)
+    assert found == (Gap(NOW, NOW + HOUR) if gap else None)
+
+
+def test_there_is_no_gap_without_a_span_of_time() -> None:
+    assert gap_between({"a": 1}, ["b"], 1, None, NOW) is None
+    assert gap_between({"a": 1}, ["b"], 1, NOW, NOW) is None

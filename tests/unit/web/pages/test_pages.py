@@ -1,0 +1,292 @@
+"""The pure parts of the page: charts whose bars mean just their buckets, lists that are read as they were written, and words."""
+
+import re
+from html import unescape
+from itertools import pairwise
+from urllib.parse import parse_qs
+
+import msgspec
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from newswire import analysis
+from newswire.clock import DAY, HOUR, MINUTE, SECOND, to_rfc3339
+from newswire.model import FeedStatus
+from newswire.search.answer import BucketOut
+from newswire.search.coverage import Coverage, GapOut, NotOk
+from newswire.search.dates import bucket_edges, read_period, read_zone
+from newswire.search.request import Reader, quoted_list, read_search, written_list
+from newswire.web.pages.chart import MOST_BARS, chart_of
+from newswire.web.pages.coverage_words import coverage_words
+from newswire.web.pages.item_rows import host_of, shortened, web_address
+from newswire.web.pages.moments import moment, published_moment, since_when
+from tests.contract.test_search_engine import item
+
+NOON = 1_763_985_600_000
+"""Monday 24 November 2025, 12:00 UTC."""
+ZONES = (
+    "UTC",
+    "Europe/Brussels",
+    "America/New_York",
+    "Asia/Kolkata",
+    "Pacific/Apia",
+    "Australia/Lord_Howe",
+    "Asia/Kathmandu",
+)
+zones = st.sampled_from(ZONES).map(read_zone)
+instants = st.integers(min_value=-2_000_000_000_000, max_value=4_000_000_000_000)
+spans = st.one_of(
+    st.integers(1, 10_000), st.integers(1, 3 * DAY), st.integers(1, 400 * DAY), st.integers(1, 60 * 365 * DAY)
+)
+
+
+def hrefs(drawn: str) -> list[str]:
+    return [unescape(href) for href in re.findall(r'href="([^"]*)"', drawn)]
+
+
+def buckets_of(edges) -> list[BucketOut]:
+    return [BucketOut(to_rfc3339(low), to_rfc3339(high), 1) for low, high in pairwise(edges)]
+
+
+@given(instants, spans, zones, st.booleans(), st.booleans())
+@example(NOON - 2 * DAY, 2 * DAY + 1, read_zone("UTC"), True, True)  # its last millisecond is the first of a second
+def test_each_bar_leads_to_just_its_bucket(start: int, span: int, zone, has_start: bool, has_end: bool) -> None:
+    """The dates of its address, read as a search reads them, are the two edges, whatever the zone and its changes."""
+    end = start + span
+    low, high = (start if has_start else None), (end if has_end else None)
+    edges = bucket_edges(low, high, (start, end - 1), None, zone, MOST_BARS)
+    chart = chart_of(
+        buckets_of(edges), {"q": 'from=1&to=2 "<', "tz": zone.key, "from": "1999", "cursor": "old"}, zone, edges, "./"
+    )
+    if len(edges) < 3:
+        assert chart is None
+        return
+    assert chart is not None
+    bars, rows = hrefs(chart.bars), hrefs(chart.rows)
+    assert bars == rows
+    assert len(bars) == len(edges) - 1 <= MOST_BARS + 1
+    for at, href in enumerate(bars):
+        said = {name: values[0] for name, values in parse_qs(href.removeprefix("./?")).items()}
+        assert said.keys() == {"q", "tz", "from", "to"}
+        assert said["q"] == 'from=1&to=2 "<'
+        assert read_period(said["from"], zone, NOON).start == edges[at], (said, at)
+        assert read_period(said["to"], zone, NOON).end == edges[at + 1], (said, at)
+
+
+def test_bars_are_named_as_a_reader_would_write_them() -> None:
+    zone = read_zone("Europe/Brussels")
+
+    def first_bar(start: str, end: str):
+        low, high = read_period(start, zone, NOON).start, read_period(end, zone, NOON).end
+        edges = bucket_edges(low, high, None, None, zone, MOST_BARS)
+        chart = chart_of(buckets_of(edges), {}, zone, edges, "")
+        return chart.first, hrefs(chart.bars)[0]
+
+    assert first_bar("1990", "2020") == ("1990", "?from=1990&to=1990")
+    assert first_bar("2024-01", "2025-12") == ("January 2024", "?from=2024-01&to=2024-01")
+    assert first_bar("2025-W01", "2025-W20") == ("week of 30 Dec 2024", "?from=2025-W01&to=2025-W01")
+    assert first_bar("2025-05-26", "2025-05-30") == ("26 May 2025", "?from=2025-05-26&to=2025-05-26")
+    hours = first_bar("2025-05-26", "2025-05-26")
+    assert hours == ("26 May 2025, 00:00", "?from=2025-05-25T22:00Z&to=2025-05-25T22:59Z")
+
+
+def test_empty_buckets_have_no_bar_and_the_highest_is_as_high_as_the_picture() -> None:
+    zone = read_zone("UTC")
+    edges = [NOON + n * DAY for n in range(4)]
+    made = [BucketOut(to_rfc3339(edges[n]), to_rfc3339(edges[n + 1]), count) for n, count in enumerate((10, 0, 10_000))]
+    chart = chart_of(made, {}, zone, edges, "")
+    assert re.findall("<title>(.*?)</title>", chart.bars) == ["24 Nov 2025: 10", "26 Nov 2025: 10000"]
+    assert re.findall(r"v-([\d.]+)h", chart.bars) == ["2.0", "100.0"]  # one in a thousand is still seen
+    assert (chart.highest, chart.total) == (10_000, 10_010)
+
+
+texts = st.text(st.characters(exclude_categories=("Cs", "Cc", "Zs", "Zl", "Zp")), min_size=1, max_size=12)
+
+
+@given(
+    st.lists(
+        st.one_of(texts, st.sampled_from(["-a", "\\b", "\\-c", 'say "so"', "a, b", '"', ",", "--", "-"])),
+        min_size=1,
+        max_size=5,
+    )
+)
+def test_a_written_list_is_read_as_just_these_values(values: list[str]) -> None:
+    if all(analysis.fold_whole(value) for value in values):
+        request = read_search({"category": [written_list(values)]}, NOON)
+        assert request.lists["category"].any_of == tuple(values)
+        assert request.lists["category"].none_of == ()
+    reader = Reader({"category": [quoted_list(values)]}, ("category",))
+    assert reader.listed("category") == tuple(values)
+    assert reader.problems == []
+
+
+@pytest.mark.parametrize(
+    ("ago", "said"),
+    [
+        (0, "12:00 today"),
+        (12 * HOUR, "00:00 today"),
+        (12 * HOUR + MINUTE, "Sunday 23:59"),
+        (6 * DAY, "Tuesday 12:00"),
+        (7 * DAY, "17 November, 12:00"),
+        (365 * DAY, "24 Nov 2024, 12:00"),
+        (-HOUR, "13:00 today"),
+        (-DAY, "25 November, 12:00"),
+    ],
+)
+def test_since_when_is_said_as_short_as_it_is_clear(ago: int, said: str) -> None:
+    assert since_when(NOON - ago, read_zone("UTC"), NOON) == said
+
+
+def test_moments_are_said_in_the_readers_zone_and_at_the_ends_of_the_calendar() -> None:
+    tokyo = moment(NOON, read_zone("Asia/Tokyo"), NOON + 3 * SECOND)
+    assert (tokyo.iso, tokyo.ago) == ("2025-11-24T12:00:00Z", "3 seconds ago")
+    assert (tokyo.text, tokyo.full) == ("24 Nov 2025, 21:00", "Monday 24 November 2025, 21:00:00, Asia/Tokyo")
+    for instant in (-62_135_596_800_000, 253_402_300_799_999):
+        for zone in ZONES:
+            assert moment(instant, read_zone(zone), NOON).text
+
+
+def test_no_time_of_day_is_made_up_where_the_feed_gives_none() -> None:
+    story = msgspec.structs.replace(item(1), published=NOON - 12 * HOUR, published_precision="day")
+    said = published_moment(story, read_zone("America/New_York"), NOON)
+    assert (said.iso, said.text, said.ago) == ("2025-11-24", "24 Nov 2025", "today")
+    for later, ago in ((DAY, "1 day ago"), (12 * DAY, "1 week 5 days ago"), (30 * DAY, "1 month ago")):
+        assert published_moment(story, read_zone("UTC"), NOON + later).ago == ago
+    assert said.full == "Monday 24 November 2025, no time of day given"
+
+
+def status(feed: str, **fields: object) -> FeedStatus:
+    plain = {"id": feed, "rev": 1, "title": feed.title(), "description": "", "link": "", "url": "", "kind": "rss"}
+    empty = dict.fromkeys(
+        (
+            "last_checked",
+            "last_success",
+            "next_check",
+            "failing_since",
+            "error_code",
+            "error",
+            "paused",
+            "newest",
+            "per_day",
+        )
+    )
+    return msgspec.convert(
+        {**plain, **empty, "items": 0, "behind": False, "fetches": [], "gaps": [], **fields}, FeedStatus
+    )
+
+
+TUESDAY = "2025-11-18T14:00:00Z"
+
+
+@pytest.mark.parametrize(
+    ("coverage", "summary", "details"),
+    [
+        (
+            Coverage(0, 0, None, 0, 0, (), ()),
+            "None of these feeds is known here: what was published is not to be found.",
+            0,
+        ),
+        (Coverage(1, 1, None, 0, 0, (), ()), "The feed is being watched, and nothing is known to be missing.", 0),
+        (
+            Coverage(1200, 1200, None, 0, 0, (), ()),
+            "All 1,200 feeds are being watched, and nothing is known to be missing.",
+            0,
+        ),
+        (
+            Coverage(
+                3, 2, None, 1, 1, (NotOk("harbour", "failing", TUESDAY, TUESDAY),), (GapOut("harbour", TUESDAY, None),)
+            ),
+            "Harbour has not answered since Tuesday 14:00: what it published after that may be missing.",
+            0,
+        ),
+        (
+            Coverage(
+                1, 0, None, 1, 1, (NotOk("harbour", "stale", TUESDAY, None),), (GapOut("harbour", TUESDAY, None),)
+            ),
+            "Harbour has not been asked since Tuesday 14:00: what it published after that may be missing.",
+            0,
+        ),
+        (
+            Coverage(1, 0, None, 1, 0, (NotOk("harbour", "never", None, None),), ()),
+            "Harbour has never answered: what it publishes may be missing.",
+            0,
+        ),
+        (
+            Coverage(2, 1, None, 1, 0, (NotOk("quiet", "paused", TUESDAY, None),), ()),
+            "Quiet is not being watched. It answered 410: it is gone for good.",
+            0,
+        ),
+        (
+            Coverage(2, 2, None, 0, 1, (), (GapOut("harbour", TUESDAY, "2025-11-19T09:30:00Z"),)),
+            "Harbour may have published items that came and went unseen between Tuesday 14:00 and Wednesday 09:30.",
+            0,
+        ),
+        (
+            Coverage(
+                40,
+                15,
+                None,
+                25,
+                30,
+                tuple(NotOk("harbour", "never", None, None) for _ in range(20)),
+                (GapOut("harbour", TUESDAY, None),),
+            ),
+            "25 of 40 feeds are not being watched: items may be missing.",
+            22,
+        ),
+        (
+            Coverage(2, 2, None, 0, 2, (), tuple(GapOut("harbour", TUESDAY, TUESDAY) for _ in range(2))),
+            "The feeds are being watched now, but there were times in which items may have been missed.",
+            2,
+        ),
+    ],
+)
+def test_coverage_is_said_in_plain_words(coverage: Coverage, summary: str, details: int) -> None:
+    known = {
+        one.id: one for one in (status("harbour"), status("quiet", paused="It answered 410: it is gone for good."))
+    }
+    said = coverage_words(coverage, known, read_zone("UTC"), NOON)
+    assert said.summary == summary
+    assert len(said.details) == details
+    assert said.is_whole == (bool(coverage.feeds) and coverage.is_whole)
+
+
+def test_a_feed_that_failed_after_the_range_lacks_nothing_of_it() -> None:
+    failing = Coverage(
+        1, 0, None, 1, 1, (NotOk("harbour", "failing", TUESDAY, TUESDAY),), (GapOut("harbour", TUESDAY, None),)
+    )
+    known, zone = {"harbour": status("harbour")}, read_zone("UTC")
+    before = coverage_words(failing, known, zone, NOON, NOON - 7 * DAY)
+    assert before.is_whole
+    assert before.summary == "The feeds were being watched in this range of time, and nothing is known to be missing."
+    assert not coverage_words(failing, known, zone, NOON, NOON).is_whole
+    none = coverage_words(Coverage(0, 0, None, 0, 0, (), ()), {}, zone, NOON)
+    assert none.summary == "No feed is being watched yet: what was published is not to be found."
+
+
+def test_what_lies_ahead_is_not_said_to_be_past() -> None:
+    assert moment(NOON + 20 * HOUR, read_zone("UTC"), NOON).ago == "dated 20 hours ahead"
+
+
+def test_only_web_addresses_are_led_to() -> None:
+    assert web_address("https://x.example/a") == "https://x.example/a"
+    for other in (
+        "javascript:alert(1)",
+        "data:text/html,x",
+        "//x.example",
+        "ftp://x",
+        "",
+        "https//x",
+        "http://[broken",
+    ):
+        assert web_address(other) == ""
+    assert host_of("https://www.Nato.int:8443/x") == "nato.int"
+    assert host_of("http://[broken") == ""
+
+
+@given(st.text(max_size=900), st.integers(20, 400))
+def test_a_teaser_is_cut_to_its_length(text: str, most: int) -> None:
+    cut = shortened(text, most)
+    assert len(cut) <= most
+    assert cut == text or (cut.endswith("…") and text.startswith(cut[:-1]))
