@@ -8,16 +8,16 @@ from typing import Any
 
 from aws_lambda_powertools.event_handler import APIGatewayRestResolver
 
-from newswire.app import Wired
-from newswire.web.api import answer_event, build_api
+from newswire.app import App
+from newswire.web.api import build_api, handle_event
 
 Asked = Callable[[str, Mapping[str, str]], dict[str, Any]]
 
 
-def asked_in_process(wired: Wired) -> Asked:
+def asked_in_process(app: App) -> Asked:
     """Give a function that asks a path with parameters and gives the answer; `RuntimeError` for anything but 200."""
     resolver = APIGatewayRestResolver()
-    api = build_api(resolver, wired.engine, wired.settings, wired.clock)
+    api = build_api(resolver, app.engine, app.settings, app.clock)
 
     def ask(path: str, sent: Mapping[str, str]) -> dict[str, Any]:
         event = {
@@ -31,7 +31,7 @@ def asked_in_process(wired: Wired) -> Asked:
             "body": None,
             "isBase64Encoded": False,
         }
-        answered = answer_event(resolver, api, event, None)
+        answered = handle_event(resolver, api, event, None)
         if answered["statusCode"] != 200:
             raise RuntimeError(answered["body"])
         found: dict[str, Any] = json.loads(answered["body"])

@@ -112,8 +112,8 @@ def main() -> int:
     aws = AwsInside()
     with TemporaryDirectory() as folder, Path(os.devnull).open("w") as nowhere, redirect_stdout(nowhere):
         settings = Settings(data=f"{folder}/data", feeds=f"{folder}/feeds.toml")
-        found, _publishers, _planned, wired = live_a_day_on_aws(aws, settings, HandClock(), FEEDS)
-        wired.close()
+        found, _publishers, _planned, app = live_a_day_on_aws(aws, settings, HandClock(), FEEDS)
+        app.close()
     aws.close()
     print(msgspec.json.format(msgspec.json.encode(found)).decode())
     print(f"{found.day.polls / FEEDS:.1f} polls and {found.day.documents / FEEDS:.1f} new documents a feed")

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from bench.api import Asked, asked_in_process
 from bench.measurement import DATA, Measurement, needed
-from newswire.app import Wired
+from newswire.app import App
 from newswire.ingest.backfill import load
 from newswire.settings import Settings
 
@@ -28,20 +28,20 @@ def measure_collection(name: str, published: float) -> Measurement:
     """Give nDCG@10 over all judged queries of a collection."""
     folder = needed(DATA / "relevance" / name)
     with tempfile.TemporaryDirectory(prefix="bench-relevance-") as made:
-        wired = Wired(Settings(data=str(Path(made) / "data"), recency_weight=0))
-        figure, queries, documents = judged_collection(wired, folder, Path(made) / "docs.jsonl")
-        wired.close()
+        app = App(Settings(data=str(Path(made) / "data"), recency_weight=0))
+        figure, queries, documents = judged_collection(app, folder, Path(made) / "docs.jsonl")
+        app.close()
     note = f"nDCG@10 over {queries} queries and {documents:,} documents; published for BM25: {published}"
     return Measurement(f"{name}", round(figure, 4), published, "", round(published / figure, 4), 1.0, note)
 
 
-def judged_collection(wired: Wired, folder: Path, lines: Path) -> tuple[float, int, int]:
+def judged_collection(app: App, folder: Path, lines: Path) -> tuple[float, int, int]:
     """Load a collection into an empty newswire; gives nDCG@10, and how many queries and documents there were."""
     judged = _judged(folder)
     ids = _write_lines(folder, lines)
-    report = load(wired, [str(lines)], "docs")
-    wired.engine.refresh()
-    ask = asked_in_process(wired)
+    report = load(app, [str(lines)], "docs")
+    app.engine.refresh()
+    ask = asked_in_process(app)
     gains = [
         ndcg([judged[query].get(ids[link], 0) for link in _found(ask, text)], judged[query].values())
         for query, text in _queries(folder)

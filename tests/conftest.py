@@ -7,7 +7,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from newswire.app import Wired
+from newswire.app import App
 from newswire.settings import Settings
 from tests.support.feed_server import FeedServer
 from tests.support.serverless import KEY, REGION, SECRET, TOKEN
@@ -60,8 +60,8 @@ def settings(tmp_path: Path) -> Settings:
 
 
 @pytest.fixture
-def wired(settings: Settings, clock: HandClock) -> Iterator[Wired]:
-    made = Wired(settings, clock=clock)
+def app(settings: Settings, clock: HandClock) -> Iterator[App]:
+    made = App(settings, clock=clock)
     yield made
     made.close()
 
@@ -69,10 +69,10 @@ def wired(settings: Settings, clock: HandClock) -> Iterator[Wired]:
 @pytest.fixture
 def another(settings: Settings, clock: HandClock) -> Iterator[object]:
     """A second newswire over the same folder, as another process would have it."""
-    opened: list[Wired] = []
+    opened: list[App] = []
 
-    def make(**changes: object) -> Wired:
-        opened.append(Wired(msgspec.structs.replace(settings, **changes), clock=clock))
+    def make(**changes: object) -> App:
+        opened.append(App(msgspec.structs.replace(settings, **changes), clock=clock))
         return opened[-1]
 
     yield make

@@ -7,7 +7,7 @@ import time
 
 from bench.measurement import Measurement
 from bench.year import AT_THE_END, loaded_year
-from newswire.app import Wired
+from newswire.app import App
 from newswire.settings import Settings
 from tests.support.hostile import costliest_requests, some_request
 from tests.support.transports import AsEvents
@@ -20,8 +20,8 @@ QUICK_REQUESTS = 3_000
 def measure(quick: bool) -> Measurement:  # noqa: FBT001 - one switch, common to all measurements
     """Ask them all; what is slow is asked twice more, since the machine does other things too, and the least counts."""
     _lines, data = loaded_year(quick)
-    wired = Wired(Settings(data=str(data)), clock=lambda: AT_THE_END)
-    api = AsEvents(wired)
+    app = App(Settings(data=str(data)), clock=lambda: AT_THE_END)
+    api = AsEvents(app)
     rng = random.Random(20_231_124)
     cursors: list[str] = []
     taken: list[tuple[float, str]] = []
@@ -42,7 +42,7 @@ def measure(quick: bool) -> Measurement:  # noqa: FBT001 - one switch, common to
     for _ in range(QUICK_REQUESTS if quick else REQUESTS):
         target, method, _headers = some_request(rng, cursors)
         timed(target, method)
-    wired.close()
+    app.close()
     taken.sort(reverse=True)
     slowest = taken[0][0]
     note = (

@@ -12,7 +12,7 @@ import feedparser
 import msgspec
 
 from bench.measurement import DATA, Measurement, SkippedError, alternated, compared, listed, needed
-from newswire.app import Wired
+from newswire.app import App
 from newswire.ingest.backfill import append_to_feed, make_feed
 from newswire.ingest.indexing import index_feeds
 from newswire.settings import Settings
@@ -38,12 +38,12 @@ def real_bodies() -> list[bytes]:
     return bodies
 
 
-def archived(wired: Wired, bodies: list[bytes]) -> list[str]:
+def archived(app: App, bodies: list[bytes]) -> list[str]:
     """Archive each document as the first one of a feed of its own; gives the feeds."""
     feeds = [f"real-{number:03d}" for number in range(len(bodies))]
     for feed, body in zip(feeds, bodies, strict=True):
-        make_feed(wired, feed)
-        append_to_feed(wired, feed, body, kind="document")
+        make_feed(app, feed)
+        append_to_feed(app, feed, body, kind="document")
     return feeds
 
 
@@ -56,14 +56,14 @@ def measure(quick: bool) -> Measurement:  # noqa: FBT001 - one switch, common to
 
     def run_ours() -> float:
         with tempfile.TemporaryDirectory(prefix="bench-ingest-") as data:
-            wired = Wired(Settings(data=str(Path(data) / "data")))
+            app = App(Settings(data=str(Path(data) / "data")))
             started = time.perf_counter()
-            feeds = archived(wired, bodies)
+            feeds = archived(app, bodies)
             begun = time.perf_counter()
-            indexed = index_feeds(wired, feeds)
+            indexed = index_feeds(app, feeds)
             ended = time.perf_counter()
             items.append(sum(one.new for one in indexed))
-            wired.close()
+            app.close()
         with_archiving.append(ended - started)
         return ended - begun
 

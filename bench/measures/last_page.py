@@ -9,7 +9,7 @@ from functools import partial
 from bench.api import asked_in_process
 from bench.measurement import Measurement, alternated, compared
 from bench.year import loaded_year
-from newswire.app import Wired
+from newswire.app import App
 from newswire.settings import Settings
 
 TARGET = 2.0
@@ -20,8 +20,8 @@ STEP = "200"
 def measure(quick: bool) -> Measurement:  # noqa: FBT001 - one switch, common to all measurements
     """Walk to the end once, then ask for the first and the last page in turns."""
     _lines, data = loaded_year(quick)
-    wired = Wired(Settings(data=str(data)))
-    ask = asked_in_process(wired)
+    app = App(Settings(data=str(data)))
+    ask = asked_in_process(app)
     sent = {"sort": "newest", "size": STEP}
     pages, cursor = 0, ""
     while True:
@@ -40,6 +40,6 @@ def measure(quick: bool) -> Measurement:  # noqa: FBT001 - one switch, common to
     last = partial(ask, "/v1/search", {**sent, "size": size, "cursor": cursor})
     first = partial(ask, "/v1/search", {**sent, "size": size})
     taken = alternated(lambda: timed(last), lambda: timed(first), 50 if quick else 300)
-    wired.close()
+    app.close()
     note = f"page {pages:,} of {pages:,} by newest against page 1, {size} items each"
     return compared("last_page", *taken, "ms", TARGET, note)

@@ -12,14 +12,14 @@ MOST_MS = 300.0
 OURS = """
 import json
 from aws_lambda_powertools.event_handler import APIGatewayRestResolver
-from newswire.web.api import answer_event, build_api
+from newswire.web.api import handle_event, build_api
 from newswire.settings import read_settings
-from newswire.app import Wired
-wired = Wired(read_settings())
+from newswire.app import App
+app = App(read_settings())
 resolver = APIGatewayRestResolver()
-api = build_api(resolver, wired.engine, wired.settings, wired.clock)
+api = build_api(resolver, app.engine, app.settings, app.clock)
 event = {"httpMethod": "GET", "path": "/v1/search", "multiValueQueryStringParameters": {"q": ["ukraine"]}}
-answered = answer_event(resolver, api, event, None)
+answered = handle_event(resolver, api, event, None)
 assert json.loads(answered["body"])["items"], answered
 """
 BARE = """

@@ -12,7 +12,7 @@ from opensearchpy import OpenSearch
 from bench.cluster import year_cluster
 from bench.measurement import Measurement, Ran, alternated, compared, listed, run_alone
 from bench.year import loaded_year
-from newswire.app import Wired
+from newswire.app import App
 from newswire.engines.opensearch.bodies import document_of, items_template
 from newswire.engines.query import SearchQuery
 from newswire.model import ItemWrite
@@ -58,16 +58,16 @@ def measure(quick: bool) -> Measurement:  # noqa: FBT001 - one switch, common to
 
 def _write_documents(data: Path, target: Path) -> int:
     """Write the documents of all items of the loaded year, as newswire sends them; gives how many there are."""
-    wired = Wired(Settings(data=str(data)))
+    app = App(Settings(data=str(data)))
     encode, query, count = msgspec.json.Encoder().encode, SearchQuery(sort="oldest", size=1000, with_content=True), 0
     with target.open("wb") as file:
         while True:
-            page = wired.engine.search(query)
+            page = app.engine.search(query)
             for hit in page.hits:
                 file.write(encode(document_of(ItemWrite(hit.item, 1), 1)) + b"\n")
             count += len(page.hits)
             if page.next is None:
                 break
             query = msgspec.structs.replace(query, after=page.next)
-    wired.close()
+    app.close()
     return count

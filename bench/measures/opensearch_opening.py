@@ -7,7 +7,7 @@ from statistics import median
 
 from bench.cluster import year_cluster
 from bench.measurement import Measurement, run_alone
-from newswire.app import Wired
+from newswire.app import App
 from newswire.engines.query import SearchQuery
 from newswire.settings import Settings
 
@@ -15,9 +15,9 @@ MOST_MORE_MS = 30.0
 WARMING = 500
 OURS = """
 from newswire.settings import read_settings
-from newswire.app import Wired
+from newswire.app import App
 from newswire.engines.query import SearchQuery
-assert Wired(read_settings()).engine.search(SearchQuery(with_statuses=True)).hits
+assert App(read_settings()).engine.search(SearchQuery(with_statuses=True)).hits
 """
 IMPORT = "import opensearchpy"
 
@@ -44,7 +44,7 @@ def measure(quick: bool) -> Measurement:  # noqa: FBT001 - one switch, common to
 
 def _warm(settings: Settings) -> None:
     """Let the node compile what it runs: its first answers take five times as long."""
-    wired = Wired(settings)
+    app = App(settings)
     for _ in range(WARMING):
-        wired.engine.search(SearchQuery(with_statuses=True))
-    wired.close()
+        app.engine.search(SearchQuery(with_statuses=True))
+    app.close()

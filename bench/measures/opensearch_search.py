@@ -16,7 +16,7 @@ from bench.cluster import year_cluster
 from bench.measurement import Measurement
 from bench.mix import Search, fifty
 from bench.year import AT_THE_END
-from newswire.app import Wired
+from newswire.app import App
 from newswire.clock import system_clock
 from newswire.engines import SearchEngine
 from newswire.search.answer import answer
@@ -40,8 +40,8 @@ class _Sent(msgspec.Struct):
 def measure(quick: bool) -> Measurement:  # noqa: FBT001 - one switch, common to all measurements
     """Give the median of all samples of ours against that of the bare requests, in turns on one node."""
     with year_cluster(quick) as cluster:
-        wired = Wired(cluster.settings)
-        engine = cast("OpenSearchEngine", wired.engine)
+        app = App(cluster.settings)
+        engine = cast("OpenSearchEngine", app.engine)
         pool = urllib3.PoolManager()
         ours: list[Callable[[], object]] = []
         bares: list[Callable[[], object]] = []
@@ -55,7 +55,7 @@ def measure(quick: bool) -> Measurement:  # noqa: FBT001 - one switch, common to
             ours.append(ask)
             bares.append(partial(_bare, pool, method, cluster.url + path, body))
         taken = _in_turns(ours, bares, 3 if quick else ROUNDS)
-        wired.close()
+        app.close()
     middle, base = median(taken[0]), median(taken[1])
     note = (
         f"{len(ours)} searches with one round trip each, median of {len(taken[0])}, from parameters to the answer as JSON; "

@@ -11,7 +11,7 @@ from urllib.parse import urlencode
 from bench.measurement import Measurement
 from bench.mix import fifty
 from bench.year import AT_THE_END, loaded_year
-from newswire.app import Wired
+from newswire.app import App
 from newswire.settings import Settings
 from newswire.web.pages.forms import SEARCH_FIELDS
 from tests.support.transports import AsEvents, rest_event
@@ -46,10 +46,10 @@ class Timed:
 def measure(quick: bool) -> Measurement:  # noqa: FBT001 - one switch, common to all measurements
     """Ask for the pages of the mix of searches, of feeds and of items, each with 20 items, and give their own time."""
     _lines, data = loaded_year(quick)
-    wired = Wired(Settings(data=str(data)), clock=lambda: AT_THE_END)
-    engine = Timed(wired.engine)
-    wired.engine = engine  # type: ignore[assignment]
-    api = AsEvents(wired)
+    app = App(Settings(data=str(data)), clock=lambda: AT_THE_END)
+    engine = Timed(app.engine)
+    app.engine = engine  # type: ignore[assignment]
+    api = AsEvents(app)
     found = api.ask("/v1/search?size=40").json()["items"]
     targets = ["/", *(f"/feeds/{one['feed']}" for one in found[:20]), *(f"/items/{one['id']}" for one in found)]
     targets += [f"/?{urlencode(said)}" for said in map(_for_a_page, (one.sent for one in fifty()))]
@@ -65,7 +65,7 @@ def measure(quick: bool) -> Measurement:  # noqa: FBT001 - one switch, common to
             msg = f"{event['path']}: {answered['statusCode']}"
             raise RuntimeError(msg)
         longest = max(longest, len(answered["body"].encode()))
-    wired.close()
+    app.close()
     slowest = max(map(statistics.median, own.values()))
     all_of_them = sorted(one for each in own.values() for one in each)
     note = (

@@ -20,7 +20,7 @@ import msgspec
 from bench.api import asked_in_process
 from bench.measurement import Measurement
 from bench.year import Line, loaded_year
-from newswire.app import Wired
+from newswire.app import App
 from newswire.settings import Settings
 
 ROUNDS = 5
@@ -36,8 +36,8 @@ def measure(quick: bool) -> Measurement:  # noqa: FBT001 - one switch, common to
     lines, data = loaded_year(quick)
     fts = _fts5(lines, data.parent / "fts5.sqlite")
     reader_db = _reader(lines, data.parent / "reader.sqlite")
-    wired = Wired(Settings(data=str(data)))
-    ask = asked_in_process(wired)
+    app = App(Settings(data=str(data)))
+    ask = asked_in_process(app)
     ours: list[float] = []
     theirs: list[float] = []
     print(f"{'':10}{'ms to 20 items and the total':40}{'newswire':>10}{'FTS5':>10}{'reader':>10}")
@@ -51,7 +51,7 @@ def measure(quick: bool) -> Measurement:  # noqa: FBT001 - one switch, common to
         print(
             f"{'':10}{said[:39]:40}{one:>10.2f}{other:>10.2f}{'-' if third is None else f'{third:.2f}':>10}", flush=True
         )
-    wired.close()
+    app.close()
     note = f"median of {len(_SEARCHES)} searches, each to its first 20 items and its total; the baseline is SQLite FTS5"
     return Measurement(
         "peers",

@@ -21,7 +21,7 @@ from bench.measurement import Measurement
 from bench.mix import Search, fifty
 from bench.served import Served
 from bench.year import AT_THE_END, loaded_year
-from newswire.app import Wired
+from newswire.app import App
 from newswire.clock import system_clock
 from newswire.engines import SearchEngine
 from newswire.search.answer import answer
@@ -39,10 +39,10 @@ def measure(quick: bool) -> Measurement:  # noqa: FBT001 - one switch, common to
     """Give the median of all samples of ours against that of the bare queries."""
     _lines, data = loaded_year(quick)
     mix = list(fifty())
-    wired = Wired(Settings(data=str(data)))
+    app = App(Settings(data=str(data)))
     bare = BareIndex(data)
-    plain = [partial(_ours, wired.engine, one, 0.0) for one in mix]
-    recent = [partial(_ours, wired.engine, one, Settings().recency_weight) for one in mix]
+    plain = [partial(_ours, app.engine, one, 0.0) for one in mix]
+    recent = [partial(_ours, app.engine, one, Settings().recency_weight) for one in mix]
     bares = [partial(bare.found, one.bare, one.size, one.sort, one.facets, one.edges) for one in mix]
     for one, ours, other in zip(mix, plain, bares, strict=True):
         found, wanted = json.loads(ours())["total"]["value"], other()[0]
@@ -50,7 +50,7 @@ def measure(quick: bool) -> Measurement:  # noqa: FBT001 - one switch, common to
             msg = f"{dict(one.sent)} finds {found} items, and the bare query {wanted}: they are not the same."
             raise RuntimeError(msg)
     taken = _in_turns((plain, bares, recent), 3 if quick else ROUNDS)
-    wired.close()
+    app.close()
     http = _over_http(data, mix, 3 if quick else ROUNDS)
     middle, base, with_recency = (median(one) for one in taken)
     p99 = quantiles(taken[0], n=100)[98]

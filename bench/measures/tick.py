@@ -15,7 +15,7 @@ import urllib3
 
 from bench.feed_server import ADDRESSES, ETAG
 from bench.measurement import ROOT, Measurement, SkippedError, alternated, compared, listed
-from newswire.app import Wired
+from newswire.app import App
 from newswire.clock import HOUR, Instant, system_clock
 from newswire.ingest.poll import BatchReport, run_batches, tick
 from newswire.model import Batch, Feed, Fetched, NotModified
@@ -59,9 +59,9 @@ class Polling:
             data=str(folder), fetch_allow_private=True, fetch_ports="", poll_maximum_seconds=LONGEST_INTERVAL_S
         )
         self.settings = settings
-        self._wired = Wired(settings, clock=lambda: system_clock() + self._forward)
+        self._app = App(settings, clock=lambda: system_clock() + self._forward)
         for number, url in enumerate(urls):
-            self._wired.feeds.put(Feed(id=f"feed-{number:04d}", url=url), self._wired.clock())
+            self._app.feeds.put(Feed(id=f"feed-{number:04d}", url=url), self._app.clock())
         self._count = len(urls)
         self._tick(Fetched)
 
@@ -74,10 +74,10 @@ class Polling:
         reports: list[BatchReport] = []
 
         def carry_out(batches: list[Batch]) -> None:
-            reports.append(run_batches(self._wired, batches))
+            reports.append(run_batches(self._app, batches))
 
         started = time.perf_counter()
-        tick(self._wired, InlineQueue(carry_out))
+        tick(self._app, InlineQueue(carry_out))
         took = time.perf_counter() - started
         right = sum(isinstance(one.outcome, wanted) for report in reports for one in report.polled)
         if right != self._count:
@@ -87,7 +87,7 @@ class Polling:
 
     def close(self) -> None:
         """Give back what is open."""
-        self._wired.close()
+        self._app.close()
 
 
 class BarePool:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from newswire.storage.feeds import FeedStore, Lease
 
 
-class Wired:
+class App:
     """The edges of one newswire, and its clock. Tests and the crash suite pass edges of their own."""
 
     def __init__(

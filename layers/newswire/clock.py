@@ -20,9 +20,9 @@ HOUR = 60 * MINUTE
 DAY = 24 * HOUR
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-FIRST: Instant = -62_135_596_800_000
+FIRST_INSTANT: Instant = -62_135_596_800_000
 """The first instant of year 1, the earliest that a date can name."""
-LAST: Instant = 253_402_300_799_999
+LAST_INSTANT: Instant = 253_402_300_799_999
 """The last millisecond of year 9999, the latest that a date can name."""
 
 

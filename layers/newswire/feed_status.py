@@ -57,36 +57,36 @@ def gap_between(
 
 def status_of(row: FeedRow) -> FeedStatus:
     """Put together what the search side is told of a feed."""
-    feed, poll, index = row.feed, row.poll, row.index
-    counts = {count.seq: count for count in index.counts}
+    feed, poll, fold = row.feed, row.poll, row.fold
+    counts = {count.seq: count for count in fold.counts}
     paused = poll.paused if poll.configured == configuration_of(feed) else None
     if feed.removed:
         paused = "It is gone from the list of feeds; its items and its log stay."
     elif not feed.polled:
         paused = "It is not polled: its items came from files."
-    refused = index.refused_seq == poll.head and index.refused_code is not None and poll.error_code is None
+    refused = fold.refused_seq == poll.head and fold.refused_code is not None and poll.error_code is None
     return FeedStatus(
         id=feed.id,
         rev=row.rev,
-        title=feed.title or index.title,
-        description=feed.description or index.description,
-        link=feed.link or index.link,
+        title=feed.title or fold.title,
+        description=feed.description or fold.description,
+        link=feed.link or fold.link,
         url=redacted(feed.url),
-        kind=index.kind or feed.kind,
+        kind=fold.kind or feed.kind,
         last_checked=poll.last_checked,
         last_success=poll.last_success,
         next_check=poll.next_check if paused is None and poll.last_checked is not None else None,
         failing_since=poll.failing_since,
-        error_code=index.refused_code if refused else poll.error_code,
-        error=index.refused if refused else poll.error,
+        error_code=fold.refused_code if refused else poll.error_code,
+        error=fold.refused if refused else poll.error,
         paused=paused,
-        items=index.items,
-        newest=index.newest,
-        per_day=index.per_day,
-        behind=poll.head > index.cursor,
+        items=fold.items,
+        newest=fold.newest,
+        per_day=fold.per_day,
+        behind=poll.head > fold.cursor,
         fetches=tuple(_counted(line, counts) for line in poll.fetches),
-        gaps=index.gaps,
-        refused_items=index.refused_items,
+        gaps=fold.gaps,
+        refused_items=fold.refused_items,
     )
 
 

@@ -381,7 +381,7 @@ class Count(Struct, frozen=True, array_like=True):
     unchanged: int
 
 
-class IndexState(Struct, frozen=True):
+class FoldState(Struct, frozen=True):
     """What the fold knows of a feed after the record at its cursor; belongs to a generation, rebuilt by a replay."""
 
     cursor: int = 0

@@ -6,7 +6,7 @@ import time
 import msgspec
 import pytest
 
-from newswire.model import Feed, IndexState, ItemDate, ItemState
+from newswire.model import Feed, FoldState, ItemDate, ItemState
 from newswire.storage.feeds import Lease, PollResult
 from newswire.storage.feeds.dynamodb import DynamoFeedStore
 from newswire.storage.feeds.sqlite import SqliteFeedStore
@@ -127,7 +127,7 @@ def test_what_was_learnt_of_a_feed_as_it_was_before_an_edit_is_refused(store) ->
     store.put(msgspec.structs.replace(store.row("a").feed, url="https://other.example/f"), NOW)
     soon(lambda: [one.id for one in store.due(NOW, 10)], ["a"])
     assert remember(store, "t", next_check=NOW + 80_000_000) == ["a"]
-    soon(lambda: store.unsettled(NOW, 10), ["a"])  # its holder may have written a record
+    soon(lambda: store.orphaned(NOW, 10), ["a"])  # its holder may have written a record
     assert store.claim("a", lease("other"), NOW) is not None
     assert remember(store, "other", next_check=NOW + 5) == []
 
@@ -163,9 +163,9 @@ def test_a_claimed_feed_is_not_due_and_can_not_be_claimed_again(store) -> None:
 def test_a_lease_that_ran_out_is_free_and_its_old_holder_can_write_nothing(store) -> None:
     store.claim("a", lease(), NOW)
     later = NOW + 300_000
-    soon(lambda: store.unsettled(later, 10), ["a"])
+    soon(lambda: store.orphaned(later, 10), ["a"])
     row = store.claim("a", Lease("new", later + 9), later)
-    assert row.unsettled
+    assert row.orphaned
     assert remember(store, "t", head=9) == ["a"]
     assert store.row("a").poll.head == 0
     assert not store.release("a", "t")
@@ -178,8 +178,8 @@ def test_remembering_gives_the_lease_back_unless_told_otherwise(store) -> None:
     assert store.remember([PollResult("a", "t", row.poll)], release=False) == []
     assert store.claim("a", lease("other"), NOW) is None
     assert store.release("a", "t")
-    assert not store.row("a").unsettled
-    assert not store.claim("a", lease("other"), NOW).unsettled
+    assert not store.row("a").orphaned
+    assert not store.claim("a", lease("other"), NOW).orphaned
 
 
 def test_several_feeds_are_claimed_together_those_that_can_be(store) -> None:
@@ -205,11 +205,11 @@ def test_a_feed_is_behind_while_its_head_is_beyond_its_cursor_in_that_generation
     remember(store, "t", head=2)
     soon(lambda: store.behind(1), ["a"])
     store.claim_index(1, "a", lease("i"), NOW)
-    assert store.save(1, "a", "i", IndexState(cursor=2, items=3), {"x": state()})
+    assert store.save(1, "a", "i", FoldState(cursor=2, items=3), {"x": state()})
     assert store.behind(1) == []
     soon(lambda: store.behind(2), ["a"])
-    assert store.row("a", 1).index.items == 3
-    assert store.row("a", 2).index == IndexState()
+    assert store.row("a", 1).fold.items == 3
+    assert store.row("a", 2).fold == FoldState()
 
 
 def test_of_some_feeds_those_that_are_behind_are_known_at_once(store) -> None:
@@ -228,7 +228,7 @@ def test_a_feed_that_only_the_next_generation_is_level_with_is_behind_in_the_cur
     remember(store, "t", head=2)
     for generation, cursor in ((1, 1), (2, 2)):
         store.claim_index(generation, "a", lease("i"), NOW)
-        store.save(generation, "a", "i", IndexState(cursor=cursor), {})
+        store.save(generation, "a", "i", FoldState(cursor=cursor), {})
     soon(lambda: store.behind(1), ["a"])
     assert store.behind(2) == []
     store.drop_generation(1)
@@ -238,7 +238,7 @@ def test_a_feed_that_only_the_next_generation_is_level_with_is_behind_in_the_cur
 def test_item_states_are_kept_by_generation_and_given_where_there_are_any(store) -> None:
     store.claim_index(1, "a", lease("i"), NOW)
     many = {f"{n:032x}": state(n) for n in range(1200)}
-    store.save(1, "a", "i", IndexState(cursor=1), many)
+    store.save(1, "a", "i", FoldState(cursor=1), many)
     assert store.item_states(1, "a", [*many, "none"]) == many
     assert store.item_states(2, "a", many) == {}
     assert store.item_states(1, "b", many) == {}
@@ -249,7 +249,7 @@ def test_an_index_lease_keeps_others_out_of_its_generation_only(store) -> None:
     assert store.claim_index(1, "a", lease("j"), NOW) is None
     assert store.claim_index(2, "a", lease("j"), NOW) is not None
     assert store.index_leases(1, NOW) == 1
-    assert not store.save(1, "a", "j", IndexState(cursor=9), {"x": state()})
+    assert not store.save(1, "a", "j", FoldState(cursor=9), {"x": state()})
     assert store.item_states(1, "a", ["x"]) == {}
     assert store.release_index(1, "a", "i")
     assert store.index_leases(1, NOW) == 0
@@ -260,14 +260,14 @@ def test_polling_and_indexing_do_not_undo_each_other(store) -> None:
     store.claim("a", lease(), NOW)
     store.claim_index(1, "a", lease("i"), NOW)
     remember(store, "t", head=5)
-    store.save(1, "a", "i", IndexState(cursor=4), {})
-    assert (store.row("a", 1).poll.head, store.row("a", 1).index.cursor) == (5, 4)
+    store.save(1, "a", "i", FoldState(cursor=4), {})
+    assert (store.row("a", 1).poll.head, store.row("a", 1).fold.cursor) == (5, 4)
 
 
 def test_a_generation_can_be_dropped_whole(store) -> None:
     for generation in (1, 2):
         store.claim_index(generation, "a", lease("i"), NOW)
-        store.save(generation, "a", "i", IndexState(cursor=1), {"x": state()})
+        store.save(generation, "a", "i", FoldState(cursor=1), {"x": state()})
     assert store.generations() == [1, 2]
     store.drop_generation(1)
     assert store.generations() == [2]

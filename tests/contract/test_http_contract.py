@@ -9,7 +9,7 @@ from urllib.parse import quote, urlencode
 import msgspec
 import pytest
 
-from newswire.app import Wired
+from newswire.app import App
 from newswire.clock import DAY, HOUR, from_datetime
 from newswire.engines import EngineInfo
 from newswire.errors import EngineTimeoutError, EngineUnavailableError
@@ -125,7 +125,7 @@ STATUSES = [
 def library(tmp_path_factory):
     from newswire.settings import Settings
 
-    made = Wired(Settings(data=str(tmp_path_factory.mktemp("library")), recency_weight=0), clock=lambda: NOON)
+    made = App(Settings(data=str(tmp_path_factory.mktemp("library")), recency_weight=0), clock=lambda: NOON)
     made.engine.index([ItemWrite(one, 1) for one in ITEMS], 1)
     made.engine.publish(STATUSES)
     yield made
@@ -140,9 +140,9 @@ def api(request, library):
 
 
 @pytest.fixture
-def events(wired):
+def events(app):
     """The API over an empty index of its own."""
-    return AsEvents(wired)
+    return AsEvents(app)
 
 
 def target(path: str = "/v1/search", **parameters) -> str:
@@ -411,14 +411,14 @@ def test_the_request_id_is_ours(api) -> None:
     "`ETag` is weak, over the answer without what moves by itself (`took_ms`, `age`, check times, the echoed now); "
     "`If-None-Match` gives 304."
 )
-def test_an_etag_stays_while_nothing_but_time_moves_and_gives_304(events, wired, clock) -> None:
-    wired.engine.index([ItemWrite(item(f"n{n}"), 1) for n in range(30)], 1)
-    wired.engine.publish([status("alpha", last_checked=NOON, last_success=NOON, next_check=NOON + DAY)])
+def test_an_etag_stays_while_nothing_but_time_moves_and_gives_304(events, app, clock) -> None:
+    app.engine.index([ItemWrite(item(f"n{n}"), 1) for n in range(30)], 1)
+    app.engine.publish([status("alpha", last_checked=NOON, last_success=NOON, next_check=NOON + DAY)])
     paths = ("/v1/search?q=from&size=5&from=P10Y&to=now&histogram=year", "/v1/search?size=7&sort=oldest", "/v1/feeds",
              "/v1/feeds/alpha", f"/v1/items/{item('n1').id}", f"/v1/items?ids={item('n1').id}", "/v1/status", "/openapi.json")  # fmt: skip
     before = {path: events.ask(path) for path in paths}
     clock.go(hours=2)
-    wired.engine.publish(
+    app.engine.publish(
         [status("alpha", rev=2, last_checked=NOON + HOUR, last_success=NOON + HOUR, next_check=NOON + DAY)]
     )
     for path, first in before.items():
@@ -430,7 +430,7 @@ def test_an_etag_stays_while_nothing_but_time_moves_and_gives_304(events, wired,
         for header in (f'"x", {tag}', tag.removeprefix("W/"), "*"):
             assert events.ask(path, headers={"if-none-match": header}).status == 304
         assert events.ask(path, headers={"If-None-Match": 'W/"other"'}).status == 200
-    wired.engine.index([ItemWrite(item("another"), 1)], 1)
+    app.engine.index([ItemWrite(item("another"), 1)], 1)
     assert events.ask(paths[1], headers={"If-None-Match": before[paths[1]].headers["etag"]}).status == 200
 
 
@@ -441,8 +441,8 @@ def test_answers_are_private_and_checked_each_time(api) -> None:
 
 
 @says("An answer stops at 4 MB: fewer items than asked for, and `next`.")
-def test_an_answer_stops_at_4_mb(events, wired) -> None:
-    wired.engine.index([ItemWrite(item(f"n{n}", content="Ж" * 100_000), 1) for n in range(60)], 1)
+def test_an_answer_stops_at_4_mb(events, app) -> None:
+    app.engine.index([ItemWrite(item(f"n{n}", content="Ж" * 100_000), 1) for n in range(60)], 1)
     sent, ids = {"size": 200, "fields": "content", "sort": "oldest"}, []
     while True:
         came = events.ask(target(**sent))
@@ -467,7 +467,7 @@ def test_links_never_come_from_the_host_header(api, library, settings, tmp_path)
         assert link.startswith("</v1/search?size=1&cursor=")
     else:
         assert link.startswith("<https://abc123.execute-api.eu-west-1.amazonaws.com/live/v1/search?size=1&cursor=")
-    named = Wired(msgspec.structs.replace(library.settings, public_url="https://news.example/api/"), clock=lambda: NOON)
+    named = App(msgspec.structs.replace(library.settings, public_url="https://news.example/api/"), clock=lambda: NOON)
     try:
         given = AsEvents(named).ask("/v1/search?size=1", headers={"Host": "evil.example"}).headers["link"]
     finally:
@@ -525,8 +525,8 @@ class Broken:
 def test_trouble_of_the_engine_is_a_problem_that_tells_nothing_of_it(
     settings, clock, caplog, error: Exception, status: int, code: str
 ) -> None:
-    wired = Wired(settings, clock=clock, engine=Broken(error))
-    for api in (OverHttp(wired), AsEvents(wired)):
+    app = App(settings, clock=clock, engine=Broken(error))
+    for api in (OverHttp(app), AsEvents(app)):
         for path in ("/v1/search?q=x", "/v1/items/a", "/v1/feeds", "/v1/status"):
             came = api.ask(path)
             assert (came.status, came.json()["code"]) == (status, code), path
@@ -749,8 +749,8 @@ def test_what_is_written_is_found(api, q: str, first_words: set[str]) -> None:
 
 
 @says("`total` is exact, past 10,000 too, and equals what paging gives when nothing is written meanwhile.")
-def test_the_total_is_exact_past_10_000(events, wired) -> None:
-    wired.engine.index([ItemWrite(item(f"one n{n}", published="2025-01-01T00:00"), 1) for n in range(12_345)], 1)
+def test_the_total_is_exact_past_10_000(events, app) -> None:
+    app.engine.index([ItemWrite(item(f"one n{n}", published="2025-01-01T00:00"), 1) for n in range(12_345)], 1)
     assert found(events, q="one OR n1", size=0)["total"] == {"value": 12_345, "exact": True}
     more, ids = {}, set()
     while True:
@@ -876,7 +876,7 @@ def test_a_cursor_is_small_and_a_forged_one_only_moves_the_start(api) -> None:
 @says("It outlives deployments.")
 def test_a_cursor_works_in_another_process_with_other_settings(api, library) -> None:
     cursor = found(api, size=3, sort="newest")["next"]
-    other = Wired(
+    other = App(
         msgspec.structs.replace(library.settings, recency_weight=2.0, stale_grace_seconds=1), clock=lambda: NOON + DAY
     )
     try:
@@ -893,8 +893,8 @@ def test_a_cursor_works_in_another_process_with_other_settings(api, library) -> 
     "is given exactly once; ties are settled by id, so 25,000 items with one timestamp too."
 )
 @pytest.mark.parametrize("sort", ["newest", "oldest"])
-def test_walks_by_date_give_every_item_once_while_others_come(events, wired, sort: str) -> None:
-    wired.engine.index([ItemWrite(item(f"n{n}"), 1) for n in range(25_000)], 1)
+def test_walks_by_date_give_every_item_once_while_others_come(events, app, sort: str) -> None:
+    app.engine.index([ItemWrite(item(f"n{n}"), 1) for n in range(25_000)], 1)
     added = 0
     more, ids = {}, []
     while True:
@@ -905,7 +905,7 @@ def test_walks_by_date_give_every_item_once_while_others_come(events, wired, sor
         more = {"cursor": answer["next"]}
         if len(ids) % 5000 == 0:
             added += 1
-            wired.engine.index(
+            app.engine.index(
                 [
                     *(
                         ItemWrite(item(f"added{added}-{k}", published=p), 1)
@@ -924,8 +924,8 @@ def test_walks_by_date_give_every_item_once_while_others_come(events, wired, sor
     "`relevance` gives its first 10,000 items (then `next` is null, with a warning `relevance_depth` where there are more); "
     "if the index changed since the first page a warning `order_changed` says that an item may be repeated or missed."
 )
-def test_relevance_gives_10_000_and_says_when_the_index_changed(events, wired) -> None:
-    wired.engine.index([ItemWrite(item(f"word n{n}", summary="word " * (n % 7)), 1) for n in range(10_300)], 1)
+def test_relevance_gives_10_000_and_says_when_the_index_changed(events, app) -> None:
+    app.engine.index([ItemWrite(item(f"word n{n}", summary="word " * (n % 7)), 1) for n in range(10_300)], 1)
     more, ids = {}, []
     while True:
         answer = found(events, q="word", size=200, fields="id", **more)
@@ -937,7 +937,7 @@ def test_relevance_gives_10_000_and_says_when_the_index_changed(events, wired) -
     assert len(ids) == len(set(ids)) == 10_000
     assert [one["code"] for one in answer["warnings"]] == ["relevance_depth"]
     first = found(events, q="word", size=1)
-    wired.engine.index([ItemWrite(item("word anew"), 1)], 1)
+    app.engine.index([ItemWrite(item("word anew"), 1)], 1)
     second = found(events, q="word", size=1, cursor=first["next"])
     assert [one["code"] for one in second["warnings"]] == ["order_changed"]
     third = found(events, q="word", size=1, cursor=second["next"])
@@ -957,7 +957,7 @@ def test_scores_fall_and_are_null_where_nothing_is_scored(api) -> None:
     '`age` is the relative age in the two largest units, as the first feed\'s page shows it ("4 weeks", "1 month 1 week", '
     '"2 hours 59 minutes").'
 )
-def test_the_age_has_two_units(events, wired) -> None:
+def test_the_age_has_two_units(events, app) -> None:
     for number, (published, age) in enumerate(
         [
             ("2025-11-24T09:01", "2 hours 59 minutes"),
@@ -965,7 +965,7 @@ def test_the_age_has_two_units(events, wired) -> None:
             ("2025-10-18T12:00", "1 month 1 week"),
         ]
     ):
-        wired.engine.index([ItemWrite(item(f"a{number}", published=published), 1)], 1)
+        app.engine.index([ItemWrite(item(f"a{number}", published=published), 1)], 1)
         assert found(events, q=f"a{number}")["items"][0]["age"] == age
 
 
@@ -1020,9 +1020,9 @@ def test_gaps_are_those_that_meet_the_range_and_the_one_that_is_open(api) -> Non
 
 
 @says("At most 20 of each are listed, the counts are whole.")
-def test_20_are_listed_and_all_are_counted(events, wired) -> None:
+def test_20_are_listed_and_all_are_counted(events, app) -> None:
     day = at("2025-05-01")
-    wired.engine.publish(
+    app.engine.publish(
         [
             *(status(f"f{n:02d}", paused="stopped") for n in range(30)),
             status("gappy", gaps=tuple(Gap(day + n * DAY, day + n * DAY + 1) for n in range(25))),

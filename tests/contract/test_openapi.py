@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from newswire.app import Wired
+from newswire.app import App
 from newswire.cli.ingest_load import take_in
 from newswire.settings import Settings
 from tests.conftest import NOON, ROOT
@@ -18,12 +18,12 @@ HERE = Path(__file__).parent
 
 @pytest.fixture
 def served(tmp_path):
-    wired = Wired(Settings(data=str(tmp_path / "data")), clock=lambda: NOON)
-    take_in(wired, [str(ROOT / "sample" / "nato-sample.xml")], "sample-news", url="https://news.example/feed.xml")
-    api = OverHttp(wired)
+    app = App(Settings(data=str(tmp_path / "data")), clock=lambda: NOON)
+    take_in(app, [str(ROOT / "sample" / "nato-sample.xml")], "sample-news", url="https://news.example/feed.xml")
+    api = OverHttp(app)
     yield api
     api.close()
-    wired.close()
+    app.close()
 
 
 @pytest.mark.long

@@ -13,7 +13,7 @@ import pytest
 from newswire.ingest.fold import step, wanted_ids
 from newswire.ingest.item import candidates_of
 from newswire.ingest.parse import parse
-from newswire.model import IndexState, Record, Refusal
+from newswire.model import FoldState, Record, Refusal
 from tests.conftest import ROOT
 
 NOW = 1_763_985_600_000
@@ -72,7 +72,7 @@ def items_of(rec: Record):
     known: dict = {}
     while wanted := wanted_ids(candidates, known):
         known.update(dict.fromkeys(wanted))
-    taken = step(IndexState(), rec, read, candidates, known)
+    taken = step(FoldState(), rec, read, candidates, known)
     return read, {write.item.id: write.item for write in taken.writes}
 
 

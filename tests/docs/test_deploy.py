@@ -29,8 +29,8 @@ def test_every_event_is_named(path) -> None:
     assert f"`{path.stem}`" in PAGE
 
 
-def test_the_python_snippet_searches_a_deployed_api(wired, tmp_path) -> None:
-    gateway = Gateway(wired)
+def test_the_python_snippet_searches_a_deployed_api(app, tmp_path) -> None:
+    gateway = Gateway(app)
     (snippet,) = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
     code = re.sub(r"^API, REGION = .*$", f'API, REGION = "{gateway.url}", "{REGION}"', snippet, flags=re.MULTILINE)
     program = tmp_path / "caller.py"

@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 
-from newswire.app import Wired
+from newswire.app import App
 from newswire.cli.ingest_load import take_in
 from newswire.ingest.feeds_file import FeedTable, read_toml
 from newswire.settings import Settings
@@ -126,10 +126,10 @@ def test_the_lock_has_hashes_and_names_no_index() -> None:
 @pytest.fixture(scope="module")
 def sampled(tmp_path_factory):
     """A newswire with the sample feed in it, and nothing else."""
-    wired = Wired(Settings(data=str(tmp_path_factory.mktemp("sampled"))))
-    take_in(wired, [str(ROOT / "sample" / "nato-sample.xml")], "sample-news", url="https://news.example/feed.xml")
-    yield wired
-    wired.close()
+    app = App(Settings(data=str(tmp_path_factory.mktemp("sampled"))))
+    take_in(app, [str(ROOT / "sample" / "nato-sample.xml")], "sample-news", url="https://news.example/feed.xml")
+    yield app
+    app.close()
 
 
 def still(value, moving=frozenset({"age", "changed", "first_seen", "took_ms", "last_success", "next"})):

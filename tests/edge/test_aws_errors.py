@@ -4,7 +4,7 @@ import msgspec
 import pytest
 
 from newswire.errors import DataError
-from newswire.model import Batch, Feed, FetchLine, IndexState, ItemDate, ItemState, Validators
+from newswire.model import Batch, Feed, FetchLine, FoldState, ItemDate, ItemState, Validators
 from newswire.storage.archive.s3 import S3Archive
 from newswire.storage.aws import make_client
 from newswire.storage.feeds import Lease, PollResult
@@ -112,7 +112,7 @@ def test_a_feed_that_has_seen_much_is_a_row_of_less_than_4_kilobytes(aws) -> Non
     assert store.remember([PollResult("news", "t", poll)]) == []
     store.claim_index(1, "news", Lease("i", NOW + 9), NOW)
     states = {f"{n:032x}": ItemState("h" * 32, 1, 1, NOW, NOW, ItemDate(NOW, "pubDate", "second", "Mon, 24 Nov 2025"), "https://n.example/x", 9) for n in range(200)}  # fmt: skip
-    assert store.save(1, "news", "i", IndexState(cursor=4_000, window={f"{n:08x}": n % 9 for n in range(60)}), states)
+    assert store.save(1, "news", "i", FoldState(cursor=4_000, window={f"{n:08x}": n % 9 for n in range(60)}), states)
     assert store.item_states(1, "news", states) == states
     sizes = {}
     for page in aws.client("dynamodb").get_paginator("scan").paginate(TableName=table):

@@ -169,7 +169,7 @@ EXCEPTIONS = [
 @pytest.mark.parametrize("kind", EXCEPTIONS, ids=lambda kind: kind.__name__)
 def test_every_exception_of_the_client_becomes_one_of_ours(kind: type[Exception]) -> None:
     cluster = Cluster("http://user:hunter2@127.0.0.1:9", timeout_s=1)
-    with pytest.raises(EngineError) as raised, cluster.translated():
+    with pytest.raises(EngineError) as raised, cluster.translate_errors():
         raise kind(500, "http://user:hunter2@127.0.0.1:9 said boom", {"status": 500})
     assert raised.value.__cause__ is not None
     assert "hunter2" not in str(raised.value)

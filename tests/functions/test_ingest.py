@@ -5,7 +5,7 @@ import json
 import msgspec
 import pytest
 
-from newswire.app import Wired
+from newswire.app import App
 from newswire.engines.query import SearchQuery
 from newswire.errors import DataError, FeedsFileError
 from newswire.handlers.ingest import IngestFunction
@@ -24,9 +24,9 @@ def stack(aws, settings, clock, tmp_path):
     """A newswire whose feeds, archive and queue are those of AWS; the engine is the embedded one, for speed."""
     (tmp_path / "feeds.toml").write_text("")
     made = msgspec.structs.replace(settings, table=aws.table(), bucket=aws.bucket(), queue_url=aws.queue())
-    wired = Wired(made, clock=clock)
-    yield wired
-    wired.close()
+    app = App(made, clock=clock)
+    yield app
+    app.close()
 
 
 @pytest.fixture
@@ -174,7 +174,7 @@ def test_a_backlog_is_not_enqueued_again_each_minute(aws, stack, function, serve
 def test_an_engine_that_is_down_is_no_failure_of_a_message(aws, stack, server) -> None:
     add(stack, ("news", server.says("/news", rss(story(1), story(2)))))
     away = msgspec.structs.replace(stack.settings, engine="opensearch", opensearch_url="http://127.0.0.1:9")
-    down = IngestFunction(away, Wired(away, clock=stack.clock))
+    down = IngestFunction(away, App(away, clock=stack.clock))
     down.handle(event("schedule"), Context())
     assert deliver(aws, stack, down) == []
     function = IngestFunction(stack.settings, stack)
@@ -222,7 +222,7 @@ def test_feeds_that_nobody_checked_in_time_are_counted_by_each_tick_also_while_t
     aws, stack, server, capsys, clock
 ) -> None:
     away = msgspec.structs.replace(stack.settings, engine="opensearch", opensearch_url="http://127.0.0.1:9")
-    function = IngestFunction(away, Wired(away, clock=clock))
+    function = IngestFunction(away, App(away, clock=clock))
     add(stack, ("news", server.says("/news", rss(story(1)))))
 
     def stale() -> float:

@@ -28,11 +28,11 @@ STATUS = {
 
 
 @pytest.fixture
-def function(wired, tmp_path):
+def function(app, tmp_path):
     lines = tmp_path / "lines.jsonl"
     lines.write_text(json.dumps({"title": "Summit", "link": "https://x.example/1", "published": "2025-11-20"}) + "\n")
-    load(wired, [str(lines)], "lines")
-    return SearchFunction(wired.settings, wired.engine)
+    load(app, [str(lines)], "lines")
+    return SearchFunction(app.settings, app.engine)
 
 
 def test_there_is_an_event_for_each_route_and_kind() -> None:

@@ -14,7 +14,7 @@ from hashlib import sha256
 from pathlib import Path
 from urllib.parse import urlencode
 
-from newswire.app import Wired
+from newswire.app import App
 from newswire.cli.main import _parser
 from newswire.web.openapi import document
 from tests.support.transports import AsEvents
@@ -65,14 +65,14 @@ def digest(value: object) -> str:
     return sha256(json.dumps(value, sort_keys=True, ensure_ascii=False).encode()).hexdigest()[:16]
 
 
-def answers(wired: Wired, *, scored: bool) -> dict[str, str]:
+def answers(app: App, *, scored: bool) -> dict[str, str]:
     """Return a digest of the answer to each search of `bench/mix.py`.
 
     A score of OpenSearch depends on which deleted documents its segments still hold, so it is left out (`scored`).
     """
     from bench.mix import fifty
 
-    api, found = AsEvents(wired), {}
+    api, found = AsEvents(app), {}
     for search in fifty():
         answer = api.ask(f"/v1/search?{urlencode(search.sent)}").json()
         if not scored:
@@ -82,9 +82,9 @@ def answers(wired: Wired, *, scored: bool) -> dict[str, str]:
     return found
 
 
-def items(wired: Wired, fields: str = "id,revision,published,first_seen,changed") -> Iterator[dict]:
+def items(app: App, fields: str = "id,revision,published,first_seen,changed") -> Iterator[dict]:
     """Walk all items by `changed`, oldest first."""
-    api, cursor = AsEvents(wired), None
+    api, cursor = AsEvents(app), None
     while True:
         sent = {"sort": "oldest", "size": "200", "fields": fields}
         answer = api.ask(f"/v1/search?{urlencode(sent | ({'cursor': cursor} if cursor else {}))}").json()
@@ -94,9 +94,9 @@ def items(wired: Wired, fields: str = "id,revision,published,first_seen,changed"
             return
 
 
-def items_digest(wired: Wired) -> dict[str, object]:
+def items_digest(app: App) -> dict[str, object]:
     """Return how many items there are, and a digest of their ids, revisions and dates."""
-    rows = sorted(tuple(item.values()) for item in items(wired))
+    rows = sorted(tuple(item.values()) for item in items(app))
     return {"count": len(rows), "digest": digest(rows)}
 
 

@@ -6,7 +6,7 @@ import uuid
 from datetime import UTC, datetime
 from pathlib import Path
 
-from newswire.app import Wired
+from newswire.app import App
 from newswire.clock import from_datetime
 from newswire.ingest.backfill import load
 from newswire.ingest.reindex import reindex
@@ -31,14 +31,14 @@ def main() -> None:
         cluster = {"engine": "opensearch", "opensearch_url": nodes.url("3.8"), "opensearch_prefix": prefix}
         answers = {}
         for name, more in (("tantivy", {}), ("opensearch", {**cluster, "opensearch_timeout_seconds": 60})):
-            wired = Wired(Settings(data=str(folder / name), **more), clock=lambda: END_OF_2023)
-            load(wired, [str(lines)], None)
-            wired.engine.refresh()
-            answers[name] = golden.answers(wired, scored=name == "tantivy")
+            app = App(Settings(data=str(folder / name), **more), clock=lambda: END_OF_2023)
+            load(app, [str(lines)], None)
+            app.engine.refresh()
+            answers[name] = golden.answers(app, scored=name == "tantivy")
             if name == "tantivy":
-                reindex(wired)
-                write("items.json", json.dumps(golden.items_digest(wired), indent=1) + "\n")
-            wired.close()
+                reindex(app)
+                write("items.json", json.dumps(golden.items_digest(app), indent=1) + "\n")
+            app.close()
         write("answers.json", json.dumps(answers, indent=1, ensure_ascii=False) + "\n")
     delete_indexes(nodes.url("3.8"), prefix)
     nodes.close()

@@ -7,7 +7,7 @@ import tarfile
 
 import pytest
 
-from newswire.app import Wired
+from newswire.app import App
 from newswire.ingest.poll import run_batches, tick
 from newswire.ingest.reindex import reindex
 from newswire.settings import Settings
@@ -39,7 +39,7 @@ def folder(tmp_path):
 
 @pytest.fixture
 def old_folder(folder, clock):
-    made = Wired(Settings(data=str(folder), feeds=str(folder / "none.toml"), fetch_allow_private=True), clock=clock)
+    made = App(Settings(data=str(folder), feeds=str(folder / "none.toml"), fetch_allow_private=True), clock=clock)
     yield made
     made.close()
 
@@ -53,7 +53,7 @@ def old_table(tmp_path, clock, aws):
     for key, kept in json.loads(gzip.decompress((golden.STATE / "bucket.json.gz").read_bytes())).items():
         s3.put_object(Bucket=bucket, Key=key, Body=base64.b64decode(kept["body"]), Metadata=kept["metadata"])
     settings = Settings(data=str(tmp_path / "data"), table=table, bucket=bucket, fetch_allow_private=True)
-    made = Wired(settings, clock=clock)
+    made = App(settings, clock=clock)
     yield made
     made.close()
 

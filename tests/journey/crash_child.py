@@ -9,9 +9,9 @@ import os
 import signal
 import sys
 
-from newswire.app import Wired
+from newswire.app import App
 from newswire.ingest.backfill import load
-from newswire.ingest.poll import run_batches, settle, tick
+from newswire.ingest.poll import reconcile, run_batches, tick
 from newswire.ingest.reindex import reindex
 from newswire.model import Batch
 from newswire.settings import Settings
@@ -63,19 +63,19 @@ def main() -> None:
         fetch_timeout_seconds=5,
         **told.get("settings", {}),
     )
-    plain = Wired(settings, clock=lambda: told["clock"])
+    plain = App(settings, clock=lambda: told["clock"])
     edges = {name: Mortal(name, getattr(plain, name), told.get("die")) for name in ("feeds", "archive", "engine")}
-    wired = Wired(settings, clock=lambda: told["clock"], **edges)
-    settle(wired)
+    app = App(settings, clock=lambda: told["clock"], **edges)
+    reconcile(app)
     if told["do"] == "poll":
-        ids = [row.feed.id for row in wired.feeds.rows()]
-        tick(wired, InlineQueue(lambda batches: run_batches(wired, batches)))
-        run_batches(wired, [Batch(tuple(ids), now=True)])
+        ids = [row.feed.id for row in app.feeds.rows()]
+        tick(app, InlineQueue(lambda batches: run_batches(app, batches)))
+        run_batches(app, [Batch(tuple(ids), now=True)])
     elif told["do"] == "load":
-        load(wired, [told["file"]], "loaded")
+        load(app, [told["file"]], "loaded")
     else:
-        reindex(wired)
-    wired.close()
+        reindex(app)
+    app.close()
 
 
 if __name__ == "__main__":

@@ -108,7 +108,7 @@ def test_a_table_that_throttles_every_third_request_slows_down_and_changes_nothi
 ) -> None:
     monkeypatch.setattr("time.sleep", lambda _seconds: None)
     news = News(deployment, publishers, 20)
-    trouble = Trouble(deployment.wired.feeds._table.client, 400, THROTTLED, share=0.3)
+    trouble = Trouble(deployment.app.feeds._table.client, 400, THROTTLED, share=0.3)
 
     def publish(minute: int) -> None:
         news.publish(news.feeds[minute % len(news.feeds)])
@@ -128,7 +128,7 @@ def test_a_table_that_lets_nobody_in_for_minutes_fails_invocations_and_loses_not
     monkeypatch.setattr("time.sleep", lambda _seconds: None)
     news = News(deployment, publishers, 10)
     deployment.call(event("schedule"))  # messages are in the queue already
-    trouble = Trouble(deployment.wired.feeds._table.client, 400, THROTTLED)
+    trouble = Trouble(deployment.app.feeds._table.client, 400, THROTTLED)
     deployment.minutes(4)
     assert len(deployment.errors) >= 4
     assert {type(error) for error in deployment.errors} == {DataError}
@@ -144,10 +144,10 @@ def test_a_bucket_that_refuses_keeps_feeds_due_until_it_takes_their_documents(
 ) -> None:
     monkeypatch.setattr("time.sleep", lambda _seconds: None)
     news = News(deployment, publishers, 10)
-    trouble = Trouble(deployment.wired.archive.client, 503, SLOW_DOWN, operation="PutObject")
+    trouble = Trouble(deployment.app.archive.client, 503, SLOW_DOWN, operation="PutObject")
     deployment.minutes(5)
     assert trouble.refused > 0
-    assert {row.poll.head for row in deployment.wired.feeds.rows()} == {0}, "what is not archived is not remembered"
+    assert {row.poll.head for row in deployment.app.feeds.rows()} == {0}, "what is not archived is not remembered"
     trouble.on = False
     deployment.minutes(2)
     assert deployment.found() == dict.fromkeys(news.published, 1)
@@ -172,4 +172,4 @@ def test_a_cluster_that_is_away_for_an_hour_of_the_schedule_and_back(deployment,
     deployment.minutes(3)
     assert deployment.found() == dict.fromkeys(news.published, 1)
     assert deployment.dead_letters() == 0
-    assert deployment.wired.feeds.behind(1) == []
+    assert deployment.app.feeds.behind(1) == []

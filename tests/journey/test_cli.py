@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from newswire.app import Wired
+from newswire.app import App
 from newswire.cli.main import main
 from newswire.engines.query import Phrase, SearchQuery
 from newswire.errors import FeedsFileError
@@ -107,13 +107,13 @@ def test_a_failing_feed_is_a_line_and_exit_status_1(run, server) -> None:
 
 def test_lists_go_out_and_come_in_as_toml_and_opml(run, tmp_path) -> None:
     (tmp_path / "feeds.toml").write_text((ROOT / "functions" / "ingest" / "feeds.toml").read_text())
-    from newswire.app import Wired
+    from newswire.app import App
     from newswire.cli.poll import begin
     from newswire.settings import read_settings
 
-    wired = Wired(read_settings())
-    begin(wired)
-    wired.close()
+    app = App(read_settings())
+    begin(app)
+    app.close()
     for name in ("out.toml", "out.opml"):
         assert run("feeds", "export", str(tmp_path / name))[0] == 0
     before = json.loads(run("feeds", "--json")[1])
@@ -170,13 +170,13 @@ def test_the_feeds_file_that_ships_may_be_missing(run, tmp_path, monkeypatch) ->
 
 
 def test_a_list_of_feeds_that_goes_wrong_while_serving_is_said_once_and_polling_goes_on(
-    wired, server, clock, tmp_path, capsys
+    app, server, clock, tmp_path, capsys
 ) -> None:
     from newswire.cli.serve import due_poller
 
     feeds = tmp_path / "feeds.toml"
     feeds.write_text(f'[feed.a]\nurl = "{server.says("/a", rss(story(1)))}"\n')
-    poll_due = due_poller(wired)
+    poll_due = due_poller(app)
 
     def said() -> str:
         clock.go(days=1)
@@ -316,10 +316,10 @@ def test_a_folder_of_a_newer_version_is_left_alone(run, tmp_path) -> None:
 
 
 def test_a_folder_in_use_is_waited_for_and_its_holder_named(run, tmp_path, monkeypatch) -> None:
-    from newswire.storage.data_folder import HeldFile
+    from newswire.storage.data_folder import FileLock
 
     run("ingest", SAMPLE, "--feed", "s")
-    held = HeldFile(tmp_path / "data" / "index" / "write.lock")
+    held = FileLock(tmp_path / "data" / "index" / "write.lock")
     held.take(0, "testing")
     monkeypatch.setenv("NEWSWIRE_LOCK_WAIT_SECONDS", "0")
     (tmp_path / "more.xml").write_bytes(rss(story(1)))
@@ -361,25 +361,25 @@ def test_a_load_that_is_repeated_changes_nothing_also_where_an_item_stands_in_tw
     file.write_text("".join(json.dumps(row) + "\n" for row in rows))
     half = tmp_path / "half.jsonl"
     half.write_text("".join(json.dumps(row) + "\n" for row in rows[:2_000]))
-    wired = Wired(Settings(data=str(tmp_path / "data")))
+    app = App(Settings(data=str(tmp_path / "data")))
 
     def twice() -> tuple[str, int]:
-        (found,) = (hit.item for hit in wired.engine.search(SearchQuery(size=200, node=Phrase(("last",)))).hits)
+        (found,) = (hit.item for hit in app.engine.search(SearchQuery(size=200, node=Phrase(("last",)))).hits)
         return found.title, found.revision
 
-    load(wired, [str(half)], "a")  # as though it had been cut off between two records
-    load(wired, [str(file)], "a")
+    load(app, [str(half)], "a")  # as though it had been cut off between two records
+    load(app, [str(file)], "a")
     assert twice() == ("last", 2)
-    head = wired.archive.head("a")
-    load(wired, [str(file)], "a")
-    assert (twice(), wired.archive.head("a")) == (("last", 2), head)
+    head = app.archive.head("a")
+    load(app, [str(file)], "a")
+    assert (twice(), app.archive.head("a")) == (("last", 2), head)
     other = tmp_path / "other.jsonl"
     other.write_text(json.dumps({"guid": "twice", "title": "another"}) + "\n")
-    load(wired, [str(other)], "a")
-    load(wired, [str(file)], "a")  # among loads the later wins: this one came after another, so it is no repetition
+    load(app, [str(other)], "a")
+    load(app, [str(file)], "a")  # among loads the later wins: this one came after another, so it is no repetition
     assert twice()[0] == "last"
-    assert wired.archive.head("a") == 2 * head + 1
-    wired.close()
+    assert app.archive.head("a") == 2 * head + 1
+    app.close()
 
 
 def test_an_id_made_of_an_address_holds_no_secret() -> None:
@@ -415,10 +415,10 @@ def test_a_document_without_an_end_is_not_taken_in(tmp_path) -> None:
 def test_a_load_file_may_begin_with_a_byte_order_mark(tmp_path) -> None:
     file = tmp_path / "lines.jsonl"
     file.write_bytes(b'\xef\xbb\xbf{"title": "first"}\n{"title": "second"}\n')
-    wired = Wired(Settings(data=str(tmp_path / "data")))
-    report = load(wired, [str(file)], "a")
+    app = App(Settings(data=str(tmp_path / "data")))
+    report = load(app, [str(file)], "a")
     assert (report.lines, report.refused_count) == (2, 0)
-    wired.close()
+    app.close()
 
 
 def test_a_port_that_there_can_not_be_is_said(tmp_path) -> None:
@@ -435,10 +435,10 @@ def test_a_feed_that_is_gone_from_the_file_is_paused_for_the_api_too(tmp_path) -
     command(tmp_path / "data", "poll", "--now").communicate(timeout=60)
     feeds.write_text('[feed.a]\nurl = "http://127.0.0.1:9/a"\n')
     command(tmp_path / "data", "poll").communicate(timeout=60)
-    wired = Wired(Settings(data=str(tmp_path / "data")))
-    paused = {status.id: status.paused is not None for status in wired.engine.statuses()}
+    app = App(Settings(data=str(tmp_path / "data")))
+    paused = {status.id: status.paused is not None for status in app.engine.statuses()}
     assert paused == {"a": False, "b": True}
-    wired.close()
+    app.close()
 
 
 def test_the_engine_can_be_set_up_before_anything_comes_in(run) -> None:
@@ -471,10 +471,10 @@ def test_an_index_of_another_archive_is_not_replaced(run, tmp_path) -> None:
 
 
 def test_a_defect_does_not_end_the_polling_of_a_server(monkeypatch, settings) -> None:
-    from newswire.app import Wired
+    from newswire.app import App
     from newswire.cli import serve
 
-    wired, rounds = Wired(settings), []
+    app, rounds = App(settings), []
 
     def broken(*_arguments, **_named) -> int:
         rounds.append(1)
@@ -482,8 +482,8 @@ def test_a_defect_does_not_end_the_polling_of_a_server(monkeypatch, settings) ->
 
     monkeypatch.setattr(serve, "poll_once", broken)
     (Path(settings.feeds)).write_text("")
-    poll = serve.due_poller(wired)
+    poll = serve.due_poller(app)
     poll()
     poll()
     assert len(rounds) == 2
-    wired.close()
+    app.close()

@@ -65,7 +65,7 @@ def everything(data: Path, engine: SearchEngine | None = None) -> dict:
         assert page.total == len(items)
         rows = {row.feed.id: row for row in store.rows(generation)}
         facts = {
-            name: (row.index.items, row.index.newest, row.index.title, row.poll.head == row.index.cursor)
+            name: (row.fold.items, row.fold.newest, row.fold.title, row.poll.head == row.fold.cursor)
             for name, row in rows.items()
         }
         assert all(engine.generations() == [generation] for _ in (1,))

@@ -10,7 +10,7 @@ import feedparser
 import msgspec
 import pytest
 
-from newswire.app import Wired
+from newswire.app import App
 from newswire.clock import to_rfc3339
 from newswire.engines import SearchEngine
 from newswire.engines.query import SearchQuery
@@ -64,10 +64,10 @@ def stories() -> list:
 
 
 @pytest.fixture
-def api(wired) -> AsEvents:
-    wired.engine.index([ItemWrite(one, 1) for one in stories()], 1)
-    wired.engine.refresh()
-    return AsEvents(wired)
+def api(app) -> AsEvents:
+    app.engine.index([ItemWrite(one, 1) for one in stories()], 1)
+    app.engine.refresh()
+    return AsEvents(app)
 
 
 def target_of(url: str) -> str:
@@ -90,9 +90,9 @@ def test_each_format_has_its_type_and_says_how_many_there_are(api, form: str) ->
 
 
 @pytest.mark.parametrize("form", FEEDS)
-def test_feedparser_or_json_reads_a_feed_back(api, wired, form: str) -> None:
+def test_feedparser_or_json_reads_a_feed_back(api, app, form: str) -> None:
     body = api.ask(f"/v1/search?format={form}").body
-    wanted = all_items(wired.engine)
+    wanted = all_items(app.engine)
     if form == "jsonfeed":
         found = {one["id"]: (one.get("title", ""), one["date_published"]) for one in json.loads(body)["items"]}
     else:
@@ -109,13 +109,13 @@ def test_feedparser_or_json_reads_a_feed_back(api, wired, form: str) -> None:
 
 
 @pytest.mark.parametrize("form", FEEDS)
-def test_newswire_polls_its_own_feed_and_has_the_same_items(api, wired, another, server, tmp_path, form: str) -> None:
+def test_newswire_polls_its_own_feed_and_has_the_same_items(api, app, another, server, tmp_path, form: str) -> None:
     """The text, the instants and the links are those of the first; ids belong to the feed that has them."""
     url = server.url("/ours")
     server.answers["/ours"] = Answer(
         body=api.ask(f"/v1/search?format={form}").body, headers={"Content-Type": TYPES[form]}
     )
-    second: Wired = another(data=str(tmp_path / "second"))
+    second: App = another(data=str(tmp_path / "second"))
     second.feeds.put(Feed(id="ours", url=url), second.clock())
     run_batches(second, [Batch(("ours",))])
     second.engine.refresh()
@@ -135,7 +135,7 @@ def test_newswire_polls_its_own_feed_and_has_the_same_items(api, wired, another,
             for one in items
         }
 
-    assert kept(all_items(second.engine).values()) == kept(all_items(wired.engine).values())
+    assert kept(all_items(second.engine).values()) == kept(all_items(app.engine).values())
 
 
 @pytest.mark.parametrize("form", FEEDS)
@@ -189,7 +189,7 @@ def test_a_feed_of_nothing_is_a_feed(api) -> None:
 
 
 @pytest.mark.parametrize("form", FEEDS)
-def test_a_reader_that_has_it_gets_a_304(api, wired, clock, form: str) -> None:
+def test_a_reader_that_has_it_gets_a_304(api, app, clock, form: str) -> None:
     target = f"/v1/search?format={form}"
     came = api.ask(target)
     clock.go(hours=5)
@@ -197,8 +197,8 @@ def test_a_reader_that_has_it_gets_a_304(api, wired, clock, form: str) -> None:
     assert api.ask(target, headers={"If-Modified-Since": came.headers["last-modified"]}).status == 304
     other = {"If-None-Match": '"other"', "If-Modified-Since": came.headers["last-modified"]}
     assert api.ask(target, headers=other).status == 200, "an entity tag counts more than a date"
-    wired.engine.index([ItemWrite(msgspec.structs.replace(item(9, "New"), changed=NOON), 1)], 1)
-    wired.engine.refresh()
+    app.engine.index([ItemWrite(msgspec.structs.replace(item(9, "New"), changed=NOON), 1)], 1)
+    app.engine.refresh()
     for name, value in (("If-None-Match", came.headers["etag"]), ("If-Modified-Since", came.headers["last-modified"])):
         assert api.ask(target, headers={name: value}).status == 200
     tags = {api.ask(f"/v1/search?format={one}").headers["etag"] for one in FEEDS}
@@ -238,11 +238,11 @@ def test_what_a_format_has_no_place_for_is_refused(api, form: str, what: str) ->
         assert [one["code"] for one in came.json()["errors"]] == ["conflict"]
 
 
-def test_a_feed_that_gets_too_long_has_fewer_items_and_goes_on(wired) -> None:
+def test_a_feed_that_gets_too_long_has_fewer_items_and_goes_on(app) -> None:
     many = [msgspec.structs.replace(item(n), content="&" * 200_000, title=str(n)) for n in range(20)]
-    wired.engine.index([ItemWrite(one, 1) for one in many], 1)
-    wired.engine.refresh()
-    api, target, seen = AsEvents(wired), "/v1/search?format=rss&size=20&sort=newest", []
+    app.engine.index([ItemWrite(one, 1) for one in many], 1)
+    app.engine.refresh()
+    api, target, seen = AsEvents(app), "/v1/search?format=rss&size=20&sort=newest", []
     while target:
         came = api.ask(target)
         assert len(came.body) <= 4_000_000

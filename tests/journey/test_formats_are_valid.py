@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 import feedparser
 import pytest
 
-from newswire.app import Wired
+from newswire.app import App
 from newswire.clock import from_datetime
 from newswire.engines.query import SearchQuery
 from newswire.ingest.backfill import load
@@ -35,10 +35,10 @@ def thousand(shared, tmp_path_factory):
     with gzip.open(folder / "whole.jsonl.gz", "rt") as lines:
         (folder / "some.jsonl").write_text("".join(line for n, line in enumerate(lines) if n in chosen))
     (folder / "whole.jsonl.gz").unlink()
-    wired = Wired(Settings(data=str(folder / "data"), feeds=str(folder / "none.toml")))
-    load(wired, [str(folder / "some.jsonl")], None)
-    yield wired
-    wired.close()
+    app = App(Settings(data=str(folder / "data"), feeds=str(folder / "none.toml")))
+    load(app, [str(folder / "some.jsonl")], None)
+    yield app
+    app.close()
 
 
 @pytest.fixture(scope="module")
@@ -51,9 +51,9 @@ def items(thousand) -> dict:
             return found
 
 
-def pages_of(wired, form: str) -> list[bytes]:
+def pages_of(app, form: str) -> list[bytes]:
     """Give all pages of a search in a format, each by the link of the one before."""
-    api, target, pages = AsEvents(wired), f"/v1/search?format={form}&size=200&sort=newest", []
+    api, target, pages = AsEvents(app), f"/v1/search?format={form}&size=200&sort=newest", []
     while target:
         came = api.ask(target)
         assert came.status == 200

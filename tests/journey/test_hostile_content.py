@@ -10,7 +10,7 @@ from urllib.parse import quote, urlsplit
 import msgspec
 import pytest
 
-from newswire.app import Wired
+from newswire.app import App
 from newswire.engines import SearchEngine
 from newswire.engines.query import SearchQuery
 from newswire.ingest.poll import run_batches
@@ -52,7 +52,7 @@ FORMATS = ("rss", "atom", "jsonfeed", "csv", "ndjson")
 
 
 @pytest.fixture(scope="module")
-def everything(shared, tmp_path_factory) -> Iterator[Wired]:
+def everything(shared, tmp_path_factory) -> Iterator[App]:
     """All attack documents, all fixtures and all real feeds that there are, each polled once."""
     folder = tmp_path_factory.mktemp("everything")
     settings = Settings(
@@ -63,23 +63,23 @@ def everything(shared, tmp_path_factory) -> Iterator[Wired]:
         stale_grace_seconds=10**9,
     )
     clock, server = HandClock(), FeedServer()
-    wired = Wired(settings, clock=clock)
+    app = App(settings, clock=clock)
     ids = []
     for number, line in enumerate((shared / "feeds" / "index.jsonl").read_text().splitlines()):
         row = json.loads(line)
         server.answers[f"/{number}"] = Answer(body=(shared / "feeds" / row["path"]).read_bytes())
         ids.append(f"{row['kind']}-{number}")
-        wired.feeds.put(Feed(id=ids[-1], url=server.url(f"/{number}")), clock())
-    run_batches(wired, [Batch(tuple(ids), now=True)])
+        app.feeds.put(Feed(id=ids[-1], url=server.url(f"/{number}")), clock())
+    run_batches(app, [Batch(tuple(ids), now=True)])
     server.close()
-    yield wired
-    wired.close()
+    yield app
+    app.close()
 
 
 @pytest.fixture
-def poisoned(wired, server, clock) -> Wired:
+def poisoned(app, server, clock) -> App:
     """A newswire whose index holds scripts in every place where text can be, put there past all cleaning."""
-    furnish(wired, server, clock)
+    furnish(app, server, clock)
     writes = [
         msgspec.structs.replace(
             item(number),
@@ -97,9 +97,9 @@ def poisoned(wired, server, clock) -> Wired:
         )
         for number, script in enumerate(SCRIPTS)
     ]
-    wired.engine.index([ItemWrite(one, 9) for one in writes], 1)
-    wired.engine.refresh()
-    wired.engine.publish(
+    app.engine.index([ItemWrite(one, 9) for one in writes], 1)
+    app.engine.refresh()
+    app.engine.publish(
         msgspec.structs.replace(
             status,
             rev=status.rev + 1,
@@ -110,9 +110,9 @@ def poisoned(wired, server, clock) -> Wired:
             error=SCRIPTS[2],
             paused=SCRIPTS[1] if n == 1 else None,
         )
-        for n, status in enumerate(wired.engine.statuses())
+        for n, status in enumerate(app.engine.statuses())
     )
-    return wired
+    return app
 
 
 def ids_in(engine: SearchEngine) -> dict[str, str]:
@@ -125,9 +125,9 @@ def ids_in(engine: SearchEngine) -> dict[str, str]:
             return found
 
 
-def pages_on(wired: Wired, target: str) -> Iterator[tuple[str, bytes]]:
+def pages_on(app: App, target: str) -> Iterator[tuple[str, bytes]]:
     """Give a page and all that follow it, by their links or their Link headers."""
-    api = AsEvents(wired)
+    api = AsEvents(app)
     while target:
         came = api.ask(target)
         assert came.status == 200, (target, came.body[:300])

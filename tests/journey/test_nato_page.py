@@ -41,12 +41,12 @@ def as_listing(stories: list[dict]) -> bytes:
     return json.dumps({"pages": pages, "numberOfPages": 1}).encode()
 
 
-def ask(wired, **parameters):
-    return answer(wired.engine, read_search({k: [v] for k, v in parameters.items()}, wired.clock()), wired.clock, 900)
+def ask(app, **parameters):
+    return answer(app.engine, read_search({k: [v] for k, v in parameters.items()}, app.clock()), app.clock, 900)
 
 
 @pytest.mark.parametrize("form", ["rss", "listing"])
-def test_the_feed_of_nato_comes_out_as_its_page_showed_it(wired, server, clock, shared, stories, form: str) -> None:
+def test_the_feed_of_nato_comes_out_as_its_page_showed_it(app, server, clock, shared, stories, form: str) -> None:
     clock.at = SNAPSHOT - 2 * HOUR - 59 * MINUTE
     shipped = read_toml((ROOT / "functions" / "ingest" / "feeds.toml").read_bytes(), "feeds.toml")[0]
     import msgspec
@@ -59,10 +59,10 @@ def test_the_feed_of_nato_comes_out_as_its_page_showed_it(wired, server, clock, 
     else:
         feed = msgspec.structs.replace(shipped, url=server.url("/nato"))
         server.says("/nato", as_listing(stories))
-    wired.feeds.put(feed, clock())
-    run_batches(wired, [Batch(("nato-news",), now=True)])
+    app.feeds.put(feed, clock())
+    run_batches(app, [Batch(("nato-news",), now=True)])
     clock.at = SNAPSHOT
-    found = ask(wired, size="200", feed="nato-news")
+    found = ask(app, size="200", feed="nato-news")
     assert found.total.value == len(stories) == 40
     by_title = {item.title: item for item in found.items}
     for one in stories:
@@ -75,7 +75,7 @@ def test_the_feed_of_nato_comes_out_as_its_page_showed_it(wired, server, clock, 
             r"\d+ (year|month|week|day|hour|minute|second)s?( \d+ (month|week|day|hour|minute|second)s?)?", item.age
         )
     assert any(item.summary == "" for item in found.items)
-    told = AsEvents(wired).ask("/v1/feeds/nato-news").json()
+    told = AsEvents(app).ask("/v1/feeds/nato-news").json()
     assert told["description"] == "What´s new at NATO Headquarters?"
     assert told["title"] == ("NATO Latest News" if form == "rss" else "NATO News")
     assert told["link"] == "https://www.nato.int/"
@@ -103,9 +103,9 @@ class Texts(HTMLParser):
             self.found.append(text)
 
 
-def test_the_page_of_the_feed_holds_every_line_of_the_first_page_in_its_order(wired, server, clock, shared) -> None:
-    publish_seed(wired, server, clock, shared)
-    body = AsEvents(wired).ask("/feeds/nato-news").body.decode()
+def test_the_page_of_the_feed_holds_every_line_of_the_first_page_in_its_order(app, server, clock, shared) -> None:
+    publish_seed(app, server, clock, shared)
+    body = AsEvents(app).ask("/feeds/nato-news").body.decode()
     wanted, found = seed_lines(shared), Texts(body).found
     assert len(wanted) == 43
     assert in_order(wanted, found) == []

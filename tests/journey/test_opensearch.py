@@ -5,7 +5,7 @@ import uuid
 
 import pytest
 
-from newswire.app import Wired
+from newswire.app import App
 from newswire.engines.opensearch.engine import OpenSearchEngine
 from newswire.engines.query import SearchQuery
 from newswire.errors import EngineUnavailableError, IndexSchemaError
@@ -107,7 +107,7 @@ def test_while_the_engine_is_down_feeds_are_fetched_and_every_command_says_how_i
 def test_an_answer_with_facets_a_histogram_and_coverage_is_one_round_trip(tmp_path, opensearch_nodes) -> None:
     url, prefix = opensearch_nodes.url("3.8"), f"r{uuid.uuid4().hex[:10]}"
     domain = Collection(url, "es")
-    wired = Wired(
+    app = App(
         Settings(
             data=str(tmp_path / "data"),
             engine="opensearch",
@@ -117,14 +117,14 @@ def test_an_answer_with_facets_a_histogram_and_coverage_is_one_round_trip(tmp_pa
             opensearch_region=REGION,
         )
     )
-    wired.engine.index([ItemWrite(item(n, "tank"), 1) for n in range(30)], 1)
-    wired.engine.publish([status("news", 1)])
-    api, before = AsEvents(wired), domain.passed
+    app.engine.index([ItemWrite(item(n, "tank"), 1) for n in range(30)], 1)
+    app.engine.publish([status("news", 1)])
+    api, before = AsEvents(app), domain.passed
     asked = "q=tank&facets=feed,category,author,lang&histogram=year&from=1970&to=1971&feed=news&size=5&highlight=title"
     answer = api.ask(f"/v1/search?{asked}").json()
     assert domain.passed - before == 1
     assert (answer["total"]["value"], answer["coverage"]["feeds"]) == (30, 1)
-    wired.close()
+    app.close()
     domain.close()
     delete_indexes(url, prefix)
 

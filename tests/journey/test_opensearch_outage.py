@@ -9,12 +9,12 @@ import msgspec
 import pytest
 from opensearchpy import OpenSearch
 
-from newswire.app import Wired
+from newswire.app import App
 from newswire.clock import HOUR
 from newswire.engines.opensearch.engine import OpenSearchEngine
 from newswire.engines.query import SearchQuery
 from newswire.ingest.indexing import index_feeds
-from newswire.ingest.poll import run_batches, settle
+from newswire.ingest.poll import reconcile, run_batches
 from newswire.model import Batch, Feed
 from newswire.storage.feeds.sqlite import SqliteFeedStore
 from tests.conftest import NOON, absent
@@ -51,14 +51,14 @@ def test_while_the_cluster_is_away_documents_wait_and_searches_say_when_to_come_
     settings = msgspec.structs.replace(
         settings, engine="opensearch", opensearch_url=node.url, opensearch_prefix=prefix, opensearch_timeout_seconds=5
     )
-    wired = Wired(settings, clock=clock)
-    wired.feeds.put(Feed(id="news", url=server.url("/news")), clock())
-    api = AsEvents(wired)
+    app = App(settings, clock=clock)
+    app.feeds.put(Feed(id="news", url=server.url("/news")), clock())
+    api = AsEvents(app)
 
     def poll(number: int):
         server.says("/news", rss(*[story(number * 10 + k) for k in range(10)]))
         clock.go(minutes=10)
-        run_batches(wired, [Batch(("news",), now=True)])
+        run_batches(app, [Batch(("news",), now=True)])
         return api.ask("/v1/search?size=1")
 
     assert poll(0).json()["total"]["value"] == 10
@@ -68,15 +68,15 @@ def test_while_the_cluster_is_away_documents_wait_and_searches_say_when_to_come_
         assert answer.status == 503
         assert int(answer.headers["retry-after"]) > 0
         assert answer.json()["type"].endswith("unavailable")
-    assert wired.feeds.rows(1)[0].poll.head == 11  # all of them are kept
+    assert app.feeds.rows(1)[0].poll.head == 11  # all of them are kept
     node.start()
-    settle(wired)
-    index_feeds(wired, ["news"])
-    wired.engine.refresh()
+    reconcile(app)
+    index_feeds(app, ["news"])
+    app.engine.refresh()
     found = api.ask("/v1/search?size=200").json()
     assert found["total"]["value"] == 110
     assert poll(11).json()["total"]["value"] in {110, 120}  # at once, or after the cluster's refresh
-    wired.close()
+    app.close()
 
 
 def test_a_node_that_is_killed_in_the_middle_of_a_load_loses_and_doubles_nothing(tmp_path, node, prefix) -> None:

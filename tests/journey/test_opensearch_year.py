@@ -12,7 +12,7 @@ import msgspec
 import pytest
 
 from bench.relevance import judged_collection
-from newswire.app import Wired
+from newswire.app import App
 from newswire.clock import from_datetime
 from newswire.ingest.backfill import load
 from newswire.settings import Settings
@@ -31,8 +31,8 @@ pytestmark = [pytest.mark.long, pytest.mark.opensearch]
 class Year(NamedTuple):
     """The year on both engines, and the number of its items."""
 
-    embedded: Wired
-    cluster: Wired
+    embedded: App
+    cluster: App
     total: int
 
 
@@ -70,7 +70,7 @@ def year(lines, tmp_path_factory, opensearch_nodes, prefix) -> Iterator[Year]:
         Settings(data=str(folder / "embedded")),
         on_cluster(opensearch_nodes, prefix, folder / "cluster"),
     ):
-        both.append(Wired(settings, clock=lambda: END_OF_2023))
+        both.append(App(settings, clock=lambda: END_OF_2023))
         assert load(both[-1], [str(file)], None).lines == LINES
         both[-1].engine.refresh()
     yield Year(*both, total)
@@ -113,9 +113,9 @@ def test_both_engines_give_the_same_answers(year) -> None:
     assert overlap >= LEAST_OVERLAP
 
 
-def walked_while_more_comes_in(wired: Wired, data, sort: str, total: int) -> None:
+def walked_while_more_comes_in(app: App, data, sort: str, total: int) -> None:
     """Walk from end to end while another process loads more: each of the first items is there once."""
-    api, mark, more = AsEvents(wired), f"more-{sort}", data / f"more-{sort}.jsonl"
+    api, mark, more = AsEvents(app), f"more-{sort}", data / f"more-{sort}.jsonl"
     rows = (
         {
             "title": f"More {n}",
@@ -125,7 +125,7 @@ def walked_while_more_comes_in(wired: Wired, data, sort: str, total: int) -> Non
         for n in range(30_000)
     )
     more.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    settings = wired.settings
+    settings = app.settings
     environ = {f"NEWSWIRE_{name.upper()}": str(getattr(settings, name)) for name in (
         "engine", "opensearch_url", "opensearch_prefix", "opensearch_timeout_seconds")}  # fmt: skip
     process = None
@@ -135,7 +135,7 @@ def walked_while_more_comes_in(wired: Wired, data, sort: str, total: int) -> Non
         page = asked(api, {"sort": sort, "size": "200", "fields": "id,feed"} | ({"cursor": cursor} if cursor else {}))
         ids += [one["id"] for one in page["items"] if not one["feed"].startswith("more-")]
         if process is None:
-            process = command(wired.settings.data_folder, "load", str(more), "--feed", mark, **environ)
+            process = command(app.settings.data_folder, "load", str(more), "--feed", mark, **environ)
         cursor = page["next"]
         if cursor is None:
             break
@@ -153,12 +153,12 @@ def test_a_walk_over_a_year_gives_each_item_once_while_another_process_indexes(y
 def test_a_walk_over_three_shards_gives_each_item_once(lines, tmp_path, opensearch_nodes, prefix) -> None:
     file, total = lines
     settings = on_cluster(opensearch_nodes, f"{prefix}-three", tmp_path / "data", opensearch_shards=3)
-    wired = Wired(settings, clock=lambda: END_OF_2023)
-    assert load(wired, [str(file)], None).lines == LINES
-    wired.engine.refresh()
+    app = App(settings, clock=lambda: END_OF_2023)
+    assert load(app, [str(file)], None).lines == LINES
+    app.engine.refresh()
     for sort in ("newest", "oldest"):
-        walked_while_more_comes_in(wired, tmp_path, sort, total)
-    wired.close()
+        walked_while_more_comes_in(app, tmp_path, sort, total)
+    app.close()
 
 
 @pytest.mark.parametrize(("collection", "least"), [("scifact", 0.679), ("cranfield", 0.367)])
@@ -166,10 +166,10 @@ def test_judged_collections_are_ranked_as_well_as_published(
     shared, tmp_path, opensearch_nodes, prefix, collection, least
 ) -> None:
     settings = on_cluster(opensearch_nodes, f"{prefix}-{collection}", tmp_path / "data", recency_weight=0)
-    wired = Wired(msgspec.structs.replace(settings))
+    app = App(msgspec.structs.replace(settings))
     figure, queries, _documents = judged_collection(
-        wired, shared / "relevance" / collection, tmp_path / "documents.jsonl"
+        app, shared / "relevance" / collection, tmp_path / "documents.jsonl"
     )
-    wired.close()
+    app.close()
     print(f"{collection}: nDCG@10 {figure:.4f} over {queries} queries")
     assert figure >= least

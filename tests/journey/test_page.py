@@ -13,10 +13,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from newswire.clock import LAST
+from newswire.clock import LAST_INSTANT
 from newswire.ingest.backfill import load
 from newswire.model import ItemWrite
-from newswire.web.pages.forms import SEARCH_FIELDS, tidied
+from newswire.web.pages.forms import SEARCH_FIELDS, clean_query
 from tests.conftest import NOON
 from tests.contract.test_search_engine import item as item_of
 from tests.contract.test_search_engine import status as status_of
@@ -31,9 +31,9 @@ MOST_BYTES = 60_000
 
 
 @pytest.fixture(params=[OverHttp, AsEvents], ids=["uvicorn", "rest-api-event"])
-def api(request, wired, server, clock):
-    furnish(wired, server, clock)
-    made = request.param(wired)
+def api(request, app, server, clock):
+    furnish(app, server, clock)
+    made = request.param(app)
     yield made
     made.close()
 
@@ -78,8 +78,8 @@ values = st.lists(st.sampled_from(["", " ", "a", "b,c", '"x, y"', "-a", "2025"])
 
 @given(st.dictionaries(st.sampled_from([*SEARCH_FIELDS, "nope", "format"]), values))
 def test_a_clean_address_stays_as_it_is(sent: dict[str, list[str]]) -> None:
-    clean = tidied(sent, SEARCH_FIELDS)
-    again = tidied({name: [value] for name, value in clean.parameters.items()}, SEARCH_FIELDS)
+    clean = clean_query(sent, SEARCH_FIELDS)
+    again = clean_query({name: [value] for name, value in clean.parameters.items()}, SEARCH_FIELDS)
     assert again.is_clean
     assert again.parameters == clean.parameters
     assert all(value.strip() for value in clean.parameters.values())
@@ -195,16 +195,16 @@ def test_the_pages_name_where_they_are_to_be_had_never_what_a_host_header_says(a
 
 
 @pytest.mark.parametrize(("whole", "top"), [("/live/", "./"), ("/live", "/live/"), ("/", "./")])
-def test_links_hold_at_a_stage_with_and_without_its_last_slash(wired, server, clock, whole: str, top: str) -> None:
-    furnish(wired, server, clock)
+def test_links_hold_at_a_stage_with_and_without_its_last_slash(app, server, clock, whole: str, top: str) -> None:
+    furnish(app, server, clock)
     event = rest_event("/")
     event["requestContext"]["path"] = whole
-    page = Page(AsEvents(wired).event(event).body)
+    page = Page(AsEvents(app).event(event).body)
     assert all(name.startswith(f"{top}assets/") for name in page.files)
     assert any(link.startswith(f"{top}feeds/") for link in page.links)
 
 
-def test_a_facet_and_a_filter_can_hold_anything(api, wired) -> None:
+def test_a_facet_and_a_filter_can_hold_anything(api, app) -> None:
     """Values with commas, quotes and minuses come back as they are, as links that narrow and as filters that go away."""
     names = ['say "so", he said', "-minus", "\\back", "a,b", "<i>&", "ö ü"]
     lines = "".join(
@@ -214,9 +214,9 @@ def test_a_facet_and_a_filter_can_hold_anything(api, wired) -> None:
         + "\n"
         for n, name in enumerate(names)
     )
-    file = Path(wired.settings.data) / "lines.jsonl"
+    file = Path(app.settings.data) / "lines.jsonl"
     file.write_text(lines)
-    load(wired, [str(file)], "odd")
+    load(app, [str(file)], "odd")
     found = api.ask("/?feed=odd").body.decode()
     section = found[found.index("facet-category") : found.index('class="subscribe"')]
     links = [link.replace("&amp;", "&") for link in re.findall(r'href="([^"]+)"', section)]
@@ -232,11 +232,11 @@ def added(number: int) -> str:
     return f"{number:032x}"
 
 
-def add(wired, *changes: dict, feed: str = "coast-dispatch") -> None:
+def add(app, *changes: dict, feed: str = "coast-dispatch") -> None:
     """Put items into the index as they are, past all cleaning."""
     made = [msgspec.structs.replace(item_of(n), id=added(n), feed=feed, **one) for n, one in enumerate(changes)]
-    assert wired.engine.index([ItemWrite(one, 99) for one in made], 1).refused == ()
-    wired.engine.refresh()
+    assert app.engine.index([ItemWrite(one, 99) for one in made], 1).refused == ()
+    app.engine.refresh()
 
 
 def facet_links(body: str) -> list[tuple[str, int]]:
@@ -245,8 +245,8 @@ def facet_links(body: str) -> list[tuple[str, int]]:
     return [(href.replace("&amp;", "&"), int(count.replace(",", ""))) for href, count in found]
 
 
-def test_each_facet_finds_as_many_as_it_says(api, wired) -> None:
-    add(wired, *({"lang": lang, "published": NOON} for lang in ("en", "en-us", "en-gb", "en-us", "fr-ca", "pl")))
+def test_each_facet_finds_as_many_as_it_says(api, app) -> None:
+    add(app, *({"lang": lang, "published": NOON} for lang in ("en", "en-us", "en-gb", "en-us", "fr-ca", "pl")))
     for target in ("/", "/?q=a*+OR+the", "/?feed=-courrier&tz=Asia/Tokyo&from=2025-10"):
         links = facet_links(api.ask(target).body.decode())
         assert len(links) >= 5
@@ -254,8 +254,8 @@ def test_each_facet_finds_as_many_as_it_says(api, wired) -> None:
             assert f">{count:,} item" in api.ask(urljoin("/", href)).body.decode(), (target, href, count)
 
 
-def test_a_value_that_nobody_can_ask_for_is_no_link(api, wired) -> None:
-    add(wired, {"categories": ("\u200b", "\u0301", "plain"), "authors": ("\u200b",), "published": NOON})
+def test_a_value_that_nobody_can_ask_for_is_no_link(api, app) -> None:
+    add(app, {"categories": ("\u200b", "\u0301", "plain"), "authors": ("\u200b",), "published": NOON})
     for target in ("/", f"/items/{added(0)}"):
         for link in Page(api.ask(target).body).links:
             if "category=" in link or "author=" in link:
@@ -307,8 +307,8 @@ def test_a_warning_names_the_place_that_it_is_about(api) -> None:
     assert "At “&#34;joint statement”." in api.ask("/?q=summit+%22joint+statement").body.decode()
 
 
-def test_what_else_was_published_that_day_includes_the_item(api, wired) -> None:
-    add(wired, {"published": 1_763_596_800_000, "published_precision": "day", "title": "A day without a time"})
+def test_what_else_was_published_that_day_includes_the_item(api, app) -> None:
+    add(app, {"published": 1_763_596_800_000, "published_precision": "day", "title": "A day without a time"})
     for zone in ("UTC", "America/New_York", "Pacific/Auckland"):
         target = f"/items/{added(0)}?tz={zone}"
         body = api.ask(target).body.decode()
@@ -317,16 +317,16 @@ def test_what_else_was_published_that_day_includes_the_item(api, wired) -> None:
         assert b"A day without a time" in api.ask(urljoin("/items/x", link)).body
 
 
-def test_nothing_that_a_feed_says_makes_a_page_long(wired) -> None:
+def test_nothing_that_a_feed_says_makes_a_page_long(app) -> None:
     loud = '&"<' * 33_000
     add(
-        wired,
+        app,
         *({"title": f"{n} {loud}", "summary": loud, "content": loud, "categories": (loud,)} for n in range(199)),
         {"title": "", "content": '"' * 1_000_000, "authors": tuple(f"{n} {loud[:256]}" for n in range(3_000))},
         feed="loud",
     )
-    wired.engine.publish([msgspec.structs.replace(status_of("loud", 1), title=loud, description=loud)])
-    api = AsEvents(wired)
+    app.engine.publish([msgspec.structs.replace(status_of("loud", 1), title=loud, description=loud)])
+    api = AsEvents(app)
     for target in (
         "/?size=200",
         "/?size=200&q=amp+OR+lt+OR+1",
@@ -348,8 +348,8 @@ def test_nothing_that_is_asked_for_makes_a_page_long(api, name: str, value: str)
     assert "more</li>" in came.body.decode()
 
 
-def test_the_last_moment_there_is_can_be_shown_and_counted(api, wired) -> None:
-    add(wired, {"updated": LAST, "title": "At the end of time"})
+def test_the_last_moment_there_is_can_be_shown_and_counted(api, app) -> None:
+    add(app, {"updated": LAST_INSTANT, "title": "At the end of time"})
     for target in ("/?date_field=updated", "/?date_field=updated&from=9999"):
         assert "At the end of time" in api.ask(target).body.decode()
     for unit in ("auto", "year", "hour"):
@@ -368,8 +368,8 @@ def test_the_limit_of_an_address_is_the_same_as_an_event(api) -> None:
     assert api.ask(f"/?feed={','.join(f'nope{n:05d}' for n in range(500))}").status == 200
 
 
-def test_half_a_character_does_not_break_an_answer(wired) -> None:
-    api = AsEvents(wired)
+def test_half_a_character_does_not_break_an_answer(app) -> None:
+    api = AsEvents(app)
     for sent in ({"q": ["\ud800x"]}, {"feed": ["\udfff"], "q": [""]}, {"category": ["\ud800", "a"]}):
         answered = api.answered({**rest_event("/"), "multiValueQueryStringParameters": sent})
         assert answered["statusCode"] in {303, 400}
@@ -397,13 +397,13 @@ def test_hostile_requests_get_pages_too(api) -> None:
     assert statuses == {200, 303, 400, 404}
 
 
-def test_a_page_of_twenty_real_items_stays_below_60_kb(wired, shared, tmp_path) -> None:
+def test_a_page_of_twenty_real_items_stays_below_60_kb(app, shared, tmp_path) -> None:
     whole, some = tmp_path / "whole.jsonl.gz", tmp_path / "some.jsonl"
     write_lines(shared, whole)
     with gzip.open(whole, "rt") as lines:
         some.write_text("".join(islice(lines, 0, 250_000, 25)))
-    load(wired, [str(some)], None)
-    api = AsEvents(wired)
+    load(app, [str(some)], None)
+    api = AsEvents(app)
     longest = {}
     for query in (
         "",

@@ -17,9 +17,9 @@ THEMES = ("light", "dark")
 
 
 @pytest.fixture
-def served(wired, server, clock) -> Iterator[OverHttp]:
-    furnish(wired, server, clock)
-    made = OverHttp(wired)
+def served(app, server, clock) -> Iterator[OverHttp]:
+    furnish(app, server, clock)
+    made = OverHttp(app)
     yield made
     made.close()
 
@@ -180,9 +180,9 @@ def test_a_feed_is_opened_and_tells_how_it_is_doing(read) -> None:
     assert page.locator(".chart svg a title").first.text_content() == "26 Oct 2025: 2"
 
 
-def test_the_first_page_is_seen_line_by_line(chromium, wired, server, clock, shared) -> None:
-    publish_seed(wired, server, clock, shared)
-    over_http = OverHttp(wired)
+def test_the_first_page_is_seen_line_by_line(chromium, app, server, clock, shared) -> None:
+    publish_seed(app, server, clock, shared)
+    over_http = OverHttp(app)
     window = Reading(chromium, over_http.address)
     try:
         seen = window.open("/feeds/nato-news").locator("main").inner_text().splitlines()
@@ -434,9 +434,9 @@ def test_nothing_that_a_feed_says_leads_anywhere_but_to_web_addresses(read) -> N
     assert set(schemes) <= {"http:", "https:"}
 
 
-def test_many_feeds_are_named_instead_of_ticked(read, wired) -> None:
-    one = wired.engine.statuses(["coast-dispatch"])[0]
-    wired.engine.publish([msgspec.structs.replace(one, id=f"made-{n:02d}", title=f"Made {n}") for n in range(30)])
+def test_many_feeds_are_named_instead_of_ticked(read, app) -> None:
+    one = app.engine.statuses(["coast-dispatch"])[0]
+    app.engine.publish([msgspec.structs.replace(one, id=f"made-{n:02d}", title=f"Made {n}") for n in range(30)])
     page = read().open("/?feed=coast-dispatch,made-29,-made-01")
     assert page.get_by_label("Coast Dispatch", exact=True).is_checked()
     assert page.get_by_label("Made 29", exact=True).is_checked()

@@ -7,7 +7,7 @@ from newswire.clock import DAY, HOUR, MINUTE
 from newswire.engines.query import SearchQuery
 from newswire.feed_status import state_of
 from newswire.ingest.feeds_file import merge
-from newswire.ingest.poll import run_batches, settle, tick
+from newswire.ingest.poll import reconcile, run_batches, tick
 from newswire.ingest.reindex import reindex
 from newswire.model import Batch, Feed, Fetched, FetchFailed, NotModified
 from newswire.storage.feeds import Lease
@@ -16,188 +16,188 @@ from tests.conftest import NOON
 from tests.support.feed_server import Answer, FeedServer, rss, story
 
 
-def add(wired, server, feed_id: str = "a", path: str | None = None, **more) -> str:
+def add(app, server, feed_id: str = "a", path: str | None = None, **more) -> str:
     url = server.url(path or f"/{feed_id}")
-    wired.feeds.put(Feed(id=feed_id, url=url, **more), wired.clock())
+    app.feeds.put(Feed(id=feed_id, url=url, **more), app.clock())
     return url
 
 
-def poll(wired, *feed_ids: str, now: bool = True):
-    return run_batches(wired, [Batch(feed_ids or ("a",), now=now)])
+def poll(app, *feed_ids: str, now: bool = True):
+    return run_batches(app, [Batch(feed_ids or ("a",), now=now)])
 
 
-def items(wired, **query):
-    return [hit.item for hit in wired.engine.search(SearchQuery(size=200, **query)).hits]
+def items(app, **query):
+    return [hit.item for hit in app.engine.search(SearchQuery(size=200, **query)).hits]
 
 
-def poll_state(wired, feed_id: str = "a"):
-    return wired.feeds.row(feed_id, wired.engine.generation()).poll
+def poll_state(app, feed_id: str = "a"):
+    return app.feeds.row(feed_id, app.engine.generation()).poll
 
 
-def status(wired, feed_id: str = "a"):
-    return wired.engine.statuses([feed_id])[0]
+def status(app, feed_id: str = "a"):
+    return app.engine.statuses([feed_id])[0]
 
 
-def test_what_a_feed_says_is_found(wired, server) -> None:
+def test_what_a_feed_says_is_found(app, server) -> None:
     server.says("/a", rss(story(1), story(2, "An odd title")))
-    add(wired, server)
-    report = poll(wired)
+    add(app, server)
+    report = poll(app)
     assert [one.changed for one in report.polled] == [True]
-    assert {item.title for item in items(wired)} == {"Story number 1", "An odd title"}
-    assert status(wired).title == "A feed"
-    assert status(wired).fetches[0].new == 2
+    assert {item.title for item in items(app)} == {"Story number 1", "An odd title"}
+    assert status(app).title == "A feed"
+    assert status(app).fetches[0].new == 2
 
 
-def test_a_second_poll_of_an_unchanged_feed_writes_nothing(wired, server) -> None:
+def test_a_second_poll_of_an_unchanged_feed_writes_nothing(app, server) -> None:
     server.says("/a", rss(story(1)), etag='"1"')
-    add(wired, server)
-    poll(wired)
-    version = wired.engine.search(SearchQuery()).version
-    report = poll(wired)
+    add(app, server)
+    poll(app)
+    version = app.engine.search(SearchQuery()).version
+    report = poll(app)
     assert isinstance(report.polled[0].outcome, NotModified)
-    assert wired.engine.search(SearchQuery()).version == version
-    assert (wired.archive.head("a"), status(wired).fetches[0].status) == (1, 304)
+    assert app.engine.search(SearchQuery()).version == version
+    assert (app.archive.head("a"), status(app).fetches[0].status) == (1, 304)
 
 
-def test_the_same_body_without_validators_is_not_changed_either(wired, server) -> None:
+def test_the_same_body_without_validators_is_not_changed_either(app, server) -> None:
     server.says("/a", rss(story(1)))
-    add(wired, server)
-    poll(wired)
-    assert isinstance(poll(wired).polled[0].outcome, Fetched)
-    assert wired.archive.head("a") == 1
+    add(app, server)
+    poll(app)
+    assert isinstance(poll(app).polled[0].outcome, Fetched)
+    assert app.archive.head("a") == 1
 
 
 @pytest.mark.parametrize(
     "volatile",
     ["<lastBuildDate>{}</lastBuildDate>", "<!-- made at {} -->", "<pubDate>Mon, 24 Nov 2025 {}:00:00 GMT</pubDate>"],
 )
-def test_a_body_that_differs_in_known_volatile_parts_is_not_changed(wired, server, volatile: str) -> None:
-    add(wired, server)
+def test_a_body_that_differs_in_known_volatile_parts_is_not_changed(app, server, volatile: str) -> None:
+    add(app, server)
     for hour in ("10", "11"):
         server.says("/a", rss(story(1), channel=volatile.format(hour)))
-        poll(wired)
-    assert wired.archive.head("a") == 1
+        poll(app)
+    assert app.archive.head("a") == 1
 
 
-def test_the_whole_document_is_asked_for_once_in_24_hours(wired, server, clock) -> None:
+def test_the_whole_document_is_asked_for_once_in_24_hours(app, server, clock) -> None:
     server.says("/a", rss(story(1)), etag='"1"')
-    add(wired, server)
-    poll(wired)
+    add(app, server)
+    poll(app)
     clock.go(hours=23)
-    assert isinstance(poll(wired).polled[0].outcome, NotModified)
+    assert isinstance(poll(app).polled[0].outcome, NotModified)
     clock.go(hours=1)
-    assert isinstance(poll(wired).polled[0].outcome, Fetched)
-    assert wired.archive.head("a") == 1
+    assert isinstance(poll(app).polled[0].outcome, Fetched)
+    assert app.archive.head("a") == 1
 
 
-def test_a_changed_title_date_or_feed_url_never_doubles_an_item(wired, server) -> None:
+def test_a_changed_title_date_or_feed_url_never_doubles_an_item(app, server) -> None:
     server.says("/a", rss(story(1)))
-    add(wired, server)
-    poll(wired)
+    add(app, server)
+    poll(app)
     server.says("/a", rss(story(1, "Another title", pubDate="12 Nov 2025 12:00:00 GMT")))
-    poll(wired)
+    poll(app)
     server.says("/moved", rss(story(1, "A third title")))
-    add(wired, server, path="/moved")
-    poll(wired)
-    (item,) = items(wired)
+    add(app, server, path="/moved")
+    poll(app)
+    (item,) = items(app)
     assert (item.title, item.revision, item.first_seen) == ("A third title", 3, NOON)
 
 
-def test_a_failed_poll_is_a_state_and_the_feed_is_tried_again(wired, server, clock) -> None:
+def test_a_failed_poll_is_a_state_and_the_feed_is_tried_again(app, server, clock) -> None:
     server.says("/a", status=500)
-    add(wired, server)
-    report = poll(wired)
+    add(app, server)
+    report = poll(app)
     assert isinstance(report.polled[0].outcome, FetchFailed)
-    assert state_of(status(wired), clock(), 900) == "failing"
-    assert status(wired).error == "127.0.0.1 answers 500 Internal Server Error."
-    assert poll_state(wired).next_check > clock()
+    assert state_of(status(app), clock(), 900) == "failing"
+    assert status(app).error == "127.0.0.1 answers 500 Internal Server Error."
+    assert poll_state(app).next_check > clock()
 
 
-def test_thirty_days_of_errors_then_fresh_within_24_hours_with_no_hand(wired, server, clock) -> None:
+def test_thirty_days_of_errors_then_fresh_within_24_hours_with_no_hand(app, server, clock) -> None:
     server.says("/a", status=500)
-    add(wired, server)
-    work = InlineQueue(lambda batches: run_batches(wired, batches))
+    add(app, server)
+    work = InlineQueue(lambda batches: run_batches(app, batches))
     end = clock() + 30 * DAY
     while clock() < end:
-        tick(wired, work)
-        clock.at = min(max(poll_state(wired).next_check, clock() + MINUTE), end)
+        tick(app, work)
+        clock.at = min(max(poll_state(app).next_check, clock() + MINUTE), end)
     assert server.count("/a") >= 30
     server.says("/a", rss(story(1)))
     tried = end
-    while not items(wired):
-        clock.at = max(poll_state(wired).next_check, clock())
-        tick(wired, work)
+    while not items(app):
+        clock.at = max(poll_state(app).next_check, clock())
+        tick(app, work)
         assert clock() - tried <= DAY
-    assert state_of(status(wired), clock(), 900) == "ok"
+    assert state_of(status(app), clock(), 900) == "ok"
 
 
-def test_retry_after_is_a_floor_also_for_good_answers(wired, server, clock) -> None:
+def test_retry_after_is_a_floor_also_for_good_answers(app, server, clock) -> None:
     server.says("/a", rss(story(1)), headers={"Retry-After": "50000"})
-    add(wired, server)
-    poll(wired)
-    assert poll_state(wired).next_check >= clock() + 50_000_000
+    add(app, server)
+    poll(app)
+    assert poll_state(app).next_check >= clock() + 50_000_000
 
 
-def test_429_holds_the_host_for_all_its_feeds(wired, server, clock) -> None:
+def test_429_holds_the_host_for_all_its_feeds(app, server, clock) -> None:
     server.says("/a", status=429, headers={"Retry-After": "3600"})
     server.says("/b", rss(story(1)))
-    add(wired, server, "a")
-    add(wired, server, "b")
-    poll(wired, "a", "b")
+    add(app, server, "a")
+    add(app, server, "b")
+    poll(app, "a", "b")
     assert server.count("/b") == 0
     clock.go(minutes=30)
-    assert "left alone" in poll(wired, "b").polled[0].refused
+    assert "left alone" in poll(app, "b").polled[0].refused
     clock.go(minutes=31)
-    poll(wired, "b")
+    poll(app, "b")
     assert server.count("/b") == 1
 
 
-def test_503_holds_the_feed_and_after_three_feeds_the_host(wired, server) -> None:
+def test_503_holds_the_feed_and_after_three_feeds_the_host(app, server) -> None:
     for name in "abcde":
         server.says(f"/{name}", status=503)
-        add(wired, server, name)
-    poll(wired, *"abcde")
+        add(app, server, name)
+    poll(app, *"abcde")
     assert [server.count(f"/{name}") for name in "abcde"] == [1, 1, 1, 0, 0]
 
 
-def test_410_pauses_and_says_so_and_a_new_address_wakes_it(wired, server, clock) -> None:
+def test_410_pauses_and_says_so_and_a_new_address_wakes_it(app, server, clock) -> None:
     server.says("/a", status=410)
-    add(wired, server)
-    poll(wired)
-    assert state_of(status(wired), clock(), 900) == "paused"
-    assert "410" in status(wired).paused
+    add(app, server)
+    poll(app)
+    assert state_of(status(app), clock(), 900) == "paused"
+    assert "410" in status(app).paused
     clock.go(days=9)
-    assert wired.feeds.due(clock(), 10) == []
+    assert app.feeds.due(clock(), 10) == []
     server.says("/new", rss(story(1)))
-    add(wired, server, path="/new")
-    assert [one.id for one in wired.feeds.due(clock(), 10)] == ["a"]
-    poll(wired, now=False)
-    assert state_of(status(wired), clock(), 900) == "ok"
+    add(app, server, path="/new")
+    assert [one.id for one in app.feeds.due(clock(), 10)] == ["a"]
+    poll(app, now=False)
+    assert state_of(status(app), clock(), 900) == "ok"
 
 
 def test_a_failing_feed_whose_address_is_mended_in_the_list_is_fetched_by_the_next_tick(
-    wired, server, clock, tmp_path
+    app, server, clock, tmp_path
 ) -> None:
     feeds = tmp_path / "feeds.toml"
     server.says("/wrong", status=404)
     server.says("/right", rss(story(1)))
-    work = InlineQueue(lambda batches: run_batches(wired, batches))
+    work = InlineQueue(lambda batches: run_batches(app, batches))
     feeds.write_text(f'[feed.a]\nurl = "{server.url("/wrong")}"\n')
-    merge(wired.feeds, feeds, clock())
+    merge(app.feeds, feeds, clock())
     for _ in range(9):
-        clock.at = max(clock(), poll_state(wired).next_check)
-        tick(wired, work)
-    assert poll_state(wired).next_check - clock() > 20 * HOUR
+        clock.at = max(clock(), poll_state(app).next_check)
+        tick(app, work)
+    assert poll_state(app).next_check - clock() > 20 * HOUR
     clock.go(minutes=1)
     feeds.write_text(f'[feed.a]\nurl = "{server.url("/right")}"\n')
-    merge(wired.feeds, feeds, clock())
-    tick(wired, work)
-    assert state_of(status(wired), clock(), 900) == "ok"
-    assert len(items(wired)) == 1
+    merge(app.feeds, feeds, clock())
+    tick(app, work)
+    assert state_of(status(app), clock(), 900) == "ok"
+    assert len(items(app)) == 1
 
 
 def test_an_edit_while_a_feed_is_being_fetched_is_not_undone_by_what_comes_of_the_old_address(
-    wired, another, server, clock
+    app, another, server, clock
 ) -> None:
     other = another()
     server.says("/right", rss(story(2)))
@@ -207,29 +207,29 @@ def test_an_edit_while_a_feed_is_being_fetched_is_not_undone_by_what_comes_of_th
         return Answer(body=rss(story(1)))
 
     server.answers["/a"] = edited_meanwhile
-    add(wired, server)
-    poll(wired)
-    work = InlineQueue(lambda batches: run_batches(wired, batches))
-    tick(wired, work)
+    add(app, server)
+    poll(app)
+    work = InlineQueue(lambda batches: run_batches(app, batches))
+    tick(app, work)
     assert server.count("/right") == 1
-    assert sorted(item.title for item in items(wired)) == ["Story number 1", "Story number 2"]
-    assert state_of(status(wired), clock(), 900) == "ok"
+    assert sorted(item.title for item in items(app)) == ["Story number 1", "Story number 2"]
+    assert state_of(status(app), clock(), 900) == "ok"
 
 
-def test_one_connection_to_a_host_at_a_time_and_many_hosts_at_once(wired, server) -> None:
+def test_one_connection_to_a_host_at_a_time_and_many_hosts_at_once(app, server) -> None:
     others = [FeedServer(f"127.0.0.{n}") for n in range(2, 6)]
     try:
         for n in range(6):
             server.says(f"/{n}", rss(story(n)), delay=0.05)
-            add(wired, server, f"same-{n}", f"/{n}")
+            add(app, server, f"same-{n}", f"/{n}")
         for n, other in enumerate(others):
             other.says("/x", rss(story(n)), delay=0.3)
-            wired.feeds.put(Feed(id=f"other-{n}", url=other.url("/x")), wired.clock())
+            app.feeds.put(Feed(id=f"other-{n}", url=other.url("/x")), app.clock())
         ids = [f"same-{n}" for n in range(6)] + [f"other-{n}" for n in range(4)]
         import time
 
         started = time.monotonic()
-        poll(wired, *ids)
+        poll(app, *ids)
         took = time.monotonic() - started
         assert server.most_together == 1
         assert all(other.count("/x") == 1 for other in others)
@@ -239,85 +239,85 @@ def test_one_connection_to_a_host_at_a_time_and_many_hosts_at_once(wired, server
             other.close()
 
 
-def test_a_permanent_redirect_is_adopted_after_three_sightings_over_48_hours(wired, server, clock) -> None:
+def test_a_permanent_redirect_is_adopted_after_three_sightings_over_48_hours(app, server, clock) -> None:
     server.says("/new", rss(story(1)))
     server.says("/a", status=301, headers={"Location": "/new"})
-    add(wired, server)
+    add(app, server)
     for hours in (0, 20, 20):
         clock.go(hours=hours)
-        poll(wired)
-        assert poll_state(wired).adopted_url is None
+        poll(app)
+        assert poll_state(app).adopted_url is None
     server.says("/new", rss(story(1), story(2)))
     clock.go(hours=20)
-    poll(wired)
+    poll(app)
     clock.go(hours=1)
-    poll(wired)
-    assert poll_state(wired).adopted_url == server.url("/new")
+    poll(app)
+    assert poll_state(app).adopted_url == server.url("/new")
     before = server.count("/a")
-    poll(wired)
+    poll(app)
     assert server.count("/a") == before
 
 
-def test_a_temporary_redirect_is_never_adopted_nor_a_permanent_one_behind_it(wired, server, clock) -> None:
+def test_a_temporary_redirect_is_never_adopted_nor_a_permanent_one_behind_it(app, server, clock) -> None:
     server.says("/new", rss(story(1)))
     server.says("/mid", status=301, headers={"Location": "/new"})
     for status_code in (302, 303, 307):
         server.says("/a", status=status_code, headers={"Location": "/mid"})
-        add(wired, server)
+        add(app, server)
         for _ in range(5):
             server.says("/new", rss(story(1), story(2, f"t{clock()}")))
             clock.go(hours=24)
-            poll(wired)
-    assert poll_state(wired).adopted_url is None
+            poll(app)
+    assert poll_state(app).adopted_url is None
 
 
-def test_a_redirect_to_something_that_shares_nothing_is_not_adopted(wired, server, clock) -> None:
+def test_a_redirect_to_something_that_shares_nothing_is_not_adopted(app, server, clock) -> None:
     server.says("/a", rss(story(1)))
-    add(wired, server)
-    poll(wired)
+    add(app, server)
+    poll(app)
     server.says("/a", status=301, headers={"Location": "/parked"})
     for n in range(6):
         server.says("/parked", rss(story(100 + n, guid=f"p{n}", link=f"https://parked.example/{n}")))
         clock.go(hours=24)
-        poll(wired)
-    assert poll_state(wired).adopted_url is None
+        poll(app)
+    assert poll_state(app).adopted_url is None
 
 
-def test_an_adopted_address_is_given_up_after_five_failures(wired, server, clock) -> None:
-    test_a_permanent_redirect_is_adopted_after_three_sightings_over_48_hours(wired, server, clock)
+def test_an_adopted_address_is_given_up_after_five_failures(app, server, clock) -> None:
+    test_a_permanent_redirect_is_adopted_after_three_sightings_over_48_hours(app, server, clock)
     server.says("/new", status=404)
     for _ in range(5):
-        poll(wired)
+        poll(app)
     server.says("/a", rss(story(3)))
-    poll(wired)
-    assert poll_state(wired).errors == 0
-    assert any(item.title == "Story number 3" for item in items(wired))
+    poll(app)
+    assert poll_state(app).errors == 0
+    assert any(item.title == "Story number 3" for item in items(app))
 
 
 def test_a_document_that_turns_out_to_be_no_feed_counts_as_an_error_and_clears_the_validators(
-    wired, server, clock
+    app, server, clock
 ) -> None:
     server.says("/a", "<!doctype html><title>Maintenance</title>", etag='"page"')
-    add(wired, server)
-    poll(wired)
-    assert state_of(status(wired), clock(), 900) == "failing"
-    assert status(wired).error_code == "html_page"
-    assert poll_state(wired).validators is None
+    add(app, server)
+    poll(app)
+    assert state_of(status(app), clock(), 900) == "failing"
+    assert status(app).error_code == "html_page"
+    assert poll_state(app).validators is None
     server.says("/a", rss(story(1)), etag='"feed"')
-    poll(wired)
-    assert state_of(status(wired), clock(), 900) == "ok"
-    assert len(items(wired)) == 1
+    poll(app)
+    assert state_of(status(app), clock(), 900) == "ok"
+    assert len(items(app)) == 1
 
 
-def test_what_looks_like_a_feed_and_is_none_is_asked_for_again_without_conditions(wired, server, clock) -> None:
+def test_what_looks_like_a_feed_and_is_none_is_asked_for_again_without_conditions(app, server, clock) -> None:
     server.says("/a", b'{"version": "nothing known"}', etag='"odd"')
-    add(wired, server)
-    poll(wired)
-    assert status(wired).error_code == "not_a_feed"
-    assert state_of(status(wired), clock(), 900) == "failing"
-    poll(wired)
+    add(app, server)
+    poll(app)
+    assert status(app).error_code == "not_a_feed"
+    assert state_of(status(app), clock(), 900) == "failing"
+    poll(app)
     assert "if-none-match" not in server.last("/a")
-    assert poll_state(wired).errors >= 1
+    assert poll_state(app).errors >= 1
 
 
 @pytest.mark.parametrize(
@@ -329,106 +329,106 @@ def test_what_looks_like_a_feed_and_is_none_is_asked_for_again_without_condition
     ],
 )
 def test_documents_that_are_no_feed_and_differ_each_time_are_asked_for_less_and_less_and_all_kept(
-    wired, server, clock, page: str, code: str
+    app, server, clock, page: str, code: str
 ) -> None:
-    add(wired, server)
-    work = InlineQueue(lambda batches: run_batches(wired, batches))
+    add(app, server)
+    work = InlineQueue(lambda batches: run_batches(app, batches))
     waits = []
     for n in range(40):
         server.says("/a", page.format(n), etag=f'"{n}"')
-        tick(wired, work)
-        assert status(wired).error_code == code
-        assert state_of(status(wired), clock(), 900) == "failing"
-        waits.append(poll_state(wired).next_check - clock())
-        clock.at = poll_state(wired).next_check
+        tick(app, work)
+        assert status(app).error_code == code
+        assert state_of(status(app), clock(), 900) == "failing"
+        waits.append(poll_state(app).next_check - clock())
+        clock.at = poll_state(app).next_check
     assert all(one <= DAY for one in waits)
     assert all(one > 23 * HOUR - 1 for one in waits[12:])
     assert waits[2:10] == sorted(waits[2:10])
-    assert wired.archive.head("a") == server.count("/a") == 40
+    assert app.archive.head("a") == server.count("/a") == 40
     server.says("/a", rss(story(1)))
-    tick(wired, work)
-    assert state_of(status(wired), clock(), 900) == "ok"
-    assert poll_state(wired).next_check - clock() < HOUR
-    assert len(items(wired)) == 1
+    tick(app, work)
+    assert state_of(status(app), clock(), 900) == "ok"
+    assert poll_state(app).next_check - clock() < HOUR
+    assert len(items(app)) == 1
 
 
-def test_a_transfer_cut_short_gives_its_whole_entries_and_leaves_no_validators(wired, server) -> None:
+def test_a_transfer_cut_short_gives_its_whole_entries_and_leaves_no_validators(app, server) -> None:
     whole = rss(story(1), story(2), story(3))
     part = whole[: whole.rfind(b"<item>") + 30]
     server.says("/a", part, etag='"1"', length=len(whole))
-    add(wired, server)
-    poll(wired)
-    assert len(items(wired)) == 2
-    assert poll_state(wired).validators is None
+    add(app, server)
+    poll(app)
+    assert len(items(app)) == 2
+    assert poll_state(app).validators is None
     server.says("/a", whole, etag='"1"')
-    poll(wired)
-    assert len(items(wired)) == 3
+    poll(app)
+    assert len(items(app)) == 3
 
 
-def test_a_gap_is_published_when_a_window_shares_nothing_with_the_one_before(wired, server, clock) -> None:
-    add(wired, server)
+def test_a_gap_is_published_when_a_window_shares_nothing_with_the_one_before(app, server, clock) -> None:
+    add(app, server)
     server.says("/a", rss(*[story(n) for n in range(10)]))
-    poll(wired)
+    poll(app)
     seen = clock()
     clock.go(hours=30)
     server.says("/a", rss(*[story(n) for n in range(50, 60)]))
-    poll(wired)
-    assert [(gap.start, gap.end) for gap in status(wired).gaps] == [(seen, clock())]
+    poll(app)
+    assert [(gap.start, gap.end) for gap in status(app).gaps] == [(seen, clock())]
 
 
-def test_an_outage_without_a_loss_leaves_no_gap(wired, server, clock) -> None:
-    add(wired, server)
+def test_an_outage_without_a_loss_leaves_no_gap(app, server, clock) -> None:
+    add(app, server)
     server.says("/a", rss(*[story(n) for n in range(10)]))
-    poll(wired)
+    poll(app)
     server.says("/a", status=500)
     clock.go(hours=3)
-    poll(wired)
+    poll(app)
     server.says("/a", rss(*[story(n) for n in range(5, 15)]))
     clock.go(hours=3)
-    poll(wired)
-    assert status(wired).gaps == ()
+    poll(app)
+    assert status(app).gaps == ()
 
 
-def test_a_dead_poller_shows_when_the_status_is_read(wired, server, clock) -> None:
+def test_a_dead_poller_shows_when_the_status_is_read(app, server, clock) -> None:
     server.says("/a", rss(story(1)))
-    add(wired, server)
-    poll(wired)
-    assert state_of(status(wired), clock(), 900) == "ok"
-    assert state_of(status(wired), clock() + DAY, 900) == "stale"
+    add(app, server)
+    poll(app)
+    assert state_of(status(app), clock(), 900) == "ok"
+    assert state_of(status(app), clock() + DAY, 900) == "stale"
 
 
-def test_an_engine_that_is_down_stops_indexing_and_not_polling(wired, server, clock, settings) -> None:
+def test_an_engine_that_is_down_stops_indexing_and_not_polling(app, server, clock, settings) -> None:
     from pathlib import Path
 
     server.says("/a", rss(story(1)))
-    add(wired, server)
+    add(app, server)
     broken = Path(settings.data) / "index"
     broken.parent.mkdir(parents=True, exist_ok=True)
     (broken / "g000001").mkdir(parents=True)
     (broken / "g000001" / "schema").write_text("1")
     (broken / "g000001" / "meta.json").write_text("rubbish")
     (broken / "current").write_text("1")
-    report = poll(wired)
+    report = poll(app)
     assert report.engine_error is not None
-    assert wired.archive.head("a") == 1
+    assert app.archive.head("a") == 1
     import shutil
 
     shutil.rmtree(broken)
-    wired.engine.close()
-    tick(wired, InlineQueue(lambda batches: run_batches(wired, batches)))
-    assert len(items(wired)) == 1
+    app.engine.close()
+    tick(app, InlineQueue(lambda batches: run_batches(app, batches)))
+    assert len(items(app)) == 1
 
 
 # --- leases and races ---
 
 
-def test_two_processes_that_tick_at_once_fetch_each_feed_once(wired, another, server) -> None:
+def test_two_processes_that_tick_at_once_fetch_each_feed_once(app, another, server) -> None:
     import threading
 
     for n in range(12):
         server.says(f"/{n}", rss(story(n)), delay=0.02)
-        add(wired, server, f"f{n}", f"/{n}")
-    rivals = [wired, another()]
+        add(app, server, f"f{n}", f"/{n}")
+    rivals = [app, another()]
     threads = [
         threading.Thread(target=tick, args=(one, InlineQueue(lambda batches, one=one: run_batches(one, batches))))
         for one in rivals
@@ -437,16 +437,16 @@ def test_two_processes_that_tick_at_once_fetch_each_feed_once(wired, another, se
         thread.start()
     for thread in threads:
         thread.join()
-    work = InlineQueue(lambda batches: run_batches(wired, batches))
-    tick(wired, work)
+    work = InlineQueue(lambda batches: run_batches(app, batches))
+    tick(app, work)
     assert [server.count(f"/{n}") for n in range(12)] == [1] * 12
-    assert len(items(wired)) == 12
+    assert len(items(app)) == 12
 
 
 def test_a_lease_that_expires_while_its_holder_works_loses_nothing_and_doubles_nothing(
-    wired, another, server, clock
+    app, another, server, clock
 ) -> None:
-    add(wired, server)
+    add(app, server)
     rival = another()
 
     def slow(_asked) -> Answer:
@@ -456,78 +456,78 @@ def test_a_lease_that_expires_while_its_holder_works_loses_nothing_and_doubles_n
         return Answer(body=rss(story(1)))
 
     server.answers["/a"] = slow
-    wired.feeds.claim_host = lambda *_: 0  # the host's lease would keep the rival out
+    app.feeds.claim_host = lambda *_: 0  # the host's lease would keep the rival out
     rival.feeds.claim_host = lambda *_: 0
-    report = poll(wired)
+    report = poll(app)
     assert report.polled[0].refused == "Its lease went to another process."
-    tick(wired, InlineQueue(lambda batches: run_batches(wired, batches)))
-    settle(wired)
-    tick(wired, InlineQueue(lambda batches: run_batches(wired, batches)))
-    assert wired.archive.head("a") == wired.feeds.row("a", 1).index.cursor == 2
-    assert len(items(wired)) == 2
-    assert all(item.revision == 1 for item in items(wired))
+    tick(app, InlineQueue(lambda batches: run_batches(app, batches)))
+    reconcile(app)
+    tick(app, InlineQueue(lambda batches: run_batches(app, batches)))
+    assert app.archive.head("a") == app.feeds.row("a", 1).fold.cursor == 2
+    assert len(items(app)) == 2
+    assert all(item.revision == 1 for item in items(app))
 
 
-def test_an_index_task_delivered_twice_and_late_changes_nothing(wired, another, server) -> None:
-    add(wired, server)
+def test_an_index_task_delivered_twice_and_late_changes_nothing(app, another, server) -> None:
+    add(app, server)
     for n in range(4):
         server.says("/a", rss(story(1, f"Title {n}")))
-        poll(wired)
-    before = items(wired)
-    for one in (wired, another(), wired):
+        poll(app)
+    before = items(app)
+    for one in (app, another(), app):
         run_batches(one, [Batch(("a",)), Batch(("a",))])
-    assert items(wired) == before
+    assert items(app) == before
     assert before[0].revision == 4
 
 
-def test_a_record_whose_writer_died_before_it_was_remembered_is_seen(wired, server, clock) -> None:
-    add(wired, server)
+def test_a_record_whose_writer_died_before_it_was_remembered_is_seen(app, server, clock) -> None:
+    add(app, server)
     server.says("/a", rss(story(1)))
-    poll(wired)
-    record = wired.archive.get("a", 1)
-    wired.archive.put(msgspec.structs.replace(record, seq=2, body=rss(story(1), story(2))))
-    assert settle(wired) == 1
-    tick(wired, InlineQueue(lambda batches: run_batches(wired, batches)))
-    assert len(items(wired)) == 2
+    poll(app)
+    record = app.archive.get("a", 1)
+    app.archive.put(msgspec.structs.replace(record, seq=2, body=rss(story(1), story(2))))
+    assert reconcile(app) == 1
+    tick(app, InlineQueue(lambda batches: run_batches(app, batches)))
+    assert len(items(app)) == 2
 
 
-def test_an_unsettled_feed_is_taken_up_by_a_tick(wired, another, server, clock) -> None:
-    add(wired, server)
+def test_an_unsettled_feed_is_taken_up_by_a_tick(app, another, server, clock) -> None:
+    add(app, server)
     server.says("/a", rss(story(1)))
-    poll(wired)
+    poll(app)
     other = another()
     other.feeds.claim("a", Lease("dead", clock() + HOUR), clock())
-    record = wired.archive.get("a", 1)
+    record = app.archive.get("a", 1)
     other.archive.put(msgspec.structs.replace(record, seq=2, body=rss(story(1), story(2))))
     other.feeds.close()  # the process dies with its lease
-    tick(wired, InlineQueue(lambda batches: run_batches(wired, batches)))
-    tick(wired, InlineQueue(lambda batches: run_batches(wired, batches)))
-    assert len(items(wired)) == 2
+    tick(app, InlineQueue(lambda batches: run_batches(app, batches)))
+    tick(app, InlineQueue(lambda batches: run_batches(app, batches)))
+    assert len(items(app)) == 2
 
 
 # --- reindexing ---
 
 
-def test_a_reindex_gives_the_same_items(wired, server, clock) -> None:
-    add(wired, server)
+def test_a_reindex_gives_the_same_items(app, server, clock) -> None:
+    add(app, server)
     for n in range(5):
         server.says("/a", rss(story(1, f"Title {n}"), *[story(k) for k in range(2, 4 + n)]))
-        poll(wired)
+        poll(app)
         clock.go(hours=1)
-    before = items(wired)
-    done = reindex(wired)
+    before = items(app)
+    done = reindex(app)
     assert (done.generation, done.items, done.resumed) == (2, len(before), False)
-    assert items(wired) == before
-    assert wired.engine.generations() == [2]
-    assert wired.feeds.generations() == [2]
+    assert items(app) == before
+    assert app.engine.generations() == [2]
+    assert app.feeds.generations() == [2]
 
 
-def test_polling_goes_on_after_and_while_a_reindex_runs(wired, another, server, clock) -> None:
-    add(wired, server)
+def test_polling_goes_on_after_and_while_a_reindex_runs(app, another, server, clock) -> None:
+    add(app, server)
     server.says("/a", rss(story(1)))
-    poll(wired)
+    poll(app)
     rival = another()
-    real = wired.engine.index
+    real = app.engine.index
     calls = iter(range(100))
 
     def index(writes, generation):
@@ -536,24 +536,24 @@ def test_polling_goes_on_after_and_while_a_reindex_runs(wired, another, server, 
             poll(rival)
         return real(writes, generation)
 
-    wired.engine.index = index
-    reindex(wired)
-    del wired.engine.index
-    assert len(items(wired)) == 2
+    app.engine.index = index
+    reindex(app)
+    del app.engine.index
+    assert len(items(app)) == 2
     server.says("/a", rss(story(1), story(2), story(3)))
-    poll(wired)
-    assert len(items(wired)) == 3
+    poll(app)
+    assert len(items(app)) == 3
 
 
-def test_a_lost_store_is_built_anew_from_the_archive(wired, server, settings) -> None:
+def test_a_lost_store_is_built_anew_from_the_archive(app, server, settings) -> None:
     from pathlib import Path
 
-    add(wired, server)
+    add(app, server)
     server.says("/a", rss(story(1), story(2)))
-    poll(wired)
-    before = items(wired)
-    wired.close()
+    poll(app)
+    before = items(app)
+    app.close()
     for file in Path(settings.data).glob("feeds.sqlite*"):
         file.unlink()
-    reindex(wired)
-    assert items(wired) == before
+    reindex(app)
+    assert items(app) == before

@@ -10,7 +10,7 @@ from newswire.search.request import read_search
 from tests.support.feed_server import Answer
 
 
-def test_all_real_feeds_are_polled_and_found_and_a_second_poll_writes_nothing(wired, server, shared, clock) -> None:
+def test_all_real_feeds_are_polled_and_found_and_a_second_poll_writes_nothing(app, server, shared, clock) -> None:
     rows = [json.loads(line) for line in (shared / "feeds" / "index.jsonl").read_text().splitlines()]
     real = [row for row in rows if row["kind"] == "real"]
     assert len(real) == 141
@@ -28,25 +28,25 @@ def test_all_real_feeds_are_polled_and_found_and_a_second_poll_writes_nothing(wi
         if n % 25 == 3:
             failing = iter([Answer(500), Answer(500)])
             server.answers[path] = lambda _asked, failing=failing, target=target: next(failing, target)
-        wired.feeds.put(Feed(id=feed_id, url=server.url(path)), clock())
+        app.feeds.put(Feed(id=feed_id, url=server.url(path)), clock())
         ids.append(feed_id)
-    report = run_batches(wired, [Batch(tuple(ids), now=True)])
+    report = run_batches(app, [Batch(tuple(ids), now=True)])
     failed = [one.feed for one in report.polled if isinstance(one.outcome, FetchFailed)]
     assert len(failed) == 6
     for _ in range(2):
-        run_batches(wired, [Batch(tuple(failed), now=True)])
-    states = {one.id: one for one in wired.engine.statuses()}
+        run_batches(app, [Batch(tuple(failed), now=True)])
+    states = {one.id: one for one in app.engine.statuses()}
     refused = [one.id for one in states.values() if one.error_code is not None]
     assert refused == []
     assert len(states) == 141
-    total = wired.engine.search(SearchQuery(size=0)).total
+    total = app.engine.search(SearchQuery(size=0)).total
     assert total == sum(one.items for one in states.values()) > 2_000
-    version = wired.engine.search(SearchQuery()).version
+    version = app.engine.search(SearchQuery()).version
     clock.go(hours=1)
-    again = run_batches(wired, [Batch(tuple(ids), now=True)])
+    again = run_batches(app, [Batch(tuple(ids), now=True)])
     assert all(isinstance(one.outcome, (NotModified, Fetched)) and not one.changed for one in again.polled)
-    assert wired.engine.search(SearchQuery()).version == version
+    assert app.engine.search(SearchQuery()).version == version
     request = read_search({"q": ["podcast"], "size": ["5"]}, clock())
-    found = answer(wired.engine, request, clock, 900)
+    found = answer(app.engine, request, clock, 900)
     assert found.total.value > 0
     assert found.coverage.ok == 141

@@ -18,11 +18,11 @@ from tests.support.transports import AsEvents, rest_event
 class Gateway:
     """API Gateway with IAM authorization in front of the real routes, at a stage."""
 
-    def __init__(self, wired) -> None:
+    def __init__(self, app) -> None:
         self._server = Loopback(self._answer)
         self.url = f"{self._server.url}/live"
-        wired.settings = msgspec.structs.replace(wired.settings, public_url=self.url)
-        self._api = AsEvents(wired)
+        app.settings = msgspec.structs.replace(app.settings, public_url=self.url)
+        self._api = AsEvents(app)
         self.asked: list[Asked] = []
 
     def _answer(self, asked: Asked) -> Reply:
@@ -40,14 +40,14 @@ class Gateway:
 
 
 @pytest.fixture
-def gateway(wired, tmp_path):
+def gateway(app, tmp_path):
     lines = tmp_path / "lines.jsonl"
     stories = [
         {"title": f"Łódź summit {n}", "link": f"https://x.example/{n}", "published": f"2025-11-2{n}"} for n in range(5)
     ]
     lines.write_text("".join(json.dumps(one) + "\n" for one in stories))
-    load(wired, [str(lines)], "lines")
-    made = Gateway(wired)
+    load(app, [str(lines)], "lines")
+    made = Gateway(app)
     yield made
     made.close()
 

@@ -41,13 +41,13 @@ def test_a_damaged_older_index_is_built_anew_too(data, capsys) -> None:
 
 
 def test_a_begun_generation_of_an_older_schema_is_not_gone_on_with(data, capsys) -> None:
-    from newswire.app import Wired
+    from newswire.app import App
     from newswire.settings import read_settings
 
-    wired = Wired(read_settings())
-    wired.feeds.keep_note("reindex", f"2 1 {SCHEMA - 1}")
-    wired.engine.index([], 2)
-    wired.close()
+    app = App(read_settings())
+    app.feeds.keep_note("reindex", f"2 1 {SCHEMA - 1}")
+    app.engine.index([], 2)
+    app.close()
     begun = data / "index" / "g000002"
     begun.mkdir()
     (begun / "schema").write_text(str(SCHEMA - 1))

@@ -3,7 +3,7 @@
 import msgspec
 import pytest
 
-from newswire.app import Wired
+from newswire.app import App
 from newswire.engines.query import SearchQuery
 from tests.support.aws import AwsInside
 from tests.support.memory import MemoryArchive, MemoryFeedStore, MemoryQueue
@@ -12,34 +12,34 @@ from tests.support.simulated_day import Planned, Publishers, live_a_day, live_a_
 pytestmark = pytest.mark.long
 
 
-def check(publishers: Publishers, planned: Planned, wired: Wired) -> None:
+def check(publishers: Publishers, planned: Planned, app: App) -> None:
     wrong = {feed: schedule_kept(asked, planned.next_checks[feed]) for feed, asked in publishers.asked.items()}
     assert {feed: what for feed, what in wrong.items() if what} == {}
     polls = {feed: len(asked) for feed, asked in publishers.asked.items()}
     assert polls == {feed: len(planned.next_checks[feed]) for feed in polls}, "each poll is remembered, once"
-    wired.engine.refresh()
-    assert wired.engine.search(SearchQuery(size=0)).total == sum(publishers.shown.values())
-    assert wired.feeds.behind(1) == []
+    app.engine.refresh()
+    assert app.engine.search(SearchQuery(size=0)).total == sum(publishers.shown.values())
+    assert app.feeds.behind(1) == []
 
 
 def test_ten_thousand_feeds_on_stores_in_memory(settings, clock) -> None:
     publishers, store = Publishers(10_000, clock), MemoryFeedStore()
     planned = Planned(store)
-    wired = Wired(settings, clock=clock, feeds=store, archive=MemoryArchive(), fetcher=publishers)
+    app = App(settings, clock=clock, feeds=store, archive=MemoryArchive(), fetcher=publishers)
     for feed in publishers.feeds():
         store.put(feed, clock())
-    day = live_a_day(wired, clock, MemoryQueue())
+    day = live_a_day(app, clock, MemoryQueue())
     print(day)
-    check(publishers, planned, wired)
+    check(publishers, planned, app)
     assert day.polls > 40_000
-    wired.close()
+    app.close()
 
 
 def test_five_hundred_feeds_on_a_table_a_bucket_and_a_queue(settings, clock) -> None:
     aws = AwsInside()
-    done, publishers, planned, wired = live_a_day_on_aws(aws, settings, clock, 500)
+    done, publishers, planned, app = live_a_day_on_aws(aws, settings, clock, 500)
     print(msgspec.json.format(msgspec.json.encode(done)).decode())
-    check(publishers, planned, wired)
+    check(publishers, planned, app)
     assert done.day.polls > 2_000
-    wired.close()
+    app.close()
     aws.close()

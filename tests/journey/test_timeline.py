@@ -14,24 +14,24 @@ YEAR_START = 1_672_531_200_000
 
 
 @pytest.mark.long
-def test_a_year_of_news_is_loaded_found_and_counted_also_after_a_reindex(wired, shared, tmp_path, clock) -> None:
+def test_a_year_of_news_is_loaded_found_and_counted_also_after_a_reindex(app, shared, tmp_path, clock) -> None:
     file = tmp_path / "timeline.jsonl.gz"
     winners = write_lines(shared, file)
-    report = load(wired, [str(file)], None)
+    report = load(app, [str(file)], None)
     assert (report.lines, report.refused_count) == (LINES, 0)
 
     def check() -> None:
-        everything = wired.engine.search(SearchQuery(size=0, facets=(FacetQuery("feed", 500),)))
+        everything = app.engine.search(SearchQuery(size=0, facets=(FacetQuery("feed", 500),)))
         assert everything.total == len(winners)
         counted = {one.value: one.count for one in everything.facets[0].values}
         assert counted == Counter(feed for feed, _at in winners.values())
-        days = wired.engine.search(SearchQuery(size=0, edges=tuple(YEAR_START + n * DAY for n in range(366)))).histogram
+        days = app.engine.search(SearchQuery(size=0, edges=tuple(YEAR_START + n * DAY for n in range(366)))).histogram
         found_days = {YEAR_START + n * DAY: count for n, count in enumerate(days)}
         ids, query, per_day = set(), SearchQuery(size=200), Counter()
         import msgspec
 
         while True:
-            page = wired.engine.search(query)
+            page = app.engine.search(query)
             for hit in page.hits:
                 assert hit.item.id not in ids
                 ids.add(hit.item.id)
@@ -45,9 +45,9 @@ def test_a_year_of_news_is_loaded_found_and_counted_also_after_a_reindex(wired, 
             d: c for d, c in found_days.items() if c
         }
         one_feed = next(iter(counted))
-        alone = wired.engine.search(SearchQuery(size=0, filters=(ValueFilter("feed", (one_feed,)),)))
+        alone = app.engine.search(SearchQuery(size=0, filters=(ValueFilter("feed", (one_feed,)),)))
         assert alone.total == counted[one_feed]
 
     check()
-    assert reindex(wired).items == len(winners)
+    assert reindex(app).items == len(winners)
     check()

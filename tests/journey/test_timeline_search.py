@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from newswire.app import Wired
+from newswire.app import App
 from newswire.clock import from_datetime
 from newswire.ingest.backfill import load
 from newswire.settings import Settings
@@ -29,7 +29,7 @@ pytestmark = pytest.mark.long
 class Year(NamedTuple):
     """The loaded year: its edges, and the feed and instant of each item as the file has them."""
 
-    wired: Wired
+    app: App
     items: list[tuple[str, int]]
     total: int
 
@@ -38,15 +38,15 @@ class Year(NamedTuple):
 def year(shared, tmp_path_factory) -> Iterator[Year]:
     folder = tmp_path_factory.mktemp("year")
     items = write_lines(shared, folder / "lines.jsonl.gz")
-    wired = Wired(Settings(data=str(folder / "data")), clock=lambda: END_OF_2023)
-    load(wired, [str(folder / "lines.jsonl.gz")], None)
-    yield Year(wired, list(items.values()), len(items))
-    wired.close()
+    app = App(Settings(data=str(folder / "data")), clock=lambda: END_OF_2023)
+    load(app, [str(folder / "lines.jsonl.gz")], None)
+    yield Year(app, list(items.values()), len(items))
+    app.close()
 
 
 @pytest.fixture(scope="module")
 def api(year):
-    return AsEvents(year.wired)
+    return AsEvents(year.app)
 
 
 def ask(api, **sent) -> dict:
@@ -159,7 +159,7 @@ def is_of_the_contract(came: Came, method: str) -> bool:
 def test_100_000_random_and_hostile_requests_are_answered_by_the_contract(year, api) -> None:
     """How long they take is measured by `make bench`, which sends the same ones."""
     rng = random.Random(20_231_124)
-    over_http = OverHttp(year.wired)
+    over_http = OverHttp(year.app)
     cursors: list[str] = []
     statuses: Counter = Counter()
     try:
@@ -206,7 +206,7 @@ def test_the_costliest_requests_are_answered_whole(api, target: str) -> None:
     ],
 )
 def test_raw_bytes_give_no_500(year, raw: bytes) -> None:
-    over_http = OverHttp(year.wired)
+    over_http = OverHttp(year.app)
     try:
         answer = over_http.raw(raw.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n", 1))
     finally:
@@ -236,7 +236,7 @@ def test_a_walk_gives_each_id_once_while_another_process_adds_and_edits(year, ap
                 line = {"guid": guid, "title": f"Added {walked} {n}", "published": when if n % 3 else day.isoformat()}
                 file.write(json.dumps(line) + "\n")
         command = [sys.executable, "-m", "newswire", "load", str(lines), "--feed", "added"]
-        environment = {"NEWSWIRE_DATA": year.wired.settings.data, "PYTHONPATH": str(ROOT / "layers")}
+        environment = {"NEWSWIRE_DATA": year.app.settings.data, "PYTHONPATH": str(ROOT / "layers")}
         running.append(subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL))
 
     ids = walk(api, add, sort=sort)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import msgspec
 
-from newswire.app import Wired
+from newswire.app import App
 from newswire.engines.query import SearchQuery
 from newswire.handlers.ingest import IngestFunction
 from newswire.model import Feed
@@ -58,21 +58,21 @@ class Deployment:
             opensearch_signing="es",
             opensearch_region=REGION,
         )
-        self._made: list[Wired] = []
+        self._made: list[App] = []
         self.errors: list[Exception] = []
         """What made whole invocations fail."""
         self.failed: list[str] = []
         """The messages that were reported as failed."""
-        self.wired, self.function = self.another()
+        self.app, self.function = self.another()
 
-    def another(self) -> tuple[Wired, IngestFunction]:
+    def another(self) -> tuple[App, IngestFunction]:
         """Start one more instance of the function, with connections of its own."""
-        wired = Wired(self.settings, clock=self.clock)
-        self._made.append(wired)
-        return wired, IngestFunction(self.settings, wired)
+        app = App(self.settings, clock=self.clock)
+        self._made.append(app)
+        return app, IngestFunction(self.settings, app)
 
     def add(self, feed: str, url: str) -> None:
-        self.wired.feeds.put(Feed(id=feed, url=url), self.clock())
+        self.app.feeds.put(Feed(id=feed, url=url), self.clock())
 
     def call(self, event_: dict, function: IngestFunction | None = None, seconds: float = 120) -> list[str] | None:
         """Call the function; gives the messages that it reports as failed, None if it failed itself."""
@@ -107,8 +107,8 @@ class Deployment:
 
     def found(self) -> dict[str, int]:
         """Give the titles of all items with their revisions."""
-        self.wired.engine.refresh()
-        page = self.wired.engine.search(SearchQuery(size=200))
+        self.app.engine.refresh()
+        page = self.app.engine.search(SearchQuery(size=200))
         assert page.total == len(page.hits)
         return {hit.item.title: hit.item.revision for hit in page.hits}
 

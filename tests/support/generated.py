@@ -4,7 +4,7 @@ import random
 from collections.abc import Callable
 
 from newswire import analysis
-from newswire.app import Wired
+from newswire.app import App
 from newswire.clock import DAY
 from newswire.engines.query import Phrase, SearchQuery
 
@@ -15,17 +15,17 @@ ZONES = ("UTC", "Europe/Brussels", "America/New_York", "Asia/Kolkata", "Pacific/
 class Material:
     """What searches are made from: the tokens of some titles and summaries as they follow each other, and feeds."""
 
-    def __init__(self, wired: Wired) -> None:
+    def __init__(self, app: App) -> None:
         texts: list[list[str]] = []
         feeds: set[str] = set()
         for month in range(12):
             start = NEW_YEAR + (30 * month + 3) * DAY
-            for hit in wired.engine.search(SearchQuery(start=start, end=start + 3 * DAY, size=200)).hits:
+            for hit in app.engine.search(SearchQuery(start=start, end=start + 3 * DAY, size=200)).hits:
                 texts += [analysis.tokens(text) for text in (hit.item.title, hit.item.summary)]
                 feeds.add(hit.item.feed)
         for word in ("москва", "україна", "война", "中国", "日本", "الحرب", "ελλάδα", "ישראל", "भारत"):
             query = SearchQuery(node=Phrase(tuple(analysis.tokens(word))), size=60)
-            texts += [analysis.tokens(hit.item.title) for hit in wired.engine.search(query).hits]
+            texts += [analysis.tokens(hit.item.title) for hit in app.engine.search(query).hits]
         usable = [one for one in texts if len(one) > 4]
         self.latin = [one for one in usable if "".join(one).isascii()]
         self.other = [one for one in usable if not "".join(one).isascii()]

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 import msgspec
 
 from newswire.clock import Instant
-from newswire.model import Batch, Feed, IndexState, ItemState, PollState, Record
+from newswire.model import Batch, Feed, FoldState, ItemState, PollState, Record
 from newswire.storage.archive import decode_record, encode_record
 from newswire.storage.feeds import DueFeed, FeedRow, Lease, PollResult, after_edit, is_polled, polled_host
 
@@ -50,7 +50,7 @@ class _Feed:
 
 class _Index:
     def __init__(self) -> None:
-        self.state = IndexState()
+        self.state = FoldState()
         self.lease = _Lock()
         self.items: dict[str, ItemState] = {}
 
@@ -99,7 +99,7 @@ class MemoryFeedStore:
 
     def _row(self, feed_id: str, generation: int) -> FeedRow:
         found, index = self._all.feeds[feed_id], self._all.indexes.get(generation, {}).get(feed_id)
-        state = index.state if index else IndexState()
+        state = index.state if index else FoldState()
         return FeedRow(found.feed, found.poll, state, found.rev, found.lease.token is not None)
 
     def remove(self, feed_id: str) -> None:
@@ -125,7 +125,7 @@ class MemoryFeedStore:
             ]
         return sorted(found, key=lambda one: (one.at, one.id))[:limit]
 
-    def unsettled(self, now: Instant, limit: int) -> list[str]:
+    def orphaned(self, now: Instant, limit: int) -> list[str]:
         with self._all.guard:
             found = [
                 id_ for id_, one in self._all.feeds.items() if one.lease.token is not None and one.lease.is_free(now)
@@ -196,14 +196,12 @@ class MemoryFeedStore:
             index = self._all.indexes.get(generation, {}).get(feed_id)
             return {id_: index.items[id_] for id_ in ids if id_ in index.items} if index else {}
 
-    def save(
-        self, generation: int, feed_id: str, token: str, index: IndexState, states: Mapping[str, ItemState]
-    ) -> bool:
+    def save(self, generation: int, feed_id: str, token: str, fold: FoldState, states: Mapping[str, ItemState]) -> bool:
         with self._all.guard:
             found = self._all.indexes.get(generation, {}).get(feed_id)
             if found is None or found.lease.token != token:
                 return False
-            found.state = index
+            found.state = fold
             found.items.update(states)
             if feed_id in self._all.feeds:
                 self._all.feeds[feed_id].rev += 1

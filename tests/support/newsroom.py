@@ -4,7 +4,7 @@ from collections.abc import Callable
 from email.utils import formatdate
 from xml.sax.saxutils import escape
 
-from newswire.app import Wired
+from newswire.app import App
 from newswire.clock import DAY, HOUR, MINUTE, SECOND
 from newswire.ingest.poll import run_batches
 from newswire.model import Batch, Feed
@@ -24,7 +24,7 @@ STOPPED = NOON - 6 * DAY + 2 * HOUR
 """Tuesday 18 November 2025, 14:00 UTC."""
 
 
-def furnish(wired: Wired, server: FeedServer, clock: HandClock) -> None:
+def furnish(app: App, server: FeedServer, clock: HandClock) -> None:
     """Fill an empty newswire; at the end it is noon of Monday 24 November 2025, three hours after the last check."""
     feeds = (
         Feed(id="coast-dispatch", url=server.url("/coast"), description="What´s new along the coast?"),
@@ -32,23 +32,23 @@ def furnish(wired: Wired, server: FeedServer, clock: HandClock) -> None:
         Feed(id="harbour-radio", url=server.url("/harbour")),
     )
     for feed in feeds:
-        wired.feeds.put(feed, clock())
+        app.feeds.put(feed, clock())
     clock.at = STOPPED
     server.says("/coast", coast(clock.at))
     server.says("/courrier", courrier(clock.at))
     server.says("/harbour", harbour(clock.at))
-    poll(wired)
+    poll(app)
     server.answers["/harbour"] = Answer(status=500)
     for at in (NOON - 2 * DAY, NOON - 2 * HOUR - 59 * MINUTE):
         clock.at = at
         server.says("/coast", coast(clock.at))
         server.says("/courrier", courrier(clock.at))
-        poll(wired)
+        poll(app)
     clock.at = NOON
 
 
-def poll(wired: Wired) -> None:
-    run_batches(wired, [Batch(FEEDS, now=True)])
+def poll(app: App) -> None:
+    run_batches(app, [Batch(FEEDS, now=True)])
 
 
 def rss(title: str, link: str, items: list[str]) -> bytes:

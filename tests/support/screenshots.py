@@ -4,7 +4,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from newswire.app import Wired
+from newswire.app import App
 from newswire.settings import Settings
 from tests.conftest import ROOT, HandClock
 from tests.support import browser
@@ -33,11 +33,9 @@ def take(folder: Path) -> None:
         sys.exit(browser.HOW)
     with tempfile.TemporaryDirectory() as data, browser.chromium(path) as opened:
         clock, server = HandClock(), FeedServer()
-        wired = Wired(
-            Settings(data=data, feeds=f"{data}/none.toml", fetch_allow_private=True, fetch_ports=""), clock=clock
-        )
-        furnish(wired, server, clock)
-        served = OverHttp(wired)
+        app = App(Settings(data=data, feeds=f"{data}/none.toml", fetch_allow_private=True, fetch_ports=""), clock=clock)
+        furnish(app, server, clock)
+        served = OverHttp(app)
         folder.mkdir(parents=True, exist_ok=True)
         for theme in THEMES:
             for name, target in targets(served).items():
@@ -52,7 +50,7 @@ def take(folder: Path) -> None:
                 page.screenshot(path=folder / f"{name}-{theme}.png")
                 context.close()
         served.close()
-        wired.close()
+        app.close()
         server.close()
 
 

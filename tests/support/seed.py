@@ -7,7 +7,7 @@ from xml.sax.saxutils import escape
 
 import msgspec
 
-from newswire.app import Wired
+from newswire.app import App
 from newswire.clock import DAY, HOUR, MINUTE, SECOND
 from newswire.ingest.feeds_file import read_toml
 from newswire.ingest.poll import run_batches
@@ -49,7 +49,7 @@ def seed_items(shared: Path) -> list[tuple[str, str]]:
     return items
 
 
-def publish_seed(wired: Wired, server: FeedServer, clock: HandClock, shared: Path) -> None:
+def publish_seed(app: App, server: FeedServer, clock: HandClock, shared: Path) -> None:
     """Let the feed that newswire is shipped with bring those items, checked 2 hours 59 minutes before the snapshot."""
     shipped = read_toml((ROOT / "functions" / "ingest" / "feeds.toml").read_bytes(), "feeds.toml")[0]
     feed = msgspec.structs.replace(shipped, kind="auto", listing=None, url=server.url("/nato"))
@@ -61,8 +61,8 @@ def publish_seed(wired: Wired, server: FeedServer, clock: HandClock, shared: Pat
     )
     server.says("/nato", f'<rss version="2.0"><channel><title>x</title>{items}</channel></rss>')
     clock.at = SNAPSHOT - 2 * HOUR - 59 * MINUTE
-    wired.feeds.put(feed, clock())
-    run_batches(wired, [Batch((feed.id,), now=True)])
+    app.feeds.put(feed, clock())
+    run_batches(app, [Batch((feed.id,), now=True)])
     clock.at = SNAPSHOT
 
 

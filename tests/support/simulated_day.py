@@ -10,7 +10,7 @@ from statistics import mean
 import msgspec
 from msgspec import Struct
 
-from newswire.app import Wired
+from newswire.app import App
 from newswire.clock import DAY, MINUTE
 from newswire.handlers.ingest import IngestFunction
 from newswire.ingest.fetch import FetchRequest
@@ -121,15 +121,15 @@ class Planned:
         store.remember = remembered
 
 
-def live_a_day(wired: Wired, clock, queue: MemoryQueue) -> Day:
+def live_a_day(app: App, clock, queue: MemoryQueue) -> Day:
     """Let a day pass over stores in memory: each minute a tick, then its batches, as many at once as Lambda hands over."""
     day = Day(0, 0, 0, 0)
     for _ in range(TICKS):
-        tick(wired, queue)
+        tick(app, queue)
         while batches := queue.take(MESSAGES_A_CALL):
             day.messages += len(batches)
             day.calls += 1
-            report = run_batches(wired, batches)
+            report = run_batches(app, batches)
             assert report.engine_error is None
             day.polls += sum(one.outcome is not None for one in report.polled)
             day.documents += sum(one.changed for one in report.polled)
@@ -195,17 +195,17 @@ def _kind(key) -> str:
     return key["pk"]["S"].partition("/")[0]
 
 
-def live_a_day_on_aws(aws, settings, clock, feeds: int) -> tuple[AwsDay, Publishers, Planned, Wired]:
+def live_a_day_on_aws(aws, settings, clock, feeds: int) -> tuple[AwsDay, Publishers, Planned, App]:
     """Let a day pass over a table, a bucket and a queue, through the ingest function; its caller closes what comes back."""
     Path(settings.feeds).touch()
     made = msgspec.structs.replace(settings, table=aws.table(), bucket=aws.bucket(), queue_url=aws.queue())
     publishers = Publishers(feeds, clock)
-    wired = Wired(made, clock=clock, fetcher=publishers)
-    function = IngestFunction(made, wired)
-    planned = Planned(wired.feeds)
+    app = App(made, clock=clock, fetcher=publishers)
+    function = IngestFunction(made, app)
+    planned = Planned(app.feeds)
     for feed in publishers.feeds():
-        wired.feeds.put(feed, clock())
-    calls = _Calls(wired.feeds._table.client, wired.archive.client, function._queue.client)
+        app.feeds.put(feed, clock())
+    calls = _Calls(app.feeds._table.client, app.archive.client, function._queue.client)
     in_ticks: Counter[str] = Counter()
     in_batches: Counter[str] = Counter()
     day = Day(0, 0, 0, 0)
@@ -239,7 +239,7 @@ def live_a_day_on_aws(aws, settings, clock, feeds: int) -> tuple[AwsDay, Publish
         {kind: round(mean(some)) for kind, some in sorted(sizes.items())},
         round(mean(records_)),
     )
-    return found, publishers, planned, wired
+    return found, publishers, planned, app
 
 
 def _bytes_of(row) -> int:

@@ -11,9 +11,9 @@ from urllib.parse import parse_qs, unquote
 import uvicorn
 from aws_lambda_powertools.event_handler import APIGatewayRestResolver
 
-from newswire.app import Wired
-from newswire.cli.server import configured, listen, make_edge
-from newswire.web.api import answer_event, build_api
+from newswire.app import App
+from newswire.cli.server import configured, listen, make_asgi_app
+from newswire.web.api import build_api, handle_event
 
 
 class Came(NamedTuple):
@@ -30,11 +30,11 @@ class Came(NamedTuple):
 class OverHttp:
     """uvicorn on a free port of loopback, in a thread."""
 
-    def __init__(self, wired: Wired) -> None:
+    def __init__(self, app: App) -> None:
         self._sock = listen("127.0.0.1", 0)
         self.port = self._sock.getsockname()[1]
         self.address = f"http://127.0.0.1:{self.port}"
-        self._edge = make_edge(wired, self.address)
+        self._edge = make_asgi_app(app, self.address)
         config = configured(self._edge)
         self._server = uvicorn.Server(config)
         self._thread = threading.Thread(target=self._server.run, kwargs={"sockets": [self._sock]}, daemon=True)
@@ -113,9 +113,9 @@ def rest_event(target: str, method: str = "GET", headers: dict[str, str] | None 
 class AsEvents:
     """The same requests as events, with no server between."""
 
-    def __init__(self, wired: Wired) -> None:
+    def __init__(self, app: App) -> None:
         self._resolver = APIGatewayRestResolver()
-        self._api = build_api(self._resolver, wired.engine, wired.settings, wired.clock)
+        self._api = build_api(self._resolver, app.engine, app.settings, app.clock)
 
     def ask(self, target: str, method: str = "GET", headers: dict[str, str] | None = None) -> Came:
         return self.event(rest_event(target, method, headers))
@@ -128,7 +128,7 @@ class AsEvents:
 
     def answered(self, event: dict) -> dict:
         """Give the response as API Gateway gets it."""
-        return answer_event(self._resolver, self._api, event, None)
+        return handle_event(self._resolver, self._api, event, None)
 
     def close(self) -> None:
         pass

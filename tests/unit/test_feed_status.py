@@ -3,14 +3,14 @@ import pytest
 
 from newswire.clock import HOUR
 from newswire.feed_status import gap_between, redacted, state_of, status_of
-from newswire.model import Feed, FetchLine, Gap, IndexState, PollState
+from newswire.model import Feed, FetchLine, FoldState, Gap, PollState
 from newswire.storage.feeds import FeedRow
 
 NOW = 1_763_985_600_000
 ROW = FeedRow(
     Feed(id="a", url="https://u:p@a.example/f?key=s3cret&x#y"),
     PollState(last_checked=NOW, last_success=NOW, next_check=NOW + HOUR),
-    IndexState(),
+    FoldState(),
     7,
 )
 
@@ -42,7 +42,7 @@ def test_a_status_holds_no_secret_of_the_url() -> None:
 
 def test_a_document_that_indexing_refused_is_the_feeds_error() -> None:
     row = msgspec.structs.replace(
-        changed(head=3), index=IndexState(cursor=3, refused_seq=3, refused_code="html_page", refused="A page.")
+        changed(head=3), fold=FoldState(cursor=3, refused_seq=3, refused_code="html_page", refused="A page.")
     )
     assert (status_of(row).error_code, status_of(row).error) == ("html_page", "A page.")
 
@@ -52,7 +52,7 @@ def test_fetches_are_told_with_what_they_gave() -> None:
     from newswire.model import Count
 
     row = msgspec.structs.replace(
-        changed(head=3, fetches=(line,)), index=IndexState(cursor=2, counts=(Count(2, 1, 2, 3),))
+        changed(head=3, fetches=(line,)), fold=FoldState(cursor=2, counts=(Count(2, 1, 2, 3),))
     )
     assert (status_of(row).fetches[0].new, status_of(row).fetches[0].unchanged, status_of(row).behind) == (1, 3, True)
 

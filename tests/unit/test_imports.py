@@ -48,9 +48,9 @@ def test_whoever_asks_for_json_or_feeds_never_loads_the_template_engine(tmp_path
     loaded = loaded_by(
         f"""
 from newswire.settings import Settings
-from newswire.app import Wired
+from newswire.app import App
 from tests.support.transports import AsEvents
-api = AsEvents(Wired(Settings(data={str(tmp_path / "data")!r})))
+api = AsEvents(App(Settings(data={str(tmp_path / "data")!r})))
 assert {{api.ask(target).status for target in {asked!r}}} == {{200, 404}}
 """
     )
@@ -58,7 +58,7 @@ assert {{api.ask(target).status for target in {asked!r}}} == {{200, 404}}
 
 
 def test_opening_the_engine_loads_the_chosen_one_only() -> None:
-    code = "from newswire.settings import Settings\nfrom newswire.app import Wired\nWired(Settings())"
+    code = "from newswire.settings import Settings\nfrom newswire.app import App\nApp(Settings())"
     loaded = loaded_by(code)
     assert "tantivy" in loaded
     assert not loaded & {"feedparser", "opensearchpy", "boto3", "urllib3", "argparse"}

@@ -17,8 +17,8 @@ from newswire.search.ages import relative_age
 if TYPE_CHECKING:
     from tqdm import tqdm
 
-    from newswire.ingest.indexing import Indexed
-    from newswire.ingest.poll import BatchReport, Polled
+    from newswire.ingest.indexing import IndexResult
+    from newswire.ingest.poll import BatchReport, PollReport
     from newswire.search.answer import Answer
 
 
@@ -70,7 +70,7 @@ def plural(count: int, word: str) -> str:
     return f"{count:,} {word}" if count == 1 else f"{count:,} {word}s"
 
 
-def polled_line(polled: Polled) -> str:
+def polled_line(polled: PollReport) -> str:
     """Say what came of one feed."""
     match polled.outcome:
         case Fetched() as came:
@@ -85,7 +85,7 @@ def polled_line(polled: Polled) -> str:
     return f"{polled.feed}: {what}{f' ({polled.refused})' if polled.refused else ''}"
 
 
-def indexed_line(indexed: Indexed) -> str:
+def indexed_line(indexed: IndexResult) -> str:
     """Say what indexing did to one feed."""
     text = f"{indexed.feed}: {indexed.new} new, {indexed.changed} changed, {indexed.unchanged} as before"
     if indexed.refusal is not None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 
-from newswire.app import Wired
+from newswire.app import App
 from newswire.cli import FAILED, OK
 from newswire.cli.console import complain, plural, say, say_json
 from newswire.clock import to_rfc3339
@@ -15,9 +15,9 @@ from newswire.storage.queue.dead_letters import DeadLetter, DeadLetterQueue
 _SHOWN = 200
 
 
-def list_letters(wired: Wired, arguments: argparse.Namespace) -> int:
+def list_letters(app: App, arguments: argparse.Namespace) -> int:
     """List what is in the dead-letter queue; it stays there."""
-    letters = _queue(wired).letters()
+    letters = _queue(app).letters()
     if arguments.json:
         say_json({"messages": letters})
         return OK
@@ -28,24 +28,24 @@ def list_letters(wired: Wired, arguments: argparse.Namespace) -> int:
     return OK
 
 
-def redrive(wired: Wired, arguments: argparse.Namespace) -> int:
+def redrive(app: App, arguments: argparse.Namespace) -> int:
     """Put messages back into the work queue; one that is no batch stays, since it would fail again."""
-    done = _queue(wired).redrive(arguments.ids)
+    done = _queue(app).redrive(arguments.ids)
     say(f"{plural(len(done), 'message')} put back into the work queue.")
     return _told(arguments.ids, done)
 
 
-def discard(wired: Wired, arguments: argparse.Namespace) -> int:
+def discard(app: App, arguments: argparse.Namespace) -> int:
     """Throw messages away. Nothing that was fetched is lost: the next tick finds what is due or behind."""
-    done = _queue(wired).discard(arguments.ids)
+    done = _queue(app).discard(arguments.ids)
     say(f"{plural(len(done), 'message')} thrown away.")
     return _told(arguments.ids, done)
 
 
-def _queue(wired: Wired) -> DeadLetterQueue:
-    if not wired.settings.queue_url:
+def _queue(app: App) -> DeadLetterQueue:
+    if not app.settings.queue_url:
         raise UsageError("There is no queue: set NEWSWIRE_QUEUE_URL to the output Queue of the stack.")
-    return DeadLetterQueue(wired.settings.queue_url)
+    return DeadLetterQueue(app.settings.queue_url)
 
 
 def _told(ids: Sequence[str], done: Sequence[DeadLetter]) -> int:

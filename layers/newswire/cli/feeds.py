@@ -7,7 +7,7 @@ from pathlib import Path
 
 import msgspec
 
-from newswire.app import Wired
+from newswire.app import App
 from newswire.cli import OK
 from newswire.cli.console import ago, plural, say, say_json
 from newswire.errors import UsageError
@@ -17,25 +17,25 @@ from newswire.ingest.discover import feed_url_of
 from newswire.ingest.feeds_file import new_id, read_feeds_file, url_problem, write_opml, write_toml
 from newswire.ingest.indexing import publish
 from newswire.model import Feed, FeedStatus
-from newswire.storage.data_folder import explained
+from newswire.storage.data_folder import translate_os_errors
 
 
-def list_feeds(wired: Wired, arguments: argparse.Namespace) -> int:
+def list_feeds(app: App, arguments: argparse.Namespace) -> int:
     """List the feeds and how they are."""
-    statuses = [status_of(row) for row in wired.feeds.rows(wired.generation())]
+    statuses = [status_of(row) for row in app.feeds.rows(app.generation())]
     if arguments.json:
         say_json(statuses)
         return OK
     if not statuses:
         say("There are no feeds: `newswire feeds add URL` adds one.")
-    now = wired.clock()
+    now = app.clock()
     for status in statuses:
-        say(f"{status.id}: {_described(wired, status, now)}")
+        say(f"{status.id}: {_described(app, status, now)}")
     return OK
 
 
-def _described(wired: Wired, status: FeedStatus, now: int) -> str:
-    state = state_of(status, now, wired.settings.stale_grace_seconds)
+def _described(app: App, status: FeedStatus, now: int) -> str:
+    state = state_of(status, now, app.settings.stale_grace_seconds)
     text = f"{state}, {plural(status.items, 'item')}, checked {ago(status.last_checked, now)}"
     if status.error and state == "failing":
         text += f"; {status.error}"
@@ -44,58 +44,58 @@ def _described(wired: Wired, status: FeedStatus, now: int) -> str:
     return text
 
 
-def add(wired: Wired, arguments: argparse.Namespace) -> int:
+def add(app: App, arguments: argparse.Namespace) -> int:
     """Add a feed, by its address or that of its page; one that was removed is polled again."""
     if reason := url_problem(arguments.url):
         raise UsageError(f"{reason}: give an address that begins with http:// or https://.")
-    rows = wired.feeds.rows()
-    url, remark = feed_url_of(wired.fetcher, arguments.url, wired.settings.user_agent)
+    rows = app.feeds.rows()
+    url, remark = feed_url_of(app.fetcher, arguments.url, app.settings.user_agent)
     for row in rows:
         if row.feed.url == url and not row.feed.removed:
             raise UsageError(f"{url} is polled already, as {row.feed.id}.")
         if row.feed.url == url:
-            wired.feeds.put(msgspec.structs.replace(row.feed, removed=False), wired.clock())
-            publish(wired, [row.feed.id])
+            app.feeds.put(msgspec.structs.replace(row.feed, removed=False), app.clock())
+            publish(app, [row.feed.id])
             say(f"{row.feed.id} is polled again.")
             return OK
     feed_id = arguments.id or new_id(arguments.title or url, {row.feed.id for row in rows})
-    existing = wired.feeds.row(check_feed_id(feed_id))
+    existing = app.feeds.row(check_feed_id(feed_id))
     if existing is not None and existing.feed.url:
         raise UsageError(f"There is a feed {feed_id} already: choose another --id.")
-    wired.feeds.put(Feed(id=feed_id, url=url, title=arguments.title, kind=arguments.kind), wired.clock())
-    publish(wired, [feed_id])
+    app.feeds.put(Feed(id=feed_id, url=url, title=arguments.title, kind=arguments.kind), app.clock())
+    publish(app, [feed_id])
     if remark:
         say(remark)
     say(f"{feed_id} is polled from now on; `newswire poll {feed_id} --now` fetches it at once.")
     return OK
 
 
-def remove(wired: Wired, arguments: argparse.Namespace) -> int:
+def remove(app: App, arguments: argparse.Namespace) -> int:
     """Stop polling a feed; with `--purge`, delete all that is of it."""
-    row = wired.feeds.row(arguments.id, wired.engine.generation())
+    row = app.feeds.row(arguments.id, app.engine.generation())
     if row is None:
         raise UsageError(f"There is no feed {arguments.id!r}: `newswire feeds` lists them.")
     if not arguments.purge:
-        wired.feeds.put(msgspec.structs.replace(row.feed, removed=True), wired.clock())
-        publish(wired, [arguments.id])
-        say(f"{arguments.id} is not polled any more; its {plural(row.index.items, 'item')} stay. --purge deletes them.")
+        app.feeds.put(msgspec.structs.replace(row.feed, removed=True), app.clock())
+        publish(app, [arguments.id])
+        say(f"{arguments.id} is not polled any more; its {plural(row.fold.items, 'item')} stay. --purge deletes them.")
         return OK
-    wired.feeds.put(msgspec.structs.replace(row.feed, removed=True), wired.clock())
-    for generation in wired.engine.generations():
-        wired.engine.delete_feed(arguments.id, generation)
-    gone = wired.feeds.row(arguments.id)
-    wired.engine.publish([msgspec.structs.replace(status_of(gone or row), deleted=True)])
-    wired.archive.remove(arguments.id)
-    wired.feeds.remove(arguments.id)
-    say(f"{arguments.id} and its {plural(row.index.items, 'item')} are deleted.")
+    app.feeds.put(msgspec.structs.replace(row.feed, removed=True), app.clock())
+    for generation in app.engine.generations():
+        app.engine.delete_feed(arguments.id, generation)
+    gone = app.feeds.row(arguments.id)
+    app.engine.publish([msgspec.structs.replace(status_of(gone or row), deleted=True)])
+    app.archive.remove(arguments.id)
+    app.feeds.remove(arguments.id)
+    say(f"{arguments.id} and its {plural(row.fold.items, 'item')} are deleted.")
     return OK
 
 
-def import_list(wired: Wired, arguments: argparse.Namespace) -> int:
+def import_list(app: App, arguments: argparse.Namespace) -> int:
     """Add the feeds of a file whose addresses are not there yet."""
     feeds = read_feeds_file(Path(arguments.file))
-    urls = {row.feed.url for row in wired.feeds.rows() if not row.feed.removed}
-    taken = {row.feed.id for row in wired.feeds.rows()}
+    urls = {row.feed.url for row in app.feeds.rows() if not row.feed.removed}
+    taken = {row.feed.id for row in app.feeds.rows()}
     added = [feed for feed in feeds if feed.url not in urls]
     for feed in added:
         feed_id = feed.id
@@ -104,18 +104,18 @@ def import_list(wired: Wired, arguments: argparse.Namespace) -> int:
             number += 1
             feed_id = f"{feed.id}-{number}"
         taken.add(feed_id)
-        wired.feeds.put(msgspec.structs.replace(feed, id=feed_id, origin="added"), wired.clock())
-        publish(wired, [feed_id])
+        app.feeds.put(msgspec.structs.replace(feed, id=feed_id, origin="added"), app.clock())
+        publish(app, [feed_id])
     say(f"{plural(len(added), 'feed')} added, {len(feeds) - len(added)} were there already.")
     return OK
 
 
-def export_list(wired: Wired, arguments: argparse.Namespace) -> int:
+def export_list(app: App, arguments: argparse.Namespace) -> int:
     """Write the feeds to a file, TOML or OPML by its name."""
     path = Path(arguments.file)
-    feeds = [row.feed for row in wired.feeds.rows() if not row.feed.removed and row.feed.url]
+    feeds = [row.feed for row in app.feeds.rows() if not row.feed.removed and row.feed.url]
     text = write_opml(feeds) if path.suffix.lower() in {".opml", ".xml"} else write_toml(feeds)
-    with explained(path):
+    with translate_os_errors(path):
         path.write_text(text, "utf-8")
     say(f"{plural(len(feeds), 'feed')} written to {path}.")
     return OK

@@ -6,28 +6,28 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from newswire.app import Wired
+from newswire.app import App
 from newswire.cli import FAILED, OK
 from newswire.cli.console import complain, indexed_line, plural, progress, say
 from newswire.clock import Instant
 from newswire.errors import UsageError
 from newswire.ingest.backfill import append_to_feed, check_feed_id, make_feed
 from newswire.ingest.backfill import load as load_files
-from newswire.ingest.indexing import Indexed, index_feeds, publish
+from newswire.ingest.indexing import IndexResult, index_feeds, publish
 from newswire.search.dates import FORMS, DateValueError, read_period, utc
 
 REFUSED_SHOWN = 50
 
 
-def ingest(wired: Wired, arguments: argparse.Namespace) -> int:
+def ingest(app: App, arguments: argparse.Namespace) -> int:
     """Take documents from disk, as though they had been fetched."""
     at = None
     if arguments.at is not None:
-        at = _moment(arguments.at, wired.clock())
+        at = _moment(arguments.at, app.clock())
     fields: dict[str, object] = {"content_type": arguments.content_type, "fetched_at": at}
     if arguments.url:
         fields |= {"url": arguments.url, "final_url": arguments.url}
-    indexed = take_in(wired, arguments.files, arguments.feed, **fields)
+    indexed = take_in(app, arguments.files, arguments.feed, **fields)
     for one in indexed:
         say(indexed_line(one))
     return FAILED if any(one.refusal or one.problem for one in indexed) else OK
@@ -56,24 +56,24 @@ def _body(name: str, limit: int) -> bytes:
     return body
 
 
-def take_in(wired: Wired, files: Sequence[str], feed_id: str, **fields: object) -> list[Indexed]:
+def take_in(app: App, files: Sequence[str], feed_id: str, **fields: object) -> list[IndexResult]:
     """Archive documents from disk as though they had been fetched, and index them."""
-    bodies = [_body(name, wired.settings.fetch_max_decoded_bytes) for name in files]
-    make_feed(wired, feed_id)
+    bodies = [_body(name, app.settings.fetch_max_decoded_bytes) for name in files]
+    make_feed(app, feed_id)
     for body in bodies:
-        append_to_feed(wired, feed_id, body, kind="document", **fields)
+        append_to_feed(app, feed_id, body, kind="document", **fields)
     with progress("indexing", "items") as told:
-        indexed = index_feeds(wired, [feed_id], progress=told)
-    publish(wired, [feed_id])
+        indexed = index_feeds(app, [feed_id], progress=told)
+    publish(app, [feed_id])
     return indexed
 
 
-def load(wired: Wired, arguments: argparse.Namespace) -> int:
+def load(app: App, arguments: argparse.Namespace) -> int:
     """Back-fill items from JSON Lines; lines that are refused are named, and make the exit status 1."""
     if arguments.feed is not None:
         check_feed_id(arguments.feed)
     with progress("loading", "items") as told:
-        report = load_files(wired, arguments.files, arguments.feed, told)
+        report = load_files(app, arguments.files, arguments.feed, told)
     for refused in report.refused[:REFUSED_SHOWN]:
         complain(f"{refused.file}, line {refused.line}: {refused.reason}")
     if report.refused_count > REFUSED_SHOWN:

@@ -12,27 +12,27 @@ from collections.abc import Callable, Sequence
 from importlib import import_module
 
 from newswire import __version__
-from newswire.app import Wired
+from newswire.app import App
 from newswire.cli import FAILED, USAGE
 from newswire.cli.console import complain
 from newswire.errors import EngineError, IndexOutdatedError, NewswireError, UsageError
 from newswire.settings import read_settings
 from newswire.storage.data_folder import check
 
-Command = Callable[[Wired, argparse.Namespace], int]
+Command = Callable[[App, argparse.Namespace], int]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Carry out one command; gives the exit status."""
     parsed = _parser().parse_args(arguments)
-    wired = None
+    app = None
     try:
         settings = read_settings()
         check(settings.data_folder)
-        wired = Wired(settings)
+        app = App(settings)
         if not _leaves_the_index(parsed):
-            _bring_up_to_date(wired)
-        return _command(parsed.run)(wired, parsed)
+            _bring_up_to_date(app)
+        return _command(parsed.run)(app, parsed)
     except UsageError as error:
         complain(f"newswire: {error}")
         return USAGE
@@ -46,8 +46,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         complain("newswire: stopped; everything is whole, and the next run goes on from here.")
         return FAILED
     finally:
-        if wired is not None:
-            wired.close()
+        if app is not None:
+            app.close()
 
 
 def _leaves_the_index(parsed: argparse.Namespace) -> bool:
@@ -60,18 +60,18 @@ def _leaves_the_index(parsed: argparse.Namespace) -> bool:
     )
 
 
-def _bring_up_to_date(wired: Wired) -> None:
+def _bring_up_to_date(app: App) -> None:
     """Build the index anew where an older newswire wrote it; what else is wrong with it shows when it is used.
 
     Only the embedded index, which belongs to this folder: a cluster has other readers, and perhaps other archives.
     """
-    if wired.settings.engine != "tantivy":
+    if app.settings.engine != "tantivy":
         return
     try:
-        wired.engine.get(())
+        app.engine.get(())
     except IndexOutdatedError:
         complain("newswire: the index is of an older version: it is built anew from the archive first.")
-        import_module("newswire.ingest.reindex").reindex(wired)
+        import_module("newswire.ingest.reindex").reindex(app)
     except EngineError:
         pass
 

@@ -7,18 +7,18 @@ import argparse
 import msgspec
 
 from newswire import __version__
-from newswire.app import Wired
+from newswire.app import App
 from newswire.cli import OK
 from newswire.cli.console import plural, progress, say, say_json
 from newswire.feed_status import state_of, status_of
 
 
-def reindex(wired: Wired, _arguments: argparse.Namespace) -> int:
+def reindex(app: App, _arguments: argparse.Namespace) -> int:
     """Build the next generation of the index from the archive, and swap it in."""
     from newswire.ingest.reindex import reindex as rebuild  # noqa: PLC0415 - `status` needs nothing of the write side
 
     with progress("reindexing", "items") as told:
-        done = rebuild(wired, told)
+        done = rebuild(app, told)
     begun = " (went on with one that was begun)" if done.resumed else ""
     say(
         f"Generation {done.generation} is in place{begun}: {plural(done.items, 'item')} of {plural(done.feeds, 'feed')}."
@@ -26,11 +26,11 @@ def reindex(wired: Wired, _arguments: argparse.Namespace) -> int:
     return OK
 
 
-def engine(wired: Wired, _arguments: argparse.Namespace) -> int:
+def engine(app: App, _arguments: argparse.Namespace) -> int:
     """Make the indexes of the engine, if they are not there yet."""
-    wired.engine.setup()
-    info = wired.engine.info()
-    say(f"{info.name} {info.version} is ready: generation {wired.engine.generation()}, schema {info.schema}.")
+    app.engine.setup()
+    info = app.engine.info()
+    say(f"{info.name} {info.version} is ready: generation {app.engine.generation()}, schema {info.schema}.")
     return OK
 
 
@@ -48,16 +48,16 @@ class _StatusOut(msgspec.Struct):
     errors: dict[str, str]
 
 
-def status(wired: Wired, arguments: argparse.Namespace) -> int:
+def status(app: App, arguments: argparse.Namespace) -> int:
     """Say how the feeds and the index are."""
-    info = wired.engine.info()
-    generation = wired.generation()
-    statuses = [status_of(row) for row in wired.feeds.rows(generation)]
-    now = wired.clock()
+    info = app.engine.info()
+    generation = app.generation()
+    statuses = [status_of(row) for row in app.feeds.rows(generation)]
+    now = app.clock()
     states: dict[str, int] = {}
     errors: dict[str, str] = {}
     for one in statuses:
-        state = state_of(one, now, wired.settings.stale_grace_seconds)
+        state = state_of(one, now, app.settings.stale_grace_seconds)
         states[state] = states.get(state, 0) + 1
         if state == "failing" and one.error:
             errors[one.id] = one.error
@@ -67,9 +67,9 @@ def status(wired: Wired, arguments: argparse.Namespace) -> int:
         engine_version=info.version,
         healthy=info.healthy,
         generation=generation,
-        items=wired.engine.count(generation) if info.healthy else 0,
+        items=app.engine.count(generation) if info.healthy else 0,
         feeds=states,
-        behind=len(wired.feeds.behind(generation)),
+        behind=len(app.feeds.behind(generation)),
         errors=errors,
     )
     if arguments.json:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from newswire.app import Wired
+from newswire.app import App
 from newswire.cli import OK, USAGE
 from newswire.cli.console import complain, say_json, show_answer
 from newswire.search.answer import answer
@@ -15,17 +15,17 @@ OPTIONS = tuple(name for name in SEARCH_PARAMETERS if name not in {"q", "format"
 """What can be asked for besides words; on the command line with `-` in place of `_`."""
 
 
-def search(wired: Wired, arguments: argparse.Namespace) -> int:
+def search(app: App, arguments: argparse.Namespace) -> int:
     """Search once; everything that is wrong with the parameters is said at once, by the names that they have here."""
     sent = {name: [value] for name in OPTIONS if (value := getattr(arguments, name)) is not None}
     if arguments.words:
         sent["q"] = [" ".join(arguments.words)]
-    settings = wired.settings
+    settings = app.settings
     try:
         request = read_search(
-            sent, wired.clock(), lambda now: bands_of(settings.recency_weight, settings.recency_days, now)
+            sent, app.clock(), lambda now: bands_of(settings.recency_weight, settings.recency_days, now)
         )
-        found = answer(wired.engine, request, wired.clock, settings.stale_grace_seconds)
+        found = answer(app.engine, request, app.clock, settings.stale_grace_seconds)
     except BadParametersError as error:
         for problem in error.problems:
             name = "the words" if problem.param == "q" else f"--{problem.param.replace('_', '-')}"

@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Callable
 from contextlib import suppress
 
-from newswire.app import Wired
+from newswire.app import App
 from newswire.cli import OK
 from newswire.cli.console import complain, say
 from newswire.cli.ingest_load import take_in
@@ -21,25 +21,25 @@ from newswire.log import log_defect
 from newswire.settings import LOOPBACK
 
 
-def serve(wired: Wired, arguments: argparse.Namespace) -> int:
+def serve(app: App, arguments: argparse.Namespace) -> int:
     """Answer searches on a port until a signal says stop."""
     if arguments.remote:
         return _stand_for(arguments)
-    begin(wired)
-    if arguments.sample and not wired.engine.count(wired.engine.generation()):
-        take_in(wired, [arguments.sample], "sample-news")
+    begin(app)
+    if arguments.sample and not app.engine.count(app.engine.generation()):
+        take_in(app, [arguments.sample], "sample-news")
     sock = listen(arguments.host, arguments.port)
     base = _address(arguments.host, sock.getsockname()[1])
     say(f"newswire answers on {base}/")
-    _advise(wired, base)
+    _advise(app, base)
     with suppress(KeyboardInterrupt):  # Ctrl-C is how a server is stopped, and no failure
-        answer_until_stopped(wired, sock, base, due_poller(wired) if arguments.poll else None)
+        answer_until_stopped(app, sock, base, due_poller(app) if arguments.poll else None)
     return OK
 
 
 def _stand_for(arguments: argparse.Namespace) -> int:
     """Answer from a deployed API, signing for whoever asks here."""
-    from newswire.web.signing_proxy import Remote  # noqa: PLC0415 - botocore takes 60 ms
+    from newswire.web.signing_proxy import SigningProxy  # noqa: PLC0415 - botocore takes 60 ms
 
     if arguments.poll or arguments.sample:
         raise UsageError("--remote stands for an API that is elsewhere: it goes without --poll and --sample.")
@@ -47,7 +47,7 @@ def _stand_for(arguments: argparse.Namespace) -> int:
         raise UsageError("--remote acts with your AWS credentials for whoever reaches it: it listens on loopback only.")
     sock = listen(arguments.host, arguments.port)
     base = _address(arguments.host, sock.getsockname()[1])
-    remote = Remote(arguments.remote, base)
+    remote = SigningProxy(arguments.remote, base)
     say(f"newswire signs for you what it asks {arguments.remote}, and answers on {base}/")
     with suppress(KeyboardInterrupt):  # Ctrl-C is how a server is stopped, and no failure
         forward(remote, sock)
@@ -59,7 +59,7 @@ def _address(host: str, port: int) -> str:
     return f"http://{f'[{host}]' if ':' in host else host}:{port}"
 
 
-def due_poller(wired: Wired) -> Callable[[], None]:
+def due_poller(app: App) -> Callable[[], None]:
     """Give what is called again and again while serving: what is due is polled, also while the list of feeds is wrong."""
     said = ""
 
@@ -67,13 +67,13 @@ def due_poller(wired: Wired) -> Callable[[], None]:
         nonlocal said
         try:
             try:
-                take_over(wired)
+                take_over(app)
                 said = ""
             except FeedsFileError as error:
                 if str(error) != said:  # it is read again every few seconds, and wrong until somebody mends it
                     said = str(error)
                     complain(f"newswire: {said}")
-            poll_once(wired, [], now=False, quiet=True)
+            poll_once(app, [], now=False, quiet=True)
         except NewswireError as error:
             complain(f"newswire: {error}")
         except Exception as error:  # noqa: BLE001 - a defect of ours is logged, and the next round is another try
@@ -82,10 +82,10 @@ def due_poller(wired: Wired) -> Callable[[], None]:
     return poll_due
 
 
-def _advise(wired: Wired, base: str) -> None:
+def _advise(app: App, base: str) -> None:
     """Print three things to try, with a word that is really there."""
     try:
-        hits = wired.engine.search(SearchQuery(size=1)).hits
+        hits = app.engine.search(SearchQuery(size=1)).hits
     except EngineError:
         return
     words = [word for word in (hits[0].item.title.split() if hits else []) if len(word) > 5 and word.isalpha()]  # noqa: PLR2004

@@ -12,23 +12,23 @@ import uvicorn
 from aws_lambda_powertools.event_handler import HttpResolverLocal
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from newswire.app import Wired
+from newswire.app import App
 from newswire.errors import NewswireError
 from newswire.web.api import build_api
-from newswire.web.asgi import Edge, Threaded
+from newswire.web.asgi import AsgiApp, ThreadedAsgiApp
 from newswire.web.messages import PROBLEM, problem_of
 
 if TYPE_CHECKING:
-    from newswire.web.signing_proxy import Remote
+    from newswire.web.signing_proxy import SigningProxy
 
 TICK_EVERY_S = 10.0
 
 
-def make_edge(wired: Wired, address: str = "") -> Edge:
+def make_asgi_app(app: App, address: str = "") -> AsgiApp:
     """Make the ASGI application, which listens at an address; nothing is opened yet."""
     resolver = HttpResolverLocal()
-    api = build_api(resolver, wired.engine, wired.settings, wired.clock, address=address)
-    return Edge(resolver, api)
+    api = build_api(resolver, app.engine, app.settings, app.clock, address=address)
+    return AsgiApp(resolver, api)
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -64,19 +64,19 @@ class _Protocol(H11Protocol):
         self.transport.close()
 
 
-def configured(edge: Threaded) -> uvicorn.Config:
+def configured(edge: ThreadedAsgiApp) -> uvicorn.Config:
     """Give the configuration of the server, for one machine, a proxy and the tests alike."""
     return uvicorn.Config(
         edge, http=_Protocol, log_level="warning", access_log=False, lifespan="on", server_header=False
     )
 
 
-def serve(wired: Wired, sock: socket.socket, address: str, poll_once: Callable[[], object] | None = None) -> None:
+def serve(app: App, sock: socket.socket, address: str, poll_once: Callable[[], object] | None = None) -> None:
     """Answer on the socket, which is reached at an address, until a signal says stop.
 
     With `poll_once`, call it again and again in a thread meanwhile.
     """
-    edge = make_edge(wired, address)
+    edge = make_asgi_app(app, address)
     config = configured(edge)
     stop = threading.Event()
     poller = threading.Thread(target=_keep_polling, args=(stop, poll_once), name="poll", daemon=True)
@@ -87,11 +87,11 @@ def serve(wired: Wired, sock: socket.socket, address: str, poll_once: Callable[[
     finally:
         stop.set()
         if poll_once is not None:
-            poller.join(timeout=wired.settings.fetch_timeout_seconds)
+            poller.join(timeout=app.settings.fetch_timeout_seconds)
         edge.close()
 
 
-def forward(remote: Remote, sock: socket.socket) -> None:
+def forward(remote: SigningProxy, sock: socket.socket) -> None:
     """Answer on the socket from a deployed API until a signal says stop."""
     try:
         uvicorn.Server(configured(remote)).run(sockets=[sock])

@@ -160,7 +160,7 @@ class SearchEngine(Protocol):
         """Give back what is open; any method opens it again."""
 
 
-FIRST = 1
+FIRST_GENERATION = 1
 """The generation that there is before any reindex."""
 RELEVANCE_DEPTH = 10_000
 TITLE_BOOST = 0.3

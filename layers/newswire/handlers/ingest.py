@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.metrics import MetricUnit
 
-from newswire.app import Wired
+from newswire.app import App
 from newswire.engines.opensearch.client import load_signer
 from newswire.errors import DataError, FeedsFileError
 from newswire.ingest.poll import BatchReport, run_batches, tick
@@ -34,8 +34,8 @@ _MILLISECONDS = 1000
 class IngestFunction:
     """What `functions/ingest/app.py` calls. Making one opens nothing."""
 
-    def __init__(self, settings: Settings, wired: Wired | None = None) -> None:
-        self._wired = wired or Wired(settings)
+    def __init__(self, settings: Settings, app: App | None = None) -> None:
+        self._app = app or App(settings)
         self._queue = SqsQueue(settings.queue_url)
         self._logger = Logger(service=_NAME)
         self._metrics = Metrics(namespace=_NAME)
@@ -45,7 +45,7 @@ class IngestFunction:
         import_module("newswire.engines.opensearch.engine")
         import_module("newswire.ingest.parse.syndication")
         load_signer()
-        for edge in (self._wired.feeds, self._wired.archive, self._queue):
+        for edge in (self._app.feeds, self._app.archive, self._queue):
             if isinstance(edge, DynamoFeedStore | AwsEdge):
                 edge.load()
 
@@ -67,12 +67,12 @@ class IngestFunction:
 
         wrong = None
         try:
-            waits = take_over(self._wired)
+            waits = take_over(self._app)
             if waits is not None:
                 self._logger.warning("feeds.toml waits for the engine", extra={"why": str(waits)})
         except FeedsFileError as error:  # what is due is polled meanwhile, and the failed invocation rings the alarm
             wrong = error
-        ticked = tick(self._wired, self._queue)
+        ticked = tick(self._app, self._queue)
         self._count({"FeedsQueued": ticked.queued, "FeedsBehind": ticked.behind, "FeedsStale": ticked.stale})
         self._logger.info("tick", extra={"feeds_queued": ticked.queued, "feeds_behind": ticked.behind})
         if wrong is not None:
@@ -92,7 +92,7 @@ class IngestFunction:
                 self._logger.error("a message is no batch of ours", extra=extra)  # noqa: TRY400 - the trace says no more
         if batches:
             report = run_batches(
-                self._wired,
+                self._app,
                 list(batches.values()),
                 time_left=lambda: context.get_remaining_time_in_millis() / _MILLISECONDS,
             )

@@ -14,7 +14,7 @@ from newswire.clock import system_clock
 from newswire.engines import SearchEngine, open_engine
 from newswire.engines.opensearch.client import load_signer
 from newswire.settings import Settings
-from newswire.web.api import answer_event, build_api
+from newswire.web.api import build_api, handle_event
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
@@ -48,7 +48,7 @@ class SearchFunction:
             function_request_id=context.aws_request_id, gateway_request_id=gateway.get("requestId")
         )
         started = time.perf_counter()
-        response: dict[str, Any] = answer_event(self._resolver, self._api, event, context)
+        response: dict[str, Any] = handle_event(self._resolver, self._api, event, context)
         took = round((time.perf_counter() - started) * 1000, 1)
         status = int(response["statusCode"])
         self._metrics.add_metric("AnswerTime", MetricUnit.Milliseconds, took)

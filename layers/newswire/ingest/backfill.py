@@ -18,12 +18,12 @@ from typing import IO, cast
 import msgspec
 from msgspec import Struct
 
-from newswire.app import Wired
+from newswire.app import App
 from newswire.clock import Instant
 from newswire.errors import DataBusyError, DataError, UsageError
-from newswire.ingest.indexing import Indexed, index_feeds, publish
+from newswire.ingest.indexing import IndexResult, index_feeds, publish
 from newswire.ingest.parse.load_lines import LONGEST_LINE, LoadLine, read_line
-from newswire.ingest.poll import append, settle
+from newswire.ingest.poll import append, reconcile
 from newswire.model import Feed, Record
 from newswire.storage.feeds import FeedRow, Lease, PollResult
 
@@ -54,7 +54,7 @@ class LoadReport(Struct, frozen=True):
     lines: int
     refused: tuple[RefusedLine, ...]
     refused_count: int
-    indexed: tuple[Indexed, ...]
+    indexed: tuple[IndexResult, ...]
 
 
 def check_feed_id(feed_id: str) -> str:
@@ -68,21 +68,19 @@ def check_feed_id(feed_id: str) -> str:
     return feed_id
 
 
-def make_feed(wired: Wired, feed_id: str, **fields: object) -> None:
+def make_feed(app: App, feed_id: str, **fields: object) -> None:
     """Make a feed that is not polled, if there is none of this id."""
-    if wired.feeds.row(check_feed_id(feed_id)) is None:
+    if app.feeds.row(check_feed_id(feed_id)) is None:
         feed = msgspec.convert({"id": feed_id, "origin": "made", "polled": False, **fields}, Feed)
-        wired.feeds.put(feed, wired.clock())
+        app.feeds.put(feed, app.clock())
 
 
-def load(
-    wired: Wired, files: list[str], feed: str | None, progress: Callable[[int], object] | None = None
-) -> LoadReport:
+def load(app: App, files: list[str], feed: str | None, progress: Callable[[int], object] | None = None) -> LoadReport:
     """Load files (gzipped or not, `-` is standard input); a line without `feed` belongs to the given one.
 
     `progress` is told of lines as they are archived, and of items as they are indexed.
     """
-    keeper = _Keeper(wired, progress)
+    keeper = _LineBuffer(app, progress)
     refused: list[RefusedLine] = []
     refused_count = lines = 0
     for name in files:
@@ -103,12 +101,12 @@ def load(
                 lines += 1
                 keeper.keep(read.feed or feed or "", read)
     keeper.flush_all()
-    indexed = index_feeds(wired, keeper.feeds, progress=progress)
-    publish(wired, keeper.feeds)
+    indexed = index_feeds(app, keeper.feeds, progress=progress)
+    publish(app, keeper.feeds)
     return LoadReport(lines, tuple(refused), refused_count, tuple(indexed))
 
 
-class _Again:
+class _RepeatDetector:
     """Whether a load is one that came before, of one feed: its records are held against those that end the log.
 
     A load that is repeated, whole or after it was cut off, would let an item that stands in two of its records change to and
@@ -116,12 +114,12 @@ class _Again:
     equals the first on to the log's end; if they part before that end, what was passed over is archived after all.
     """
 
-    def __init__(self, wired: Wired, feed_id: str, first: bytes) -> None:
-        self._wired = wired
+    def __init__(self, app: App, feed_id: str, first: bytes) -> None:
+        self._app = app
         self._feed_id = feed_id
         self._rest: list[int] = []
         self._passed: list[int] = []
-        archive = wired.archive
+        archive = app.archive
         head = archive.head(feed_id)
         for seq in range(head, 0, -1):
             record = archive.get(feed_id, seq)
@@ -135,7 +133,7 @@ class _Again:
         """Say whether this record, the next one, is the next of the log."""
         if not self._rest:
             return False
-        record = self._wired.archive.get(self._feed_id, self._rest[0])
+        record = self._app.archive.get(self._feed_id, self._rest[0])
         if record is None or record.body != body:
             return False
         self._passed.append(self._rest.pop(0))
@@ -146,20 +144,20 @@ class _Again:
         passed, is_same = self._passed, not self._rest
         self._passed, self._rest = [], []
         for seq in [] if is_same else passed:
-            record = self._wired.archive.get(self._feed_id, seq)
+            record = self._app.archive.get(self._feed_id, seq)
             if record is not None:
                 yield record.body
 
 
-class _Keeper:
+class _LineBuffer:
     """Holds checked lines by feed, and archives them in records."""
 
-    def __init__(self, wired: Wired, progress: Callable[[int], object] | None) -> None:
-        self._wired = wired
+    def __init__(self, app: App, progress: Callable[[int], object] | None) -> None:
+        self._app = app
         self._progress = progress
         self._held: dict[str, list[bytes]] = {}
         self._count = 0
-        self.feeds: dict[str, _Again] = {}
+        self.feeds: dict[str, _RepeatDetector] = {}
 
     def keep(self, feed_id: str, line: LoadLine) -> None:
         held = self._held.setdefault(feed_id, [])
@@ -181,8 +179,8 @@ class _Keeper:
         self._count -= len(lines)
         body = b"\n".join(lines)
         if feed_id not in self.feeds:
-            make_feed(self._wired, feed_id)
-            self.feeds[feed_id] = _Again(self._wired, feed_id, body)
+            make_feed(self._app, feed_id)
+            self.feeds[feed_id] = _RepeatDetector(self._app, feed_id, body)
         again = self.feeds[feed_id]
         if not again.knows(body):
             self._append(feed_id, again.parted())
@@ -192,18 +190,18 @@ class _Keeper:
 
     def _append(self, feed_id: str, bodies: Iterable[bytes]) -> None:
         for body in bodies:
-            append_to_feed(self._wired, feed_id, body, kind="load")
+            append_to_feed(self._app, feed_id, body, kind="load")
 
 
-def append_to_feed(wired: Wired, feed_id: str, body: bytes, **fields: object) -> int:
+def append_to_feed(app: App, feed_id: str, body: bytes, **fields: object) -> int:
     """Append a record to a feed's log under its poll lease, as polling does; gives its number.
 
     `fields` are those of the record that are not the defaults of a back-fill; `fetched_at` is now unless given.
     """
-    row, lease, now = _claimed(wired, feed_id)
+    row, lease, now = _claimed(app, feed_id)
     try:
-        head = wired.archive.head(feed_id, after=row.poll.head)
-        last = wired.archive.get(feed_id, head) if head > row.poll.head else None
+        head = app.archive.head(feed_id, after=row.poll.head)
+        last = app.archive.get(feed_id, head) if head > row.poll.head else None
         head_at = max(row.poll.head_at, last.fetched_at if last else 0)
         wanted = fields.pop("fetched_at", None)
         if isinstance(wanted, int) and wanted < head_at:
@@ -230,32 +228,32 @@ def append_to_feed(wired: Wired, feed_id: str, body: bytes, **fields: object) ->
             body=body,
         )
         record = msgspec.structs.replace(record, **fields)
-        seq = append(wired, record)
+        seq = append(app, record)
     except BaseException:
-        wired.feeds.release(feed_id, lease.token)
+        app.feeds.release(feed_id, lease.token)
         raise
     poll = msgspec.structs.replace(row.poll, head=seq, head_at=max(record.fetched_at, head_at))
     if record.kind == "document":
         poll = msgspec.structs.replace(poll, last_checked=record.fetched_at, last_success=record.fetched_at)
-    if wired.feeds.remember([PollResult(feed_id, lease.token, poll)]):
-        settle(wired, [feed_id])
+    if app.feeds.remember([PollResult(feed_id, lease.token, poll)]):
+        reconcile(app, [feed_id])
     return seq
 
 
-def _claimed(wired: Wired, feed_id: str) -> tuple[FeedRow, Lease, Instant]:
+def _claimed(app: App, feed_id: str) -> tuple[FeedRow, Lease, Instant]:
     """Take the poll lease of a feed, waiting for one who polls it or loads into it meanwhile.
 
     Raises `DataBusyError` when it is still held after `lock_wait_seconds`, `DataError` when the feed is deleted meanwhile.
     """
-    wait_s = wired.settings.lock_wait_seconds
+    wait_s = app.settings.lock_wait_seconds
     until = time.monotonic() + wait_s
     while True:
-        now = wired.clock()
-        lease = wired.lease(now)
-        row = wired.feeds.claim(feed_id, lease, now)
+        now = app.clock()
+        lease = app.lease(now)
+        row = app.feeds.claim(feed_id, lease, now)
         if row is not None:
             return row, lease, now
-        if wired.feeds.row(feed_id) is None:
+        if app.feeds.row(feed_id) is None:
             msg = f"The feed {feed_id} was deleted by another process meanwhile: run it again, and it is made anew."
             raise DataError(msg)
         if time.monotonic() >= until:

@@ -19,7 +19,7 @@ from xml.sax.saxutils import quoteattr
 import msgspec
 from msgspec import Struct
 
-from newswire.app import Wired
+from newswire.app import App
 from newswire.clock import Instant
 from newswire.errors import EngineError, FeedsFileError
 from newswire.ingest.backfill import FEED_ID
@@ -318,20 +318,20 @@ def merge(
     return True
 
 
-def take_over(wired: Wired) -> EngineError | None:
+def take_over(app: App) -> EngineError | None:
     """Take feeds.toml over, if it has changed; gives what kept the search side from being told of the feeds that are gone.
 
     It is told the next time: the file is then taken over again. `FeedsFileError` for a file that can't be read as a list
     of feeds, or that was named and is not there.
     """
-    settings = wired.settings
+    settings = app.settings
     try:
         merge(
-            wired.feeds,
+            app.feeds,
             Path(settings.feeds),
-            wired.clock(),
+            app.clock(),
             must_exist=settings.names_feeds_file,
-            removed=lambda ids: publish(wired, ids),
+            removed=lambda ids: publish(app, ids),
         )
     except EngineError as error:
         return error

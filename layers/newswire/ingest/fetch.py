@@ -2,7 +2,7 @@
 
 Conditional GET with the validators exactly as received, redirects followed by our own rules, limits on time, size
 before and after decompression, and redirects. Only http and https, only the ports that are set, no proxies and no
-netrc from the environment. The codes of failures are explained in docs/feeds.md.
+netrc from the environment. The codes of failures are translate_os_errors in docs/feeds.md.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ class Fetcher:
         """Fetch a document. Everything that can go wrong with it is a `FetchFailed`, nothing is raised."""
         started = time.monotonic()
         set_deadline(self._settings.fetch_timeout_seconds)
-        walk = _Walk(request.url)
+        walk = _RedirectChain(request.url)
         try:
             outcome = self._follow(request, walk)
         except FetchError as error:
@@ -107,12 +107,12 @@ class Fetcher:
         """Close all connections."""
         self._pools.clear()
 
-    def _too_slow(self, request: FetchRequest, walk: _Walk) -> FetchFailed:
+    def _too_slow(self, request: FetchRequest, walk: _RedirectChain) -> FetchFailed:
         seconds = self._settings.fetch_timeout_seconds
         sentence = f"{_host(walk.url)} did not deliver within {seconds} s (NEWSWIRE_FETCH_TIMEOUT_SECONDS)."
         return FetchFailed(request.url, "timeout", sentence, hops=tuple(walk.hops))
 
-    def _follow(self, request: FetchRequest, walk: _Walk) -> Outcome:
+    def _follow(self, request: FetchRequest, walk: _RedirectChain) -> Outcome:
         while True:
             at = _checked(walk.url, self._ports)
             response = self._pools.of(at.scheme, at.host, at.port).urlopen(
@@ -146,7 +146,7 @@ class Fetcher:
                 headers["If-Modified-Since"] = validators.last_modified
         return headers
 
-    def _answered(self, request: FetchRequest, walk: _Walk, response: urllib3.BaseHTTPResponse) -> Outcome:
+    def _answered(self, request: FetchRequest, walk: _RedirectChain, response: urllib3.BaseHTTPResponse) -> Outcome:
         headers = _plain_headers(response.headers)
         hops = tuple(walk.hops)
         if response.status == 304:  # noqa: PLR2004 - Not Modified
@@ -248,7 +248,7 @@ class Fetcher:
         return b"".join(parts), False
 
 
-class _Walk:
+class _RedirectChain:
     """The way from the URL that was asked for to the one that answered."""
 
     def __init__(self, url: str) -> None:

@@ -18,7 +18,7 @@ from newswire.model import (
     Candidate,
     Count,
     Document,
-    IndexState,
+    FoldState,
     Item,
     ItemDate,
     ItemState,
@@ -37,7 +37,7 @@ _USUAL_WEIGHT = 0.2
 class Step(Struct, frozen=True):
     """What one record changes."""
 
-    index: IndexState
+    fold: FoldState
     states: dict[str, ItemState]
     writes: tuple[ItemWrite, ...]
     count: Count
@@ -64,24 +64,24 @@ def wanted_ids(candidates: Iterable[Candidate], known: Mapping[str, ItemState | 
 
 
 def step(
-    index: IndexState,
+    fold: FoldState,
     record: Record,
     read: Document | Refusal,
     candidates: Sequence[Candidate],
     known: Mapping[str, ItemState | None],
 ) -> Step:
     """Apply one record. A record at or below the cursor changes nothing; so does an item state of this or a later record."""
-    if record.seq <= index.cursor:
-        return Step(index, {}, (), Count(record.seq, 0, 0, 0))
+    if record.seq <= fold.cursor:
+        return Step(fold, {}, (), Count(record.seq, 0, 0, 0))
     if isinstance(read, Refusal):
         refused = msgspec.structs.replace(
-            index, cursor=record.seq, refused_seq=record.seq, refused_code=read.code, refused=read.sentence
+            fold, cursor=record.seq, refused_seq=record.seq, refused_code=read.code, refused=read.sentence
         )
         return Step(refused, {}, (), Count(record.seq, 0, 0, 0))
     chosen, states, splits = _identified(candidates, known)
     writes: list[ItemWrite] = []
     new = changed = unchanged = 0
-    newest = index.newest
+    newest = fold.newest
     for id_, candidate in chosen.items():
         before = states.get(id_, known.get(id_))
         if before is not None and before.seq == record.seq:  # applied, and the run ended before its cursor moved
@@ -107,11 +107,11 @@ def step(
     count = Count(record.seq, new, changed, unchanged)
     was_known = any(_knew(known.get(id_), record) for id_ in chosen)
     after_index = msgspec.structs.replace(
-        index,
+        fold,
         cursor=record.seq,
-        items=index.items + new,
+        items=fold.items + new,
         newest=newest,
-        counts=(count, *index.counts)[:KEPT],
+        counts=(count, *fold.counts)[:KEPT],
     )
     if record.kind == "document":
         after_index = _described(after_index, record, read, chosen, count, was_known=was_known)
@@ -257,24 +257,24 @@ def _item(id_: str, candidate: Candidate, state: ItemState, feed: str) -> Item:
 
 
 def _described(
-    index: IndexState,
+    fold: FoldState,
     record: Record,
     document: Document,
     chosen: Mapping[str, Candidate],
     count: Count,
     *,
     was_known: bool,
-) -> IndexState:
+) -> FoldState:
     """Take over what a document says of its feed, and hold it against the document before."""
     short = [id_[:_SHORT_ID] for id_ in chosen][:_WINDOW_KEPT]
     entries = len(document.entries)
-    start = record.confirmed_at if record.confirmed_at is not None else index.good_at
-    gap = gap_between(index.window, short, index.usual, start, record.fetched_at) if index.good_seq else None
+    start = record.confirmed_at if record.confirmed_at is not None else fold.good_at
+    gap = gap_between(fold.window, short, fold.usual, start, record.fetched_at) if fold.good_seq else None
     return msgspec.structs.replace(
-        index,
-        title=document.title or index.title,
-        description=document.description or index.description,
-        link=document.link or index.link,
+        fold,
+        title=document.title or fold.title,
+        description=document.description or fold.description,
+        link=document.link or fold.link,
         lang=document.lang,
         kind=document.kind,
         hints=document.hints,
@@ -282,26 +282,26 @@ def _described(
         good_at=record.fetched_at,
         refused_code=None,
         refused=None,
-        usual=entries if not index.good_seq else index.usual + _USUAL_WEIGHT * (entries - index.usual),
-        per_day=_per_day(index, chosen, count, record.fetched_at),
+        usual=entries if not fold.good_seq else fold.usual + _USUAL_WEIGHT * (entries - fold.usual),
+        per_day=_per_day(fold, chosen, count, record.fetched_at),
         last_new=count.new,
         last_entries=entries,
-        window={id_: index.window.get(id_, 0) + 1 for id_ in short},
-        shared_url=record.final_url if was_known else index.shared_url,
-        gaps=((gap, *index.gaps) if gap else index.gaps)[:KEPT],
+        window={id_: fold.window.get(id_, 0) + 1 for id_ in short},
+        shared_url=record.final_url if was_known else fold.shared_url,
+        gaps=((gap, *fold.gaps) if gap else fold.gaps)[:KEPT],
     )
 
 
 _DATES_LOOKED_AT = 10
 
 
-def _per_day(index: IndexState, chosen: Mapping[str, Candidate], count: Count, now: Instant) -> float | None:
+def _per_day(fold: FoldState, chosen: Mapping[str, Candidate], count: Count, now: Instant) -> float | None:
     """Estimate how many items a day the feed has: by the dates of its newest entries, else by what came since last time."""
     dates = sorted((c.date.at for c in chosen.values() if has_date(c.date)), reverse=True)[:_DATES_LOOKED_AT]
     if len(dates) > 1 and now - dates[-1] >= HOUR:
         return round(len(dates) * DAY / max(now - dates[-1], HOUR), 4)
-    if index.good_at is None or now <= index.good_at:
-        return index.per_day
-    seen = count.new * DAY / (now - index.good_at)
-    before = index.per_day if index.per_day is not None else seen
+    if fold.good_at is None or now <= fold.good_at:
+        return fold.per_day
+    seen = count.new * DAY / (now - fold.good_at)
+    before = fold.per_day if fold.per_day is not None else seen
     return round(before + 0.3 * (seen - before), 4)

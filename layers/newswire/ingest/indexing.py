@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 import msgspec
 from msgspec import Struct
 
-from newswire.app import Wired
+from newswire.app import App
 from newswire.clock import SECOND
 from newswire.errors import DataError
 from newswire.feed_status import status_of
@@ -20,7 +20,7 @@ from newswire.ingest.item import candidates_of
 from newswire.ingest.parse import parse
 from newswire.model import (
     Count,
-    IndexState,
+    FoldState,
     ItemState,
     ItemWrite,
     Record,
@@ -40,7 +40,7 @@ FENCE = "fence"
 """The lock that keeps everybody but a reindex from indexing, for the moment of its swap."""
 
 
-class Indexed(Struct, frozen=True):
+class IndexResult(Struct, frozen=True):
     """What indexing did to one feed."""
 
     feed: str
@@ -61,7 +61,7 @@ class _Progress:
     def __init__(self, row: FeedRow, lease: Lease) -> None:
         self.row = row
         self.lease = lease
-        self.index: IndexState = row.index
+        self.fold: FoldState = row.fold
         self.states: dict[str, ItemState] = {}
         self.counts: list[Count] = []
         self.records = 0
@@ -71,14 +71,14 @@ class _Progress:
 
 
 def index_feeds(
-    wired: Wired,
+    app: App,
     feed_ids: Iterable[str],
     generation: int | None = None,
     *,
     fenced: bool = True,
     progress: Callable[[int], object] | None = None,
     time_left: Callable[[], float] | None = None,
-) -> list[Indexed]:
+) -> list[IndexResult]:
     """Index everything that these feeds have after their cursors, in groups.
 
     Feeds that somebody else is indexing are passed over. `fenced` keeps out of the way of a reindex that is about to
@@ -87,29 +87,29 @@ def index_feeds(
 
     Raises `EngineError` when the engine fails: the feeds then stay behind, and nothing is lost.
     """
-    if fenced and wired.feeds.is_locked(FENCE, wired.clock()):
+    if fenced and app.feeds.is_locked(FENCE, app.clock()):
         return []
-    number = wired.engine.generation() if generation is None else generation
+    number = app.engine.generation() if generation is None else generation
     waiting = list(dict.fromkeys(feed_ids))
     waiting.reverse()
-    done: dict[str, Indexed] = {}
+    done: dict[str, IndexResult] = {}
     unfinished: _Progress | None = None
 
     def is_late() -> bool:
         return time_left is not None and time_left() < SAVING_S
 
     while (waiting or unfinished) and not is_late():
-        group = _Group(wired, number, progress, is_late)
+        group = _Group(app, number, progress, is_late)
         if unfinished is not None:
             group.feeds.append(unfinished)
         try:
-            report = wired.engine.index(group.writes(waiting, unfinished), number)
+            report = app.engine.index(group.writes(waiting, unfinished), number)
         except BaseException:
             group.give_up()
             raise
         unfinished = group.save(report.refused, done)
     if unfinished is not None:
-        wired.feeds.release_index(number, unfinished.row.feed.id, unfinished.lease.token)
+        app.feeds.release_index(number, unfinished.row.feed.id, unfinished.lease.token)
     return list(done.values())
 
 
@@ -118,13 +118,13 @@ class _Group:
 
     def __init__(
         self,
-        wired: Wired,
+        app: App,
         generation: int,
         progress: Callable[[int], object] | None,
         is_late: Callable[[], bool],
     ) -> None:
         self._is_late = is_late
-        self._wired = wired
+        self._app = app
         self._generation = generation
         self._progress = progress
         self._written = 0
@@ -145,19 +145,19 @@ class _Group:
         return self._written >= GROUP_WRITES or self._records >= GROUP_RECORDS or self._is_late()
 
     def _claimed(self, feed_id: str) -> _Progress | None:
-        now = self._wired.clock()
-        lease = self._wired.lease(now)
-        row = self._wired.feeds.claim_index(self._generation, feed_id, lease, now)
+        now = self._app.clock()
+        lease = self._app.lease(now)
+        row = self._app.feeds.claim_index(self._generation, feed_id, lease, now)
         return None if row is None else _Progress(row, lease)
 
     def _writes_of(self, feed: _Progress) -> Iterator[ItemWrite]:
         while not self._is_full():
-            seq = feed.index.cursor + 1
+            seq = feed.fold.cursor + 1
             if seq > feed.row.poll.head:
                 feed.done = True
                 return
             try:
-                record = self._wired.archive.get(feed.row.feed.id, seq)
+                record = self._app.archive.get(feed.row.feed.id, seq)
                 if record is None:
                     msg = f"Record {seq} of {feed.row.feed.id} is missing from the archive: put it back from a copy."
                     raise DataError(msg)  # noqa: TRY301 - the same outcome as one that is damaged
@@ -167,7 +167,7 @@ class _Group:
             yield from self._folded(feed, record)
 
     def _folded(self, feed: _Progress, record: Record) -> Iterator[ItemWrite]:
-        read = parse(record, self._wired.settings.fetch_max_entries)
+        read = parse(record, self._app.settings.fetch_max_entries)
         candidates = []
         if isinstance(read, Refusal):
             feed.refusal = read
@@ -178,10 +178,10 @@ class _Group:
         while wanted := wanted_ids(candidates, known):
             ours = {id_: feed.states[id_] for id_ in wanted if id_ in feed.states}
             rest = wanted - ours.keys()
-            found = self._wired.feeds.item_states(self._generation, record.feed, rest) if rest else {}
+            found = self._app.feeds.item_states(self._generation, record.feed, rest) if rest else {}
             known.update({id_: ours.get(id_, found.get(id_)) for id_ in wanted})
-        taken = step(feed.index, record, read, candidates, known)
-        feed.index = taken.index
+        taken = step(feed.fold, record, read, candidates, known)
+        feed.fold = taken.fold
         feed.states.update(taken.states)
         feed.counts.append(taken.count)
         feed.records += 1
@@ -192,20 +192,20 @@ class _Group:
         if self._progress is not None and taken.writes:
             self._progress(len(taken.writes))
 
-    def save(self, refused: Iterable[RefusedItem], done: dict[str, Indexed]) -> _Progress | None:
+    def save(self, refused: Iterable[RefusedItem], done: dict[str, IndexResult]) -> _Progress | None:
         """Write states and cursors, give leases back; gives the feed that the group ended in the middle of."""
         refused_by_id = {one.id: one for one in refused}
         unfinished = None
         for feed in self.feeds:
             ours = tuple(refused_by_id[id_] for id_ in feed.states if id_ in refused_by_id)
             if ours:
-                kept = (*ours, *feed.index.refused_items)[:KEPT]
-                count = feed.index.refused_count + len(ours)
-                feed.index = msgspec.structs.replace(feed.index, refused_items=kept, refused_count=count)
+                kept = (*ours, *feed.fold.refused_items)[:KEPT]
+                count = feed.fold.refused_count + len(ours)
+                feed.fold = msgspec.structs.replace(feed.fold, refused_items=kept, refused_count=count)
             self._save_one(feed)
             feed_id = feed.row.feed.id
-            before = done.get(feed_id, Indexed(feed_id))
-            done[feed_id] = Indexed(
+            before = done.get(feed_id, IndexResult(feed_id))
+            done[feed_id] = IndexResult(
                 feed=feed_id,
                 new=before.new + sum(count.new for count in feed.counts),
                 changed=before.changed + sum(count.changed for count in feed.counts),
@@ -216,33 +216,31 @@ class _Group:
                 refused_items=(before.refused_items + ours)[:KEPT],
             )
             if feed.done:
-                self._wired.feeds.release_index(self._generation, feed_id, feed.lease.token)
+                self._app.feeds.release_index(self._generation, feed_id, feed.lease.token)
             else:
                 unfinished = self._carried_on(feed)
         return unfinished
 
     def _save_one(self, feed: _Progress) -> None:
         if feed.records:
-            saved = self._wired.feeds.save(
-                self._generation, feed.row.feed.id, feed.lease.token, feed.index, feed.states
-            )
+            saved = self._app.feeds.save(self._generation, feed.row.feed.id, feed.lease.token, feed.fold, feed.states)
             if not saved:
                 feed.done = True  # the lease went to somebody else, who does the same work; ours changed nothing
 
     def _carried_on(self, feed: _Progress) -> _Progress | None:
         """Take up a feed whose log is longer than a group, under the same lease, renewed."""
-        now = self._wired.clock()
-        lease = Lease(feed.lease.token, now + self._wired.settings.lease_seconds * SECOND)
-        row = self._wired.feeds.claim_index(self._generation, feed.row.feed.id, lease, now)
+        now = self._app.clock()
+        lease = Lease(feed.lease.token, now + self._app.settings.lease_seconds * SECOND)
+        row = self._app.feeds.claim_index(self._generation, feed.row.feed.id, lease, now)
         return None if row is None else _Progress(row, lease)
 
     def give_up(self) -> None:
         """Give the leases back without having saved anything: the feeds stay behind."""
         for feed in self.feeds:
-            self._wired.feeds.release_index(self._generation, feed.row.feed.id, feed.lease.token)
+            self._app.feeds.release_index(self._generation, feed.row.feed.id, feed.lease.token)
 
 
-def publish(wired: Wired, feed_ids: Iterable[str]) -> None:
+def publish(app: App, feed_ids: Iterable[str]) -> None:
     """Tell the search side how these feeds are, also those whose poll failed or brought nothing new."""
-    generation = wired.engine.generation()
-    wired.engine.publish([status_of(row) for row in wired.feeds.rows(generation, feed_ids)])
+    generation = app.engine.generation()
+    app.engine.publish([status_of(row) for row in app.feeds.rows(generation, feed_ids)])

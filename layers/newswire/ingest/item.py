@@ -15,7 +15,7 @@ from urllib.parse import SplitResult, urlsplit, urlunsplit
 import msgspec
 import nh3
 
-from newswire.clock import DAY, FIRST, SECOND, Instant
+from newswire.clock import DAY, FIRST_INSTANT, SECOND, Instant
 from newswire.ingest.parse.feed_dates import ReadDate, read_feed_date
 from newswire.model import Candidate, DateFlag, Document, Entry, ItemDate, Markup, RawDate
 
@@ -239,7 +239,7 @@ def _exacter(said: RawDate, read: ReadDate, others: Iterable[RawDate]) -> tuple[
 
 def _judged(said: RawDate, read: ReadDate, fetched_at: Instant) -> ItemDate:
     flags: list[DateFlag] = []
-    if read.at in {0, -1000, 1000} or read.at < FIRST + 2 * DAY:
+    if read.at in {0, -1000, 1000} or read.at < FIRST_INSTANT + 2 * DAY:
         flags.append("epoch")
     if read.at > fetched_at + _FUTURE_AFTER:
         flags.append("future")

@@ -16,11 +16,11 @@ from concurrent.futures import ThreadPoolExecutor
 import msgspec
 from msgspec import Struct
 
-from newswire.app import Wired
+from newswire.app import App
 from newswire.clock import HOUR, MINUTE, SECOND, Instant
 from newswire.errors import DataError, EngineError
 from newswire.ingest.fetch import FetchRequest
-from newswire.ingest.indexing import Indexed, index_feeds, publish
+from newswire.ingest.indexing import IndexResult, index_feeds, publish
 from newswire.ingest.poll_policy import TOO_MANY, UNAVAILABLE, body_hash, decide, request_for, starting_state
 from newswire.ingest.schedule import limits_of
 from newswire.log import log_defect
@@ -42,7 +42,7 @@ INDEXING_S = 15
 _TICKED = "ticked"
 
 
-class Polled(Struct, frozen=True):
+class PollReport(Struct, frozen=True):
     """What came of polling one feed, for whoever watches."""
 
     feed: str
@@ -58,19 +58,19 @@ class Polled(Struct, frozen=True):
 class BatchReport(Struct, frozen=True):
     """What a batch did."""
 
-    polled: tuple[Polled, ...]
-    indexed: tuple[Indexed, ...]
+    polled: tuple[PollReport, ...]
+    indexed: tuple[IndexResult, ...]
     engine_error: str | None = None
     """Why the engine took nothing; the feeds stay behind until it does."""
     unreached: tuple[str, ...] = ()
     """Feeds that there was no time for."""
 
 
-Watcher = Callable[[Polled], object]
+Watcher = Callable[[PollReport], object]
 TimeLeft = Callable[[], float]
 
 
-class Ticked(Struct, frozen=True):
+class TickResult(Struct, frozen=True):
     """What a tick found: how many feeds it put into the queue, are behind, and should have been checked before now."""
 
     queued: int
@@ -78,28 +78,28 @@ class Ticked(Struct, frozen=True):
     stale: int
 
 
-def tick(wired: Wired, work: WorkQueue, now: Instant | None = None) -> Ticked:
+def tick(app: App, work: WorkQueue, now: Instant | None = None) -> TickResult:
     """Put everything that is to be done now into the queue: feeds that are due, behind, or were left in the middle.
 
     While batches of earlier ticks still wait, only what became due since the last tick is added, except once an hour:
     a queue that can't keep up would else grow by all of it each minute.
     """
-    now = wired.clock() if now is None else now
-    before = _ticked_before(wired, work)
+    now = app.clock() if now is None else now
+    before = _ticked_before(app, work)
     since = before.last if before and before.waits and now - before.whole < HOUR else None
-    due = wired.feeds.due(now, MOST_DUE)
-    behind = wired.feeds.behind(wired.generation())
-    in_time = now - wired.settings.stale_grace_seconds * SECOND
+    due = app.feeds.due(now, MOST_DUE)
+    behind = app.feeds.behind(app.generation())
+    in_time = now - app.settings.stale_grace_seconds * SECOND
     stale = sum(one.at < in_time for one in due)
     if since is not None:
         due = [one for one in due if one.at > since]
     known = {one.id for one in due}
-    left = () if since is not None else dict.fromkeys((*wired.feeds.unsettled(now, MOST_DUE), *behind))
+    left = () if since is not None else dict.fromkeys((*app.feeds.orphaned(now, MOST_DUE), *behind))
     others = [feed_id for feed_id in left if feed_id not in known]
     work.put(_batches(due, others))
     if before is not None:  # only now: what could not be put in is found again by the next tick
-        wired.feeds.keep_note(_TICKED, f"{now} {now if since is None else before.whole}")
-    return Ticked(len(due) + len(others), len(behind), stale)
+        app.feeds.keep_note(_TICKED, f"{now} {now if since is None else before.whole}")
+    return TickResult(len(due) + len(others), len(behind), stale)
 
 
 class _Before(Struct, frozen=True):
@@ -110,12 +110,12 @@ class _Before(Struct, frozen=True):
     waits: bool
 
 
-def _ticked_before(wired: Wired, work: WorkQueue) -> _Before | None:
+def _ticked_before(app: App, work: WorkQueue) -> _Before | None:
     """Give what is remembered of the ticks before; None for a queue that carries batches out at once."""
     waiting = work.waiting()
     if waiting is None:
         return None
-    last, whole = (int(at) for at in (wired.feeds.note(_TICKED) or "0 0").split())
+    last, whole = (int(at) for at in (app.feeds.note(_TICKED) or "0 0").split())
     return _Before(last, whole, waiting > 0)
 
 
@@ -137,7 +137,7 @@ def _batches(due: Iterable[DueFeed], others: Iterable[str]) -> Iterator[Batch]:
 
 
 def run_batches(
-    wired: Wired, batches: Sequence[Batch], watch: Watcher | None = None, time_left: TimeLeft | None = None
+    app: App, batches: Sequence[Batch], watch: Watcher | None = None, time_left: TimeLeft | None = None
 ) -> BatchReport:
     """Carry batches out: poll what is due in them, index what is behind, publish how the feeds are.
 
@@ -146,49 +146,49 @@ def run_batches(
     behind. An engine that did not answer at the beginning is not asked again in the end: each time takes its whole timeout.
     """
     asked = {feed_id: batch.now for batch in batches for feed_id in batch.feeds}
-    generation, away = wired.generation_or_why()
-    poller = _Poller(wired, generation, watch, time_left)
+    generation, away = app.generation_or_why()
+    poller = _Poller(app, generation, watch, time_left)
     polled = poller.run(asked)
-    settle(wired, wired.feeds.unsettled(wired.clock(), MOST_DUE))
-    indexed: list[Indexed] = []
+    reconcile(app, app.feeds.orphaned(app.clock(), MOST_DUE))
+    indexed: list[IndexResult] = []
     engine_error = None if away is None else str(away)
     if engine_error is None:
         try:
-            behind = set(wired.feeds.behind(wired.engine.generation(), among=asked))
+            behind = set(app.feeds.behind(app.engine.generation(), among=asked))
             wanted = [feed_id for feed_id in asked if feed_id in behind]
-            indexed = index_feeds(wired, wanted, time_left=time_left)
-            publish(wired, asked)
+            indexed = index_feeds(app, wanted, time_left=time_left)
+            publish(app, asked)
         except EngineError as error:
             engine_error = str(error)
     return BatchReport(tuple(polled), tuple(indexed), engine_error, tuple(poller.unreached))
 
 
-def settle(wired: Wired, feed_ids: Iterable[str] | None = None) -> int:
+def reconcile(app: App, feed_ids: Iterable[str] | None = None) -> int:
     """Bring what polling knows of logs level with the logs themselves; gives how many feeds were not.
 
     On every start of one machine: a crash of the machine can forget what was remembered, never what was archived.
     """
     settled = 0
-    for row in wired.feeds.rows() if feed_ids is None else filter(None, map(wired.feeds.row, feed_ids)):
+    for row in app.feeds.rows() if feed_ids is None else filter(None, map(app.feeds.row, feed_ids)):
         feed_id = row.feed.id
-        if wired.archive.head(feed_id, after=row.poll.head) == row.poll.head and not row.unsettled:
+        if app.archive.head(feed_id, after=row.poll.head) == row.poll.head and not row.orphaned:
             continue
-        now = wired.clock()
-        lease = wired.lease(now)
-        claimed = wired.feeds.claim(feed_id, lease, now)
+        now = app.clock()
+        lease = app.lease(now)
+        claimed = app.feeds.claim(feed_id, lease, now)
         if claimed is not None:
-            poll = _with_head(wired, feed_id, claimed.poll)
+            poll = _with_head(app, feed_id, claimed.poll)
             settled += poll.head != claimed.poll.head
-            wired.feeds.remember([PollResult(feed_id, lease.token, poll)])
+            app.feeds.remember([PollResult(feed_id, lease.token, poll)])
     return settled
 
 
-def _with_head(wired: Wired, feed_id: str, poll: PollState) -> PollState:
+def _with_head(app: App, feed_id: str, poll: PollState) -> PollState:
     """Give the state with the head that the log really has: a record's writer may have died before it was remembered."""
-    head = wired.archive.head(feed_id, after=poll.head)
+    head = app.archive.head(feed_id, after=poll.head)
     if head == poll.head:
         return poll
-    last = wired.archive.get(feed_id, head)
+    last = app.archive.get(feed_id, head)
     return msgspec.structs.replace(poll, head=head, head_at=max(poll.head_at, last.fetched_at if last else 0))
 
 
@@ -212,15 +212,15 @@ class _Poller:
     thread that remembers is not asked between them, and many results are remembered in one transaction.
     """
 
-    def __init__(self, wired: Wired, generation: int, watch: Watcher | None, time_left: TimeLeft | None) -> None:
-        self._wired = wired
+    def __init__(self, app: App, generation: int, watch: Watcher | None, time_left: TimeLeft | None) -> None:
+        self._app = app
         self._watch = watch
         self._time_left = time_left
         self.unreached: list[str] = []
         self._token = uuid.uuid4().hex
         self._generation = generation
         self._done: queue.SimpleQueue[_Came | str] = queue.SimpleQueue()
-        self._results: list[Polled] = []
+        self._results: list[PollReport] = []
         self._waiting: dict[str, deque[str]] = {}
         self._held: dict[str, Instant] = {}
         self._leased: dict[str, Instant] = {}
@@ -228,11 +228,11 @@ class _Poller:
         self._flying = 0
         self._asked: dict[str, bool] = {}
 
-    def run(self, asked: dict[str, bool]) -> list[Polled]:
+    def run(self, asked: dict[str, bool]) -> list[PollReport]:
         """Poll the feeds that are due, or that a person asked for (True), and give what came of each."""
         self._asked = asked
-        now = self._wired.clock()
-        for row in self._wired.feeds.rows(self._generation, asked):
+        now = self._app.clock()
+        for row in self._app.feeds.rows(self._generation, asked):
             at_once = asked[row.feed.id]
             if row.poll.next_check > now and not at_once:
                 continue
@@ -242,7 +242,7 @@ class _Poller:
         if not self._waiting:
             return self._results
         hosts = deque(self._waiting)
-        width = min(self._wired.settings.poll_concurrency, len(hosts))
+        width = min(self._app.settings.poll_concurrency, len(hosts))
         with ThreadPoolExecutor(width, thread_name_prefix="fetch") as threads:
             while hosts or self._flying:
                 while hosts and self._flying < width:
@@ -252,12 +252,12 @@ class _Poller:
         return self._results
 
     def _start_host(self, threads: ThreadPoolExecutor, host: str) -> None:
-        until = self._lease_host(host, self._wired.clock())
+        until = self._lease_host(host, self._app.clock())
         if until:
             waiting = self._waiting[host]
             for feed_id in waiting:
                 self._tell(
-                    Polled(feed_id, None, refused=f"{host} is left alone for now, or polled by another process.")
+                    PollReport(feed_id, None, refused=f"{host} is left alone for now, or polled by another process.")
                 )
             waiting.clear()
             return
@@ -265,8 +265,8 @@ class _Poller:
 
     def _lease_host(self, host: str, now: Instant) -> Instant:
         """Take the lease of a host, or make it last anew; 0 when we have it, else until when we do not get it."""
-        lease = self._wired.lease(now, self._token)
-        until = self._wired.feeds.claim_host(host, lease, now)
+        lease = self._app.lease(now, self._token)
+        until = self._app.feeds.claim_host(host, lease, now)
         self._leased[host] = now if until else lease.until
         return until
 
@@ -274,8 +274,8 @@ class _Poller:
         """Claim the next feeds of a host and send a thread off with them; give the host back when there are none."""
         waiting = self._waiting[host]
         while waiting and not self._held.get(host) and self._has_time():
-            now = self._wired.clock()
-            if self._leased.get(host, 0) - now < self._wired.settings.lease_seconds * SECOND // 2:
+            now = self._app.clock()
+            if self._leased.get(host, 0) - now < self._app.settings.lease_seconds * SECOND // 2:
                 self._lease_host(host, now)
             chunk = [waiting.popleft() for _ in range(min(FEEDS_TOGETHER, len(waiting)))]
             tasks = self._claimed(chunk, host, now)
@@ -286,24 +286,24 @@ class _Poller:
         is_held = bool(self._held.get(host))
         for feed_id in waiting:
             why = f"{host} asked to be left alone." if is_held else "There was no time left for it."
-            self._tell(Polled(feed_id, None, refused=why))
+            self._tell(PollReport(feed_id, None, refused=why))
         self.unreached += [] if is_held else waiting
         waiting.clear()
-        self._wired.feeds.release_host(host, self._token, self._held.get(host, 0))
+        self._app.feeds.release_host(host, self._token, self._held.get(host, 0))
 
     def _claimed(self, feed_ids: list[str], host: str, now: Instant) -> list[_Task]:
         """Claim feeds, and prepare what to ask for; those that are not due any more are given back."""
-        rows = self._wired.feeds.claim_many(feed_ids, self._wired.lease(now, self._token), now, self._generation)
+        rows = self._app.feeds.claim_many(feed_ids, self._app.lease(now, self._token), now, self._generation)
         tasks = []
         for feed_id in feed_ids:
             row = rows.get(feed_id)
             if row is None:
-                self._tell(Polled(feed_id, None, refused="It is being polled by another process."))
+                self._tell(PollReport(feed_id, None, refused="It is being polled by another process."))
             elif row.poll.next_check > now and not self._asked[feed_id]:
-                self._wired.feeds.release(feed_id, self._token)
+                self._app.feeds.release(feed_id, self._token)
             else:
                 poll = starting_state(row)
-                tasks.append(_Task(host, row, poll, request_for(row, poll, now, self._wired.settings.user_agent)))
+                tasks.append(_Task(host, row, poll, request_for(row, poll, now, self._app.settings.user_agent)))
         return tasks
 
     def _fetch_all(self, host: str, tasks: list[_Task], unavailable: int) -> None:
@@ -311,7 +311,7 @@ class _Poller:
 
         Ends early when the host asks for it, or when the leases would not outlast another fetch.
         """
-        settings = self._wired.settings
+        settings = self._app.settings
         last_start = time.monotonic() + settings.lease_seconds - 2 * settings.fetch_timeout_seconds
         for position, task in enumerate(tasks):
             outcome = None
@@ -327,11 +327,11 @@ class _Poller:
 
     def _has_time(self) -> bool:
         """Say whether a fetch that begins now ends in time, with what has to be done after it."""
-        return self._time_left is None or self._time_left() > self._wired.settings.fetch_timeout_seconds + INDEXING_S
+        return self._time_left is None or self._time_left() > self._app.settings.fetch_timeout_seconds + INDEXING_S
 
     def _fetched(self, request: FetchRequest) -> Outcome:
         try:
-            return self._wired.fetcher.fetch(request)
+            return self._app.fetcher.fetch(request)
         except Exception as error:  # noqa: BLE001 - a defect of ours fails one feed, and does not hang the run
             log_defect(error)
             sentence = f"newswire failed at it ({type(error).__name__}); see its log."
@@ -344,7 +344,7 @@ class _Poller:
         while not self._done.empty():
             came.append(self._done.get())
         results: list[PollResult] = []
-        told: list[Polled] = []
+        told: list[PollReport] = []
         through: list[str] = []
         for one in came:
             if isinstance(one, str):
@@ -352,45 +352,47 @@ class _Poller:
                 continue
             task, outcome = one
             if outcome is None:
-                self._wired.feeds.release(task.row.feed.id, self._token)
+                self._app.feeds.release(task.row.feed.id, self._token)
                 self._waiting[task.host].append(task.row.feed.id)
                 continue
             result, polled = self._decided(task, outcome)
             if result is not None:
                 results.append(result)
             told.append(polled)
-        lost = set(self._wired.feeds.remember(results)) if results else set()
+        lost = set(self._app.feeds.remember(results)) if results else set()
         self._flying -= len(through)
         for host in through:
             self._next_of(threads, host)
-        settle(self._wired, lost)  # what was archived without being remembered is seen at once, if the feed is free
+        reconcile(self._app, lost)  # what was archived without being remembered is seen at once, if the feed is free
         for polled in told:
             is_lost = polled.feed in lost
-            self._tell(Polled(polled.feed, None, refused="Its lease went to another process.") if is_lost else polled)
+            self._tell(
+                PollReport(polled.feed, None, refused="Its lease went to another process.") if is_lost else polled
+            )
 
-    def _decided(self, task: _Task, outcome: Outcome) -> tuple[PollResult | None, Polled]:
+    def _decided(self, task: _Task, outcome: Outcome) -> tuple[PollResult | None, PollReport]:
         """Archive and decide; a defect of ours fails one feed, and does not stop the run."""
         try:
             return self._result_of(task, outcome)
         except Exception as error:  # noqa: BLE001 - logged as a defect; the feed is tried again when it is due
             log_defect(error)
-            self._wired.feeds.release(task.row.feed.id, self._token)
+            self._app.feeds.release(task.row.feed.id, self._token)
             sentence = f"newswire failed at it ({type(error).__name__}); see its log."
-            return None, Polled(task.row.feed.id, None, refused=sentence)
+            return None, PollReport(task.row.feed.id, None, refused=sentence)
 
-    def _result_of(self, task: _Task, outcome: Outcome) -> tuple[PollResult | None, Polled]:
+    def _result_of(self, task: _Task, outcome: Outcome) -> tuple[PollResult | None, PollReport]:
         row = task.row
         feed_id = row.feed.id
-        poll = _with_head(self._wired, feed_id, task.poll) if row.unsettled else task.poll
-        now = self._wired.clock()
+        poll = _with_head(self._app, feed_id, task.poll) if row.orphaned else task.poll
+        now = self._app.clock()
         seq = None
         if isinstance(outcome, Fetched) and body_hash(outcome.body) != poll.body_hash:
             try:
-                seq = append(self._wired, record_of(row, poll, outcome, now))
+                seq = append(self._app, record_of(row, poll, outcome, now))
             except DataError as error:
-                self._wired.feeds.release(feed_id, self._token)
-                return None, Polled(feed_id, None, refused=str(error))
-        decision = decide(row, poll, outcome, now, limits_of(row.feed, self._wired.settings), seq)
+                self._app.feeds.release(feed_id, self._token)
+                return None, PollReport(feed_id, None, refused=str(error))
+        decision = decide(row, poll, outcome, now, limits_of(row.feed, self._app.settings), seq)
         hold = decision.hold_host_until
         if decision.is_unavailable:
             self._unavailable[task.host] = self._unavailable.get(task.host, 0) + 1
@@ -402,10 +404,10 @@ class _Poller:
         length = 0
         if isinstance(outcome, Fetched):
             length, outcome = len(outcome.body), msgspec.structs.replace(outcome, body=b"")
-        polled = Polled(feed_id, outcome, seq is not None, refused, length)
+        polled = PollReport(feed_id, outcome, seq is not None, refused, length)
         return PollResult(feed_id, self._token, decision.poll), polled
 
-    def _tell(self, polled: Polled) -> None:
+    def _tell(self, polled: PollReport) -> None:
         self._results.append(polled)
         if self._watch is not None:
             self._watch(polled)
@@ -433,14 +435,14 @@ def record_of(row: FeedRow, poll: PollState, outcome: Fetched, now: Instant) -> 
     )
 
 
-def append(wired: Wired, record: Record) -> int:
+def append(app: App, record: Record) -> int:
     """Archive a record under the first number that is free from its own on; gives the number.
 
     The number can be taken when a holder of the feed's lease outlived it; its record then comes first.
     """
-    while not wired.archive.put(record):
-        seq = wired.archive.head(record.feed, after=record.seq)
-        last = wired.archive.get(record.feed, seq)
+    while not app.archive.put(record):
+        seq = app.archive.head(record.feed, after=record.seq)
+        last = app.archive.get(record.feed, seq)
         at = max(record.fetched_at, last.fetched_at if last else 0)
         record = msgspec.structs.replace(record, seq=seq + 1, fetched_at=at)
     return record.seq

@@ -91,7 +91,7 @@ def starting_state(row: FeedRow) -> PollState:
 def request_for(row: FeedRow, poll: PollState, now: Instant, user_agent: str) -> FetchRequest:
     """Say what to ask for: conditionally, but once in 24 hours, and after a document that was no feed, unconditionally."""
     due_whole = now - poll.full_at >= FULL_EVERY
-    was_no_feed = poll.head > 0 and row.index.refused_seq == poll.head
+    was_no_feed = poll.head > 0 and row.fold.refused_seq == poll.head
     return FetchRequest(
         url=poll.adopted_url or row.feed.url,
         user_agent=row.feed.user_agent or user_agent,
@@ -121,7 +121,7 @@ def decide(row: FeedRow, poll: PollState, outcome: Outcome, now: Instant, limits
     `poll` is what `starting_state` gave; `seq` is the number of the record that was archived for the outcome, if its
     document was new.
     """
-    was_no_feed = row.index.refused_code is not None and row.index.refused_seq == poll.head
+    was_no_feed = row.fold.refused_code is not None and row.fold.refused_seq == poll.head
     poll = msgspec.structs.replace(
         poll, last_checked=now, fetches=(_line(outcome, now, seq), *poll.fetches)[:LINES_KEPT]
     )
@@ -159,7 +159,7 @@ def _refusal_of(row: FeedRow, outcome: Fetched, now: Instant, *, was_no_feed: bo
     if isinstance(sniffed, Refusal) or not was_no_feed:
         return sniffed if isinstance(sniffed, Refusal) else None
     if not is_new:
-        return Refusal(row.index.refused_code or "", row.index.refused or "")
+        return Refusal(row.fold.refused_code or "", row.fold.refused or "")
     record = Record(
         feed=row.feed.id,
         seq=0,
@@ -193,7 +193,7 @@ def _took_over(poll: PollState, outcome: Fetched, now: Instant) -> PollState:
 def _succeeded(
     row: FeedRow, poll: PollState, outcome: Fetched | NotModified, now: Instant, limits: Limits, floor_s: int
 ) -> PollState:
-    interval = interval_after_success(limits, row.index, outcome.headers, poll.interval_s)
+    interval = interval_after_success(limits, row.fold, outcome.headers, poll.interval_s)
     move, adopted = _moved(row, poll, outcome, now)
     return msgspec.structs.replace(
         poll,
@@ -204,7 +204,7 @@ def _succeeded(
         error=None,
         paused=None,
         interval_s=interval,
-        next_check=next_check(row.feed.id, now, interval, row.index.hints, floor_s),
+        next_check=next_check(row.feed.id, now, interval, row.fold.hints, floor_s),
         move=move,
         adopted_url=adopted,
     )
@@ -217,7 +217,7 @@ def _failed(
     adopted = poll.adopted_url if errors % FAILURES_TO_RETURN else None
     interval = interval_after_error(limits, errors)
     at = next_check(
-        row.feed.id, now, interval, msgspec.structs.replace(row.index.hints, skip_hours=(), skip_days=()), floor_s
+        row.feed.id, now, interval, msgspec.structs.replace(row.fold.hints, skip_hours=(), skip_days=()), floor_s
     )
     return msgspec.structs.replace(
         poll,
@@ -256,7 +256,7 @@ def _moved(
     if move is None or move.target != target:
         return Move(target, now, 1), poll.adopted_url
     move = Move(target, move.since, move.sightings + 1)
-    shares = row.index.shared_url == outcome.final_url
+    shares = row.fold.shared_url == outcome.final_url
     if move.sightings >= MOVE_SIGHTINGS and now - move.since >= MOVE_AFTER and shares:
         return None, target
     return move, poll.adopted_url

@@ -13,13 +13,13 @@ from collections.abc import Callable
 
 from msgspec import Struct
 
-from newswire.app import Wired
+from newswire.app import App
 from newswire.clock import SECOND
 from newswire.errors import DataBusyError, DataError, EngineUnavailableError
 from newswire.ingest.backfill import make_feed
 from newswire.ingest.indexing import FENCE, index_feeds, publish
 from newswire.ingest.item import EXTRACTION
-from newswire.ingest.poll import settle
+from newswire.ingest.poll import reconcile
 from newswire.storage.feeds import Lease
 
 LOCK = "reindex"
@@ -27,7 +27,7 @@ _NEARLY_LEVEL = 3
 _LOOK_EVERY_S = 0.1
 
 
-class Reindexed(Struct, frozen=True):
+class ReindexResult(Struct, frozen=True):
     """What a reindex did."""
 
     generation: int
@@ -36,132 +36,132 @@ class Reindexed(Struct, frozen=True):
     resumed: bool
 
 
-def reindex(wired: Wired, progress: Callable[[int], object] | None = None) -> Reindexed:
+def reindex(app: App, progress: Callable[[int], object] | None = None) -> ReindexResult:
     """Build the next generation from the archive and swap it in; one reindex at a time.
 
     Raises `DataBusyError` when another one runs, `DataError` when there is an index and nothing to build it from, and
     what the engine raises: then the old generation goes on, and the next call carries on where this one stopped.
     """
-    keep = _Lock(wired, LOCK)
+    keep = _Lock(app, LOCK)
     keep.take("Another reindex is running: wait for it to end.")
     try:
-        kept = wired.archive.feeds()
+        kept = app.archive.feeds()
         if not kept:
-            _check_nothing_is_lost(wired)
+            _check_nothing_is_lost(app)
         for feed_id in kept:
-            make_feed(wired, feed_id)  # a feed whose row was lost still has its log
-        _check_same_feeds(wired)
-        settle(wired)
-        current = wired.engine.generation()
-        target, resumed = _target(wired, current)
+            make_feed(app, feed_id)  # a feed whose row was lost still has its log
+        _check_same_feeds(app)
+        reconcile(app)
+        current = app.engine.generation()
+        target, resumed = _target(app, current)
         for _round in range(_NEARLY_LEVEL):
             keep.renew()
-            _replay(wired, target, keep, progress)
-            if not wired.feeds.behind(target):
+            _replay(app, target, keep, progress)
+            if not app.feeds.behind(target):
                 break
-        return _swap(wired, current, target, keep, progress, resumed=resumed)
+        return _swap(app, current, target, keep, progress, resumed=resumed)
     finally:
         keep.free()
 
 
-def _check_nothing_is_lost(wired: Wired) -> None:
+def _check_nothing_is_lost(app: App) -> None:
     """Refuse to put an empty index in the place of one that has items: this is then another folder than theirs."""
-    wired.engine.refresh()
-    items = wired.engine.count(wired.engine.generation())
+    app.engine.refresh()
+    items = app.engine.count(app.engine.generation())
     if items:
         msg = (
-            f"The index has {items:,} items, and the archive in {wired.settings.data} has no documents to build it from: "
+            f"The index has {items:,} items, and the archive in {app.settings.data} has no documents to build it from: "
             "set NEWSWIRE_DATA to the folder that has them, or put them back from a copy. The index stays."
         )
         raise DataError(msg)
 
 
-def _check_same_feeds(wired: Wired) -> None:
+def _check_same_feeds(app: App) -> None:
     """Refuse to replace an index that has items of feeds which are unknown here: it is built from another archive."""
-    known = {row.feed.id for row in wired.feeds.rows()}
-    unknown = [one.id for one in wired.engine.statuses() if one.items and one.id not in known]
+    known = {row.feed.id for row in app.feeds.rows()}
+    unknown = [one.id for one in app.engine.statuses() if one.items and one.id not in known]
     if unknown:
         msg = (
-            f"The index has items of {len(unknown):,} feeds that are not known in {wired.settings.data} ({unknown[0]!r} is "
+            f"The index has items of {len(unknown):,} feeds that are not known in {app.settings.data} ({unknown[0]!r} is "
             "one): set NEWSWIRE_DATA to the folder that the index was built from. The index stays."
         )
         raise DataError(msg)
 
 
-def _target(wired: Wired, current: int) -> tuple[int, bool]:
+def _target(app: App, current: int) -> tuple[int, bool]:
     """Choose the generation to build: one that was begun by the same code goes on, others are dropped."""
-    existing = wired.engine.generations()
+    existing = app.engine.generations()
     for number in existing:
         if number < current:
-            _drop(wired, number)  # of a reindex that died between its swap and its end
+            _drop(app, number)  # of a reindex that died between its swap and its end
     begun = [number for number in existing if number > current]
-    built_by = wired.feeds.note("reindex")
-    code = f"{EXTRACTION} {wired.engine.info().schema}"
+    built_by = app.feeds.note("reindex")
+    code = f"{EXTRACTION} {app.engine.info().schema}"
     target = None
     for number in begun:
         if target is None and built_by == f"{number} {code}":
             target = number
         else:
-            _drop(wired, number)
-    for number in wired.feeds.generations():
+            _drop(app, number)
+    for number in app.feeds.generations():
         if number not in {current, target}:
-            wired.feeds.drop_generation(number)
+            app.feeds.drop_generation(number)
     if target is not None:
         return target, True
-    number = max([current, *wired.engine.generations()]) + 1
-    wired.feeds.keep_note("reindex", f"{number} {code}")
+    number = max([current, *app.engine.generations()]) + 1
+    app.feeds.keep_note("reindex", f"{number} {code}")
     return number, False
 
 
-def _replay(wired: Wired, target: int, keep: _Lock, progress: Callable[[int], object] | None) -> None:
+def _replay(app: App, target: int, keep: _Lock, progress: Callable[[int], object] | None) -> None:
     def told(count: int) -> None:
         keep.renew()
         if progress is not None:
             progress(count)
 
-    for one in index_feeds(wired, wired.feeds.behind(target), target, fenced=False, progress=told):
+    for one in index_feeds(app, app.feeds.behind(target), target, fenced=False, progress=told):
         if one.problem is not None:
             msg = f"The old index goes on, since the log of {one.feed} can't be replayed whole. {one.problem}"
             raise DataError(msg)
 
 
 def _swap(
-    wired: Wired, current: int, target: int, keep: _Lock, progress: Callable[[int], object] | None, *, resumed: bool
-) -> Reindexed:
-    fence = _Lock(wired, FENCE)
+    app: App, current: int, target: int, keep: _Lock, progress: Callable[[int], object] | None, *, resumed: bool
+) -> ReindexResult:
+    fence = _Lock(app, FENCE)
     fence.take("Another process is about to swap the index: run it again in a minute.")
     try:
-        until = time.monotonic() + wired.settings.lock_wait_seconds
-        while wired.feeds.index_leases(current, wired.clock()) and time.monotonic() < until:
+        until = time.monotonic() + app.settings.lock_wait_seconds
+        while app.feeds.index_leases(current, app.clock()) and time.monotonic() < until:
             time.sleep(_LOOK_EVERY_S)
-        _replay(wired, target, fence, progress)
+        _replay(app, target, fence, progress)
         keep.renew()
-        rows = wired.feeds.rows(target)
-        expected = sum(row.index.items - row.index.refused_count for row in rows)
-        wired.engine.refresh()
-        while (found := wired.engine.count(target)) < expected and time.monotonic() < until:
+        rows = app.feeds.rows(target)
+        expected = sum(row.fold.items - row.fold.refused_count for row in rows)
+        app.engine.refresh()
+        while (found := app.engine.count(target)) < expected and time.monotonic() < until:
             time.sleep(_LOOK_EVERY_S)
         if found < expected:
             msg = f"The new index has {found} items, not {expected}; the old one goes on. Run `newswire reindex` again."
             raise EngineUnavailableError(msg)
-        wired.engine.swap(target)
+        app.engine.swap(target)
     finally:
         fence.free()
-    publish(wired, [row.feed.id for row in rows])
-    _drop(wired, current)
-    return Reindexed(target, found, len(rows), resumed)
+    publish(app, [row.feed.id for row in rows])
+    _drop(app, current)
+    return ReindexResult(target, found, len(rows), resumed)
 
 
-def _drop(wired: Wired, generation: int) -> None:
-    wired.engine.drop(generation)
-    wired.feeds.drop_generation(generation)
+def _drop(app: App, generation: int) -> None:
+    app.engine.drop(generation)
+    app.feeds.drop_generation(generation)
 
 
 class _Lock:
     """A named lock of the feed store that is renewed while long work goes on."""
 
-    def __init__(self, wired: Wired, name: str) -> None:
-        self._wired = wired
+    def __init__(self, app: App, name: str) -> None:
+        self._app = app
         self._name = name
         self._token = uuid.uuid4().hex
         self._until = 0
@@ -173,13 +173,13 @@ class _Lock:
 
     def renew(self) -> None:
         """Set the end of the lock anew; `DataBusyError` when it has gone to somebody else."""
-        now = self._wired.clock()
-        length = self._wired.settings.lease_seconds * SECOND
+        now = self._app.clock()
+        length = self._app.settings.lease_seconds * SECOND
         if self._until - now > length // 2:
             return
         self._until = now + length
-        if not self._wired.feeds.lock(self._name, Lease(self._token, self._until), now):
+        if not self._app.feeds.lock(self._name, Lease(self._token, self._until), now):
             raise DataBusyError(self._otherwise)
 
     def free(self) -> None:
-        self._wired.feeds.unlock(self._name, self._token)
+        self._app.feeds.unlock(self._name, self._token)

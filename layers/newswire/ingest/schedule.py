@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from newswire.clock import DAY, HOUR, SECOND, Instant, to_datetime
 from newswire.ingest.parse.feed_dates import read_feed_date
-from newswire.model import Feed, Hints, IndexState
+from newswire.model import Feed, FoldState, Hints
 from newswire.settings import Settings
 
 DAY_S = 86_400
@@ -39,25 +39,25 @@ def limits_of(feed: Feed, settings: Settings) -> Limits:
     return Limits(minimum, max(minimum, maximum))
 
 
-def interval_after_success(limits: Limits, index: IndexState, headers: Mapping[str, str], before_s: int) -> int:
+def interval_after_success(limits: Limits, fold: FoldState, headers: Mapping[str, str], before_s: int) -> int:
     """Give the seconds until the next check after a good one.
 
     clamp(max(adaptive, min(max(ttl, sy:updatePeriod, max-age or Expires), maximum)), minimum, maximum)
     """
-    hints: Hints = index.hints
+    hints: Hints = fold.hints
     asked = max(hints.ttl_s or 0, hints.update_period_s or 0, freshness_s(headers))
-    wanted = max(_adaptive(index, before_s), min(asked, limits.maximum_s))
+    wanted = max(_adaptive(fold, before_s), min(asked, limits.maximum_s))
     return max(limits.minimum_s, min(wanted, limits.maximum_s))
 
 
-def _adaptive(index: IndexState, before_s: int) -> int:
+def _adaptive(fold: FoldState, before_s: int) -> int:
     """Give the time in which one item is expected; half of the interval before, when half of the last window was new."""
-    if index.per_day is None:
+    if fold.per_day is None:
         wanted = FIRST_INTERVAL_S
     else:
-        wanted = round(DAY_S / index.per_day) if index.per_day > 1 else DAY_S
-    half_new = index.last_entries > 0 and index.last_new * 2 >= index.last_entries
-    if half_new and before_s and len(index.counts) > 1:  # in the first document everything is new
+        wanted = round(DAY_S / fold.per_day) if fold.per_day > 1 else DAY_S
+    half_new = fold.last_entries > 0 and fold.last_new * 2 >= fold.last_entries
+    if half_new and before_s and len(fold.counts) > 1:  # in the first document everything is new
         wanted = min(wanted, before_s // 2)
     return wanted
 

@@ -12,7 +12,7 @@ import msgspec
 from msgspec import UNSET, Struct, UnsetType, field
 
 from newswire import analysis
-from newswire.clock import LAST, Clock, Instant, to_rfc3339
+from newswire.clock import LAST_INSTANT, Clock, Instant, to_rfc3339
 from newswire.engines import RELEVANCE_DEPTH, SearchEngine, SearchPage
 from newswire.engines.query import DateField, SearchQuery, Sort, ValueField
 from newswire.model import FeedStatus, Item
@@ -219,7 +219,9 @@ def _echo(request: SearchRequest) -> Echo:
 
 
 def _buckets(query: SearchQuery, page: SearchPage) -> tuple[BucketOut, ...]:
-    edges = [to_rfc3339(min(edge, LAST)) for edge in query.edges]  # the last moment there is lies in a bucket, too
+    edges = [
+        to_rfc3339(min(edge, LAST_INSTANT)) for edge in query.edges
+    ]  # the last moment there is lies in a bucket, too
     return tuple(
         BucketOut(low, high, count) for low, high, count in zip(edges, edges[1:], page.histogram, strict=False)
     )

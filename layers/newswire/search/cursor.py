@@ -13,7 +13,7 @@ from hashlib import sha256
 import msgspec
 from msgspec import Struct
 
-from newswire.clock import FIRST, LAST, Instant
+from newswire.clock import FIRST_INSTANT, LAST_INSTANT, Instant
 from newswire.engines.query import Position
 
 VERSION = 2
@@ -66,10 +66,10 @@ def read_cursor(text: str) -> Cursor | None:
     value, tie, offset = read.position
     is_whole = (
         read.version == VERSION
-        and FIRST <= value <= LAST
+        and FIRST_INSTANT <= value <= LAST_INSTANT
         and -1 <= tie < 1 << _TIE_BITS
         and 0 <= offset <= _MOST_OFFSET
-        and FIRST <= read.now <= LAST
+        and FIRST_INSTANT <= read.now <= LAST_INSTANT
     )
     return read if is_whole else None
 

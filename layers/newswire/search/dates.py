@@ -19,7 +19,7 @@ from zoneinfo import ZoneInfo
 
 from msgspec import Struct
 
-from newswire.clock import DAY, FIRST, HOUR, LAST, MINUTE, SECOND, Instant, from_datetime, to_datetime
+from newswire.clock import DAY, FIRST_INSTANT, HOUR, LAST_INSTANT, MINUTE, SECOND, Instant, from_datetime, to_datetime
 
 FORMS = (
     "2025, 2025-05, 2025-05-26, 2025-W22, 2025-05-26T12:00, 2025-05-26T12:00:30Z, 2025-05-26T12:00:30.5+02:00, "
@@ -98,7 +98,7 @@ def utc() -> ZoneInfo:
 
 def _offset_at(instant: Instant, zone: ZoneInfo) -> int:
     """Give how far local time is ahead of UTC, in milliseconds."""
-    within = min(max(instant, FIRST + REACH), LAST - REACH)
+    within = min(max(instant, FIRST_INSTANT + REACH), LAST_INSTANT - REACH)
     offset = to_datetime(within).astimezone(zone).utcoffset()
     assert offset is not None  # noqa: S101 - a ZoneInfo always has one
     return offset // timedelta(milliseconds=1)
@@ -111,7 +111,7 @@ def local_at(instant: Instant, zone: ZoneInfo) -> int:
 
 def _offsets_of(local: int, zone: ZoneInfo) -> tuple[int, int]:
     """Give the offsets that a local time can have: before and after a change, where there is one (PEP 495)."""
-    within = to_datetime(min(max(local, FIRST), LAST)).replace(tzinfo=zone)
+    within = to_datetime(min(max(local, FIRST_INSTANT), LAST_INSTANT)).replace(tzinfo=zone)
     both = [within.replace(fold=fold).utcoffset() or timedelta() for fold in (0, 1)]
     return both[0] // timedelta(milliseconds=1), both[1] // timedelta(milliseconds=1)
 
@@ -212,12 +212,12 @@ def _local_day(day: date) -> int:
 
 
 def _local_range(start: int, end: int, zone: ZoneInfo) -> tuple[Instant | None, Instant | None]:
-    return _bound(_first_not_before(start, zone)), _bound(_first_not_before(end, zone)) if end <= LAST else None
+    return _bound(_first_not_before(start, zone)), _bound(_first_not_before(end, zone)) if end <= LAST_INSTANT else None
 
 
 def _bound(instant: Instant) -> Instant | None:
     """Give the instant, or None for "no bound" where it lies outside the years that a date can name."""
-    return instant if FIRST <= instant <= LAST else None
+    return instant if FIRST_INSTANT <= instant <= LAST_INSTANT else None
 
 
 def _moment(match: re.Match[str], zone: ZoneInfo) -> Period:
@@ -297,7 +297,7 @@ def _before(now: Instant, parts: dict[str, int], zone: ZoneInfo) -> Instant:
         same = moved - _offset_at(now, zone)
         instant = same if local_at(same, zone) == moved else _first_not_before(moved, zone)
     instant -= sum(parts.get(unit, 0) * length for unit, length in _ELAPSED.items())
-    if not FIRST <= instant <= LAST:
+    if not FIRST_INSTANT <= instant <= LAST_INSTANT:
         raise _out_of_range(f"PT{(now - instant) // HOUR}H")
     return instant
 
@@ -372,12 +372,12 @@ def _floor(instant: Instant, unit: Unit, zone: ZoneInfo) -> Instant:
     """Give the instant at which the unit that holds this one begins."""
     local = local_at(instant, zone)
     if unit == "hour":
-        return max(instant - local % HOUR, FIRST)
+        return max(instant - local % HOUR, FIRST_INSTANT)
     day = _first_day(local, unit)
     floor = _first_not_before(day, zone)
     if floor > instant:  # the clock went back over midnight, and this is the time before it for the second time
         floor = _first_not_before(_first_day(day - 1, unit), zone)
-    return max(floor, FIRST)
+    return max(floor, FIRST_INSTANT)
 
 
 def _first_day(local: int, unit: Unit) -> int:
@@ -387,7 +387,7 @@ def _first_day(local: int, unit: Unit) -> int:
         return day * DAY
     if unit == "week":
         return (day - (day + 3) % _DAYS_A_WEEK) * DAY  # 1970-01-01 was a Thursday
-    moment = to_datetime(min(max(day * DAY, FIRST), LAST))
+    moment = to_datetime(min(max(day * DAY, FIRST_INSTANT), LAST_INSTANT))
     return from_datetime(
         moment.replace(day=1, month=moment.month if unit == "month" else 1, hour=0, minute=0, second=0, microsecond=0)
     )
@@ -397,7 +397,7 @@ def _rising(low: Instant, unit: Unit, zone: ZoneInfo) -> Iterator[Instant]:
     """Give the beginnings of units after an instant, one after the other, up to the end of year 9999."""
     if unit == "hour":
         edge = low
-        while edge <= LAST:
+        while edge <= LAST_INSTANT:
             edge += HOUR - local_at(edge, zone) % HOUR
             yield edge
         return
@@ -405,7 +405,7 @@ def _rising(low: Instant, unit: Unit, zone: ZoneInfo) -> Iterator[Instant]:
     edge = low
     while True:
         day = _next_day(day, unit)
-        if day > LAST:
+        if day > LAST_INSTANT:
             return
         following = _first_not_before(day, zone)
         if following > edge:  # a day that a change skips whole is no bucket

@@ -137,7 +137,7 @@ def shorten(text: str) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode("ascii") for c in short)
 
 
-class Reader:
+class ParameterReader:
     """Takes the parameters of a request one by one, and collects all that is wrong with them."""
 
     def __init__(self, sent: Mapping[str, Sequence[str]], known: Sequence[str]) -> None:
@@ -277,7 +277,7 @@ def read_search(sent: Mapping[str, Sequence[str]], now: Instant, recency: Bands 
 
     Raises `BadParametersError` with everything that is wrong.
     """
-    reader = Reader(sent, SEARCH_PARAMETERS)
+    reader = ParameterReader(sent, SEARCH_PARAMETERS)
     fingerprint = fingerprint_of({name: text for name, text in reader.said.items() if name not in MAY_CHANGE})
     cursor = _cursor(reader, fingerprint)
     now = cursor.now if cursor else now
@@ -334,7 +334,7 @@ def read_search(sent: Mapping[str, Sequence[str]], now: Instant, recency: Bands 
     )
 
 
-def _format(reader: Reader) -> Format:
+def _format(reader: ParameterReader) -> Format:
     """Read the form of the answer; what it has no place for is refused, since nothing is ignored."""
     form = reader.choice("format", FORMATS, "json")
     if form != "json":
@@ -344,7 +344,7 @@ def _format(reader: Reader) -> Format:
     return form
 
 
-def _cursor(reader: Reader, fingerprint: bytes) -> Cursor | None:
+def _cursor(reader: ParameterReader, fingerprint: bytes) -> Cursor | None:
     if "cursor" not in reader.said:
         return None
     cursor = read_cursor(reader.said["cursor"])
@@ -357,7 +357,7 @@ def _cursor(reader: Reader, fingerprint: bytes) -> Cursor | None:
     return cursor
 
 
-def _query(reader: Reader, match: Match) -> ReadQuery | None:
+def _query(reader: ParameterReader, match: Match) -> ReadQuery | None:
     if "q" not in reader.said:
         return None
     try:
@@ -368,7 +368,7 @@ def _query(reader: Reader, match: Match) -> ReadQuery | None:
         return None
 
 
-def zone_of(reader: Reader) -> ZoneInfo:
+def zone_of(reader: ParameterReader) -> ZoneInfo:
     """Read `tz`; UTC where it is not said."""
     if "tz" not in reader.said:
         return utc()
@@ -380,7 +380,7 @@ def zone_of(reader: Reader) -> ZoneInfo:
     return zone or utc()
 
 
-def _period(reader: Reader, name: str, zone: ZoneInfo, now: Instant) -> Period | None:
+def _period(reader: ParameterReader, name: str, zone: ZoneInfo, now: Instant) -> Period | None:
     if name not in reader.said:
         return None
     try:
@@ -390,7 +390,7 @@ def _period(reader: Reader, name: str, zone: ZoneInfo, now: Instant) -> Period |
         return None
 
 
-def _parted(reader: Reader, name: str, values: Iterable[str]) -> Listed:
+def _parted(reader: ParameterReader, name: str, values: Iterable[str]) -> Listed:
     """Part the values that are wanted from those that are excluded, and take the backslash off the plain ones."""
     found: tuple[list[str], list[str]] = ([], [])
     for value in values:
@@ -407,7 +407,7 @@ def plain_value(value: str) -> str:
     return value[1:] if value.startswith(("\\-", "\\\\")) else value
 
 
-def _sort(reader: Reader, read: ReadQuery | None) -> Sort:
+def _sort(reader: ParameterReader, read: ReadQuery | None) -> Sort:
     has_words = is_scored(read.node if read else None)
     default: Sort = "relevance" if has_words else "newest"
     sort = reader.choice("sort", SORTS, default)
@@ -417,7 +417,7 @@ def _sort(reader: Reader, read: ReadQuery | None) -> Sort:
     return sort
 
 
-def _facets(reader: Reader) -> tuple[FacetQuery, ...]:
+def _facets(reader: ParameterReader) -> tuple[FacetQuery, ...]:
     found: dict[str, FacetQuery] = {}
     allowed = f"{', '.join(VALUE_FIELDS)}, each perhaps with `:` and 1 to {MAX_FACET_VALUES}"
     for value in reader.listed("facets"):

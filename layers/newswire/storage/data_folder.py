@@ -29,7 +29,7 @@ _ADVICE = {
 
 
 @contextmanager
-def explained(path: Path | str) -> Iterator[None]:
+def translate_os_errors(path: Path | str) -> Iterator[None]:
     """Turn an `OSError` of the block into a `DataError` that names the path and the next step."""
     try:
         yield
@@ -47,7 +47,7 @@ def check(folder: Path) -> None:
 
 def prepare(folder: Path) -> None:
     """Make the folder and note its format; `DataNewerError` for one of a newer version."""
-    with explained(folder):
+    with translate_os_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
         noted = folder / _FORMAT_FILE
         if noted.exists():
@@ -64,7 +64,7 @@ def prepare(folder: Path) -> None:
         beside.replace(noted)
 
 
-class HeldFile:
+class FileLock:
     """A lock on a file, freed by the kernel when its holder dies; it says who holds it."""
 
     def __init__(self, path: Path) -> None:
@@ -74,7 +74,7 @@ class HeldFile:
     def take(self, wait_s: float, doing: str) -> None:
         """Take the lock, waiting at most so long; `DataBusyError` names who holds it and what they are doing."""
         until = time.monotonic() + wait_s
-        with explained(self._path):
+        with translate_os_errors(self._path):
             self._path.parent.mkdir(parents=True, exist_ok=True)
             handle = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         while True:
@@ -88,7 +88,7 @@ class HeldFile:
                     msg = f"{self._path} is held by {holder}, for more than {wait_s:.0f} s: wait for it, or stop it."
                     raise DataBusyError(msg) from error
                 time.sleep(_LOOK_EVERY_S)
-        with explained(self._path):
+        with translate_os_errors(self._path):
             os.ftruncate(handle, 0)
             os.pwrite(handle, f"process {os.getpid()} ({doing})\n".encode(), 0)
         self._handle = handle

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from newswire.errors import DataBusyError, DataError, DataNewerError
-from newswire.storage.data_folder import explained
+from newswire.storage.data_folder import translate_os_errors
 
 Row = Sequence[Any]
 _LOOK_EVERY_S = 0.02
@@ -33,7 +33,7 @@ class SqliteFile:
     def _connection(self) -> sqlite3.Connection:
         connection: sqlite3.Connection | None = getattr(self._of_thread, "connection", None)
         if connection is None or self._of_thread.pid != os.getpid():
-            with self.translated(), explained(self._path):
+            with self.translate_errors(), translate_os_errors(self._path):
                 self._path.parent.mkdir(parents=True, exist_ok=True)
                 connection = sqlite3.connect(
                     self._path, timeout=self._wait_s, isolation_level=None, check_same_thread=False
@@ -66,7 +66,7 @@ class SqliteFile:
             connection.execute("COMMIT")
 
     @contextmanager
-    def translated(self) -> Iterator[None]:
+    def translate_errors(self) -> Iterator[None]:
         """Turn SQLite's errors into ours, naming the file and the next step."""
         try:
             yield
@@ -89,18 +89,18 @@ class SqliteFile:
 
     def rows(self, sql: str, values: Sequence[object] = ()) -> list[Row]:
         """Read rows."""
-        with self.translated():
+        with self.translate_errors():
             return self._connection().execute(sql, values).fetchall()
 
     def run(self, sql: str, values: Sequence[object] = ()) -> int:
         """Carry out one statement by itself; gives how many rows it touched."""
-        with self.translated():
+        with self.translate_errors():
             return self._connection().execute(sql, values).rowcount
 
     @contextmanager
     def writing(self) -> Iterator[sqlite3.Cursor]:
         """Open a write transaction: committed whole at the end of the block, undone if it raises."""
-        with self.translated():
+        with self.translate_errors():
             connection = self._connection()
             cursor = connection.cursor()
             cursor.execute("BEGIN IMMEDIATE")

@@ -33,7 +33,7 @@ from newswire.search.request import (
     MAX_SIZE,
     STATES,
     BadParametersError,
-    Reader,
+    ParameterReader,
     SearchRequest,
     read_search,
     shorten,
@@ -41,14 +41,14 @@ from newswire.search.request import (
 from newswire.settings import Settings
 from newswire.web.feed_answers import FeedOut, FeedsOut, StatusOut, feed_out, status_out
 from newswire.web.messages import (
-    Call,
     ProblemOut,
-    Sent,
+    RawParameters,
+    Request,
     json_response,
     problem_of,
     problem_response,
-    read_call,
-    weak_tag,
+    read_request,
+    weak_etag,
     whole_response,
 )
 
@@ -117,7 +117,7 @@ def build_api(
     return api
 
 
-def answer_event(
+def handle_event(
     resolver: ApiGatewayResolver, api: Api, event: Mapping[str, Any], context: LambdaContext
 ) -> dict[str, Any]:
     """Answer an event of an API Gateway REST proxy; whatever it holds, a response of the contract comes out."""
@@ -132,7 +132,7 @@ def answer_event(
 def _answered(
     resolver: ApiGatewayResolver, api: Api, event: Mapping[str, Any], method: str, context: LambdaContext
 ) -> dict[str, Any]:
-    several: Sent = event.get("multiValueQueryStringParameters") or {}
+    several: RawParameters = event.get("multiValueQueryStringParameters") or {}
     target = f"{event.get('path') or '/'}?{urlencode(several, doseq=True, safe=_PLAIN, errors='surrogatepass')}"
     refused = refusal(method, len(target.encode(errors="surrogatepass")))
     if refused is not None:
@@ -178,7 +178,7 @@ class Api:
 
     # --- routes ---
 
-    def search(self, call: Call) -> Response[Any]:
+    def search(self, call: Request) -> Response[Any]:
         """Answer /v1/search, in the format that was asked for."""
         request = read_search(call.sent, self._clock(), self._bands)
         found, items = self._answer(request)
@@ -194,7 +194,7 @@ class Api:
         if link and len(link) <= LONGEST_LINK:
             headers["Link"] = link
         if request.form == "json":
-            return json_response(call, body, weak_tag(steadily), headers)
+            return json_response(call, body, weak_etag(steadily), headers)
         from newswire.web.feed_formats import CONTENT_TYPES, http_date  # noqa: PLC0415 - for whoever asks
 
         headers["X-Total-Count"] = str(found.total.value)
@@ -203,10 +203,10 @@ class Api:
         if request.form in FEED_FORMATS and items:
             headers["Last-Modified"] = http_date(max(item.changed for item in items))
         return whole_response(
-            call, body, CONTENT_TYPES[request.form], weak_tag(steadily + request.form.encode()), headers
+            call, body, CONTENT_TYPES[request.form], weak_etag(steadily + request.form.encode()), headers
         )
 
-    def _written(self, call: Call, request: SearchRequest, found: Answer, items: Sequence[Item]) -> bytes:
+    def _written(self, call: Request, request: SearchRequest, found: Answer, items: Sequence[Item]) -> bytes:
         """Write an answer in the format that was asked for."""
         if request.form == "json":
             return _encoder.encode(found)
@@ -220,7 +220,7 @@ class Api:
             return write_csv(columns, map(msgspec.to_builtins, found.items)).encode()
         return write_feed(request.form, self._head(call, request, items, found.next), items).encode()
 
-    def _head(self, call: Call, request: SearchRequest, items: Sequence[Item], cursor: str | None) -> FeedHead:
+    def _head(self, call: Request, request: SearchRequest, items: Sequence[Item], cursor: str | None) -> FeedHead:
         """Say what a feed is about, and where it and its other pages are."""
         from newswire.web.feed_formats import FeedHead  # noqa: PLC0415 - for whoever asks
 
@@ -243,9 +243,9 @@ class Api:
             updated=max((item.changed for item in items), default=0),
         )
 
-    def items(self, call: Call) -> Response[Any]:
+    def items(self, call: Request) -> Response[Any]:
         """Answer /v1/items?ids=a,b."""
-        reader = Reader(call.sent, ("ids",))
+        reader = ParameterReader(call.sent, ("ids",))
         asked = reader.listed("ids")
         if "ids" not in call.sent:
             reader.wrong("ids", "invalid_value", "ids is not given.", f"1 to {MAX_IDS} ids with commas between")
@@ -271,23 +271,23 @@ class Api:
         )
         unaged = tuple(msgspec.structs.replace(one, age=UNSET) for one in items)
         return json_response(
-            call, _encoder.encode(whole), weak_tag(_encoder.encode(msgspec.structs.replace(whole, items=unaged)))
+            call, _encoder.encode(whole), weak_etag(_encoder.encode(msgspec.structs.replace(whole, items=unaged)))
         )
 
-    def item(self, call: Call, item_id: str) -> Response[Any]:
+    def item(self, call: Request, item_id: str) -> Response[Any]:
         """Answer /v1/items/{id}, with its content."""
-        Reader(call.sent, ()).raise_if_wrong()
+        ParameterReader(call.sent, ()).raise_if_wrong()
         found = self._engine.get([item_id]).get(item_id)
         if found is None:
             return _missing(f"There is no item {shorten(item_id)!r}: /v1/search finds them.")
         out = item_out(found, self._clock(), ALL_FIELDS - {"score"})
         return json_response(
-            call, _encoder.encode(out), weak_tag(_encoder.encode(msgspec.structs.replace(out, age=UNSET)))
+            call, _encoder.encode(out), weak_etag(_encoder.encode(msgspec.structs.replace(out, age=UNSET)))
         )
 
-    def feeds(self, call: Call) -> Response[Any]:
+    def feeds(self, call: Request) -> Response[Any]:
         """Answer /v1/feeds, by id."""
-        reader = Reader(call.sent, ("size", "cursor", "state"))
+        reader = ParameterReader(call.sent, ("size", "cursor", "state"))
         size = reader.whole_number("size", 1, MAX_SIZE, FEEDS_A_PAGE)
         state = reader.choice("state", (*STATES, ""), "")
         after = reader.said.get("cursor", "")
@@ -304,20 +304,20 @@ class Api:
         headers = {}
         if link := _next_link(call, reader.said, following):
             headers["Link"] = link
-        return json_response(call, _encoder.encode(found), weak_tag(_encoder.encode(steadily)), headers)
+        return json_response(call, _encoder.encode(found), weak_etag(_encoder.encode(steadily)), headers)
 
-    def feed(self, call: Call, feed_id: str) -> Response[Any]:
+    def feed(self, call: Request, feed_id: str) -> Response[Any]:
         """Answer /v1/feeds/{id}, with the last fetches and the gaps."""
-        Reader(call.sent, ()).raise_if_wrong()
+        ParameterReader(call.sent, ()).raise_if_wrong()
         found = self._engine.statuses([feed_id])
         if not found:
             return _missing(f"There is no feed {shorten(feed_id)!r}: /v1/feeds lists them.")
         out = feed_out(found[0], self._clock(), self._settings.stale_grace_seconds, whole=True)
-        return json_response(call, _encoder.encode(out), weak_tag(_encoder.encode(_steady_feed(out))))
+        return json_response(call, _encoder.encode(out), weak_etag(_encoder.encode(_steady_feed(out))))
 
-    def status(self, call: Call) -> Response[Any]:
+    def status(self, call: Request) -> Response[Any]:
         """Answer /v1/status."""
-        Reader(call.sent, ()).raise_if_wrong()
+        ParameterReader(call.sent, ()).raise_if_wrong()
         engine = self._engine
         generation = engine.generation()
         found: StatusOut = status_out(
@@ -329,31 +329,31 @@ class Api:
             self._settings.stale_grace_seconds,
         )
         body = _encoder.encode(found)
-        return json_response(call, body, weak_tag(body))
+        return json_response(call, body, weak_etag(body))
 
-    def openapi(self, call: Call) -> Response[Any]:
+    def openapi(self, call: Request) -> Response[Any]:
         """Answer /openapi.json."""
         from newswire.web.openapi import document  # noqa: PLC0415 - made once, for whoever asks
 
-        Reader(call.sent, ()).raise_if_wrong()
+        ParameterReader(call.sent, ()).raise_if_wrong()
         body = document()
-        return json_response(call, body, weak_tag(body))
+        return json_response(call, body, weak_etag(body))
 
     # --- routes for people ---
 
-    def search_page(self, call: Call) -> Response[Any]:
+    def search_page(self, call: Request) -> Response[Any]:
         """Answer / with the page of a search."""
         return self._for_people.search(call)
 
-    def feed_page(self, call: Call, feed_id: str) -> Response[Any]:
+    def feed_page(self, call: Request, feed_id: str) -> Response[Any]:
         """Answer /feeds/{id} with the page of a feed."""
         return self._for_people.feed(call, feed_id)
 
-    def item_page(self, call: Call, item_id: str) -> Response[Any]:
+    def item_page(self, call: Request, item_id: str) -> Response[Any]:
         """Answer /items/{id} with the page of an item."""
         return self._for_people.item(call, item_id)
 
-    def asset(self, call: Call, name: str) -> Response[Any]:
+    def asset(self, call: Request, name: str) -> Response[Any]:
         """Answer /assets/{name} with what pages ask for."""
         return self._for_people.asset(call, name) or self.not_found(call)
 
@@ -368,16 +368,16 @@ class Api:
 
     # --- what they have in common ---
 
-    def call(self, event: Mapping[str, Any]) -> Call:
+    def call(self, event: Mapping[str, Any]) -> Request:
         """Read what routes need of an event."""
-        return read_call(event, self._settings.public_url, self._address)
+        return read_request(event, self._settings.public_url, self._address)
 
-    def not_found(self, call: Call) -> Response[Any]:
+    def not_found(self, call: Request) -> Response[Any]:
         """Say that no route has this address."""
         detail = "There is nothing at this address: /openapi.json lists what there is."
         return self.said(problem_of(404, "not_found", detail), call)
 
-    def answered(self, route: Callable[[], Response[Any]], call: Call) -> Response[Any]:
+    def answered(self, route: Callable[[], Response[Any]], call: Request) -> Response[Any]:
         """Carry out a route; what it raises becomes a problem of the contract, and a page for whoever reads pages."""
         try:
             return route()
@@ -397,7 +397,7 @@ class Api:
         """Log a defect of ours under the request's id, and say nothing else of it."""
         return problem_response(_defect(error))
 
-    def said(self, problem: ProblemOut, call: Call) -> Response[Any]:
+    def said(self, problem: ProblemOut, call: Request) -> Response[Any]:
         """Say what went wrong as a page to whoever reads pages, and as JSON to everybody else."""
         return self._for_people.problem(call, problem) if _is_for_people(call) else problem_response(problem)
 
@@ -411,7 +411,7 @@ class Api:
         return found, tuple(hit.item for hit in page.hits)
 
 
-def _is_for_people(call: Call) -> bool:
+def _is_for_people(call: Request) -> bool:
     """Say whether an address is one of a page or, where there is nothing, whether a browser asks."""
     if call.path in {"/v1", "/openapi.json"} or call.path.startswith("/v1/"):
         return False
@@ -428,7 +428,7 @@ def _defect(error: Exception) -> ProblemOut:
     return problem
 
 
-def _following(call: Call, said: Mapping[str, str], cursor: str | None) -> str | None:
+def _following(call: Request, said: Mapping[str, str], cursor: str | None) -> str | None:
     """Give what is asked for the next page, if there is one: the same parameters, from the cursor on."""
     if cursor is None:
         return None
@@ -436,7 +436,7 @@ def _following(call: Call, said: Mapping[str, str], cursor: str | None) -> str |
     return f"{call.path}?{urlencode(query)}"
 
 
-def _next_link(call: Call, said: Mapping[str, str], cursor: str | None) -> str:
+def _next_link(call: Request, said: Mapping[str, str], cursor: str | None) -> str:
     """Give the Link header of the next page (RFC 8288); empty where there is none."""
     following = _following(call, said, cursor)
     return f'<{call.base}{following}>; rel="next"' if following else ""

@@ -33,7 +33,7 @@ _NOT_MODIFIED = 304
 _ABSOLUTE = re.compile(r"https?://[^/?#]*", re.IGNORECASE)
 
 
-class Threaded(ABC):
+class ThreadedAsgiApp(ABC):
     """An ASGI application that answers each request in a thread, by `answered`."""
 
     def __init__(self) -> None:
@@ -60,7 +60,7 @@ class Threaded(ABC):
         self._threads.shutdown(wait=True)
 
 
-class Edge(Threaded):
+class AsgiApp(ThreadedAsgiApp):
     """An ASGI application over a Powertools resolver."""
 
     def __init__(self, resolver: HttpResolverLocal, api: Api) -> None:

@@ -19,7 +19,7 @@ from newswire.search.request import Problem
 JSON = "application/json; charset=utf-8"
 PROBLEM = "application/problem+json; charset=utf-8"
 RETRY_AFTER_S = 10
-Sent = Mapping[str, list[str]]
+RawParameters = Mapping[str, list[str]]
 """The parameters of a query, each with all its values."""
 
 TITLES = {
@@ -60,11 +60,11 @@ def problem_of(status: int, code: ProblemCode, detail: str, errors: tuple[Proble
     )
 
 
-class Call(Struct, frozen=True):
+class Request(Struct, frozen=True):
     """What a route needs to know of a request."""
 
     path: str
-    sent: Sent
+    sent: RawParameters
     if_none_match: str
     if_modified_since: str
     base: str
@@ -76,12 +76,12 @@ class Call(Struct, frozen=True):
     accept: str = ""
 
 
-def read_call(event: Mapping[str, Any], public_url: str, address: str) -> Call:
+def read_request(event: Mapping[str, Any], public_url: str, address: str) -> Request:
     """Read what routes need of an event; `address` is where this machine listens, if it does."""
     base = public_url.rstrip("/") or _gateway_base(event)
     path = str(event.get("path") or "/")
     whole = str((event.get("requestContext") or {}).get("path") or path)
-    return Call(
+    return Request(
         path=path,
         # `queryStringParameters` keeps only the last of repeated ones.
         sent=event.get("multiValueQueryStringParameters") or {},
@@ -104,12 +104,12 @@ def problem_response(problem: ProblemOut, content_type: str = PROBLEM, body: str
     return Response(problem.status, content_type, body or msgspec.json.encode(problem).decode(), headers=headers)
 
 
-def json_response(call: Call, body: bytes, tag: str, more: Mapping[str, str] | None = None) -> Response[Any]:
+def json_response(call: Request, body: bytes, tag: str, more: Mapping[str, str] | None = None) -> Response[Any]:
     """Answer with JSON, or say that it is the one that the caller has."""
     return whole_response(call, body, JSON, tag, more or {})
 
 
-def whole_response(call: Call, body: bytes, content_type: str, tag: str, more: Mapping[str, str]) -> Response[Any]:
+def whole_response(call: Request, body: bytes, content_type: str, tag: str, more: Mapping[str, str]) -> Response[Any]:
     """Answer with a body, or say that it is the one that the caller has (RFC 9110, section 13.2.2)."""
     headers: dict[str, str | list[str]] = {
         "Cache-Control": "private, no-cache",
@@ -127,7 +127,7 @@ def whole_response(call: Call, body: bytes, content_type: str, tag: str, more: M
     return Response(200, content_type, body.decode(), headers=headers)
 
 
-def weak_tag(body: bytes) -> str:
+def weak_etag(body: bytes) -> str:
     """Make a weak entity tag (RFC 9110, section 8.8.3)."""
     return f'W/"{sha256(body).hexdigest()[:24]}"'
 

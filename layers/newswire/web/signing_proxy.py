@@ -20,7 +20,7 @@ from botocore.session import Session
 
 from newswire.errors import UsageError
 from newswire.settings import LOOPBACK, read_aws_region
-from newswire.web.asgi import THREADS, Answered, Scope, Threaded
+from newswire.web.asgi import THREADS, Answered, Scope, ThreadedAsgiApp
 from newswire.web.messages import PROBLEM, ProblemCode, problem_of
 
 _SERVICE = "execute-api"
@@ -36,7 +36,7 @@ _TIMEOUT_S = 35.0
 _UNRESERVED = "-_.~"
 
 
-class Remote(Threaded):
+class SigningProxy(ThreadedAsgiApp):
     """An ASGI application that stands for a deployed API, at the address that `base` says it is reached under.
 
     Raises `UsageError` when the address is none, or there are no credentials or no region to sign with.

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from newswire.ingest.fold import step, wanted_ids
 from newswire.ingest.item import candidates_of
-from newswire.model import Document, Entry, IndexState, Item, ItemState, Markup, RawDate, Record, Refusal
+from newswire.model import Document, Entry, FoldState, Item, ItemState, Markup, RawDate, Record, Refusal
 
 HOUR = 3_600_000
 START = 1_763_985_600_000
@@ -21,7 +21,7 @@ class Fold:
     """Folds documents one by one, in a store of its own, as indexing does."""
 
     def __init__(self) -> None:
-        self.index = IndexState()
+        self.fold = FoldState()
         self.states: dict[str, ItemState] = {}
         self.items: dict[str, Item] = {}
         self.writes = 0
@@ -38,13 +38,13 @@ class Fold:
         known: dict[str, ItemState | None] = {}
         while wanted := wanted_ids(candidates, known):
             known.update({id_: self.states.get(id_) for id_ in wanted})
-        taken = step(self.index, rec, read, candidates, known)
+        taken = step(self.fold, rec, read, candidates, known)
         for write in taken.writes:
             self.items[write.item.id] = write.item
         self.writes += len(taken.writes)
         self.states.update(taken.states)
         if save:
-            self.index = taken.index
+            self.fold = taken.fold
 
     def one(self) -> Item:
         assert len(self.items) == 1
@@ -98,7 +98,7 @@ def test_a_date_that_disappears_is_kept_and_is_no_revision() -> None:
 def test_an_item_that_comes_back_is_not_new() -> None:
     fold = Fold().take(entry()).take(entry("2", "https://a.example/2")).take(entry())
     assert fold.writes == 2
-    assert fold.index.items == 2
+    assert fold.fold.items == 2
 
 
 def test_a_future_date_waits_until_it_is_believable() -> None:
@@ -134,8 +134,8 @@ def test_the_same_guid_and_link_twice_is_the_later_dated() -> None:
 
 def test_a_refused_document_moves_the_cursor_and_nothing_else() -> None:
     fold = Fold().take(entry()).take(refused=True)
-    assert (fold.index.cursor, fold.index.refused_seq, fold.writes) == (2, 2, 1)
-    assert fold.take(entry()).index.refused_code is None
+    assert (fold.fold.cursor, fold.fold.refused_seq, fold.writes) == (2, 2, 1)
+    assert fold.take(entry()).fold.refused_code is None
 
 
 def test_a_loaded_line_never_changes_what_a_document_gave() -> None:
@@ -160,9 +160,9 @@ def test_a_gap_is_noticed_when_nothing_is_shared() -> None:
     first = [entry(str(n), f"https://a.example/{n}") for n in range(10)]
     second = [entry(str(n), f"https://a.example/{n}") for n in range(20, 30)]
     fold = Fold().take(*first).take(*second)
-    assert len(fold.index.gaps) == 1
+    assert len(fold.fold.gaps) == 1
     overlapping = [entry(str(n), f"https://a.example/{n}") for n in range(29, 39)]
-    assert len(fold.take(*overlapping).index.gaps) == 1
+    assert len(fold.take(*overlapping).fold.gaps) == 1
 
 
 def test_pinned_entries_do_not_hide_a_gap() -> None:
@@ -170,9 +170,9 @@ def test_pinned_entries_do_not_hide_a_gap() -> None:
     fold = Fold()
     for n in range(12):
         fold.take(pin, *[entry(str(k), f"https://a.example/{k}") for k in range(n, n + 9)])
-    assert fold.index.gaps == ()
+    assert fold.fold.gaps == ()
     fold.take(pin, *[entry(str(k), f"https://a.example/{k}") for k in range(100, 109)])
-    assert len(fold.index.gaps) == 1
+    assert len(fold.fold.gaps) == 1
 
 
 _dates = st.sampled_from(["", "soon", "2025-11-01T10:00:00Z", "2025-11-02T10:00:00Z", "2031-01-01T00:00:00Z"])
@@ -208,8 +208,8 @@ def test_any_log_gives_the_same_items_whatever_was_lost_and_replayed(documents, 
         seq += 1
     assert replayed.items == straight.items
     assert replayed.states == straight.states
-    assert replayed.index == straight.index
-    assert len(straight.items) == straight.index.items
+    assert replayed.fold == straight.fold
+    assert len(straight.items) == straight.fold.items
 
 
 @settings(max_examples=150, deadline=None)
@@ -222,4 +222,4 @@ def test_ids_and_first_sights_never_change(documents) -> None:
         for id_, state in fold.states.items():
             assert seen.setdefault(id_, state.first_seen) == state.first_seen
         assert seen.keys() <= fold.states.keys()
-    assert msgspec.json.encode(fold.index)
+    assert msgspec.json.encode(fold.fold)

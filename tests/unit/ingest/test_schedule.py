@@ -10,11 +10,11 @@ from newswire.ingest.schedule import (
     next_check,
     retry_after_s,
 )
-from newswire.model import Count, Hints, IndexState
+from newswire.model import Count, FoldState, Hints
 
 LIMITS = Limits(300, 21_600)
 NOW = 1_763_985_600_000  # a Monday, noon
-BUSY = IndexState(per_day=96.0, last_entries=20, last_new=1, counts=(Count(2, 1, 0, 19), Count(1, 20, 0, 0)))
+BUSY = FoldState(per_day=96.0, last_entries=20, last_new=1, counts=(Count(2, 1, 0, 19), Count(1, 20, 0, 0)))
 
 
 def test_a_feed_is_checked_about_as_often_as_items_come() -> None:
@@ -27,7 +27,7 @@ def test_half_the_window_new_halves_the_interval() -> None:
 
 
 def test_everything_new_in_the_first_document_says_nothing() -> None:
-    first = IndexState(per_day=96.0, last_entries=20, last_new=20, counts=(Count(1, 20, 0, 0),))
+    first = FoldState(per_day=96.0, last_entries=20, last_new=20, counts=(Count(1, 20, 0, 0),))
     assert interval_after_success(LIMITS, first, {}, 900) == 900
 
 

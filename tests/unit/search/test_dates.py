@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from newswire.clock import DAY, FIRST, HOUR, LAST, from_datetime, to_datetime, to_rfc3339
+from newswire.clock import DAY, FIRST_INSTANT, HOUR, LAST_INSTANT, from_datetime, to_datetime, to_rfc3339
 from newswire.search.dates import (
     UNITS,
     DateValueError,
@@ -140,7 +140,7 @@ def test_no_text_makes_it_fail_otherwise(text: str, zone: str) -> None:
         period = read_period(text, read_zone(zone), NOW)
     except DateValueError:
         return
-    assert period.start is None or FIRST <= period.start <= LAST
+    assert period.start is None or FIRST_INSTANT <= period.start <= LAST_INSTANT
 
 
 @given(
@@ -148,7 +148,7 @@ def test_no_text_makes_it_fail_otherwise(text: str, zone: str) -> None:
         r"(P([0-9]{1,5}Y)?([0-9]{1,5}M)?([0-9]{1,7}D)?(T[0-9]{1,9}H)?)|now-[0-9]{1,9}[mhdwMy]", fullmatch=True
     ),
     ZONES,
-    st.integers(FIRST, LAST),
+    st.integers(FIRST_INSTANT, LAST_INSTANT),
 )
 def test_any_duration_is_an_instant_before_now_or_refused(text: str, zone: str, now: int) -> None:
     try:
@@ -156,7 +156,7 @@ def test_any_duration_is_an_instant_before_now_or_refused(text: str, zone: str, 
     except DateValueError:
         return
     assert period.start == period.end
-    assert period.start >= FIRST
+    assert period.start >= FIRST_INSTANT
     assert period.start <= now + 26 * HOUR  # a local date on the other side of a skipped day
 
 
@@ -316,14 +316,14 @@ def test_too_many_buckets_are_refused_with_the_finest_unit_that_fits() -> None:
             bucket_edges(0, days * DAY, None, unit, utc())
         assert refused.value.fits == fits
     with pytest.raises(TooManyBucketsError) as refused:
-        bucket_edges(FIRST, LAST, None, "year", utc())
+        bucket_edges(FIRST_INSTANT, LAST_INSTANT, None, "year", utc())
     assert refused.value.fits is None
 
 
 @settings(max_examples=300)
-@given(st.integers(FIRST, LAST), st.integers(1, 400 * DAY), ZONES, st.sampled_from([*UNITS, None]))
+@given(st.integers(FIRST_INSTANT, LAST_INSTANT), st.integers(1, 400 * DAY), ZONES, st.sampled_from([*UNITS, None]))
 def test_buckets_are_contiguous_over_the_range(start: int, length: int, zone: str, unit: str | None) -> None:
-    end = min(start + length, LAST)
+    end = min(start + length, LAST_INSTANT)
     if end <= start:
         return
     try:
@@ -337,7 +337,7 @@ def test_buckets_are_contiguous_over_the_range(start: int, length: int, zone: st
 
 
 @settings(max_examples=200)
-@given(st.integers(FIRST + 400 * DAY, LAST - 400 * DAY), ZONES, st.sampled_from(UNITS))
+@given(st.integers(FIRST_INSTANT + 400 * DAY, LAST_INSTANT - 400 * DAY), ZONES, st.sampled_from(UNITS))
 def test_an_unbounded_histogram_holds_its_item_in_one_bucket(at: int, zone: str, unit: str) -> None:
     edges = bucket_edges(None, None, (at, at), unit, read_zone(zone))
     assert edges[0] <= at < edges[-1]

@@ -40,7 +40,7 @@ Line = tuple[_Json, str | None]
 """An operation of a bulk request and its document, which is JSON already; None for a deletion."""
 
 
-class Sent:
+class BulkResult:
     """What came of the writes of one call."""
 
     def __init__(self) -> None:
@@ -84,7 +84,7 @@ class Bulk:
         self._cluster = cluster
         self._sleep = sleep
 
-    def send_all(self, name: str, lines: Iterator[Line], sent: Sent) -> None:
+    def send_all(self, name: str, lines: Iterator[Line], sent: BulkResult) -> None:
         """Send chunk after chunk, each while the next is made: the cluster and we are busy at the same time."""
         with ThreadPoolExecutor(1, thread_name_prefix="bulk") as thread:
             sending: Future[None] | None = None
@@ -95,7 +95,7 @@ class Bulk:
             if sending is not None:
                 sending.result()
 
-    def send(self, name: str, lines: list[Line], sent: Sent) -> None:
+    def send(self, name: str, lines: list[Line], sent: BulkResult) -> None:
         """Send one chunk, and again what the cluster was too busy for, each time after a pause.
 
         A request that is refused whole is sent in halves until the one that spoils it stands alone, and is refused. A
@@ -146,7 +146,7 @@ class Bulk:
         )
         return answers
 
-    def wait_until_seen(self, name: str, sent: Sent) -> None:
+    def wait_until_seen(self, name: str, sent: BulkResult) -> None:
         """Wait until searches see what was sent, or something newer.
 
         The last ones are enough, since a shard shows its writes in their order, and 10,000 of them lie on every shard.

@@ -92,7 +92,7 @@ class Cluster:
         return Urllib3AWSV4SignerAuth(_credentials(), self._region, self._signing)
 
     @contextmanager
-    def translated(self, on_timeout: type[EngineError] = EngineUnavailableError) -> Iterator[None]:
+    def translate_errors(self, on_timeout: type[EngineError] = EngineUnavailableError) -> Iterator[None]:
         """Turn what the client raises into our errors; none of its texts, which may hold addresses and credentials."""
         try:
             yield

@@ -15,7 +15,7 @@ import msgspec
 from opensearchpy.exceptions import NotFoundError
 
 from newswire.clock import Instant
-from newswire.engines import FIRST, RELEVANCE_DEPTH, SPELLING, EngineInfo, Facet, FacetValue, Hit, SearchPage
+from newswire.engines import FIRST_GENERATION, RELEVANCE_DEPTH, SPELLING, EngineInfo, Facet, FacetValue, Hit, SearchPage
 from newswire.engines.opensearch.bodies import (
     SCHEMA,
     STATUSES_PAGE,
@@ -28,7 +28,7 @@ from newswire.engines.opensearch.bodies import (
     status_document,
     statuses_body,
 )
-from newswire.engines.opensearch.bulk import SEEN_PAUSE_S, SEEN_WITHIN_S, Bulk, Sent, reason_of
+from newswire.engines.opensearch.bulk import SEEN_PAUSE_S, SEEN_WITHIN_S, Bulk, BulkResult, reason_of
 from newswire.engines.opensearch.client import BUSY, NAMED, Cluster, Signing, is_absence
 from newswire.engines.opensearch.indexes import Indexes
 from newswire.engines.query import FacetQuery, Position, SearchQuery, named_feeds
@@ -72,7 +72,7 @@ class OpenSearchEngine:
         return self._cluster.client
 
     def setup(self) -> None:
-        with self._cluster.translated():
+        with self._cluster.translate_errors():
             self._indexes.setup()
 
     # --- writing ---
@@ -82,8 +82,8 @@ class OpenSearchEngine:
         first = next(writes, None)
         if first is None:
             return IndexReport()
-        sent = Sent()
-        with self._cluster.translated():
+        sent = BulkResult()
+        with self._cluster.translate_errors():
             name = self._indexes.ensure(generation)
             self._bulk.send_all(name, sent.lines(chain((first,), writes)), sent)
             if self._cluster.is_serverless:
@@ -92,7 +92,7 @@ class OpenSearchEngine:
 
     def delete_feed(self, feed: str, generation: int) -> None:
         name = self._indexes.name(generation)
-        with self._cluster.translated():
+        with self._cluster.translate_errors():
             if not self._indexes.exists(name):
                 return
             self._forget_deletions_at_once(name)
@@ -101,7 +101,7 @@ class OpenSearchEngine:
             while hits := self._of_feed(name, feed):
                 gone = {str(hit["_id"]) for hit in hits} - deleted
                 if gone:
-                    self._bulk.send(name, [({"delete": {"_id": id_}}, None) for id_ in gone], Sent())
+                    self._bulk.send(name, [({"delete": {"_id": id_}}, None) for id_ in gone], BulkResult())
                     deleted |= gone
                     until = time.monotonic() + SEEN_WITHIN_S
                 elif time.monotonic() > until:
@@ -125,17 +125,17 @@ class OpenSearchEngine:
         return hits
 
     def refresh(self) -> None:
-        with self._cluster.translated():
+        with self._cluster.translate_errors():
             if self._cluster.is_serverless:
                 self._indexes.numbers()  # nothing is to be done, but a cluster that is down is an error here too
             self._refresh(self._indexes.every)
 
     def publish(self, statuses: Iterable[FeedStatus]) -> None:
-        sent = Sent()
+        sent = BulkResult()
         lines = [sent.line(one.id, one.rev, status_document(one, sent.mark)) for one in statuses]
         if not lines:
             return
-        with self._cluster.translated():
+        with self._cluster.translate_errors():
             name = self._indexes.ensure_statuses()
             self._refresh(self._indexes.every)
             self._bulk.send(name, lines, sent)
@@ -153,23 +153,23 @@ class OpenSearchEngine:
     # --- generations ---
 
     def generation(self) -> int:
-        with self._cluster.translated():
+        with self._cluster.translate_errors():
             current = self._indexes.current()
-        return current[0] if current else FIRST
+        return current[0] if current else FIRST_GENERATION
 
     def generations(self) -> list[int]:
-        with self._cluster.translated():
+        with self._cluster.translate_errors():
             return self._indexes.numbers()
 
     def swap(self, generation: int) -> None:
-        with self._cluster.translated():
+        with self._cluster.translate_errors():
             self._indexes.swap(generation)
 
     def drop(self, generation: int) -> None:
         if generation == self.generation():
             msg = f"Generation {generation} is the one that searches see; it is not dropped."
             raise ValueError(msg)
-        with self._cluster.translated():
+        with self._cluster.translate_errors():
             self._indexes.drop(generation)
 
     def count(self, generation: int) -> int:
@@ -263,7 +263,7 @@ class OpenSearchEngine:
         lines: list[_Json] = []
         for index, body in bodies:
             lines += [{"index": index}, {**body, "timeout": f"{self._cluster.timeout_s:g}s"}]
-        with self._cluster.translated(EngineTimeoutError):
+        with self._cluster.translate_errors(EngineTimeoutError):
             try:
                 answers = self.client.msearch(body=lines, index=bodies[0][0])["responses"]
             except NotFoundError as error:

@@ -1,7 +1,7 @@
 """The indexes in a cluster: one of items for each generation behind two aliases, and a small one of feed statuses.
 
 The aliases have the schema in their name, so that code of another schema finds nothing under its own and only then
-looks why (docs/decisions/0009). Callers translate what the client raises (`Cluster.translated`).
+looks why (docs/decisions/0009). Callers translate what the client raises (`Cluster.translate_errors`).
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any
 
 from opensearchpy.exceptions import NotFoundError, TransportError
 
-from newswire.engines import FIRST
+from newswire.engines import FIRST_GENERATION
 from newswire.engines.opensearch.bodies import SCHEMA, items_template, statuses_template
 from newswire.engines.opensearch.client import NAMED, Cluster, is_absence
 from newswire.errors import EngineUnavailableError, IndexOutdatedError, IndexSchemaError
@@ -79,10 +79,12 @@ class Indexes:
         if not self._found(f"{self._prefix}-v*-read") and (seen := self._seen()):
             self._point_to(seen[-1])
         current = self.current()
-        self.ensure(current[0] if current else FIRST)
+        self.ensure(current[0] if current else FIRST_GENERATION)
         self.ensure_statuses()
         if self.current() is None:
-            raise EngineUnavailableError(f"{NAMED} did not make the index {self.name(FIRST)}: is it OpenSearch?")
+            raise EngineUnavailableError(
+                f"{NAMED} did not make the index {self.name(FIRST_GENERATION)}: is it OpenSearch?"
+            )
 
     def ensure(self, generation: int) -> str:
         """Make an index that is not there, by the template, and give its name.
@@ -97,7 +99,7 @@ class Indexes:
                 _check_schema(name, _schema(found[name]))
                 return name
             self.put_templates()
-            is_seen = generation == FIRST and self.current() is None and not self.numbers()
+            is_seen = generation == FIRST_GENERATION and self.current() is None and not self.numbers()
             body: _Json = {"aliases": {self.read: {}, self.write: {}}, "mappings": {"_meta": _SEEN}} if is_seen else {}
             self._make(name, body)
             return name

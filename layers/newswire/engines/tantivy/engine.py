@@ -23,7 +23,7 @@ from tantivy import Order, Query
 from newswire import analysis
 from newswire.clock import Instant
 from newswire.engines import (
-    FIRST,
+    FIRST_GENERATION,
     SPELLING,
     EngineInfo,
     Facet,
@@ -37,7 +37,7 @@ from newswire.engines.tantivy.queries import leaves, matching
 from newswire.engines.tantivy.ranking import WIDE, by_date, by_relevance
 from newswire.errors import EngineUnavailableError, IndexOutdatedError, IndexSchemaError
 from newswire.model import FeedStatus, IndexReport, Item, ItemWrite, RefusedItem
-from newswire.storage.data_folder import HeldFile, explained
+from newswire.storage.data_folder import FileLock, translate_os_errors
 from newswire.storage.sqlite_file import SqliteFile
 
 _MISSING = "\x1e"
@@ -183,7 +183,7 @@ class TantivyEngine:
     @contextmanager
     def _write_section(self, doing: str) -> Iterator[None]:
         """Hold the one write lock: tantivy itself refuses a second writer at once, instead of letting it wait."""
-        lock = HeldFile(self._folder / "write.lock")
+        lock = FileLock(self._folder / "write.lock")
         lock.take(self._wait_s, doing)
         try:
             with _translated(self._folder):
@@ -197,14 +197,14 @@ class TantivyEngine:
         The first generation is seen by searches at once; any other one only after a swap, since a reindex fills it.
         """
         folder = self._place(generation)
-        with explained(folder):
+        with translate_os_errors(folder):
             if not (folder / "schema").exists():
                 shutil.rmtree(folder, ignore_errors=True)  # one that was begun by a process that died
                 folder.mkdir(parents=True)
                 tantivy.Index(fields(), str(folder))
                 _write_whole(folder / "schema", str(SCHEMA))
             self._check_schema(folder)
-            if generation == FIRST and not (self._folder / "current").exists():
+            if generation == FIRST_GENERATION and not (self._folder / "current").exists():
                 _write_whole(self._folder / "current", str(generation))
         return tantivy.Index(fields(), str(folder))
 
@@ -217,21 +217,21 @@ class TantivyEngine:
     # --- generations ---
 
     def generation(self) -> int:
-        with explained(self._folder):
+        with translate_os_errors(self._folder):
             try:
                 return int((self._folder / "current").read_text("ascii"))
             except FileNotFoundError:
-                return FIRST
+                return FIRST_GENERATION
 
     def generations(self) -> list[int]:
-        with explained(self._folder):
+        with translate_os_errors(self._folder):
             if not self._folder.is_dir():
                 return []
             names = [entry.name for entry in os.scandir(self._folder) if entry.is_dir() and entry.name.startswith("g")]
         return sorted(int(name[1:]) for name in names if (self._folder / name / "schema").exists())
 
     def swap(self, generation: int) -> None:
-        with self._write_section(f"swapping in generation {generation}"), explained(self._folder):
+        with self._write_section(f"swapping in generation {generation}"), translate_os_errors(self._folder):
             self._made(generation)
             _write_whole(self._folder / "current", str(generation))
 
@@ -239,7 +239,7 @@ class TantivyEngine:
         if generation == self.generation():
             msg = f"Generation {generation} is the one that searches see; it is not dropped."
             raise ValueError(msg)
-        with self._write_section(f"dropping generation {generation}"), explained(self._folder):
+        with self._write_section(f"dropping generation {generation}"), translate_os_errors(self._folder):
             folder = self._place(generation)
             (folder / "schema").unlink(missing_ok=True)
             if folder.is_dir():

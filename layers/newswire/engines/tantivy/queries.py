@@ -7,7 +7,7 @@ from typing import Any
 
 from tantivy import FieldType, Occur, Query
 
-from newswire.clock import FIRST, LAST, Instant
+from newswire.clock import FIRST_INSTANT, LAST_INSTANT, Instant
 from newswire.engines import TITLE_BOOST
 from newswire.engines.query import (
     And,
@@ -42,7 +42,7 @@ def matching(query: SearchQuery, *, scored: bool = False) -> Any:
 
 def within(field: str, start: Instant | None, end: Instant | None) -> Any:
     """Let through a half-open range of a date."""
-    low, high = FIRST if start is None else start, LAST + 1 if end is None else end
+    low, high = FIRST_INSTANT if start is None else start, LAST_INSTANT + 1 if end is None else end
     return Query.range_query(fields(), field, FieldType.Integer, low, high, include_upper=False)
 
 
@@ -132,7 +132,7 @@ def bands_of(recency: tuple[RecencyBand, ...], published: tuple[Instant, Instant
     oldest, newest = published
     found = []
     end: Instant | None = None
-    for band in (*recency, RecencyBand(FIRST, 1.0)):
+    for band in (*recency, RecencyBand(FIRST_INSTANT, 1.0)):
         if band.start <= newest and (end is None or oldest < end):
             found.append(band)
         end = band.start

@@ -14,7 +14,7 @@ from functools import lru_cache
 from msgspec import Struct
 
 from newswire.analysis import fold
-from newswire.clock import FIRST, LAST, Instant, from_datetime
+from newswire.clock import FIRST_INSTANT, LAST_INSTANT, Instant, from_datetime
 from newswire.model import Precision
 
 
@@ -181,7 +181,7 @@ def _build(said: dict[str, str | None]) -> ReadDate | None:
         at = from_datetime(local.astimezone(UTC) + spill)
     except (ValueError, OverflowError):
         return None
-    if not FIRST <= at <= LAST:
+    if not FIRST_INSTANT <= at <= LAST_INSTANT:
         return None
     precision: Precision = "day" if said.get("hour") is None else "minute" if said.get("second") is None else "second"
     return ReadDate(at, precision)

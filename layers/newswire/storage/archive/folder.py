@@ -9,7 +9,7 @@ from pathlib import Path
 
 from newswire.model import Record
 from newswire.storage.archive import decode_record, encode_record
-from newswire.storage.data_folder import explained
+from newswire.storage.data_folder import translate_os_errors
 
 
 class FolderArchive:
@@ -25,7 +25,7 @@ class FolderArchive:
         """Write beside, flush to the disk, and link into place: a link fails where the name is taken."""
         path = self._path(record.feed, record.seq)
         data = encode_record(record)
-        with explained(path):
+        with translate_os_errors(path):
             if path.exists():
                 return False
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -46,7 +46,7 @@ class FolderArchive:
 
     def get(self, feed: str, seq: int) -> Record | None:
         path = self._path(feed, seq)
-        with explained(path):
+        with translate_os_errors(path):
             try:
                 data = path.read_bytes()
             except FileNotFoundError:
@@ -54,7 +54,7 @@ class FolderArchive:
         return decode_record(data, str(path))
 
     def head(self, feed: str, after: int = 0) -> int:
-        with explained(self._folder):
+        with translate_os_errors(self._folder):
             if after == 0:
                 return self._last(feed)
             while self._path(feed, after + 1).exists():
@@ -69,13 +69,13 @@ class FolderArchive:
         return max((int(name[:9]) for name in names if name.endswith(".record") and name[:9].isdigit()), default=0)
 
     def feeds(self) -> list[str]:
-        with explained(self._folder):
+        with translate_os_errors(self._folder):
             if not self._folder.is_dir():
                 return []
             return sorted(entry.name for entry in os.scandir(self._folder) if entry.is_dir())
 
     def remove(self, feed: str) -> None:
-        with explained(self._folder):
+        with translate_os_errors(self._folder):
             if (self._folder / feed).is_dir():
                 shutil.rmtree(self._folder / feed)
 

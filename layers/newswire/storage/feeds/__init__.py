@@ -16,7 +16,7 @@ import msgspec
 from msgspec import Struct
 
 from newswire.clock import Instant
-from newswire.model import Feed, IndexState, ItemState, PollState
+from newswire.model import Feed, FoldState, ItemState, PollState
 
 if TYPE_CHECKING:
     from newswire.settings import Settings
@@ -34,10 +34,10 @@ class FeedRow(Struct, frozen=True):
 
     feed: Feed
     poll: PollState
-    index: IndexState
+    fold: FoldState
     rev: int
     """Grows with every change of the row, also over the removal of the feed and its coming back."""
-    unsettled: bool = False
+    orphaned: bool = False
     """The last poll lease was not given back: its holder died, perhaps after it had written a record."""
 
 
@@ -63,7 +63,7 @@ class FeedStore(Protocol):
     `poll.py` uses the methods about polling, `indexing.py` and `reindex.py` those about indexing, the command line the
     list. A lease is free when nobody has it, when its `until` is not after `now`, or when its holder is known to be
     dead. Every write under a lease is refused (False) when the lease has gone to somebody else, and changes nothing
-    then. What is found among all feeds (due, unsettled, behind) may be found some moments late, and never wrongly. What
+    then. What is found among all feeds (due, orphaned, behind) may be found some moments late, and never wrongly. What
     the medium does wrong is a `DataError`.
     """
 
@@ -96,7 +96,7 @@ class FeedStore(Protocol):
     def due(self, now: Instant, limit: int) -> list[DueFeed]:
         """Give at most so many feeds that are to be checked by now and that nobody has a lease on, the longest due first."""
 
-    def unsettled(self, now: Instant, limit: int) -> list[str]:
+    def orphaned(self, now: Instant, limit: int) -> list[str]:
         """Give feeds whose poll lease ran out or lost its holder without being given back."""
 
     def claim(self, feed_id: str, lease: Lease, now: Instant, generation: int = 0) -> FeedRow | None:
@@ -130,9 +130,7 @@ class FeedStore(Protocol):
     def item_states(self, generation: int, feed_id: str, ids: Iterable[str]) -> dict[str, ItemState]:
         """Give the states of those of the items that have one."""
 
-    def save(
-        self, generation: int, feed_id: str, token: str, index: IndexState, states: Mapping[str, ItemState]
-    ) -> bool:
+    def save(self, generation: int, feed_id: str, token: str, fold: FoldState, states: Mapping[str, ItemState]) -> bool:
         """Write item states and, after them, the cursor with the rest of the index state, under the index lease."""
 
     def release_index(self, generation: int, feed_id: str, token: str) -> bool:

@@ -22,7 +22,7 @@ import msgspec
 
 from newswire.clock import DAY, SECOND, Instant
 from newswire.errors import DataError
-from newswire.model import Feed, IndexState, ItemState, PollState
+from newswire.model import Feed, FoldState, ItemState, PollState
 from newswire.storage.feeds import DueFeed, FeedRow, Lease, PollResult, after_edit, is_polled, polled_host
 from newswire.storage.feeds.dynamodb_table import (
     TRIES,
@@ -54,7 +54,7 @@ _json = msgspec.json.Encoder()
 _pack = msgspec.msgpack.Encoder()
 _feed = msgspec.json.Decoder(Feed)
 _poll = msgspec.json.Decoder(PollState)
-_index = msgspec.json.Decoder(IndexState)
+_index = msgspec.json.Decoder(FoldState)
 _item = msgspec.msgpack.Decoder(ItemState)
 
 
@@ -133,7 +133,7 @@ class DynamoFeedStore:
         found = [DueFeed(sort_key(row), string_in(row, "host") or "", number_in(row, "next_check")) for row in rows]
         return sorted((one for one in found if one.at <= now), key=lambda one: (one.at, one.id))[:limit]
 
-    def unsettled(self, now: Instant, limit: int) -> list[str]:
+    def orphaned(self, now: Instant, limit: int) -> list[str]:
         rows = self._to_attend(now, limit)
         return sorted(sort_key(row) for row in rows if "token" in row and _is_free(row, now))[:limit]
 
@@ -205,7 +205,7 @@ class DynamoFeedStore:
         if among is None and generation > min(self.generations(), default=generation):
             # The index speaks of the generation that searches see; of the one that a reindex builds all are looked at.
             rows = self.rows(generation)
-            return [row.feed.id for row in rows if row.poll.head > row.index.cursor][:limit]
+            return [row.feed.id for row in rows if row.poll.head > row.fold.cursor][:limit]
         ids = sorted(set(self._named_by(BEHIND, None) if among is None else among))
         found: list[str] = []
         for start in range(0, len(ids), _AT_ONCE):
@@ -232,9 +232,7 @@ class DynamoFeedStore:
         rows = self._table.get_many(_item_key(generation, feed_id, id_) for id_ in ids)
         return {sort_key(row): _item.decode(bytes_in(row, "state")) for row in rows}
 
-    def save(
-        self, generation: int, feed_id: str, token: str, index: IndexState, states: Mapping[str, ItemState]
-    ) -> bool:
+    def save(self, generation: int, feed_id: str, token: str, fold: FoldState, states: Mapping[str, ItemState]) -> bool:
         """Write item states in transactions that each look whether the lease is still ours, then the cursor."""
         key, ours = _index_key(generation, feed_id), Change().if_same(token=string(token))
         rest = iter(states.items())
@@ -242,10 +240,10 @@ class DynamoFeedStore:
             rows = [_item_key(generation, feed_id, id_) | {"state": binary(_pack.encode(one))} for id_, one in part]
             if not self._table.put_together(rows, key, ours):
                 return False
-        change = Change().set(cursor=number(index.cursor), state=binary(zlib.compress(_json.encode(index))))
+        change = Change().set(cursor=number(fold.cursor), state=binary(zlib.compress(_json.encode(fold))))
         if self._table.update(key, change.if_same(token=string(token))) is None:
             return False
-        self._settle_behind(generation, feed_id, index.cursor)
+        self._settle_behind(generation, feed_id, fold.cursor)
         return True
 
     def _settle_behind(self, generation: int, feed_id: str, cursor: int) -> None:
@@ -359,8 +357,8 @@ def _is_free(row: Row, now: Instant) -> bool:
 
 
 def _row_of(row: Row, state: Row | None) -> FeedRow:
-    index = _index.decode(zlib.decompress(bytes_in(state, "state"))) if state and "state" in state else IndexState()
-    return FeedRow(_feed_of(row), _poll_of(row), index, number_in(row, "rev"), "token" in row)
+    fold = _index.decode(zlib.decompress(bytes_in(state, "state"))) if state and "state" in state else FoldState()
+    return FeedRow(_feed_of(row), _poll_of(row), fold, number_in(row, "rev"), "token" in row)
 
 
 def _feed_of(row: Row) -> Feed:

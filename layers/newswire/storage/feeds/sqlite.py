@@ -16,8 +16,8 @@ from typing import Any
 import msgspec
 
 from newswire.clock import Instant
-from newswire.model import Feed, IndexState, ItemState, PollState
-from newswire.storage.data_folder import HeldFile, explained, prepare
+from newswire.model import Feed, FoldState, ItemState, PollState
+from newswire.storage.data_folder import FileLock, prepare, translate_os_errors
 from newswire.storage.feeds import DueFeed, FeedRow, Lease, PollResult, after_edit, is_polled, polled_host
 from newswire.storage.sqlite_file import SqliteFile
 
@@ -48,7 +48,7 @@ _json = msgspec.json.Encoder()
 _pack = msgspec.msgpack.Encoder()
 _feed = msgspec.json.Decoder(Feed)
 _poll = msgspec.json.Decoder(PollState)
-_index = msgspec.json.Decoder(IndexState)
+_index = msgspec.json.Decoder(FoldState)
 _item = msgspec.msgpack.Decoder(ItemState)
 _ROW = (
     "SELECT f.feed, f.poll, f.rev, f.token, f.holder, f.until, i.state FROM feeds f"
@@ -65,7 +65,7 @@ class SqliteFeedStore:
         self._folder = folder
         self._file = SqliteFile(folder / "feeds.sqlite", _SCHEMA, _VERSION)
         self._holder = ""
-        self._held: HeldFile | None = None
+        self._held: FileLock | None = None
         self._prepared = False
 
     # --- the list ---
@@ -139,7 +139,7 @@ class SqliteFeedStore:
             if self._is_free(token, holder, until, now)
         ]
 
-    def unsettled(self, now: Instant, limit: int) -> list[str]:
+    def orphaned(self, now: Instant, limit: int) -> list[str]:
         found = self._read("SELECT id, token, holder, until FROM feeds WHERE token IS NOT NULL LIMIT ?", (limit,))
         return [id_ for id_, token, holder, until in found if self._is_free(token, holder, until, now)]
 
@@ -251,13 +251,11 @@ class SqliteFeedStore:
                 found[id_] = _item.decode(state)
         return found
 
-    def save(
-        self, generation: int, feed_id: str, token: str, index: IndexState, states: Mapping[str, ItemState]
-    ) -> bool:
+    def save(self, generation: int, feed_id: str, token: str, fold: FoldState, states: Mapping[str, ItemState]) -> bool:
         with self._file.writing() as cursor:
             changed = cursor.execute(
                 "UPDATE index_states SET cursor = ?, state = ? WHERE generation = ? AND feed = ? AND token = ?",
-                (index.cursor, _json.encode(index), generation, feed_id, token),
+                (fold.cursor, _json.encode(fold), generation, feed_id, token),
             ).rowcount
             if changed != 1:
                 return False
@@ -350,7 +348,7 @@ class SqliteFeedStore:
         if self._held is None or not self._holder.startswith(f"{os.getpid()}-"):
             prepare(self._folder)
             self._holder = f"{os.getpid()}-{uuid.uuid4().hex[:12]}"
-            self._held = HeldFile(self._folder / "holders" / self._holder)
+            self._held = FileLock(self._folder / "holders" / self._holder)
             self._held.take(0, "holds leases")
         return self._holder
 
@@ -362,7 +360,7 @@ class SqliteFeedStore:
         if holder == self._holder:
             return True
         path = self._folder / "holders" / holder
-        with explained(path):
+        with translate_os_errors(path):
             try:
                 handle = os.open(path, os.O_RDWR | os.O_CLOEXEC)
             except FileNotFoundError:
@@ -384,7 +382,7 @@ class SqliteFeedStore:
 
 
 def _row(found: Any) -> FeedRow:  # noqa: ANN401 - a row of SQLite has no types
-    feed, poll, rev, token, _holder, _until, index = found
+    feed, poll, rev, token, _holder, _until, fold = found
     return FeedRow(
-        _feed.decode(feed), _poll.decode(poll), _index.decode(index) if index else IndexState(), rev, token is not None
+        _feed.decode(feed), _poll.decode(poll), _index.decode(fold) if fold else FoldState(), rev, token is not None
     )

@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo
 from markupsafe import Markup, escape
 from msgspec import UNSET, Struct
 
-from newswire.clock import DAY, HOUR, LAST, MINUTE, SECOND, Instant, to_rfc3339
+from newswire.clock import DAY, HOUR, LAST_INSTANT, MINUTE, SECOND, Instant, to_rfc3339
 from newswire.search.answer import Answer, BucketOut
 from newswire.search.dates import DateValueError, Unit, read_period
 from newswire.web.pages.addresses import around_range
@@ -130,7 +130,7 @@ def _bounds(name: str, start: Instant, end: Instant, zone: ZoneInfo, *, is_cut: 
         return name, name
     if start % MINUTE == 0 and end % MINUTE == 0:
         return _minute(start), _minute(end - MINUTE)
-    return to_rfc3339(start), "9999" if end >= LAST else _millisecond(end - 1)
+    return to_rfc3339(start), "9999" if end >= LAST_INSTANT else _millisecond(end - 1)
 
 
 def _named(at: datetime, unit: Unit) -> str:

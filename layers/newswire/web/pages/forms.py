@@ -26,7 +26,7 @@ class Tidied(Struct, frozen=True):
     is_clean: bool
 
 
-def tidied(sent: Mapping[str, Sequence[str]], known: Sequence[str]) -> Tidied:
+def clean_query(sent: Mapping[str, Sequence[str]], known: Sequence[str]) -> Tidied:
     """Drop empty parameters, join repeated ones (of another than a list or `q` the last one stands), pass over unknown ones."""
     found: dict[str, str] = {}
     is_clean = True

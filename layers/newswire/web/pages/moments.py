@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 from msgspec import Struct
 
-from newswire.clock import DAY, FIRST, LAST, Instant, from_datetime, to_datetime, to_rfc3339
+from newswire.clock import DAY, FIRST_INSTANT, LAST_INSTANT, Instant, from_datetime, to_datetime, to_rfc3339
 from newswire.model import Item
 from newswire.search.ages import relative_age
 from newswire.search.dates import REACH, local_at, utc
@@ -73,9 +73,9 @@ def read_rfc3339(text: str) -> Instant:
 
 def local(instant: Instant, zone: ZoneInfo) -> datetime:
     """Give the local time of an instant; near the ends of the calendar as if it were UTC, and no further than they are."""
-    if FIRST + REACH < instant < LAST - REACH:
+    if FIRST_INSTANT + REACH < instant < LAST_INSTANT - REACH:
         return to_datetime(instant).astimezone(zone)
-    return to_datetime(min(max(local_at(instant, zone), FIRST), LAST))
+    return to_datetime(min(max(local_at(instant, zone), FIRST_INSTANT), LAST_INSTANT))
 
 
 def short_day(at: datetime) -> str:

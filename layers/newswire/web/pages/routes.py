@@ -17,8 +17,8 @@ from newswire.search.request import (
     MAX_SIZE,
     BadParametersError,
     Bands,
+    ParameterReader,
     Problem,
-    Reader,
     SearchRequest,
     read_search,
     shorten,
@@ -28,17 +28,17 @@ from newswire.search.request import (
 from newswire.settings import Settings
 from newswire.web.messages import (
     RETRY_AFTER_S,
-    Call,
     ProblemOut,
+    Request,
     problem_of,
     problem_response,
-    weak_tag,
+    weak_etag,
     whole_response,
 )
 from newswire.web.pages.addresses import query_of
 from newswire.web.pages.chart import MOST_BARS
 from newswire.web.pages.feed_page import feed_view, lately_from
-from newswire.web.pages.forms import PAGE_FIELDS, SEARCH_FIELDS, Tidied, tidied
+from newswire.web.pages.forms import PAGE_FIELDS, SEARCH_FIELDS, Tidied, clean_query
 from newswire.web.pages.item_page import item_view
 from newswire.web.pages.narrowing import FACETS
 from newswire.web.pages.render import assets, render
@@ -71,9 +71,9 @@ class Pages:
 
     # --- pages ---
 
-    def search(self, call: Call) -> Response[Any]:
+    def search(self, call: Request) -> Response[Any]:
         """Answer /: what was found, or what is wrong with what was asked, beside its field."""
-        sent = tidied(call.sent, SEARCH_FIELDS)
+        sent = clean_query(call.sent, SEARCH_FIELDS)
         if not sent.is_clean:
             return _see_other(call.top, sent)
         parameters, now = sent.parameters, self._clock()
@@ -100,9 +100,9 @@ class Pages:
         view = search_view(parameters, request, answer, page, statuses, call.top, call.origin, now)
         return self._page(call, "search.html", call.top, answer.next, view=view)
 
-    def feed(self, call: Call, feed_id: str) -> Response[Any]:
+    def feed(self, call: Request, feed_id: str) -> Response[Any]:
         """Answer /feeds/{id}."""
-        sent = tidied(call.sent, PAGE_FIELDS)
+        sent = clean_query(call.sent, PAGE_FIELDS)
         if not sent.is_clean:
             return _see_other(quote(call.path.rpartition("/")[2]), sent)
         now = self._clock()
@@ -129,12 +129,12 @@ class Pages:
         )
         return self._page(call, "feed.html", "../", answer.next, view=view)
 
-    def item(self, call: Call, item_id: str) -> Response[Any]:
+    def item(self, call: Request, item_id: str) -> Response[Any]:
         """Answer /items/{id}."""
-        sent = tidied(call.sent, ("tz",))
+        sent = clean_query(call.sent, ("tz",))
         if not sent.is_clean:
             return _see_other(quote(call.path.rpartition("/")[2]), sent)
-        reader = Reader(_each_once(sent.parameters), ("tz",))
+        reader = ParameterReader(_each_once(sent.parameters), ("tz",))
         zone = zone_of(reader)
         reader.raise_if_wrong()
         found = self._engine.get([item_id]).get(item_id)
@@ -144,16 +144,16 @@ class Pages:
         view = item_view(found, statuses, zone, self._clock())
         return self._page(call, "item.html", "../", view=view)
 
-    def asset(self, call: Call, name: str) -> Response[Any] | None:
+    def asset(self, call: Request, name: str) -> Response[Any] | None:
         """Answer /assets/{name}, named after what it holds, so it is asked for once; None if it is not there."""
         found = assets().get(name)
         if found is None:
             return None
         kept = {**SAFETY, "Cache-Control": "public, max-age=31536000, immutable"}
         body = found.text.encode()
-        return whole_response(call, body, found.content_type, weak_tag(body), kept)
+        return whole_response(call, body, found.content_type, weak_etag(body), kept)
 
-    def problem(self, call: Call, problem: ProblemOut) -> Response[Any]:
+    def problem(self, call: Request, problem: ProblemOut) -> Response[Any]:
         """Say on a page what went wrong, and what can be done about it."""
         top = call.top if call.path == "/" else "../" * (call.path.count("/") - 1) or "./"
         body = render("error.html", top=top, problem=problem, retry_after_s=RETRY_AFTER_S)
@@ -174,7 +174,7 @@ class Pages:
         return request, answer, page
 
     def _wrong(
-        self, call: Call, parameters: Mapping[str, str], problems: tuple[Problem, ...], now: Instant
+        self, call: Request, parameters: Mapping[str, str], problems: tuple[Problem, ...], now: Instant
     ) -> Response[Any]:
         """Give the form back as it was sent, with what is wrong beside each field."""
         try:
@@ -189,7 +189,7 @@ class Pages:
         problem = problem_of(400, "invalid_request", "The request can't be answered as it is.", problems)
         return _safe(problem_response(problem, HTML, body))
 
-    def _page(self, call: Call, template: str, top: str, cursor: str | None = None, **said: object) -> Response[Any]:
+    def _page(self, call: Request, template: str, top: str, cursor: str | None = None, **said: object) -> Response[Any]:
         """Answer with a page; one that would look the same is not sent again.
 
         `cursor` is that of the next page. It holds when the search was made, so its position stands for it in the tag.
@@ -197,7 +197,7 @@ class Pages:
         body = render(template, top=top, **said).encode()
         following = read_cursor(cursor) if cursor else None
         steadily = body.replace(cursor.encode(), str(following.position).encode()) if cursor and following else body
-        return whole_response(call, body, HTML, weak_tag(steadily), SAFETY)
+        return whole_response(call, body, HTML, weak_etag(steadily), SAFETY)
 
 
 def _see_other(here: str, sent: Tidied) -> Response[Any]:

@@ -12,7 +12,7 @@ from newswire.clock import Instant
 from newswire.model import FeedStatus
 from newswire.search.answer import FacetOut
 from newswire.search.dates import read_zone, utc
-from newswire.search.request import Problem, Reader, SearchRequest, plain_value, quoted_list, written_list
+from newswire.search.request import ParameterReader, Problem, SearchRequest, plain_value, quoted_list, written_list
 from newswire.web.pages.addresses import address_of
 from newswire.web.pages.item_rows import feed_title
 from newswire.web.pages.moments import local
@@ -94,7 +94,7 @@ def form_view(
     Feeds that are asked for come first, then those of which most was found, then the others by id.
     """
     zone = request.tz if request else read_zone(parameters.get("tz", "")) or utc()
-    raws = Reader({"feed": [parameters["feed"]]}, ("feed",)).listed("feed") if "feed" in parameters else ()
+    raws = ParameterReader({"feed": [parameters["feed"]]}, ("feed",)).listed("feed") if "feed" in parameters else ()
     chosen = {raw: analysis.fold_whole(plain_value(raw)) for raw in raws if not raw.startswith("-")}
     most_found = (one.value for one in found.values) if found else ()
     order = dict.fromkeys(feed for feed in (*chosen.values(), *most_found, *statuses) if feed in statuses)

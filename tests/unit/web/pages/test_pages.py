@@ -16,7 +16,7 @@ from newswire.model import FeedStatus
 from newswire.search.answer import BucketOut
 from newswire.search.coverage import Coverage, GapOut, NotOk
 from newswire.search.dates import bucket_edges, read_period, read_zone
-from newswire.search.request import Reader, quoted_list, read_search, written_list
+from newswire.search.request import ParameterReader, quoted_list, read_search, written_list
 from newswire.web.pages.chart import MOST_BARS, chart_of
 from newswire.web.pages.coverage_words import coverage_words
 from newswire.web.pages.item_rows import host_of, shortened, web_address
@@ -116,7 +116,7 @@ def test_a_written_list_is_read_as_just_these_values(values: list[str]) -> None:
         request = read_search({"category": [written_list(values)]}, NOON)
         assert request.lists["category"].any_of == tuple(values)
         assert request.lists["category"].none_of == ()
-    reader = Reader({"category": [quoted_list(values)]}, ("category",))
+    reader = ParameterReader({"category": [quoted_list(values)]}, ("category",))
     assert reader.listed("category") == tuple(values)
     assert reader.problems == []
 
