@@ -6,15 +6,14 @@ Pure. The state is worked out when it is read, from `next_check` and a grace, so
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from functools import lru_cache
 from typing import Literal
-from urllib.parse import urlsplit, urlunsplit
 
 import msgspec
 
 from newswire.clock import SECOND, Instant
 from newswire.model import FeedStatus, FetchLine, Gap
 from newswire.storage.feeds import FeedRow, configuration_of
+from newswire.urls import redacted
 
 State = Literal["ok", "stale", "failing", "paused", "never"]
 
@@ -96,14 +95,3 @@ def _counted(line: FetchLine, counts: Mapping[int, msgspec.Struct]) -> FetchLine
         return line
     _seq, new, changed, unchanged = msgspec.structs.astuple(count)
     return msgspec.structs.replace(line, new=new, changed=changed, unchanged=unchanged)
-
-
-@lru_cache(maxsize=4096)
-def redacted(url: str) -> str:
-    """Give a URL without user info, fragment and the values of its query: they may be secrets."""
-    try:
-        parts = urlsplit(url)
-    except ValueError:
-        return "…"
-    query = "&".join(f"{name.partition('=')[0]}=…" if "=" in name else name for name in parts.query.split("&") if name)
-    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, query, ""))

@@ -70,6 +70,17 @@ class Validators(Struct, frozen=True):
     last_modified: str | None = None
 
 
+class FetchRequest(Struct, frozen=True):
+    """What to ask for: a URL, who asks, and what we have already."""
+
+    url: str
+    user_agent: str
+    headers: dict[str, str] = {}
+    """Sent to the origin of `secret_origin` only: they may be keys."""
+    validators: Validators | None = None
+    secret_origin: str = ""
+
+
 class Hop(Struct, frozen=True):
     """One redirect: the status that sent us on, and where to."""
 
@@ -146,6 +157,10 @@ class Record(Struct, frozen=True):
 
 
 # --- parsing ----------------------------------------------------------------------------------------------------------
+
+
+VALUE_LENGTH = 256
+"""Maximum characters of a feed, category, author or lang value; longer ones are cut, since values compare whole."""
 
 
 class RawDate(Struct, frozen=True, gc=False):

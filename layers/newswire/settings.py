@@ -10,13 +10,13 @@ import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import msgspec
 from msgspec import Struct
 
 from newswire import __version__
 from newswire.errors import SettingsError
+from newswire.urls import is_server_url
 
 PREFIX = "NEWSWIRE_"
 LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
@@ -206,21 +206,12 @@ def _check_signing(settings: Settings) -> None:
         raise SettingsError(msg)
 
 
-def _is_address(url: str) -> bool:
-    """Say whether this is the address of a server: http or https, a host, perhaps a port, and no more."""
-    try:
-        parts = urlsplit(url)
-        return bool(re.fullmatch(r"https?://[^\s/?#@]+/?", url) and parts.hostname) and parts.port != 0
-    except ValueError:  # of a port that is none, or a bracket that is not closed
-        return False
-
-
 def _check_engine(settings: Settings) -> None:
     if settings.engine not in ENGINES:
         msg = f"{PREFIX}ENGINE is {settings.engine[:100]!r}; it can be: {', '.join(ENGINES)}."
         raise SettingsError(msg)
     url = settings.opensearch_url
-    if settings.engine == "opensearch" and not _is_address(url):
+    if settings.engine == "opensearch" and not is_server_url(url):
         shown = "not set" if not url else "not of that form"  # it may hold a password, so it is not quoted
         msg = (
             f"{PREFIX}OPENSEARCH_URL is {shown}: write the address of the cluster, as in https://search.example:9200, "

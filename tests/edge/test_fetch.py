@@ -10,8 +10,8 @@ import msgspec
 import pytest
 
 from newswire.ingest.connect import is_public
-from newswire.ingest.fetch import Fetcher, FetchRequest
-from newswire.model import Fetched, FetchFailed, NotModified, Validators
+from newswire.ingest.fetch import Fetcher
+from newswire.model import Fetched, FetchFailed, FetchRequest, NotModified, Validators
 from newswire.settings import Settings
 from tests.support.feed_server import Answer, rss, story
 

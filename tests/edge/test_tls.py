@@ -7,8 +7,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from newswire.ingest.fetch import Fetcher, FetchRequest
-from newswire.model import Fetched, FetchFailed
+from newswire.ingest.fetch import Fetcher
+from newswire.model import Fetched, FetchFailed, FetchRequest
 from newswire.settings import Settings
 from tests.support.certificates import Authority, self_signed
 from tests.support.feed_server import Answer, FeedServer, rss, story

@@ -13,9 +13,8 @@ from msgspec import Struct
 from newswire.app import App
 from newswire.clock import DAY, MINUTE
 from newswire.handlers.ingest import IngestFunction
-from newswire.ingest.fetch import FetchRequest
 from newswire.ingest.poll import run_batches, tick
-from newswire.model import Feed, Fetched, NotModified, Outcome
+from newswire.model import Feed, Fetched, FetchRequest, NotModified, Outcome
 from tests.support.aws import MESSAGES_A_CALL
 from tests.support.deployment import Context
 from tests.support.feed_server import rss, story

@@ -6,8 +6,9 @@ import json
 import re
 from pathlib import Path
 
-from newswire.ingest.item import canonical_link, item_id
+from newswire.ingest.item import item_id
 from newswire.ingest.parse.feed_dates import read_feed_date
+from newswire.urls import canonical_link
 
 LINES = 251_270
 

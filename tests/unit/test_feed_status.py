@@ -2,9 +2,10 @@ import msgspec
 import pytest
 
 from newswire.clock import HOUR
-from newswire.feed_status import gap_between, redacted, state_of, status_of
+from newswire.feed_status import gap_between, state_of, status_of
 from newswire.model import Feed, FetchLine, FoldState, Gap, PollState
 from newswire.storage.feeds import FeedRow
+from newswire.urls import redacted
 
 NOW = 1_763_985_600_000
 ROW = FeedRow(

@@ -14,10 +14,11 @@ from newswire.errors import UsageError
 from newswire.feed_status import state_of, status_of
 from newswire.ingest.backfill import check_feed_id
 from newswire.ingest.discover import feed_url_of
-from newswire.ingest.feeds_file import new_id, read_feeds_file, url_problem, write_opml, write_toml
+from newswire.ingest.feeds_file import new_id, read_feeds_file, write_opml, write_toml
 from newswire.ingest.indexing import publish
 from newswire.model import Feed, FeedStatus
 from newswire.storage.data_folder import translate_os_errors
+from newswire.urls import feed_url_problem
 
 
 def list_feeds(app: App, arguments: argparse.Namespace) -> int:
@@ -46,7 +47,7 @@ def _described(app: App, status: FeedStatus, now: int) -> str:
 
 def add(app: App, arguments: argparse.Namespace) -> int:
     """Add a feed, by its address or that of its page; one that was removed is polled again."""
-    if reason := url_problem(arguments.url):
+    if reason := feed_url_problem(arguments.url):
         raise UsageError(f"{reason}: give an address that begins with http:// or https://.")
     rows = app.feeds.rows()
     url, remark = feed_url_of(app.fetcher, arguments.url, app.settings.user_agent)

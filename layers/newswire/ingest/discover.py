@@ -6,9 +6,9 @@ from html.parser import HTMLParser
 from urllib.parse import urljoin
 
 from newswire.errors import UsageError
-from newswire.ingest.fetch import Fetcher, FetchRequest
+from newswire.ingest.fetch import Fetcher
 from newswire.ingest.parse.sniff import sniff
-from newswire.model import Fetched, FetchFailed, Refusal
+from newswire.model import Fetched, FetchFailed, FetchRequest, Refusal
 
 _TYPES = {"application/rss+xml", "application/atom+xml", "application/feed+json", "application/rdf+xml"}
 

@@ -9,10 +9,8 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Callable, Iterable
-from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
-from urllib.parse import urlsplit
 from xml.parsers import expat
 from xml.sax.saxutils import quoteattr
 
@@ -26,6 +24,7 @@ from newswire.ingest.backfill import FEED_ID
 from newswire.ingest.indexing import publish
 from newswire.model import Feed, FeedKind, Listing
 from newswire.storage.feeds import FeedStore
+from newswire.urls import feed_url_problem, path_of, site_name
 
 NOTE = "feeds file"
 _TOML_LINE = re.compile(r"at line (\d+), column (\d+)")
@@ -121,7 +120,7 @@ _SHORTEST_S = 10
 
 def _problem(said: FeedTable) -> tuple[str, str] | None:
     """Give the key and the reason of what is wrong with a table, beyond its types."""
-    if reason := url_problem(said.url):
+    if reason := feed_url_problem(said.url):
         return "url", reason
     if problem := _headers_problem(said):
         return problem
@@ -162,18 +161,6 @@ def _header_problem(what: str, value: str) -> str | None:
     return f"the {what} has a character that no header can have (a line break, a control, or none of ASCII)"
 
 
-def url_problem(url: str) -> str | None:
-    """Say why a URL can't be a feed's, or None."""
-    try:
-        parts = urlsplit(url)
-        _ = parts.port
-    except ValueError as error:
-        return f"{url[:100]!r} is no URL ({error})"
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
-        return f"{url[:100]!r} is no http or https URL"
-    return None
-
-
 def _line_of(text: str, key: str, after: int = 1) -> int:
     """Find the line on which a key or table stands, as well as that can be told from the text."""
     pattern = re.compile(rf"^\s*\[?\[?\s*[\"']?{re.escape(key)}[\"']?\s*(?:[=\].])")
@@ -191,7 +178,7 @@ def read_opml(data: bytes, name: str) -> list[Feed]:
     def start(_tag: str, attributes: dict[str, str]) -> None:
         said = {key.lower(): value for key, value in attributes.items()}
         url = said.get("xmlurl", "").strip()
-        if not url or url_problem(url):
+        if not url or feed_url_problem(url):
             return
         title = (said.get("title") or said.get("text") or "").strip()
         feeds.append(Feed(id=new_id(title or url, taken), url=url, title=title, link=said.get("htmlurl", "")))
@@ -215,9 +202,7 @@ def new_id(text: str, taken: set[str]) -> str:
 
     plain = text
     if re.match(r"https?://", text, re.IGNORECASE):
-        with suppress(ValueError):
-            parts = urlsplit(text)
-            plain = f"{(parts.hostname or '').removeprefix('www.')}{parts.path}"
+        plain = f"{site_name(text)}{path_of(text)}"
     slug = (
         re.sub(r"[^a-z0-9]+", "-", fold(plain).encode("ascii", "ignore").decode()).strip("-")[:48].strip("-") or "feed"
     )

@@ -2,7 +2,7 @@
 
 Conditional GET with the validators exactly as received, redirects followed by our own rules, limits on time, size
 before and after decompression, and redirects. Only http and https, only the ports that are set, no proxies and no
-netrc from the environment. The codes of failures are translate_os_errors in docs/feeds.md.
+netrc from the environment. The codes of failures are explained in docs/feeds.md.
 """
 
 from __future__ import annotations
@@ -32,8 +32,9 @@ from urllib3.util import parse_url
 
 from newswire.errors import FetchError
 from newswire.ingest.connect import Pools, Resolver, set_deadline, system_resolver
-from newswire.model import Fetched, FetchFailed, Hop, NotModified, Outcome, Validators
+from newswire.model import Fetched, FetchFailed, FetchRequest, Hop, NotModified, Outcome
 from newswire.settings import Settings
+from newswire.urls import hostname_of, origin_of, user_info_of
 
 _ACCEPT = (
     "application/atom+xml, application/rss+xml, application/feed+json, application/rdf+xml;q=0.9, "
@@ -45,17 +46,6 @@ _HEADER_LENGTH = 2_000
 _URL_LENGTH = 4_000
 _SECRET_HEADERS = frozenset({"set-cookie", "set-cookie2", "authorization", "proxy-authorization", "cookie"})
 _GZIP_MAGIC = b"\x1f\x8b"
-
-
-class FetchRequest(Struct, frozen=True):
-    """What to ask for: a URL, who asks, and what we have already."""
-
-    url: str
-    user_agent: str
-    headers: dict[str, str] = {}
-    """Sent to the origin of `secret_origin` only: they may be keys."""
-    validators: Validators | None = None
-    secret_origin: str = ""
 
 
 class Fetcher:
@@ -134,7 +124,7 @@ class Fetcher:
     def _headers(self, request: FetchRequest, url: str) -> dict[str, str]:
         headers = {"User-Agent": request.user_agent, "Accept": _ACCEPT, "Accept-Encoding": "gzip"}
         if origin_of(url) == (request.secret_origin or origin_of(request.url)):
-            user = urlsplit(url).netloc.rpartition("@")[0] or urlsplit(request.url).netloc.rpartition("@")[0]
+            user = user_info_of(url) or user_info_of(request.url)
             if user:
                 headers["Authorization"] = f"Basic {b64encode(unquote(user).encode()).decode()}"
             headers.update(request.headers)
@@ -313,17 +303,6 @@ def _checked(url: str, ports: frozenset[int]) -> _Address:
     return _Address(parts.scheme, sent.host or host, parts.port, sent.request_uri)
 
 
-@lru_cache(maxsize=4096)
-def origin_of(url: str) -> str:
-    """Give scheme, host and port of a URL, in one form."""
-    try:
-        parts = urlsplit(url)
-        port = parts.port or {"http": 80, "https": 443}.get(parts.scheme, 0)
-    except ValueError:
-        return ""
-    return f"{parts.scheme}://{parts.hostname}:{port}"
-
-
 def _plain_headers(headers: Mapping[str, str]) -> dict[str, str]:
     plain: dict[str, str] = {}
     for name, value in headers.items():
@@ -346,10 +325,7 @@ def _finish(response: urllib3.BaseHTTPResponse) -> None:
 
 
 def _host(url: str) -> str:
-    try:
-        return (urlsplit(url).hostname or "the server")[:100]
-    except ValueError:
-        return "the server"
+    return hostname_of(url)[:100] or "the server"
 
 
 _UNKNOWN_AUTHORITY = frozenset({18, 19, 20, 21})

@@ -10,162 +10,26 @@ import re
 from collections.abc import Iterable
 from functools import lru_cache
 from hashlib import sha256
-from urllib.parse import SplitResult, urlsplit, urlunsplit
 
 import msgspec
 import nh3
 
 from newswire.clock import DAY, FIRST_INSTANT, SECOND, Instant
 from newswire.ingest.parse.feed_dates import ReadDate, read_feed_date
-from newswire.model import Candidate, DateFlag, Document, Entry, ItemDate, Markup, RawDate
+from newswire.model import VALUE_LENGTH, Candidate, DateFlag, Document, Entry, ItemDate, Markup, RawDate
+from newswire.urls import (
+    canonical_link,
+    safe_link,
+)
 
 EXTRACTION = 3
 """The version of the rules in this module and in `parse/`: an item that was made by an older one is written anew,
 without a new revision, when its entry is seen again."""
 
-VALUE_LENGTH = 256
-"""Values of feed, category, author and lang are cut at this many characters (they are compared whole)."""
 
 ID_DIGITS = 32
 
 # --- links ------------------------------------------------------------------------------------------------------------
-
-# Version 1 of the list: parameters that say how a reader came, not what is read. Found in 46,282 of 251,270 real links.
-# Never in it: p, id, article and the like, which are the identity at some publishers.
-_TRACKERS = frozenset(
-    [
-        "fbclid",
-        "gclid",
-        "gclsrc",
-        "dclid",
-        "msclkid",
-        "twclid",
-        "yclid",
-        "igshid",
-        "mc_cid",
-        "mc_eid",
-        "mkt_tok",
-        "_hsenc",
-        "_hsmi",
-        "wt_mc",
-        "wtrid",
-        "s_cid",
-        "cmpid",
-        "cmp",
-        "ncid",
-        "icid",
-        "ocid",
-        "campaign_id",
-        "ns_campaign",
-        "ns_mchannel",
-        "ns_source",
-        "ns_linkname",
-        "ns_fee",
-        "srcref",
-        "traffic_source",
-        "xtor",
-        "at_medium",
-        "at_campaign",
-        "at_custom1",
-        "at_custom2",
-        "at_custom3",
-        "at_custom4",
-        "at_format",
-        "at_link_id",
-        "at_link_origin",
-        "at_link_type",
-        "at_ptr_name",
-        "at_bbc_team",
-        "at_campaign_type",
-        "ftag",
-        "rss",
-        "selectedlocale",
-        "spm",
-        "smid",
-        "partner",
-        "sref",
-        "ref_src",
-        "ref_url",
-        "ito",
-        "guccounter",
-        "guce_referrer",
-        "guce_referrer_sig",
-        "feedtype",
-        "feedname",
-        "soc_src",
-        "soc_trk",
-    ]
-)
-_TRACKER_PREFIXES = ("utm_", "pk_", "mtm_", "piwik_", "hsa_")
-_TRACKER_VALUES = {
-    "src": {"rss"},
-    "source": {"rss", "feed"},
-    "from": {"rss"},
-    "ref": {"rss", "feed"},
-    "feature": {"rss"},
-}
-# A link in which there is nothing to change but the scheme, as most are: taking it apart costs ten times as much.
-_PLAIN_LINK = re.compile(r"https?://(?:[a-z0-9](?:[a-z0-9-]*[a-z0-9])?\.)+[a-z]+/[A-Za-z0-9/._~%!$&'()*+,;=:@-]*")
-_DEFAULT_PORTS = {"http": 80, "https": 443}
-_FRAGMENT_TRACKER = re.compile(r"(?:ftag|xtor|utm_[a-z]+|ref|rss)=|^rss$", re.IGNORECASE)
-
-
-def _is_tracker(parameter: str) -> bool:
-    name, _, value = parameter.partition("=")
-    name = name.lower()
-    return (
-        name in _TRACKERS
-        or name.startswith(_TRACKER_PREFIXES)
-        or (name in _TRACKER_VALUES and value.lower() in _TRACKER_VALUES[name])
-    )
-
-
-def canonical_link(link: str) -> str:
-    """Give the form of a link by which items are told apart; anything that is no http(s) URL stays as it is.
-
-    https for http, lower-case host, no default port, trackers dropped, the other parameters in their order, the
-    fragment kept unless it is a tracker (29 guids of the real feeds need theirs). RFC 3986 section 6.2.
-    """
-    link = link.strip()
-    if link[:4].lower() != "http":
-        return link
-    if _PLAIN_LINK.fullmatch(link):
-        return f"https{link[link.index(':') :]}"
-    try:
-        parts = urlsplit(link)
-        port = parts.port
-    except ValueError:
-        return link
-    if parts.scheme.lower() not in _DEFAULT_PORTS or not parts.hostname:
-        return link
-    return urlunsplit(_canonical(parts, port))
-
-
-def _canonical(parts: SplitResult, port: int | None) -> tuple[str, str, str, str, str]:
-    host = (parts.hostname or "").rstrip(".")
-    host = f"[{host}]" if ":" in host else host
-    authority = host if port in {None, 80, 443} else f"{host}:{port}"
-    user = parts.netloc.rpartition("@")[0]
-    query = parts.query
-    if query:
-        query = "&".join(one for one in query.split("&") if one and not _is_tracker(one))
-    fragment = "" if _FRAGMENT_TRACKER.search(parts.fragment) else parts.fragment
-    return "https", f"{user}@{authority}" if user else authority, parts.path or "/", query, fragment
-
-
-def safe_link(link: str) -> str:
-    """Give the link if it is http or https and has a host, else nothing: `javascript:` and the like are no links."""
-    if link[:4].lower() != "http":
-        return ""
-    if _PLAIN_LINK.fullmatch(link):
-        return link
-    try:
-        parts = urlsplit(link)
-    except ValueError:
-        return ""
-    if parts.scheme.lower() not in _DEFAULT_PORTS or not parts.hostname or not link.isprintable():
-        return ""
-    return link.replace(" ", "%20")
 
 
 # --- text -------------------------------------------------------------------------------------------------------------

@@ -19,14 +19,14 @@ from msgspec import Struct
 from newswire.app import App
 from newswire.clock import HOUR, MINUTE, SECOND, Instant
 from newswire.errors import DataError, EngineError
-from newswire.ingest.fetch import FetchRequest
 from newswire.ingest.indexing import IndexResult, index_feeds, publish
 from newswire.ingest.poll_policy import TOO_MANY, UNAVAILABLE, body_hash, decide, request_for, starting_state
 from newswire.ingest.schedule import limits_of
 from newswire.log import log_defect
-from newswire.model import Batch, Fetched, FetchFailed, NotModified, Outcome, PollState, Record
-from newswire.storage.feeds import DueFeed, FeedRow, PollResult, host_of
+from newswire.model import Batch, Fetched, FetchFailed, FetchRequest, NotModified, Outcome, PollState, Record
+from newswire.storage.feeds import DueFeed, FeedRow, PollResult
 from newswire.storage.queue import WorkQueue
+from newswire.urls import host_of
 
 MOST_DUE = 100_000
 FEEDS_A_BATCH = 20

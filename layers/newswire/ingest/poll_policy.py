@@ -7,13 +7,11 @@ from __future__ import annotations
 
 import re
 from hashlib import sha256
-from urllib.parse import urlsplit
 
 import msgspec
 from msgspec import Struct
 
 from newswire.clock import DAY, HOUR, SECOND, Instant
-from newswire.ingest.fetch import FetchRequest, origin_of
 from newswire.ingest.parse import parse
 from newswire.ingest.parse.sniff import sniff
 from newswire.ingest.schedule import (
@@ -28,6 +26,7 @@ from newswire.model import (
     Fetched,
     FetchFailed,
     FetchLine,
+    FetchRequest,
     Hop,
     Move,
     NotModified,
@@ -38,6 +37,7 @@ from newswire.model import (
     Validators,
 )
 from newswire.storage.feeds import FeedRow, configuration_of
+from newswire.urls import origin_of, scheme_of
 
 LINES_KEPT = 20
 FULL_EVERY = DAY
@@ -236,9 +236,7 @@ def leading_permanent(url: str, hops: tuple[Hop, ...]) -> str | None:
     target = None
     secure = url.lower().startswith("https:")
     for hop in hops:
-        if hop.status not in _PERMANENT or urlsplit(hop.target).scheme not in (
-            {"https"} if secure else {"http", "https"}
-        ):
+        if hop.status not in _PERMANENT or scheme_of(hop.target) not in ({"https"} if secure else {"http", "https"}):
             break
         target = hop.target
         secure = secure or hop.target.lower().startswith("https:")

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from urllib.parse import quote, unquote_to_bytes, urlsplit
+from urllib.parse import quote, unquote_to_bytes
 
 import msgspec
 import urllib3
@@ -20,6 +20,7 @@ from botocore.session import Session
 
 from newswire.errors import UsageError
 from newswire.settings import LOOPBACK, read_aws_region
+from newswire.urls import hostname_of, is_api_url
 from newswire.web.asgi import THREADS, Answered, Scope, ThreadedAsgiApp
 from newswire.web.messages import PROBLEM, ProblemCode, problem_of
 
@@ -44,12 +45,11 @@ class SigningProxy(ThreadedAsgiApp):
 
     def __init__(self, url: str, base: str) -> None:
         super().__init__()
-        parts = urlsplit(url)
-        if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.fragment:
+        if not is_api_url(url):
             raise UsageError(f"{url!r} is no address of an API: give the output ApiUrl of the stack, https://….")
         self._url = url.rstrip("/")
         self._base = base
-        in_name = _REGION.search(parts.hostname)
+        in_name = _REGION.search(hostname_of(url))
         try:
             session = Session()
             found = session.get_credentials()
@@ -60,7 +60,7 @@ class SigningProxy(ThreadedAsgiApp):
             raise UsageError("There are no AWS credentials to sign with: set AWS_PROFILE, or log in.")
         self._credentials = found
         if not region:
-            raise UsageError(f"{parts.hostname} does not say its region: set AWS_REGION.")
+            raise UsageError(f"{hostname_of(url)} does not say its region: set AWS_REGION.")
         self._region = region
         self._pool = urllib3.PoolManager(maxsize=THREADS, block=True, retries=False, timeout=_TIMEOUT_S)
 
@@ -72,7 +72,7 @@ class SigningProxy(ThreadedAsgiApp):
     def answered(self, scope: Scope) -> Answered:
         """Answer from the deployed API."""
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
-        if _name_of(headers.get("host", "")) not in LOOPBACK:
+        if hostname_of(f"//{headers.get('host', '')}") not in LOOPBACK:
             return _problem(400, "invalid_request", "This is a proxy of one machine: ask it as 127.0.0.1 or localhost.")
         if scope["method"] not in {"GET", "HEAD"}:
             return _problem(405, "method_not_allowed", "Only GET and HEAD are answered: nothing is changed here.")
@@ -114,14 +114,6 @@ class SigningProxy(ThreadedAsgiApp):
     def _here(self, name: str, value: str) -> str:
         """Let links of the answer lead through this proxy too: elsewhere they would have to be signed."""
         return value.replace(self._url, self._base) if name.lower() in {"link", "location"} else value
-
-
-def _name_of(host: str) -> str:
-    """Give the name in a Host header, without its port."""
-    try:
-        return urlsplit(f"//{host}").hostname or ""
-    except ValueError:
-        return ""
 
 
 def _encoded_target(path: bytes, query: bytes) -> str:

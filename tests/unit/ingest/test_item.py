@@ -2,8 +2,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from newswire.ingest.item import candidate_of, canonical_link, date_of, plain_text, safe_link
+from newswire.ingest.item import candidate_of, date_of, plain_text
 from newswire.model import Entry, Markup, RawDate
+from newswire.urls import canonical_link, safe_link
 
 NOW = 1_763_985_600_000
 

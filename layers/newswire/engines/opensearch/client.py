@@ -13,7 +13,6 @@ from contextlib import contextmanager
 from functools import cached_property
 from importlib import import_module
 from typing import Any, ClassVar, Literal
-from urllib.parse import urlsplit
 
 import msgspec
 from opensearchpy import JSONSerializer, OpenSearch, Transport, Urllib3AWSV4SignerAuth, Urllib3HttpConnection
@@ -32,6 +31,7 @@ from opensearchpy.exceptions import (
 
 from newswire.errors import EngineError, EngineUnavailableError
 from newswire.settings import LOOPBACK, read_aws_keys
+from newswire.urls import hostname_of
 
 Signing = Literal["", "es", "aoss"]
 """The service that requests are signed for: a managed domain, a Serverless collection, or none."""
@@ -148,7 +148,7 @@ def load_signer() -> None:
 
 def _is_here(url: str) -> bool:
     """Say whether a cluster answers on loopback, where compressing takes time (53 µs an item) and saves none."""
-    return urlsplit(url).hostname in LOOPBACK
+    return hostname_of(url) in LOOPBACK
 
 
 def _credentials() -> Any:

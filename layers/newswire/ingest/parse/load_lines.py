@@ -5,9 +5,8 @@ from __future__ import annotations
 import msgspec
 from msgspec import Struct
 
-from newswire.ingest.item import VALUE_LENGTH
 from newswire.ingest.parse.feed_dates import read_feed_date
-from newswire.model import Document, Entry, Markup, RawDate, Record
+from newswire.model import VALUE_LENGTH, Document, Entry, Markup, RawDate, Record
 
 LONGEST_LINE = 2_000_000
 """Characters of a line; a longer one is refused."""

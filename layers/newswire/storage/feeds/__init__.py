@@ -7,16 +7,15 @@ What indexing remembers belongs to a generation of the index; what polling remem
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from functools import lru_cache
 from hashlib import sha256
 from typing import TYPE_CHECKING, Protocol
-from urllib.parse import urlsplit
 
 import msgspec
 from msgspec import Struct
 
 from newswire.clock import Instant
 from newswire.model import Feed, FoldState, ItemState, PollState
+from newswire.urls import host_of
 
 if TYPE_CHECKING:
     from newswire.settings import Settings
@@ -184,15 +183,6 @@ def after_edit(before: Feed, feed: Feed, poll: PollState) -> PollState | None:
 def polled_host(feed: Feed, poll: PollState) -> str:
     """Give the host that a feed is fetched from."""
     return host_of(poll.adopted_url or feed.url)
-
-
-@lru_cache(maxsize=4096)
-def host_of(url: str) -> str:
-    """Give host and port of a URL, in lower case: one connection at a time goes there."""
-    try:
-        return urlsplit(url).netloc.rpartition("@")[2].lower()
-    except ValueError:
-        return ""
 
 
 def open_feeds(settings: Settings) -> FeedStore:

@@ -16,11 +16,12 @@ from newswire.model import FeedStatus, FetchLine
 from newswire.search.answer import Answer
 from newswire.search.coverage import gaps_of
 from newswire.search.request import written_list
+from newswire.urls import http_link, site_name
 from newswire.web.pages.addresses import address_of, following, in_zone, query_of, zone_parameter
 from newswire.web.pages.chart import Chart, chart_of_answer
 from newswire.web.pages.coverage_words import CoverageWords, coverage_words
 from newswire.web.pages.formats import Formats, formats_of
-from newswire.web.pages.item_rows import LONG_TEASER, ItemRow, feed_title, host_of, item_row, shortened, web_address
+from newswire.web.pages.item_rows import LONG_TEASER, ItemRow, feed_title, item_row, shortened
 from newswire.web.pages.moments import Moment, local, moment, read_rfc3339, since_when
 
 LATELY_DAYS = 30
@@ -95,8 +96,8 @@ def feed_view(
         id=status.id,
         title=feed_title(status.id, statuses),
         description=shortened(status.description, LONG_TEASER),
-        link=web_address(status.link),
-        link_name=host_of(status.link),
+        link=http_link(status.link),
+        link_name=site_name(status.link),
         url=status.url,
         coverage=coverage_words(answer.coverage, statuses, zone, now),
         state=state,

@@ -13,9 +13,10 @@ from newswire.clock import Instant
 from newswire.model import DateFlag, FeedStatus, Item
 from newswire.search.dates import utc
 from newswire.search.request import written_list
+from newswire.urls import http_link, site_name
 from newswire.web.pages.addresses import query_of, zone_parameter
 from newswire.web.pages.formats import Formats, formats_of
-from newswire.web.pages.item_rows import feed_href, feed_title, host_of, language_of, shortened, title_of, web_address
+from newswire.web.pages.item_rows import feed_href, feed_title, language_of, shortened, title_of
 from newswire.web.pages.moments import Moment, local, moment, published_moment
 
 _SOURCES = {
@@ -90,8 +91,8 @@ def item_view(item: Item, statuses: Mapping[str, FeedStatus], zone: ZoneInfo, no
         published=published,
         feed=feed_title(item.feed, statuses),
         feed_href=feed_href(item.feed) + query_of(tz),
-        source=web_address(item.link),
-        source_name=host_of(item.link),
+        source=http_link(item.link),
+        source_name=site_name(item.link),
         authors=_values("author", item.authors, tz),
         categories=_values("category", item.categories, tz),
         dates=tuple(_dates(item, published, zone, now)),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 from zoneinfo import ZoneInfo
 
 from markupsafe import Markup, escape
@@ -12,6 +12,7 @@ from msgspec import Struct
 from newswire.clock import Instant
 from newswire.engines.query import DateField
 from newswire.model import FeedStatus, Item
+from newswire.urls import http_link, site_name
 from newswire.web.feed_formats import is_language
 from newswire.web.pages.moments import Moment, moment, published_moment
 
@@ -55,7 +56,7 @@ def item_row(
 
     `tail` ends the addresses of its page and its feed's, so that they show times in the same zone.
     """
-    source = web_address(item.link)
+    source = http_link(item.link)
     title = title_of(item)
     marked_title = highlights.get("title") if title == item.title else None
     teaser = shortened(item.summary or item.content, most)
@@ -69,7 +70,7 @@ def item_row(
         feed_href=feed_href(item.feed) + tail,
         feed=feed_title(item.feed, statuses),
         source=source,
-        source_name=host_of(source),
+        source_name=site_name(source),
         lang=language_of(item),
     )
 
@@ -115,19 +116,3 @@ def feed_title(feed: str, statuses: Mapping[str, FeedStatus]) -> str:
     """Give what a feed is called; its id where it has no title."""
     status = statuses.get(feed)
     return shortened((status.title if status else "") or feed, TITLE)
-
-
-def web_address(link: str) -> str:
-    """Give an address that a page may lead to: only http and https; empty for any other."""
-    try:
-        return link if urlsplit(link).scheme.lower() in {"http", "https"} else ""
-    except ValueError:
-        return ""
-
-
-def host_of(link: str) -> str:
-    """Give the name of the host in an address, as a reader knows it."""
-    try:
-        return (urlsplit(link).hostname or "").removeprefix("www.")
-    except ValueError:
-        return ""

@@ -17,9 +17,10 @@ from newswire.search.answer import BucketOut
 from newswire.search.coverage import Coverage, GapOut, NotOk
 from newswire.search.dates import bucket_edges, read_period, read_zone
 from newswire.search.request import ParameterReader, quoted_list, read_search, written_list
+from newswire.urls import http_link, site_name
 from newswire.web.pages.chart import MOST_BARS, chart_of
 from newswire.web.pages.coverage_words import coverage_words
-from newswire.web.pages.item_rows import host_of, shortened, web_address
+from newswire.web.pages.item_rows import shortened
 from newswire.web.pages.moments import moment, published_moment, since_when
 from tests.contract.test_search_engine import item
 
@@ -269,8 +270,8 @@ def test_what_lies_ahead_is_not_said_to_be_past() -> None:
     assert moment(NOON + 20 * HOUR, read_zone("UTC"), NOON).ago == "dated 20 hours ahead"
 
 
-def test_only_web_addresses_are_led_to() -> None:
-    assert web_address("https://x.example/a") == "https://x.example/a"
+def test_only_http_links_are_led_to() -> None:
+    assert http_link("https://x.example/a") == "https://x.example/a"
     for other in (
         "javascript:alert(1)",
         "data:text/html,x",
@@ -280,9 +281,9 @@ def test_only_web_addresses_are_led_to() -> None:
         "https//x",
         "http://[broken",
     ):
-        assert web_address(other) == ""
-    assert host_of("https://www.Nato.int:8443/x") == "nato.int"
-    assert host_of("http://[broken") == ""
+        assert http_link(other) == ""
+    assert site_name("https://www.Nato.int:8443/x") == "nato.int"
+    assert site_name("http://[broken") == ""
 
 
 @given(st.text(max_size=900), st.integers(20, 400))
