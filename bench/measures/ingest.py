@@ -13,7 +13,8 @@ import msgspec
 
 from bench.measurement import DATA, Measurement, SkippedError, alternated, compared, listed, needed
 from newswire.app import App
-from newswire.ingest.backfill import append_to_feed, make_feed
+from newswire.ingest.archiving import append_to_feed
+from newswire.ingest.feed_list import make_feed
 from newswire.ingest.indexing import index_feeds
 from newswire.settings import Settings
 

@@ -17,7 +17,8 @@ from bench.feed_server import ADDRESSES, ETAG
 from bench.measurement import ROOT, Measurement, SkippedError, alternated, compared, listed
 from newswire.app import App
 from newswire.clock import HOUR, Instant, system_clock
-from newswire.ingest.poll import BatchReport, run_batches, tick
+from newswire.ingest.poll import BatchReport, run_batches
+from newswire.ingest.tick import tick
 from newswire.model import Batch, Feed, Fetched, NotModified
 from newswire.settings import Settings
 from newswire.storage.queue.inline import InlineQueue

@@ -8,8 +8,9 @@ import tarfile
 import pytest
 
 from newswire.app import App
-from newswire.ingest.poll import run_batches, tick
+from newswire.ingest.poll import run_batches
 from newswire.ingest.reindex import reindex
+from newswire.ingest.tick import tick
 from newswire.settings import Settings
 from newswire.storage.queue.inline import InlineQueue
 from tests import golden

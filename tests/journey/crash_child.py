@@ -10,9 +10,11 @@ import signal
 import sys
 
 from newswire.app import App
+from newswire.ingest.archiving import reconcile
 from newswire.ingest.backfill import load
-from newswire.ingest.poll import reconcile, run_batches, tick
+from newswire.ingest.poll import run_batches
 from newswire.ingest.reindex import reindex
+from newswire.ingest.tick import tick
 from newswire.model import Batch
 from newswire.settings import Settings
 from newswire.storage.queue.inline import InlineQueue

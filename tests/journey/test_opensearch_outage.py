@@ -13,8 +13,9 @@ from newswire.app import App
 from newswire.clock import HOUR
 from newswire.engines.opensearch.engine import OpenSearchEngine
 from newswire.engines.query import SearchQuery
+from newswire.ingest.archiving import reconcile
 from newswire.ingest.indexing import index_feeds
-from newswire.ingest.poll import reconcile, run_batches
+from newswire.ingest.poll import run_batches
 from newswire.model import Batch, Feed
 from newswire.storage.feeds.sqlite import SqliteFeedStore
 from tests.conftest import NOON, absent

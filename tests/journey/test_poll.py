@@ -6,9 +6,11 @@ import pytest
 from newswire.clock import DAY, HOUR, MINUTE
 from newswire.engines.query import SearchQuery
 from newswire.feed_status import state_of
-from newswire.ingest.feeds_file import merge
-from newswire.ingest.poll import reconcile, run_batches, tick
+from newswire.ingest.archiving import reconcile
+from newswire.ingest.feed_list import merge
+from newswire.ingest.poll import run_batches
 from newswire.ingest.reindex import reindex
+from newswire.ingest.tick import tick
 from newswire.model import Batch, Feed, Fetched, FetchFailed, NotModified
 from newswire.storage.feeds import Lease
 from newswire.storage.queue.inline import InlineQueue

@@ -13,7 +13,8 @@ from msgspec import Struct
 from newswire.app import App
 from newswire.clock import DAY, MINUTE
 from newswire.handlers.ingest import IngestFunction
-from newswire.ingest.poll import run_batches, tick
+from newswire.ingest.poll import run_batches
+from newswire.ingest.tick import tick
 from newswire.model import Feed, Fetched, FetchRequest, NotModified, Outcome
 from tests.support.aws import MESSAGES_A_CALL
 from tests.support.deployment import Context

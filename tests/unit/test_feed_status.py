@@ -2,9 +2,11 @@ import msgspec
 import pytest
 
 from newswire.clock import HOUR
-from newswire.feed_status import gap_between, state_of, status_of
+from newswire.feed_status import state_of
+from newswire.ingest.gaps import gap_between
 from newswire.model import Feed, FetchLine, FoldState, Gap, PollState
 from newswire.storage.feeds import FeedRow
+from newswire.storage.feeds.status import status_of
 from newswire.urls import redacted
 
 NOW = 1_763_985_600_000

@@ -11,10 +11,12 @@ from newswire.cli import FAILED, OK
 from newswire.cli.console import complain, indexed_line, plural, progress, say
 from newswire.clock import Instant
 from newswire.errors import UsageError
-from newswire.ingest.backfill import append_to_feed, check_feed_id, make_feed
+from newswire.ingest.archiving import append_to_feed
 from newswire.ingest.backfill import load as load_files
+from newswire.ingest.feed_list import make_feed
 from newswire.ingest.indexing import IndexResult, index_feeds, publish
 from newswire.search.dates import FORMS, DateValueError, read_period, utc
+from newswire.storage.feeds import check_feed_id
 
 REFUSED_SHOWN = 50
 

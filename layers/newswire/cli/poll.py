@@ -10,8 +10,10 @@ from newswire.app import App
 from newswire.cli import FAILED, OK
 from newswire.cli.console import complain, indexed_line, polled_line, progress, say, summary_line
 from newswire.errors import NewswireError, UsageError
-from newswire.ingest.feeds_file import take_over
-from newswire.ingest.poll import BatchReport, PollReport, reconcile, run_batches, tick
+from newswire.ingest.archiving import reconcile
+from newswire.ingest.feed_list import take_over
+from newswire.ingest.poll import BatchReport, PollReport, run_batches
+from newswire.ingest.tick import tick
 from newswire.model import Batch, FetchFailed
 from newswire.storage.queue.inline import InlineQueue
 

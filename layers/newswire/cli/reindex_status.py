@@ -10,7 +10,8 @@ from newswire import __version__
 from newswire.app import App
 from newswire.cli import OK
 from newswire.cli.console import plural, progress, say, say_json
-from newswire.feed_status import state_of, status_of
+from newswire.feed_status import state_of
+from newswire.storage.feeds.status import status_of
 
 
 def reindex(app: App, _arguments: argparse.Namespace) -> int:

@@ -16,7 +16,7 @@ from newswire.cli.server import serve as answer_until_stopped
 from newswire.clock import to_rfc3339
 from newswire.engines.query import SearchQuery
 from newswire.errors import EngineError, FeedsFileError, NewswireError, UsageError
-from newswire.ingest.feeds_file import take_over
+from newswire.ingest.feed_list import take_over
 from newswire.log import log_defect
 from newswire.settings import LOOPBACK
 

@@ -17,7 +17,8 @@ from aws_lambda_powertools.metrics import MetricUnit
 from newswire.app import App
 from newswire.engines.opensearch.client import load_signer
 from newswire.errors import DataError, FeedsFileError
-from newswire.ingest.poll import BatchReport, run_batches, tick
+from newswire.ingest.poll import BatchReport, run_batches
+from newswire.ingest.tick import tick
 from newswire.model import Batch, FetchFailed
 from newswire.settings import Settings
 from newswire.storage.aws import AwsEdge
@@ -63,7 +64,7 @@ class IngestFunction:
     # --- the schedule ---
 
     def _tick(self) -> None:
-        from newswire.ingest.feeds_file import take_over  # noqa: PLC0415 - readers of TOML and XML, which no batch needs
+        from newswire.ingest.feed_list import take_over  # noqa: PLC0415 - readers of TOML and XML, which no batch needs
 
         wrong = None
         try:

@@ -6,9 +6,7 @@ A loaded line never changes an item that a fetched document gave; among loads th
 from __future__ import annotations
 
 import gzip
-import re
 import sys
-import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from io import BufferedReader
@@ -19,21 +17,17 @@ import msgspec
 from msgspec import Struct
 
 from newswire.app import App
-from newswire.clock import Instant
-from newswire.errors import DataBusyError, DataError, UsageError
+from newswire.errors import UsageError
+from newswire.ingest.archiving import append_to_feed
+from newswire.ingest.feed_list import make_feed
 from newswire.ingest.indexing import IndexResult, index_feeds, publish
 from newswire.ingest.parse.load_lines import LONGEST_LINE, LoadLine, read_line
-from newswire.ingest.poll import append, reconcile
-from newswire.model import Feed, Record
-from newswire.storage.feeds import FeedRow, Lease, PollResult
+from newswire.storage.feeds import FEED_ID
 
 LINES_A_RECORD = 1_000
 LINES_HELD = 20_000
 """So many lines are held in memory at most, over all feeds."""
 REFUSED_SHOWN = 1_000
-LOOK_EVERY_S = 0.02
-"""How often a lease that another holds is looked at."""
-FEED_ID = re.compile(r"[a-z0-9](?:[a-z0-9._-]{0,62}[a-z0-9])?")
 
 _GZIP_MAGIC = b"\x1f\x8b"
 _BOM = b"\xef\xbb\xbf"
@@ -55,24 +49,6 @@ class LoadReport(Struct, frozen=True):
     refused: tuple[RefusedLine, ...]
     refused_count: int
     indexed: tuple[IndexResult, ...]
-
-
-def check_feed_id(feed_id: str) -> str:
-    """Give the id back; `UsageError` for what can't be one."""
-    if not FEED_ID.fullmatch(feed_id):
-        msg = (
-            f"{feed_id[:80]!r} can't be the id of a feed: lower-case letters, digits, '.', '_' and '-', at most 64, "
-            "beginning and ending with a letter or digit."
-        )
-        raise UsageError(msg)
-    return feed_id
-
-
-def make_feed(app: App, feed_id: str, **fields: object) -> None:
-    """Make a feed that is not polled, if there is none of this id."""
-    if app.feeds.row(check_feed_id(feed_id)) is None:
-        feed = msgspec.convert({"id": feed_id, "origin": "made", "polled": False, **fields}, Feed)
-        app.feeds.put(feed, app.clock())
 
 
 def load(app: App, files: list[str], feed: str | None, progress: Callable[[int], object] | None = None) -> LoadReport:
@@ -191,78 +167,6 @@ class _LineBuffer:
     def _append(self, feed_id: str, bodies: Iterable[bytes]) -> None:
         for body in bodies:
             append_to_feed(self._app, feed_id, body, kind="load")
-
-
-def append_to_feed(app: App, feed_id: str, body: bytes, **fields: object) -> int:
-    """Append a record to a feed's log under its poll lease, as polling does; gives its number.
-
-    `fields` are those of the record that are not the defaults of a back-fill; `fetched_at` is now unless given.
-    """
-    row, lease, now = _claimed(app, feed_id)
-    try:
-        head = app.archive.head(feed_id, after=row.poll.head)
-        last = app.archive.get(feed_id, head) if head > row.poll.head else None
-        head_at = max(row.poll.head_at, last.fetched_at if last else 0)
-        wanted = fields.pop("fetched_at", None)
-        if isinstance(wanted, int) and wanted < head_at:
-            msg = (
-                f"The time given for {feed_id} is before its last document: times in a feed's log never go back. "
-                "Leave --at out, or bring older items in with `newswire load`."
-            )
-            raise UsageError(msg)  # noqa: TRY301 - the lease is given back below
-        record = Record(
-            feed=feed_id,
-            seq=head + 1,
-            kind="load",
-            fetched_at=wanted if isinstance(wanted, int) else max(now, head_at),
-            confirmed_at=row.poll.last_success,
-            url=row.feed.url,
-            final_url=row.feed.url,
-            status=200,
-            headers={},
-            content_type="",
-            feed_kind=row.feed.kind,
-            listing=row.feed.listing,
-            lang=row.feed.lang,
-            truncated=False,
-            body=body,
-        )
-        record = msgspec.structs.replace(record, **fields)
-        seq = append(app, record)
-    except BaseException:
-        app.feeds.release(feed_id, lease.token)
-        raise
-    poll = msgspec.structs.replace(row.poll, head=seq, head_at=max(record.fetched_at, head_at))
-    if record.kind == "document":
-        poll = msgspec.structs.replace(poll, last_checked=record.fetched_at, last_success=record.fetched_at)
-    if app.feeds.remember([PollResult(feed_id, lease.token, poll)]):
-        reconcile(app, [feed_id])
-    return seq
-
-
-def _claimed(app: App, feed_id: str) -> tuple[FeedRow, Lease, Instant]:
-    """Take the poll lease of a feed, waiting for one who polls it or loads into it meanwhile.
-
-    Raises `DataBusyError` when it is still held after `lock_wait_seconds`, `DataError` when the feed is deleted meanwhile.
-    """
-    wait_s = app.settings.lock_wait_seconds
-    until = time.monotonic() + wait_s
-    while True:
-        now = app.clock()
-        lease = app.lease(now)
-        row = app.feeds.claim(feed_id, lease, now)
-        if row is not None:
-            return row, lease, now
-        if app.feeds.row(feed_id) is None:
-            msg = f"The feed {feed_id} was deleted by another process meanwhile: run it again, and it is made anew."
-            raise DataError(msg)
-        if time.monotonic() >= until:
-            msg = (
-                f"The feed {feed_id} is being polled or loaded into by another process, for more than {wait_s} s "
-                "(NEWSWIRE_LOCK_WAIT_SECONDS): run it again when that is done; lines that are there already do no harm."
-            )
-            raise DataBusyError(msg)
-        time.sleep(LOOK_EVERY_S)
 
 
 @contextmanager

@@ -12,7 +12,7 @@ import msgspec
 from msgspec import Struct
 
 from newswire.clock import DAY, HOUR, Instant
-from newswire.feed_status import gap_between
+from newswire.ingest.gaps import gap_between
 from newswire.ingest.item import EXTRACTION, has_date
 from newswire.model import (
     Candidate,

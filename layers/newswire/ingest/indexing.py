@@ -14,7 +14,6 @@ from msgspec import Struct
 from newswire.app import App
 from newswire.clock import SECOND
 from newswire.errors import DataError
-from newswire.feed_status import status_of
 from newswire.ingest.fold import KEPT, step, wanted_ids
 from newswire.ingest.item import candidates_of
 from newswire.ingest.parse import parse
@@ -28,6 +27,7 @@ from newswire.model import (
     RefusedItem,
 )
 from newswire.storage.feeds import FeedRow, Lease
+from newswire.storage.feeds.status import status_of
 
 GROUP_WRITES = 60_000
 """After so many items the engine commits and the cursors move. A commit waits for merges: a year of news takes 58 s in

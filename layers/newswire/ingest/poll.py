@@ -10,26 +10,24 @@ import queue
 import time
 import uuid
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import msgspec
 from msgspec import Struct
 
 from newswire.app import App
-from newswire.clock import HOUR, MINUTE, SECOND, Instant
+from newswire.clock import MINUTE, SECOND, Instant
 from newswire.errors import DataError, EngineError
+from newswire.ingest.archiving import MOST_DUE, _with_head, append, reconcile, record_of
 from newswire.ingest.indexing import IndexResult, index_feeds, publish
 from newswire.ingest.poll_policy import TOO_MANY, UNAVAILABLE, body_hash, decide, request_for, starting_state
 from newswire.ingest.schedule import limits_of
 from newswire.log import log_defect
-from newswire.model import Batch, Fetched, FetchFailed, FetchRequest, NotModified, Outcome, PollState, Record
-from newswire.storage.feeds import DueFeed, FeedRow, PollResult
-from newswire.storage.queue import WorkQueue
+from newswire.model import Batch, Fetched, FetchFailed, FetchRequest, NotModified, Outcome, PollState
+from newswire.storage.feeds import FeedRow, PollResult
 from newswire.urls import host_of
 
-MOST_DUE = 100_000
-FEEDS_A_BATCH = 20
 FEEDS_TOGETHER = 32
 """So many feeds of a host are claimed at once and fetched by one thread."""
 GATHER_S = 0.01
@@ -39,7 +37,6 @@ HOST_HOLD_AFTER = 3
 HOST_HOLD = 15 * MINUTE
 INDEXING_S = 15
 """So much time is kept back for indexing and publishing, of a run that must end in time."""
-_TICKED = "ticked"
 
 
 class PollReport(Struct, frozen=True):
@@ -70,72 +67,6 @@ Watcher = Callable[[PollReport], object]
 TimeLeft = Callable[[], float]
 
 
-class TickResult(Struct, frozen=True):
-    """What a tick found: how many feeds it put into the queue, are behind, and should have been checked before now."""
-
-    queued: int
-    behind: int
-    stale: int
-
-
-def tick(app: App, work: WorkQueue, now: Instant | None = None) -> TickResult:
-    """Put everything that is to be done now into the queue: feeds that are due, behind, or were left in the middle.
-
-    While batches of earlier ticks still wait, only what became due since the last tick is added, except once an hour:
-    a queue that can't keep up would else grow by all of it each minute.
-    """
-    now = app.clock() if now is None else now
-    before = _ticked_before(app, work)
-    since = before.last if before and before.waits and now - before.whole < HOUR else None
-    due = app.feeds.due(now, MOST_DUE)
-    behind = app.feeds.behind(app.generation())
-    in_time = now - app.settings.stale_grace_seconds * SECOND
-    stale = sum(one.at < in_time for one in due)
-    if since is not None:
-        due = [one for one in due if one.at > since]
-    known = {one.id for one in due}
-    left = () if since is not None else dict.fromkeys((*app.feeds.orphaned(now, MOST_DUE), *behind))
-    others = [feed_id for feed_id in left if feed_id not in known]
-    work.put(_batches(due, others))
-    if before is not None:  # only now: what could not be put in is found again by the next tick
-        app.feeds.keep_note(_TICKED, f"{now} {now if since is None else before.whole}")
-    return TickResult(len(due) + len(others), len(behind), stale)
-
-
-class _Before(Struct, frozen=True):
-    """The ticks before this one: the last, the last whole one, and whether what they put in may still wait."""
-
-    last: Instant
-    whole: Instant
-    waits: bool
-
-
-def _ticked_before(app: App, work: WorkQueue) -> _Before | None:
-    """Give what is remembered of the ticks before; None for a queue that carries batches out at once."""
-    waiting = work.waiting()
-    if waiting is None:
-        return None
-    last, whole = (int(at) for at in (app.feeds.note(_TICKED) or "0 0").split())
-    return _Before(last, whole, waiting > 0)
-
-
-def _batches(due: Iterable[DueFeed], others: Iterable[str]) -> Iterator[Batch]:
-    """Fill batches with whole hosts, so that two of them seldom want the same one; only a host of many feeds is divided."""
-    by_host: dict[str, list[str]] = {}
-    for one in due:
-        by_host.setdefault(one.host, []).append(one.id)
-    filled: list[str] = []
-    for ids in (*by_host.values(), *([id_] for id_ in others)):
-        for start in range(0, len(ids), FEEDS_A_BATCH):
-            some = ids[start : start + FEEDS_A_BATCH]
-            if len(filled) + len(some) > FEEDS_A_BATCH:
-                yield Batch(tuple(filled))
-                filled = []
-            filled += some
-    if filled:
-        yield Batch(tuple(filled))
-
-
 def run_batches(
     app: App, batches: Sequence[Batch], watch: Watcher | None = None, time_left: TimeLeft | None = None
 ) -> BatchReport:
@@ -161,35 +92,6 @@ def run_batches(
         except EngineError as error:
             engine_error = str(error)
     return BatchReport(tuple(polled), tuple(indexed), engine_error, tuple(poller.unreached))
-
-
-def reconcile(app: App, feed_ids: Iterable[str] | None = None) -> int:
-    """Bring what polling knows of logs level with the logs themselves; gives how many feeds were not.
-
-    On every start of one machine: a crash of the machine can forget what was remembered, never what was archived.
-    """
-    settled = 0
-    for row in app.feeds.rows() if feed_ids is None else filter(None, map(app.feeds.row, feed_ids)):
-        feed_id = row.feed.id
-        if app.archive.head(feed_id, after=row.poll.head) == row.poll.head and not row.orphaned:
-            continue
-        now = app.clock()
-        lease = app.lease(now)
-        claimed = app.feeds.claim(feed_id, lease, now)
-        if claimed is not None:
-            poll = _with_head(app, feed_id, claimed.poll)
-            settled += poll.head != claimed.poll.head
-            app.feeds.remember([PollResult(feed_id, lease.token, poll)])
-    return settled
-
-
-def _with_head(app: App, feed_id: str, poll: PollState) -> PollState:
-    """Give the state with the head that the log really has: a record's writer may have died before it was remembered."""
-    head = app.archive.head(feed_id, after=poll.head)
-    if head == poll.head:
-        return poll
-    last = app.archive.get(feed_id, head)
-    return msgspec.structs.replace(poll, head=head, head_at=max(poll.head_at, last.fetched_at if last else 0))
 
 
 class _Task(Struct, frozen=True):
@@ -411,38 +313,3 @@ class _Poller:
         self._results.append(polled)
         if self._watch is not None:
             self._watch(polled)
-
-
-def record_of(row: FeedRow, poll: PollState, outcome: Fetched, now: Instant) -> Record:
-    """Make the record of a document that came, behind the last one that we know of."""
-    feed = row.feed
-    return Record(
-        feed=feed.id,
-        seq=poll.head + 1,
-        kind="document",
-        fetched_at=max(now, poll.head_at),
-        confirmed_at=poll.last_success,
-        url=outcome.url,
-        final_url=outcome.final_url,
-        status=outcome.status,
-        headers=outcome.headers,
-        content_type=outcome.content_type,
-        feed_kind=feed.kind,
-        listing=feed.listing,
-        lang=feed.lang,
-        truncated=outcome.truncated,
-        body=outcome.body,
-    )
-
-
-def append(app: App, record: Record) -> int:
-    """Archive a record under the first number that is free from its own on; gives the number.
-
-    The number can be taken when a holder of the feed's lease outlived it; its record then comes first.
-    """
-    while not app.archive.put(record):
-        seq = app.archive.head(record.feed, after=record.seq)
-        last = app.archive.get(record.feed, seq)
-        at = max(record.fetched_at, last.fetched_at if last else 0)
-        record = msgspec.structs.replace(record, seq=seq + 1, fetched_at=at)
-    return record.seq

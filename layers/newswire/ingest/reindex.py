@@ -16,10 +16,10 @@ from msgspec import Struct
 from newswire.app import App
 from newswire.clock import SECOND
 from newswire.errors import DataBusyError, DataError, EngineUnavailableError
-from newswire.ingest.backfill import make_feed
+from newswire.ingest.archiving import reconcile
+from newswire.ingest.feed_list import make_feed
 from newswire.ingest.indexing import FENCE, index_feeds, publish
 from newswire.ingest.item import EXTRACTION
-from newswire.ingest.poll import reconcile
 from newswire.storage.feeds import Lease
 
 LOCK = "reindex"

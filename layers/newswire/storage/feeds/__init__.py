@@ -6,6 +6,7 @@ What indexing remembers belongs to a generation of the index; what polling remem
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from hashlib import sha256
 from typing import TYPE_CHECKING, Protocol
@@ -14,6 +15,7 @@ import msgspec
 from msgspec import Struct
 
 from newswire.clock import Instant
+from newswire.errors import UsageError
 from newswire.model import Feed, FoldState, ItemState, PollState
 from newswire.urls import host_of
 
@@ -194,3 +196,17 @@ def open_feeds(settings: Settings) -> FeedStore:
     from newswire.storage.feeds.sqlite import SqliteFeedStore  # noqa: PLC0415 - only the chosen one is loaded
 
     return SqliteFeedStore(settings.data_folder)
+
+
+FEED_ID = re.compile(r"[a-z0-9](?:[a-z0-9._-]{0,62}[a-z0-9])?")
+
+
+def check_feed_id(feed_id: str) -> str:
+    """Give the id back; `UsageError` for what can't be one."""
+    if not FEED_ID.fullmatch(feed_id):
+        msg = (
+            f"{feed_id[:80]!r} can't be the id of a feed: lower-case letters, digits, '.', '_' and '-', at most 64, "
+            "beginning and ending with a letter or digit."
+        )
+        raise UsageError(msg)
+    return feed_id

@@ -1,0 +1,54 @@
+"""Build the status that is published of a feed from its stored row. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import msgspec
+
+from newswire.model import FeedStatus, FetchLine
+from newswire.storage.feeds import FeedRow, configuration_of
+from newswire.urls import redacted
+
+
+def status_of(row: FeedRow) -> FeedStatus:
+    """Put together what the search side is told of a feed."""
+    feed, poll, fold = row.feed, row.poll, row.fold
+    counts = {count.seq: count for count in fold.counts}
+    paused = poll.paused if poll.configured == configuration_of(feed) else None
+    if feed.removed:
+        paused = "It is gone from the list of feeds; its items and its log stay."
+    elif not feed.polled:
+        paused = "It is not polled: its items came from files."
+    refused = fold.refused_seq == poll.head and fold.refused_code is not None and poll.error_code is None
+    return FeedStatus(
+        id=feed.id,
+        rev=row.rev,
+        title=feed.title or fold.title,
+        description=feed.description or fold.description,
+        link=feed.link or fold.link,
+        url=redacted(feed.url),
+        kind=fold.kind or feed.kind,
+        last_checked=poll.last_checked,
+        last_success=poll.last_success,
+        next_check=poll.next_check if paused is None and poll.last_checked is not None else None,
+        failing_since=poll.failing_since,
+        error_code=fold.refused_code if refused else poll.error_code,
+        error=fold.refused if refused else poll.error,
+        paused=paused,
+        items=fold.items,
+        newest=fold.newest,
+        per_day=fold.per_day,
+        behind=poll.head > fold.cursor,
+        fetches=tuple(_counted(line, counts) for line in poll.fetches),
+        gaps=fold.gaps,
+        refused_items=fold.refused_items,
+    )
+
+
+def _counted(line: FetchLine, counts: Mapping[int, msgspec.Struct]) -> FetchLine:
+    count = counts.get(line.seq) if line.seq is not None else None
+    if count is None:
+        return line
+    _seq, new, changed, unchanged = msgspec.structs.astuple(count)
+    return msgspec.structs.replace(line, new=new, changed=changed, unchanged=unchanged)
