@@ -13,7 +13,7 @@ import msgspec
 
 from bench.measurement import DATA, Measurement, SkippedError, alternated, compared, listed, needed
 from newswire.app import App
-from newswire.ingest.archiving import append_to_feed
+from newswire.ingest.archiving import RecordSource, append_to_feed
 from newswire.ingest.feed_list import make_feed
 from newswire.ingest.indexing import index_feeds
 from newswire.settings import Settings
@@ -44,7 +44,7 @@ def archived(app: App, bodies: list[bytes]) -> list[str]:
     feeds = [f"real-{number:03d}" for number in range(len(bodies))]
     for feed, body in zip(feeds, bodies, strict=True):
         make_feed(app, feed)
-        append_to_feed(app, feed, body, kind="document")
+        append_to_feed(app, feed, body, RecordSource("document"))
     return feeds
 
 

@@ -1,23 +1,35 @@
-"""Wiring: settings come in, the edges that they name go out, together. Nothing is opened or connected to yet."""
+"""The composition root: an `App` holds the settings, the clock, the engine and the stores that the settings name."""
 
 from __future__ import annotations
 
-import uuid
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
-from newswire.clock import SECOND, Clock, Instant, system_clock
+from newswire.clock import Clock, system_clock
 from newswire.engines import SearchEngine, open_engine
-from newswire.errors import EngineError
 from newswire.settings import Settings
 
 if TYPE_CHECKING:
-    from newswire.ingest.fetch import Fetcher
+    from newswire.model import FetchRequest, Outcome
     from newswire.storage.archive import Archive
-    from newswire.storage.feeds import FeedStore, Lease
+    from newswire.storage.feeds import FeedStore
+
+
+class DocumentFetcher(Protocol):
+    """Fetches documents of feeds, from several threads at once. `ingest/fetch.py` has the real one."""
+
+    def fetch(self, request: FetchRequest) -> Outcome:
+        """Fetch a document. Every failure is a `FetchFailed`; nothing is raised."""
+
+    def close(self) -> None:
+        """Close all connections."""
 
 
 class App:
-    """The edges of one newswire, and its clock. Tests and the crash suite pass edges of their own."""
+    """The parts of one newswire. Making one opens nothing; tests pass parts of their own.
+
+    Stores are made on first use, since answering a search needs neither. The fetcher is None until the write side
+    makes it (`ingest/fetch.py: fetcher_of`).
+    """
 
     def __init__(
         self,
@@ -27,66 +39,37 @@ class App:
         feeds: FeedStore | None = None,
         archive: Archive | None = None,
         engine: SearchEngine | None = None,
-        fetcher: Fetcher | None = None,
+        fetcher: DocumentFetcher | None = None,
     ) -> None:
         self.settings = settings
         self.clock = clock
         self.engine = engine or open_engine(settings)
+        self.fetcher = fetcher
         self._feeds = feeds
         self._archive = archive
-        self._fetcher = fetcher
 
     @property
     def feeds(self) -> FeedStore:
-        """The store of feeds, made on first use: answering searches needs none."""
+        """The feed store."""
         if self._feeds is None:
-            from newswire.storage.feeds import open_feeds  # noqa: PLC0415 - loaded when it is first needed
+            from newswire.storage.feeds import open_feeds  # noqa: PLC0415 - loaded on first use
 
             self._feeds = open_feeds(self.settings)
         return self._feeds
 
     @property
     def archive(self) -> Archive:
-        """The archive of what was fetched, made on first use like the store."""
+        """The archive of fetched documents."""
         if self._archive is None:
-            from newswire.storage.archive import open_archive  # noqa: PLC0415 - loaded when it is first needed
+            from newswire.storage.archive import open_archive  # noqa: PLC0415 - loaded on first use
 
             self._archive = open_archive(self.settings)
         return self._archive
 
-    @property
-    def fetcher(self) -> Fetcher:
-        """The HTTP client, made on first use: answering searches needs none."""
-        if self._fetcher is None:
-            from newswire.ingest.fetch import Fetcher  # noqa: PLC0415 - urllib3 takes 50 ms
-
-            self._fetcher = Fetcher(self.settings)
-        return self._fetcher
-
-    def lease(self, now: Instant, token: str | None = None) -> Lease:
-        """Make a lease from now on, of the length that is set, with a new token or one that we have."""
-        from newswire.storage.feeds import Lease  # noqa: PLC0415 - loaded when it is first needed
-
-        return Lease(token or uuid.uuid4().hex, now + self.settings.lease_seconds * SECOND)
-
-    def generation(self) -> int:
-        """Give the generation that searches see, or while the engine is away the one that is remembered.
-
-        For what goes on meanwhile, such as polling; what writes into the engine asks the engine.
-        """
-        return self.generation_or_why()[0]
-
-    def generation_or_why(self) -> tuple[int, EngineError | None]:
-        """Give the same, and why the engine did not say, if it did not."""
-        try:
-            return self.engine.generation(), None
-        except EngineError as error:
-            return min(self.feeds.generations(), default=1), error
-
     def close(self) -> None:
-        """Give back what is open."""
-        if self._fetcher is not None:
-            self._fetcher.close()
+        """Close what is open."""
+        if self.fetcher is not None:
+            self.fetcher.close()
         if self._feeds is not None:
             self._feeds.close()
         self.engine.close()

@@ -9,6 +9,7 @@ import pytest
 from newswire.model import Feed, FoldState, ItemDate, ItemState
 from newswire.storage.feeds import Lease, PollResult
 from newswire.storage.feeds.dynamodb import DynamoFeedStore
+from newswire.storage.feeds.metadata import BegunReindex, LastTick, Metadata
 from newswire.storage.feeds.sqlite import SqliteFeedStore
 from tests.support.aws import LateIndexes
 from tests.support.memory import MemoryFeedStore, MemoryFeedStores
@@ -286,11 +287,22 @@ def test_named_locks_exclude_each_other_and_can_be_renewed(store) -> None:
     assert store.lock("reindex", lease("other"), NOW)
 
 
-def test_notes_are_kept(store) -> None:
-    assert store.note("k") is None
-    store.keep_note("k", "1")
-    store.keep_note("k", "2")
-    assert store.note("k") == "2"
+def test_metadata_is_kept_one_value_of_each_kind(store) -> None:
+    assert store.metadata(LastTick) is None
+    store.keep_metadata(LastTick(at=1, whole_at=0))
+    store.keep_metadata(LastTick(at=2, whole_at=1))
+    store.keep_metadata(BegunReindex(generation=2, extraction=3, schema=4))
+    assert store.metadata(LastTick) == LastTick(at=2, whole_at=1)
+    assert store.metadata(BegunReindex) == BegunReindex(generation=2, extraction=3, schema=4)
+
+
+def test_metadata_in_another_form_is_not_read(store) -> None:
+    class Older(Metadata, frozen=True):
+        KEY = LastTick.KEY
+        text: str
+
+    store.keep_metadata(Older("1763985600000 0"))
+    assert store.metadata(LastTick) is None
 
 
 def test_a_paused_feed_is_polled_again_when_it_is_configured_anew(store) -> None:

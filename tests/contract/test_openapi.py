@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from newswire.app import App
-from newswire.cli.ingest_load import take_in
+from newswire.cli.ingest import take_in
+from newswire.ingest.archiving import RecordSource
 from newswire.settings import Settings
 from tests.conftest import NOON, ROOT
 from tests.support.transports import OverHttp
@@ -19,7 +20,12 @@ HERE = Path(__file__).parent
 @pytest.fixture
 def served(tmp_path):
     app = App(Settings(data=str(tmp_path / "data")), clock=lambda: NOON)
-    take_in(app, [str(ROOT / "sample" / "nato-sample.xml")], "sample-news", url="https://news.example/feed.xml")
+    take_in(
+        app,
+        [str(ROOT / "sample" / "nato-sample.xml")],
+        "sample-news",
+        RecordSource("document", "https://news.example/feed.xml"),
+    )
     api = OverHttp(app)
     yield api
     api.close()

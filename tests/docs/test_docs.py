@@ -7,7 +7,8 @@ import subprocess
 import pytest
 
 from newswire.app import App
-from newswire.cli.ingest_load import take_in
+from newswire.cli.ingest import take_in
+from newswire.ingest.archiving import RecordSource
 from newswire.ingest.feeds_file import FeedTable, read_toml
 from newswire.settings import Settings
 from tests.conftest import ROOT
@@ -127,7 +128,12 @@ def test_the_lock_has_hashes_and_names_no_index() -> None:
 def sampled(tmp_path_factory):
     """A newswire with the sample feed in it, and nothing else."""
     app = App(Settings(data=str(tmp_path_factory.mktemp("sampled"))))
-    take_in(app, [str(ROOT / "sample" / "nato-sample.xml")], "sample-news", url="https://news.example/feed.xml")
+    take_in(
+        app,
+        [str(ROOT / "sample" / "nato-sample.xml")],
+        "sample-news",
+        RecordSource("document", "https://news.example/feed.xml"),
+    )
     yield app
     app.close()
 

@@ -11,7 +11,7 @@ from newswire.errors import DataError, FeedsFileError
 from newswire.handlers.ingest import IngestFunction
 from newswire.model import Batch, Feed
 from newswire.storage.archive.s3 import S3Archive
-from newswire.storage.feeds import PollResult
+from newswire.storage.feeds import PollResult, new_lease
 from newswire.storage.feeds.dynamodb import DynamoFeedStore
 from newswire.storage.queue.sqs import batch_of, message_of
 from tests.support.aws import Trouble
@@ -133,7 +133,7 @@ def test_what_could_not_be_put_into_the_queue_is_put_in_by_the_next_tick(aws, st
     add(stack, ("first", server.url("/first")))
     function.handle(event("schedule"), Context())  # its message waits
     add(stack, ("news", server.url("/news")))
-    row = stack.feeds.claim("news", stack.lease(stack.clock(), "t"), stack.clock())
+    row = stack.feeds.claim("news", new_lease(stack.settings, stack.clock(), "t"), stack.clock())
     later = msgspec.structs.replace(row.poll, next_check=stack.clock() + 30_000)
     assert stack.feeds.remember([PollResult("news", "t", later)]) == []
     stack.clock.go(minutes=1)
@@ -160,7 +160,7 @@ def test_a_backlog_is_not_enqueued_again_each_minute(aws, stack, function, serve
         clock.go(minutes=1)
     assert queued() == [("old",)]
     add(stack, ("new", server.url("/new")))
-    row = stack.feeds.claim("new", stack.lease(clock(), "t"), clock())
+    row = stack.feeds.claim("new", new_lease(stack.settings, clock(), "t"), clock())
     later = msgspec.structs.replace(row.poll, next_check=clock() + 30_000)
     assert stack.feeds.remember([PollResult("new", "t", later)]) == []
     clock.go(minutes=1)

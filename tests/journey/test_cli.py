@@ -153,7 +153,7 @@ def test_a_feeds_file_that_was_named_and_is_not_there_is_said(run, tmp_path, mon
     monkeypatch.setenv("NEWSWIRE_FEEDS", str(tmp_path / "feedz.toml"))
     status, _out, err = run(*command)
     assert status == 1
-    assert f"NEWSWIRE_FEEDS names {tmp_path / 'feedz.toml'}, which is not there" in err
+    assert f"The feeds file {tmp_path / 'feedz.toml'} (NEWSWIRE_FEEDS) does not exist" in err
     monkeypatch.setenv("NEWSWIRE_FEEDS", "")
     status, _out, err = run(*command)
     assert status == 1
@@ -188,7 +188,7 @@ def test_a_list_of_feeds_that_goes_wrong_while_serving_is_said_once_and_polling_
     assert "this is no TOML" in said()
     assert said() == ""
     feeds.unlink()
-    assert "is not there" in said()
+    assert "does not exist" in said()
     feeds.write_text("[feed.a\n")
     assert "this is no TOML" in said()
     assert server.count("/a") == 5

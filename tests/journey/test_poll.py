@@ -148,7 +148,7 @@ def test_429_holds_the_host_for_all_its_feeds(app, server, clock) -> None:
     poll(app, "a", "b")
     assert server.count("/b") == 0
     clock.go(minutes=30)
-    assert "left alone" in poll(app, "b").polled[0].refused
+    assert "is held" in poll(app, "b").polled[0].refused
     clock.go(minutes=31)
     poll(app, "b")
     assert server.count("/b") == 1
@@ -461,7 +461,7 @@ def test_a_lease_that_expires_while_its_holder_works_loses_nothing_and_doubles_n
     app.feeds.claim_host = lambda *_: 0  # the host's lease would keep the rival out
     rival.feeds.claim_host = lambda *_: 0
     report = poll(app)
-    assert report.polled[0].refused == "Its lease went to another process."
+    assert report.polled[0].refused == "Another process took its lease."
     tick(app, InlineQueue(lambda batches: run_batches(app, batches)))
     reconcile(app)
     tick(app, InlineQueue(lambda batches: run_batches(app, batches)))

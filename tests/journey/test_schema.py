@@ -6,6 +6,7 @@ import pytest
 
 from newswire.cli.main import main
 from newswire.engines.tantivy.fields import SCHEMA
+from newswire.storage.feeds.metadata import BegunReindex
 
 
 @pytest.fixture
@@ -45,7 +46,7 @@ def test_a_begun_generation_of_an_older_schema_is_not_gone_on_with(data, capsys)
     from newswire.settings import read_settings
 
     app = App(read_settings())
-    app.feeds.keep_note("reindex", f"2 1 {SCHEMA - 1}")
+    app.feeds.keep_metadata(BegunReindex(2, 1, SCHEMA - 1))
     app.engine.index([], 2)
     app.close()
     begun = data / "index" / "g000002"

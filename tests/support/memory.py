@@ -9,6 +9,7 @@ from newswire.clock import Instant
 from newswire.model import Batch, Feed, FoldState, ItemState, PollState, Record
 from newswire.storage.archive import decode_record, encode_record
 from newswire.storage.feeds import DueFeed, FeedRow, Lease, PollResult, after_edit, is_polled, polled_host
+from newswire.storage.feeds.metadata import M, Metadata, decode_metadata, encode_metadata
 
 
 class _Lock:
@@ -63,7 +64,7 @@ class MemoryFeedStores:
         self.feeds: dict[str, _Feed] = {}
         self.indexes: dict[int, dict[str, _Index]] = {}
         self.locks: dict[str, _Lock] = {}
-        self.notes: dict[str, str] = {}
+        self.metadata: dict[str, str] = {}
 
 
 class MemoryFeedStore:
@@ -108,11 +109,11 @@ class MemoryFeedStore:
             for indexes in self._all.indexes.values():
                 indexes.pop(feed_id, None)
 
-    def note(self, key: str) -> str | None:
-        return self._all.notes.get(key)
+    def metadata(self, kind: type[M]) -> M | None:
+        return decode_metadata(self._all.metadata.get(kind.KEY), kind)
 
-    def keep_note(self, key: str, value: str) -> None:
-        self._all.notes[key] = value
+    def keep_metadata(self, value: Metadata) -> None:
+        self._all.metadata[value.KEY] = encode_metadata(value)
 
     # --- polling ---
 

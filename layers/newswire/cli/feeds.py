@@ -14,6 +14,8 @@ from newswire.errors import UsageError
 from newswire.feed_status import state_of
 from newswire.ingest.discover import feed_url_of
 from newswire.ingest.feeds_file import new_id, read_feeds_file, write_opml, write_toml
+from newswire.ingest.fetch import fetcher_of
+from newswire.ingest.generations import serving_generation
 from newswire.ingest.indexing import publish
 from newswire.model import Feed, FeedStatus
 from newswire.storage.data_folder import translate_os_errors
@@ -24,7 +26,7 @@ from newswire.urls import feed_url_problem
 
 def list_feeds(app: App, arguments: argparse.Namespace) -> int:
     """List the feeds and how they are."""
-    statuses = [status_of(row) for row in app.feeds.rows(app.generation())]
+    statuses = [status_of(row) for row in app.feeds.rows(serving_generation(app).number)]
     if arguments.json:
         say_json(statuses)
         return OK
@@ -51,7 +53,7 @@ def add(app: App, arguments: argparse.Namespace) -> int:
     if reason := feed_url_problem(arguments.url):
         raise UsageError(f"{reason}: give an address that begins with http:// or https://.")
     rows = app.feeds.rows()
-    url, remark = feed_url_of(app.fetcher, arguments.url, app.settings.user_agent)
+    url, remark = feed_url_of(fetcher_of(app), arguments.url, app.settings.user_agent)
     for row in rows:
         if row.feed.url == url and not row.feed.removed:
             raise UsageError(f"{url} is polled already, as {row.feed.id}.")

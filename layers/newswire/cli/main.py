@@ -53,11 +53,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _leaves_the_index(parsed: argparse.Namespace) -> bool:
     """Say whether a command has nothing to do with the index that is there."""
     module = parsed.run.partition(".")[0]
-    return (
-        module == "dlq"
-        or parsed.run in {"reindex_status.reindex", "reindex_status.engine"}
-        or bool(getattr(parsed, "remote", ""))
-    )
+    return module == "dlq" or parsed.run in {"reindex.reindex", "engine.engine"} or bool(getattr(parsed, "remote", ""))
 
 
 def _bring_up_to_date(app: App) -> None:
@@ -108,13 +104,13 @@ def _parser() -> argparse.ArgumentParser:
     made = command("feeds", "feeds.list_feeds", "List the feeds, or change the list.")
     made.add_argument("--json", action="store_true")
     _feeds_commands(made)
-    made = command("ingest", "ingest_load.ingest", "Take documents from disk, as though they had been fetched.")
+    made = command("ingest", "ingest.ingest", "Take documents from disk, as though they had been fetched.")
     made.add_argument("files", nargs="+", metavar="FILE")
     made.add_argument("--feed", required=True, metavar="ID")
     made.add_argument("--url", default="", help="the address that they are taken to come from")
     made.add_argument("--at", metavar="TIME", help="when they are taken to have been fetched (RFC 3339)")
     made.add_argument("--content-type", default="", metavar="T")
-    made = command("load", "ingest_load.load", "Back-fill items from JSON Lines (also gzipped; - is standard input).")
+    made = command("load", "load.load", "Back-fill items from JSON Lines (also gzipped; - is standard input).")
     made.add_argument("files", nargs="+", metavar="FILE")
     made.add_argument("--feed", metavar="ID", help="the feed of lines that name none")
     made = command("search", "search.search", "Search, as /v1/search does.")
@@ -122,13 +118,13 @@ def _parser() -> argparse.ArgumentParser:
     for name, about in _SEARCH_OPTIONS.items():
         made.add_argument(f"--{name}", metavar="VALUE", help=about)
     made.add_argument("--json", action="store_true")
-    command("reindex", "reindex_status.reindex", "Build the index anew from the archive, and swap it in whole.")
-    made = command("engine", "reindex_status.engine", "Look after the search engine itself.")
+    command("reindex", "reindex.reindex", "Build the index anew from the archive, and swap it in whole.")
+    made = command("engine", "engine.engine", "Look after the search engine itself.")
     made.add_argument("do", choices=["setup"], metavar="setup", help="make its indexes, if they are not there yet")
     made = command("dlq", "dlq.list_letters", "List the messages that failed ten times, or take them up.")
     made.add_argument("--json", action="store_true")
     _dead_letter_commands(made)
-    made = command("status", "reindex_status.status", "Say how the feeds and the index are.")
+    made = command("status", "status.status", "Say how the feeds and the index are.")
     made.add_argument("--json", action="store_true")
     return parser
 

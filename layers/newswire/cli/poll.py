@@ -11,7 +11,7 @@ from newswire.cli import FAILED, OK
 from newswire.cli.console import complain, indexed_line, polled_line, progress, say, summary_line
 from newswire.errors import NewswireError, UsageError
 from newswire.ingest.archiving import reconcile
-from newswire.ingest.feed_list import take_over
+from newswire.ingest.feed_list import merge_feeds_file
 from newswire.ingest.poll import BatchReport, PollReport, run_batches
 from newswire.ingest.tick import tick
 from newswire.model import Batch, FetchFailed
@@ -22,7 +22,7 @@ WATCH_EVERY_S = 10.0
 
 def begin(app: App) -> None:
     """Do what every start of one machine does: take over feeds.toml, and bring the store level with the logs."""
-    take_over(app)
+    merge_feeds_file(app)
     reconcile(app)
 
 

@@ -9,14 +9,14 @@ from contextlib import suppress
 from newswire.app import App
 from newswire.cli import OK
 from newswire.cli.console import complain, say
-from newswire.cli.ingest_load import take_in
+from newswire.cli.ingest import take_in
 from newswire.cli.poll import begin, poll_once
 from newswire.cli.server import forward, listen
 from newswire.cli.server import serve as answer_until_stopped
 from newswire.clock import to_rfc3339
 from newswire.engines.query import SearchQuery
 from newswire.errors import EngineError, FeedsFileError, NewswireError, UsageError
-from newswire.ingest.feed_list import take_over
+from newswire.ingest.feed_list import merge_feeds_file
 from newswire.log import log_defect
 from newswire.settings import LOOPBACK
 
@@ -67,7 +67,7 @@ def due_poller(app: App) -> Callable[[], None]:
         nonlocal said
         try:
             try:
-                take_over(app)
+                merge_feeds_file(app)
                 said = ""
             except FeedsFileError as error:
                 if str(error) != said:  # it is read again every few seconds, and wrong until somebody mends it

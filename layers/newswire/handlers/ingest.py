@@ -64,11 +64,11 @@ class IngestFunction:
     # --- the schedule ---
 
     def _tick(self) -> None:
-        from newswire.ingest.feed_list import take_over  # noqa: PLC0415 - readers of TOML and XML, which no batch needs
+        from newswire.ingest.feed_list import merge_feeds_file  # noqa: PLC0415 - readers of TOML and XML, which no batch needs
 
         wrong = None
         try:
-            waits = take_over(self._app)
+            waits = merge_feeds_file(self._app)
             if waits is not None:
                 self._logger.warning("feeds.toml waits for the engine", extra={"why": str(waits)})
         except FeedsFileError as error:  # what is due is polled meanwhile, and the failed invocation rings the alarm

@@ -18,7 +18,7 @@ from msgspec import Struct
 
 from newswire.app import App
 from newswire.errors import UsageError
-from newswire.ingest.archiving import append_to_feed
+from newswire.ingest.archiving import RecordSource, append_to_feed
 from newswire.ingest.feed_list import make_feed
 from newswire.ingest.indexing import IndexResult, index_feeds, publish
 from newswire.ingest.parse.load_lines import LONGEST_LINE, LoadLine, read_line
@@ -166,7 +166,7 @@ class _LineBuffer:
 
     def _append(self, feed_id: str, bodies: Iterable[bytes]) -> None:
         for body in bodies:
-            append_to_feed(self._app, feed_id, body, kind="load")
+            append_to_feed(self._app, feed_id, body, RecordSource("load"))
 
 
 @contextmanager

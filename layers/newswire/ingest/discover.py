@@ -5,8 +5,8 @@ from __future__ import annotations
 from html.parser import HTMLParser
 from urllib.parse import urljoin
 
+from newswire.app import DocumentFetcher
 from newswire.errors import UsageError
-from newswire.ingest.fetch import Fetcher
 from newswire.ingest.parse.sniff import sniff
 from newswire.model import Fetched, FetchFailed, FetchRequest, Refusal
 
@@ -27,7 +27,7 @@ class _Links(HTMLParser):
             self.found.append(said["href"])
 
 
-def feed_url_of(fetcher: Fetcher, url: str, user_agent: str) -> tuple[str, str | None]:
+def feed_url_of(fetcher: DocumentFetcher, url: str, user_agent: str) -> tuple[str, str | None]:
     """Give the URL of the feed at an address, and a remark where it is not sure.
 
     A feed is given back as it is; of a page the first `<link rel="alternate">` counts; an address that can't be fetched

@@ -1,4 +1,4 @@
-"""Change the list of feeds in the store: merge the file that ships, add a feed for documents and loads."""
+"""Change the list of feeds: merge feeds.toml into the store, and make feeds for documents and loads."""
 
 from __future__ import annotations
 
@@ -15,8 +15,7 @@ from newswire.ingest.feeds_file import read_toml
 from newswire.ingest.indexing import publish
 from newswire.model import Feed
 from newswire.storage.feeds import FeedStore, check_feed_id
-
-NOTE = "feeds file"
+from newswire.storage.feeds.metadata import MergedFeedsFile
 
 
 def merge(
@@ -27,23 +26,24 @@ def merge(
     must_exist: bool = False,
     removed: Callable[[list[str]], object] = lambda _ids: None,
 ) -> bool:
-    """Take the file over if it has changed since it was last taken over; says whether it had.
+    """Merge a feeds file into the store if it has changed since the last merge; return whether it had.
 
-    `removed` is told of the feeds that are gone from it; if it raises, the file is taken over again the next time. A file that
-    is not there changes nothing, unless it must exist. Raises `FeedsFileError`, and then changes nothing either.
+    `removed` is called with the ids of feeds that are gone from the file; if it raises, the next call merges again. A
+    missing file changes nothing, unless it must exist. Raises `FeedsFileError`, and then changes nothing either.
     """
     try:
         data = path.read_bytes()
     except FileNotFoundError as error:
         if not must_exist:
             return False
-        msg = f"NEWSWIRE_FEEDS names {path}, which is not there: correct it, or make the file (an empty one will do)."
+        msg = f"The feeds file {path} (NEWSWIRE_FEEDS) does not exist: correct the setting or make the file; it may be empty."
         raise FeedsFileError(msg) from error
     except OSError as error:
-        msg = f"{path} can't be read ({(error.strerror or 'error').lower()}): NEWSWIRE_FEEDS is to name a TOML file."
+        reason = (error.strerror or "error").lower()
+        msg = f"The feeds file {path} cannot be read ({reason}): NEWSWIRE_FEEDS must name a TOML file."
         raise FeedsFileError(msg) from error
-    digest = sha256(data).hexdigest()
-    if store.note(NOTE) == digest:
+    merged = MergedFeedsFile(sha256(data).hexdigest())
+    if store.metadata(MergedFeedsFile) == merged:
         return False
     listed = {feed.id: feed for feed in read_toml(data, str(path))}
     for feed in listed.values():
@@ -53,15 +53,15 @@ def merge(
         if not feed.removed:
             store.put(msgspec.structs.replace(feed, removed=True), now)
     removed([feed.id for feed in gone])
-    store.keep_note(NOTE, digest)
+    store.keep_metadata(merged)
     return True
 
 
-def take_over(app: App) -> EngineError | None:
-    """Take feeds.toml over, if it has changed; gives what kept the search side from being told of the feeds that are gone.
+def merge_feeds_file(app: App) -> EngineError | None:
+    """Merge the feeds file that the settings name; return the error that prevented publishing the removals, if any.
 
-    It is told the next time: the file is then taken over again. `FeedsFileError` for a file that can't be read as a list
-    of feeds, or that was named and is not there.
+    The next call publishes them: it merges the file again. Raises `FeedsFileError` for a file that cannot be read, and
+    for a configured file that does not exist.
     """
     settings = app.settings
     try:
@@ -77,8 +77,7 @@ def take_over(app: App) -> EngineError | None:
     return None
 
 
-def make_feed(app: App, feed_id: str, **fields: object) -> None:
-    """Make a feed that is not polled, if there is none of this id."""
+def make_feed(app: App, feed_id: str) -> None:
+    """Make a feed that is not polled, if there is none with this id."""
     if app.feeds.row(check_feed_id(feed_id)) is None:
-        feed = msgspec.convert({"id": feed_id, "origin": "made", "polled": False, **fields}, Feed)
-        app.feeds.put(feed, app.clock())
+        app.feeds.put(Feed(id=feed_id, origin="made", polled=False), app.clock())

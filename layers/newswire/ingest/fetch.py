@@ -30,6 +30,7 @@ from urllib3.exceptions import (
 )
 from urllib3.util import parse_url
 
+from newswire.app import App, DocumentFetcher
 from newswire.errors import FetchError
 from newswire.ingest.connect import Pools, Resolver, set_deadline, system_resolver
 from newswire.model import Fetched, FetchFailed, FetchRequest, Hop, NotModified, Outcome
@@ -236,6 +237,13 @@ class Fetcher:
                 return b"".join(parts), True
             rest = stream.unused_data
         return b"".join(parts), False
+
+
+def fetcher_of(app: App) -> DocumentFetcher:
+    """Return the fetcher of the app; make the pooled HTTP client on first use."""
+    if app.fetcher is None:
+        app.fetcher = Fetcher(app.settings)
+    return app.fetcher
 
 
 class _RedirectChain:

@@ -26,7 +26,7 @@ from newswire.model import (
     Refusal,
     RefusedItem,
 )
-from newswire.storage.feeds import FeedRow, Lease
+from newswire.storage.feeds import FeedRow, Lease, new_lease
 from newswire.storage.feeds.status import status_of
 
 GROUP_WRITES = 60_000
@@ -146,7 +146,7 @@ class _Group:
 
     def _claimed(self, feed_id: str) -> _Progress | None:
         now = self._app.clock()
-        lease = self._app.lease(now)
+        lease = new_lease(self._app.settings, now)
         row = self._app.feeds.claim_index(self._generation, feed_id, lease, now)
         return None if row is None else _Progress(row, lease)
 

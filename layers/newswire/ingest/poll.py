@@ -1,7 +1,7 @@
-"""Polling: a tick finds the feeds that are due or behind, a batch fetches, archives, remembers, indexes and publishes.
+"""Poll feeds: fetch, archive, remember the new poll state, then index and publish; one connection to a host at a time.
 
-One connection to a host at a time, many hosts at once. Fetching happens in threads; everything that is remembered is
-written from the thread that runs the batch, in this order: the record into the archive, then what polling remembers.
+Threads fetch. The thread that runs the batch writes everything, in this order: the record into the archive, then the
+poll state into the feed store.
 """
 
 from __future__ import annotations
@@ -10,50 +10,51 @@ import queue
 import time
 import uuid
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import msgspec
 from msgspec import Struct
 
-from newswire.app import App
+from newswire.app import App, DocumentFetcher
 from newswire.clock import MINUTE, SECOND, Instant
 from newswire.errors import DataError, EngineError
-from newswire.ingest.archiving import MOST_DUE, _with_head, append, reconcile, record_of
+from newswire.ingest.archiving import MAX_FEEDS_PER_SEARCH, append, reconcile, record_of, with_log_head
+from newswire.ingest.generations import serving_generation
 from newswire.ingest.indexing import IndexResult, index_feeds, publish
 from newswire.ingest.poll_policy import TOO_MANY, UNAVAILABLE, body_hash, decide, request_for, starting_state
 from newswire.ingest.schedule import limits_of
 from newswire.log import log_defect
 from newswire.model import Batch, Fetched, FetchFailed, FetchRequest, NotModified, Outcome, PollState
-from newswire.storage.feeds import FeedRow, PollResult
+from newswire.storage.feeds import FeedRow, PollResult, new_lease
 from newswire.urls import host_of
 
-FEEDS_TOGETHER = 32
-"""So many feeds of a host are claimed at once and fetched by one thread."""
-GATHER_S = 0.01
-"""So long results are gathered, to remember many in one transaction."""
-HOST_HOLD_AFTER = 3
-"""So many feeds of one host that answer 503 hold the host."""
+MAX_FEEDS_PER_HOST_CLAIM = 32
+"""Maximum feeds of a host that one thread claims and fetches in a row."""
+GATHER_SECONDS = 0.01
+"""Time in which results are gathered, to write many poll states in one transaction."""
+MAX_UNAVAILABLE_PER_HOST = 3
+"""Number of feeds of one host that answer 503 before the host is held."""
 HOST_HOLD = 15 * MINUTE
-INDEXING_S = 15
-"""So much time is kept back for indexing and publishing, of a run that must end in time."""
+INDEXING_SECONDS = 15
+"""Time that a run with a deadline keeps for indexing and publishing."""
 
 
 class PollReport(Struct, frozen=True):
-    """What came of polling one feed, for whoever watches."""
+    """The result of polling one feed, for a watcher."""
 
     feed: str
     outcome: Outcome | None
-    """What came, without the body of a document: a run may poll hundreds of feeds, and keeps what came of each."""
+    """The outcome, without the body of a document: a run keeps the outcomes of hundreds of feeds."""
     changed: bool = False
     refused: str | None = None
-    """Why nothing was fetched, or why what was fetched does not count, as a sentence."""
+    """A sentence: why nothing was fetched, or why the fetched document does not count."""
     length: int = 0
-    """How many bytes the document has."""
+    """Size of the document in bytes."""
 
 
 class BatchReport(Struct, frozen=True):
-    """What a batch did."""
+    """The result of a run."""
 
     polled: tuple[PollReport, ...]
     indexed: tuple[IndexResult, ...]
@@ -65,37 +66,37 @@ class BatchReport(Struct, frozen=True):
 
 Watcher = Callable[[PollReport], object]
 TimeLeft = Callable[[], float]
+"""Returns the seconds until the run must have ended."""
 
 
 def run_batches(
     app: App, batches: Sequence[Batch], watch: Watcher | None = None, time_left: TimeLeft | None = None
 ) -> BatchReport:
-    """Carry batches out: poll what is due in them, index what is behind, publish how the feeds are.
+    """Poll the due feeds of batches, index the feeds that are behind, and publish their statuses.
 
-    A feed that somebody else is working on is passed over, and so is one that is not due any more. `time_left` gives the
-    seconds until the run must have ended: no fetch begins that may not end in time, and what is not indexed by then stays
-    behind. An engine that did not answer at the beginning is not asked again in the end: each time takes its whole timeout.
+    Skip feeds that another process works on, and feeds that are not due any more. With `time_left`, start no fetch that
+    may not end in time; what is not indexed by then stays behind. An engine that is unreachable at the beginning is not
+    asked again at the end, since each try takes its whole timeout.
     """
-    asked = {feed_id: batch.now for batch in batches for feed_id in batch.feeds}
-    generation, away = app.generation_or_why()
-    poller = _Poller(app, generation, watch, time_left)
-    polled = poller.run(asked)
-    reconcile(app, app.feeds.orphaned(app.clock(), MOST_DUE))
+    wanted = {feed_id: batch.now for batch in batches for feed_id in batch.feeds}
+    serving = serving_generation(app)
+    run = _PollRun(app, serving.number, wanted, watch, time_left)
+    polled = run.poll()
+    reconcile(app, app.feeds.orphaned(app.clock(), MAX_FEEDS_PER_SEARCH))
     indexed: list[IndexResult] = []
-    engine_error = None if away is None else str(away)
+    engine_error = None if serving.engine_error is None else str(serving.engine_error)
     if engine_error is None:
         try:
-            behind = set(app.feeds.behind(app.engine.generation(), among=asked))
-            wanted = [feed_id for feed_id in asked if feed_id in behind]
-            indexed = index_feeds(app, wanted, time_left=time_left)
-            publish(app, asked)
+            behind = set(app.feeds.behind(app.engine.generation(), among=wanted))
+            indexed = index_feeds(app, [feed_id for feed_id in wanted if feed_id in behind], time_left=time_left)
+            publish(app, wanted)
         except EngineError as error:
             engine_error = str(error)
-    return BatchReport(tuple(polled), tuple(indexed), engine_error, tuple(poller.unreached))
+    return BatchReport(tuple(polled), tuple(indexed), engine_error, tuple(run.unreached))
 
 
 class _Task(Struct, frozen=True):
-    """A feed that is being fetched: what we claimed, and what we start from."""
+    """A claimed feed, and the request to fetch it with."""
 
     host: str
     row: FeedRow
@@ -103,213 +104,257 @@ class _Task(Struct, frozen=True):
     request: FetchRequest
 
 
-_Came = tuple[_Task, Outcome | None]
-"""A feed and what came of fetching it; None where it was not tried any more."""
+class _TaskDone(Struct, frozen=True):
+    """The outcome of fetching a feed; None if it was not tried."""
+
+    task: _Task
+    outcome: Outcome | None
 
 
-class _Poller:
-    """Carries out one run of polls: at most one feed of a host at a time.
+class _HostDone(Struct, frozen=True):
+    """A thread has ended the tasks that it was given for a host."""
 
-    Feeds of a host are claimed a few together and handed to one thread, which fetches them one after the other; so the
-    thread that remembers is not asked between them, and many results are remembered in one transaction.
+    host: str
+
+
+class _HostRun:
+    """The state of one host within a run."""
+
+    def __init__(self, host: str) -> None:
+        self.host = host
+        self.waiting: deque[str] = deque()
+        """Feeds that are still to be claimed."""
+        self.leased_until: Instant = 0
+        self.hold_until: Instant = 0
+        """The instant until which the host asked not to be fetched from; 0 if it did not."""
+        self.unavailable = 0
+        """Number of its feeds that answered 503."""
+
+    def take(self) -> list[str]:
+        """Take the next feeds to claim."""
+        return [self.waiting.popleft() for _ in range(min(MAX_FEEDS_PER_HOST_CLAIM, len(self.waiting)))]
+
+    def take_all(self) -> list[str]:
+        """Take all feeds that are left."""
+        left = list(self.waiting)
+        self.waiting.clear()
+        return left
+
+
+class _PollRun:
+    """One run of polls, with at most one connection to a host.
+
+    A thread gets several claimed feeds of a host and fetches them in a row, so it does not wait for the writing thread
+    between them, and many poll states are written in one transaction.
     """
 
-    def __init__(self, app: App, generation: int, watch: Watcher | None, time_left: TimeLeft | None) -> None:
+    def __init__(
+        self, app: App, generation: int, wanted: dict[str, bool], watch: Watcher | None, time_left: TimeLeft | None
+    ) -> None:
+        self.unreached: list[str] = []
         self._app = app
+        self._generation = generation
+        self._wanted = wanted
         self._watch = watch
         self._time_left = time_left
-        self.unreached: list[str] = []
         self._token = uuid.uuid4().hex
-        self._generation = generation
-        self._done: queue.SimpleQueue[_Came | str] = queue.SimpleQueue()
-        self._results: list[PollReport] = []
-        self._waiting: dict[str, deque[str]] = {}
-        self._held: dict[str, Instant] = {}
-        self._leased: dict[str, Instant] = {}
-        self._unavailable: dict[str, int] = {}
-        self._flying = 0
-        self._asked: dict[str, bool] = {}
+        self._done: queue.SimpleQueue[_TaskDone | _HostDone] = queue.SimpleQueue()
+        self._reports: list[PollReport] = []
+        self._hosts: dict[str, _HostRun] = {}
+        self._threads_running = 0
 
-    def run(self, asked: dict[str, bool]) -> list[PollReport]:
-        """Poll the feeds that are due, or that a person asked for (True), and give what came of each."""
-        self._asked = asked
-        now = self._app.clock()
-        for row in self._app.feeds.rows(self._generation, asked):
-            at_once = asked[row.feed.id]
-            if row.poll.next_check > now and not at_once:
-                continue
-            url = row.poll.adopted_url or row.feed.url
-            if url and (at_once or (row.feed.polled and not row.feed.removed)):
-                self._waiting.setdefault(host_of(url), deque()).append(row.feed.id)
-        if not self._waiting:
-            return self._results
-        hosts = deque(self._waiting)
+    def poll(self) -> list[PollReport]:
+        """Poll the feeds that are due or that a person asked for; return a report of each."""
+        self._find_hosts()
+        if not self._hosts:
+            return self._reports
+        from newswire.ingest.fetch import fetcher_of  # noqa: PLC0415 - urllib3 takes 50 ms, and a tick may fetch nothing
+
+        fetcher = fetcher_of(self._app)
+        hosts = deque(self._hosts.values())
         width = min(self._app.settings.poll_concurrency, len(hosts))
         with ThreadPoolExecutor(width, thread_name_prefix="fetch") as threads:
-            while hosts or self._flying:
-                while hosts and self._flying < width:
-                    self._start_host(threads, hosts.popleft())
-                if self._flying:
-                    self._take_results(threads)
-        return self._results
+            while hosts or self._threads_running:
+                while hosts and self._threads_running < width:
+                    host = hosts.popleft()
+                    if self._has_lease(host):
+                        self._fetch_next(threads, fetcher, host)
+                if self._threads_running:
+                    self._take_results(threads, fetcher)
+        return self._reports
 
-    def _start_host(self, threads: ThreadPoolExecutor, host: str) -> None:
-        until = self._lease_host(host, self._app.clock())
-        if until:
-            waiting = self._waiting[host]
-            for feed_id in waiting:
-                self._tell(
-                    PollReport(feed_id, None, refused=f"{host} is left alone for now, or polled by another process.")
-                )
-            waiting.clear()
-            return
-        self._next_of(threads, host)
+    def _find_hosts(self) -> None:
+        now = self._app.clock()
+        for row in self._app.feeds.rows(self._generation, self._wanted):
+            at_once = self._wanted[row.feed.id]
+            url = row.poll.adopted_url or row.feed.url
+            is_due = at_once or row.poll.next_check <= now
+            if url and is_due and (at_once or (row.feed.polled and not row.feed.removed)):
+                host = host_of(url)
+                self._hosts.setdefault(host, _HostRun(host)).waiting.append(row.feed.id)
 
-    def _lease_host(self, host: str, now: Instant) -> Instant:
-        """Take the lease of a host, or make it last anew; 0 when we have it, else until when we do not get it."""
-        lease = self._app.lease(now, self._token)
-        until = self._app.feeds.claim_host(host, lease, now)
-        self._leased[host] = now if until else lease.until
-        return until
+    # --- claims ---
 
-    def _next_of(self, threads: ThreadPoolExecutor, host: str) -> None:
-        """Claim the next feeds of a host and send a thread off with them; give the host back when there are none."""
-        waiting = self._waiting[host]
-        while waiting and not self._held.get(host) and self._has_time():
+    def _has_lease(self, host: _HostRun) -> bool:
+        """Take the lease of a host; report its feeds as refused if another process has it."""
+        if self._lease_host(host, self._app.clock()):
+            return True
+        for feed_id in host.take_all():
+            self._report(PollReport(feed_id, None, refused=f"{host.host} is held, or another process polls it."))
+        return False
+
+    def _lease_host(self, host: _HostRun, now: Instant) -> bool:
+        """Take or extend the lease of a host; return whether we have it."""
+        lease = new_lease(self._app.settings, now, self._token)
+        taken_until = self._app.feeds.claim_host(host.host, lease, now)
+        host.leased_until = now if taken_until else lease.until
+        return not taken_until
+
+    def _fetch_next(self, threads: ThreadPoolExecutor, fetcher: DocumentFetcher, host: _HostRun) -> None:
+        """Claim the next feeds of a host and start a thread for them; give the host back when there are none."""
+        while host.waiting and not host.hold_until and self._has_time():
             now = self._app.clock()
-            if self._leased.get(host, 0) - now < self._app.settings.lease_seconds * SECOND // 2:
+            if host.leased_until - now < self._app.settings.lease_seconds * SECOND // 2:
                 self._lease_host(host, now)
-            chunk = [waiting.popleft() for _ in range(min(FEEDS_TOGETHER, len(waiting)))]
-            tasks = self._claimed(chunk, host, now)
+            tasks = self._claim(host.take(), host.host, now)
             if tasks:
-                self._flying += 1
-                threads.submit(self._fetch_all, host, tasks, self._unavailable.get(host, 0))
+                self._threads_running += 1
+                threads.submit(self._fetch_all, fetcher, host.host, tasks, host.unavailable)
                 return
-        is_held = bool(self._held.get(host))
-        for feed_id in waiting:
-            why = f"{host} asked to be left alone." if is_held else "There was no time left for it."
-            self._tell(PollReport(feed_id, None, refused=why))
-        self.unreached += [] if is_held else waiting
-        waiting.clear()
-        self._app.feeds.release_host(host, self._token, self._held.get(host, 0))
+        left = host.take_all()
+        why = f"{host.host} asked for a pause." if host.hold_until else "There was no time left for it."
+        for feed_id in left:
+            self._report(PollReport(feed_id, None, refused=why))
+        self.unreached += [] if host.hold_until else left
+        self._app.feeds.release_host(host.host, self._token, host.hold_until)
 
-    def _claimed(self, feed_ids: list[str], host: str, now: Instant) -> list[_Task]:
-        """Claim feeds, and prepare what to ask for; those that are not due any more are given back."""
-        rows = self._app.feeds.claim_many(feed_ids, self._app.lease(now, self._token), now, self._generation)
+    def _claim(self, feed_ids: list[str], host: str, now: Instant) -> list[_Task]:
+        """Claim feeds and build their requests; give back feeds that are not due any more."""
+        lease = new_lease(self._app.settings, now, self._token)
+        rows = self._app.feeds.claim_many(feed_ids, lease, now, self._generation)
         tasks = []
         for feed_id in feed_ids:
             row = rows.get(feed_id)
             if row is None:
-                self._tell(PollReport(feed_id, None, refused="It is being polled by another process."))
-            elif row.poll.next_check > now and not self._asked[feed_id]:
+                self._report(PollReport(feed_id, None, refused="Another process polls it."))
+            elif row.poll.next_check > now and not self._wanted[feed_id]:
                 self._app.feeds.release(feed_id, self._token)
             else:
                 poll = starting_state(row)
                 tasks.append(_Task(host, row, poll, request_for(row, poll, now, self._app.settings.user_agent)))
         return tasks
 
-    def _fetch_all(self, host: str, tasks: list[_Task], unavailable: int) -> None:
-        """Fetch feeds of one host one after the other, in a thread; whatever happens, something comes back for each.
+    # --- fetching, in a thread ---
 
-        Ends early when the host asks for it, or when the leases would not outlast another fetch.
+    def _fetch_all(self, fetcher: DocumentFetcher, host: str, tasks: list[_Task], unavailable: int) -> None:
+        """Fetch feeds of one host in a row; whatever happens, each of them gets a `_TaskDone`.
+
+        Stop early if the host asks for it, or if the leases would not outlast another fetch.
         """
         settings = self._app.settings
         last_start = time.monotonic() + settings.lease_seconds - 2 * settings.fetch_timeout_seconds
         for position, task in enumerate(tasks):
             outcome = None
             has_time = self._has_time() and (position == 0 or time.monotonic() < last_start)
-            if unavailable < HOST_HOLD_AFTER and has_time:
-                outcome = self._fetched(task.request)
+            if unavailable < MAX_UNAVAILABLE_PER_HOST and has_time:
+                outcome = _fetch(fetcher, task.request)
                 status = outcome.status if isinstance(outcome, FetchFailed) else None
                 unavailable += status == UNAVAILABLE
                 if status == TOO_MANY:
-                    unavailable = HOST_HOLD_AFTER
-            self._done.put((task, outcome))
-        self._done.put(host)
+                    unavailable = MAX_UNAVAILABLE_PER_HOST
+            self._done.put(_TaskDone(task, outcome))
+        self._done.put(_HostDone(host))
 
     def _has_time(self) -> bool:
-        """Say whether a fetch that begins now ends in time, with what has to be done after it."""
-        return self._time_left is None or self._time_left() > self._app.settings.fetch_timeout_seconds + INDEXING_S
+        """Return whether a fetch that starts now can end before the deadline, with the indexing after it."""
+        needed_s = self._app.settings.fetch_timeout_seconds + INDEXING_SECONDS
+        return self._time_left is None or self._time_left() > needed_s
 
-    def _fetched(self, request: FetchRequest) -> Outcome:
-        try:
-            return self._app.fetcher.fetch(request)
-        except Exception as error:  # noqa: BLE001 - a defect of ours fails one feed, and does not hang the run
-            log_defect(error)
-            sentence = f"newswire failed at it ({type(error).__name__}); see its log."
-            return FetchFailed(request.url, "internal", sentence)
+    # --- results ---
 
-    def _take_results(self, threads: ThreadPoolExecutor) -> None:
-        """Archive and remember what has come, then send threads off again to the hosts that are through."""
-        came = [self._done.get()]
-        time.sleep(GATHER_S)
-        while not self._done.empty():
-            came.append(self._done.get())
+    def _take_results(self, threads: ThreadPoolExecutor, fetcher: DocumentFetcher) -> None:
+        """Archive and remember the results that are there, then start threads again for the hosts that are done."""
         results: list[PollResult] = []
-        told: list[PollReport] = []
-        through: list[str] = []
-        for one in came:
-            if isinstance(one, str):
-                through.append(one)
-                continue
-            task, outcome = one
-            if outcome is None:
-                self._app.feeds.release(task.row.feed.id, self._token)
-                self._waiting[task.host].append(task.row.feed.id)
-                continue
-            result, polled = self._decided(task, outcome)
-            if result is not None:
-                results.append(result)
-            told.append(polled)
+        reports: list[PollReport] = []
+        hosts_done: list[_HostRun] = []
+        for done in self._gather():
+            if isinstance(done, _HostDone):
+                hosts_done.append(self._hosts[done.host])
+            elif done.outcome is None:
+                self._app.feeds.release(done.task.row.feed.id, self._token)
+                self._hosts[done.task.host].waiting.append(done.task.row.feed.id)
+            else:
+                result, report = self._decide(done.task, done.outcome)
+                reports.append(report)
+                results += [] if result is None else [result]
         lost = set(self._app.feeds.remember(results)) if results else set()
-        self._flying -= len(through)
-        for host in through:
-            self._next_of(threads, host)
-        reconcile(self._app, lost)  # what was archived without being remembered is seen at once, if the feed is free
-        for polled in told:
-            is_lost = polled.feed in lost
-            self._tell(
-                PollReport(polled.feed, None, refused="Its lease went to another process.") if is_lost else polled
+        self._threads_running -= len(hosts_done)
+        for host in hosts_done:
+            self._fetch_next(threads, fetcher, host)
+        reconcile(self._app, lost)  # a record that was archived and not remembered is seen at once, if the feed is free
+        for report in reports:
+            is_lost = report.feed in lost
+            self._report(
+                PollReport(report.feed, None, refused="Another process took its lease.") if is_lost else report
             )
 
-    def _decided(self, task: _Task, outcome: Outcome) -> tuple[PollResult | None, PollReport]:
-        """Archive and decide; a defect of ours fails one feed, and does not stop the run."""
+    def _gather(self) -> Iterable[_TaskDone | _HostDone]:
+        """Wait for one result, and return all that come within `GATHER_SECONDS`."""
+        gathered = [self._done.get()]
+        time.sleep(GATHER_SECONDS)
+        while not self._done.empty():
+            gathered.append(self._done.get())
+        return gathered
+
+    def _decide(self, task: _Task, outcome: Outcome) -> tuple[PollResult | None, PollReport]:
+        """Archive a document and decide the new poll state; a defect fails one feed and does not stop the run."""
+        feed_id = task.row.feed.id
         try:
             return self._result_of(task, outcome)
+        except DataError as error:
+            self._app.feeds.release(feed_id, self._token)
+            return None, PollReport(feed_id, None, refused=str(error))
         except Exception as error:  # noqa: BLE001 - logged as a defect; the feed is tried again when it is due
             log_defect(error)
-            self._app.feeds.release(task.row.feed.id, self._token)
-            sentence = f"newswire failed at it ({type(error).__name__}); see its log."
-            return None, PollReport(task.row.feed.id, None, refused=sentence)
+            self._app.feeds.release(feed_id, self._token)
+            return None, PollReport(feed_id, None, refused=_defect_sentence(error))
 
-    def _result_of(self, task: _Task, outcome: Outcome) -> tuple[PollResult | None, PollReport]:
+    def _result_of(self, task: _Task, outcome: Outcome) -> tuple[PollResult, PollReport]:
         row = task.row
         feed_id = row.feed.id
-        poll = _with_head(self._app, feed_id, task.poll) if row.orphaned else task.poll
+        poll = with_log_head(self._app, feed_id, task.poll) if row.orphaned else task.poll
         now = self._app.clock()
         seq = None
         if isinstance(outcome, Fetched) and body_hash(outcome.body) != poll.body_hash:
-            try:
-                seq = append(self._app, record_of(row, poll, outcome, now))
-            except DataError as error:
-                self._app.feeds.release(feed_id, self._token)
-                return None, PollReport(feed_id, None, refused=str(error))
+            seq = append(self._app, record_of(row, poll, outcome, now))
         decision = decide(row, poll, outcome, now, limits_of(row.feed, self._app.settings), seq)
-        hold = decision.hold_host_until
+        host, hold = self._hosts[task.host], decision.hold_host_until
         if decision.is_unavailable:
-            self._unavailable[task.host] = self._unavailable.get(task.host, 0) + 1
-            if self._unavailable[task.host] >= HOST_HOLD_AFTER:
+            host.unavailable += 1
+            if host.unavailable >= MAX_UNAVAILABLE_PER_HOST:
                 hold = max(hold, now + HOST_HOLD)
-        if hold:
-            self._held[task.host] = max(hold, self._held.get(task.host, 0))
+        host.hold_until = max(hold, host.hold_until)
         refused = decision.poll.error if not isinstance(outcome, (FetchFailed, NotModified)) else None
         length = 0
         if isinstance(outcome, Fetched):
             length, outcome = len(outcome.body), msgspec.structs.replace(outcome, body=b"")
-        polled = PollReport(feed_id, outcome, seq is not None, refused, length)
-        return PollResult(feed_id, self._token, decision.poll), polled
+        report = PollReport(feed_id, outcome, seq is not None, refused, length)
+        return PollResult(feed_id, self._token, decision.poll), report
 
-    def _tell(self, polled: PollReport) -> None:
-        self._results.append(polled)
+    def _report(self, report: PollReport) -> None:
+        self._reports.append(report)
         if self._watch is not None:
-            self._watch(polled)
+            self._watch(report)
+
+
+def _fetch(fetcher: DocumentFetcher, request: FetchRequest) -> Outcome:
+    """Fetch a document; a defect fails one feed and does not hang the run."""
+    try:
+        return fetcher.fetch(request)
+    except Exception as error:  # noqa: BLE001 - logged as a defect
+        log_defect(error)
+        return FetchFailed(request.url, "internal", _defect_sentence(error))
+
+
+def _defect_sentence(error: Exception) -> str:
+    return f"A defect of newswire ({type(error).__name__}) stopped it; the log has the details."

@@ -21,6 +21,7 @@ from newswire.ingest.feed_list import make_feed
 from newswire.ingest.indexing import FENCE, index_feeds, publish
 from newswire.ingest.item import EXTRACTION
 from newswire.storage.feeds import Lease
+from newswire.storage.feeds.metadata import BegunReindex
 
 LOCK = "reindex"
 _NEARLY_LEVEL = 3
@@ -95,11 +96,10 @@ def _target(app: App, current: int) -> tuple[int, bool]:
         if number < current:
             _drop(app, number)  # of a reindex that died between its swap and its end
     begun = [number for number in existing if number > current]
-    built_by = app.feeds.note("reindex")
-    code = f"{EXTRACTION} {app.engine.info().schema}"
+    before, schema = app.feeds.metadata(BegunReindex), app.engine.info().schema
     target = None
     for number in begun:
-        if target is None and built_by == f"{number} {code}":
+        if target is None and before == BegunReindex(number, EXTRACTION, schema):
             target = number
         else:
             _drop(app, number)
@@ -109,7 +109,7 @@ def _target(app: App, current: int) -> tuple[int, bool]:
     if target is not None:
         return target, True
     number = max([current, *app.engine.generations()]) + 1
-    app.feeds.keep_note("reindex", f"{number} {code}")
+    app.feeds.keep_metadata(BegunReindex(number, EXTRACTION, schema))
     return number, False
 
 

@@ -1,4 +1,4 @@
-"""Decide what is to be done now: put feeds that are due, behind or orphaned into the work queue, in batches."""
+"""A tick: find the feeds that are due, behind or orphaned, and put them into the work queue in batches."""
 
 from __future__ import annotations
 
@@ -8,19 +8,18 @@ from msgspec import Struct
 
 from newswire.app import App
 from newswire.clock import HOUR, SECOND, Instant
-from newswire.ingest.archiving import MOST_DUE
+from newswire.ingest.archiving import MAX_FEEDS_PER_SEARCH
+from newswire.ingest.generations import serving_generation
 from newswire.model import Batch
 from newswire.storage.feeds import DueFeed
+from newswire.storage.feeds.metadata import LastTick
 from newswire.storage.queue import WorkQueue
 
-FEEDS_A_BATCH = 20
-
-
-_TICKED = "ticked"
+MAX_FEEDS_PER_BATCH = 20
 
 
 class TickResult(Struct, frozen=True):
-    """What a tick found: how many feeds it put into the queue, are behind, and should have been checked before now."""
+    """How many feeds a tick put into the queue, how many are behind, and how many checks are later than the stale grace."""
 
     queued: int
     behind: int
@@ -28,58 +27,44 @@ class TickResult(Struct, frozen=True):
 
 
 def tick(app: App, work: WorkQueue, now: Instant | None = None) -> TickResult:
-    """Put everything that is to be done now into the queue: feeds that are due, behind, or were left in the middle.
+    """Put everything that is to be done at `now` into the queue: feeds that are due, behind or orphaned.
 
-    While batches of earlier ticks still wait, only what became due since the last tick is added, except once an hour:
-    a queue that can't keep up would else grow by all of it each minute.
+    While batches of earlier ticks still wait, only feeds that became due since the last tick are added, and everything
+    once an hour. Otherwise a backlogged queue would grow by the whole due list every minute.
     """
     now = app.clock() if now is None else now
-    before = _ticked_before(app, work)
-    since = before.last if before and before.waits and now - before.whole < HOUR else None
-    due = app.feeds.due(now, MOST_DUE)
-    behind = app.feeds.behind(app.generation())
-    in_time = now - app.settings.stale_grace_seconds * SECOND
-    stale = sum(one.at < in_time for one in due)
-    if since is not None:
-        due = [one for one in due if one.at > since]
-    known = {one.id for one in due}
-    left = () if since is not None else dict.fromkeys((*app.feeds.orphaned(now, MOST_DUE), *behind))
-    others = [feed_id for feed_id in left if feed_id not in known]
+    waiting = work.waiting()
+    last = app.feeds.metadata(LastTick) or LastTick(at=0, whole_at=0)
+    is_whole = not waiting or now - last.whole_at >= HOUR
+    due = app.feeds.due(now, MAX_FEEDS_PER_SEARCH)
+    behind = app.feeds.behind(serving_generation(app).number)
+    stale_before = now - app.settings.stale_grace_seconds * SECOND
+    stale = sum(feed.at < stale_before for feed in due)
+    others: list[str] = []
+    if is_whole:
+        due_ids = {feed.id for feed in due}
+        orphaned = app.feeds.orphaned(now, MAX_FEEDS_PER_SEARCH)
+        others = [feed_id for feed_id in dict.fromkeys((*orphaned, *behind)) if feed_id not in due_ids]
+    else:
+        due = [feed for feed in due if feed.at > last.at]
     work.put(_batches(due, others))
-    if before is not None:  # only now: what could not be put in is found again by the next tick
-        app.feeds.keep_note(_TICKED, f"{now} {now if since is None else before.whole}")
+    if waiting is not None:  # after `put`: the next tick finds again what could not be put into the queue
+        app.feeds.keep_metadata(LastTick(at=now, whole_at=now if is_whole else last.whole_at))
     return TickResult(len(due) + len(others), len(behind), stale)
 
 
-class _Before(Struct, frozen=True):
-    """The ticks before this one: the last, the last whole one, and whether what they put in may still wait."""
-
-    last: Instant
-    whole: Instant
-    waits: bool
-
-
-def _ticked_before(app: App, work: WorkQueue) -> _Before | None:
-    """Give what is remembered of the ticks before; None for a queue that carries batches out at once."""
-    waiting = work.waiting()
-    if waiting is None:
-        return None
-    last, whole = (int(at) for at in (app.feeds.note(_TICKED) or "0 0").split())
-    return _Before(last, whole, waiting > 0)
-
-
 def _batches(due: Iterable[DueFeed], others: Iterable[str]) -> Iterator[Batch]:
-    """Fill batches with whole hosts, so that two of them seldom want the same one; only a host of many feeds is divided."""
+    """Fill batches with whole hosts, so that two batches seldom want the same host. Divide a host of many feeds."""
     by_host: dict[str, list[str]] = {}
-    for one in due:
-        by_host.setdefault(one.host, []).append(one.id)
+    for feed in due:
+        by_host.setdefault(feed.host, []).append(feed.id)
     filled: list[str] = []
-    for ids in (*by_host.values(), *([id_] for id_ in others)):
-        for start in range(0, len(ids), FEEDS_A_BATCH):
-            some = ids[start : start + FEEDS_A_BATCH]
-            if len(filled) + len(some) > FEEDS_A_BATCH:
+    for ids in (*by_host.values(), *([feed_id] for feed_id in others)):
+        for start in range(0, len(ids), MAX_FEEDS_PER_BATCH):
+            part = ids[start : start + MAX_FEEDS_PER_BATCH]
+            if len(filled) + len(part) > MAX_FEEDS_PER_BATCH:
                 yield Batch(tuple(filled))
                 filled = []
-            filled += some
+            filled += part
     if filled:
         yield Batch(tuple(filled))

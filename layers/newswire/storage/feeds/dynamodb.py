@@ -41,6 +41,7 @@ from newswire.storage.feeds.dynamodb_table import (
     string,
     string_in,
 )
+from newswire.storage.feeds.metadata import M, Metadata, decode_metadata, encode_metadata
 
 BUCKETS = 8
 """Feeds are spread over so many partitions: each takes 1,000 writes a second, and a list of all is so many queries."""
@@ -120,11 +121,11 @@ class DynamoFeedStore:
             self._table.delete([_index_key(generation, feed_id)])
         self._table.delete([_feed_key(feed_id)])
 
-    def note(self, key: str) -> str | None:
-        return string_in(self._table.get(key_of(f"note/{key}")), "value")
+    def metadata(self, kind: type[M]) -> M | None:
+        return decode_metadata(string_in(self._table.get(key_of(f"note/{kind.KEY}")), "value"), kind)
 
-    def keep_note(self, key: str, value: str) -> None:
-        self._table.update(key_of(f"note/{key}"), Change().set(value=string(value)))
+    def keep_metadata(self, value: Metadata) -> None:
+        self._table.update(key_of(f"note/{value.KEY}"), Change().set(value=string(encode_metadata(value))))
 
     # --- polling ---
 

@@ -19,6 +19,7 @@ from newswire.clock import Instant
 from newswire.model import Feed, FoldState, ItemState, PollState
 from newswire.storage.data_folder import FileLock, prepare, translate_os_errors
 from newswire.storage.feeds import DueFeed, FeedRow, Lease, PollResult, after_edit, is_polled, polled_host
+from newswire.storage.feeds.metadata import M, Metadata, decode_metadata, encode_metadata
 from newswire.storage.sqlite_file import SqliteFile
 
 _VERSION = 1
@@ -117,13 +118,16 @@ class SqliteFeedStore:
             cursor.execute("DELETE FROM index_states WHERE feed = ?", (feed_id,))
             cursor.execute("DELETE FROM feeds WHERE id = ?", (feed_id,))
 
-    def note(self, key: str) -> str | None:
-        found = self._read("SELECT value FROM notes WHERE key = ?", (key,))
-        return found[0][0] if found else None
+    def metadata(self, kind: type[M]) -> M | None:
+        found = self._read("SELECT value FROM notes WHERE key = ?", (kind.KEY,))
+        return decode_metadata(found[0][0] if found else None, kind)
 
-    def keep_note(self, key: str, value: str) -> None:
+    def keep_metadata(self, value: Metadata) -> None:
         prepare(self._folder)
-        self._file.run("INSERT INTO notes VALUES (?, ?) ON CONFLICT DO UPDATE SET value = excluded.value", (key, value))
+        self._file.run(
+            "INSERT INTO notes VALUES (?, ?) ON CONFLICT DO UPDATE SET value = excluded.value",
+            (value.KEY, encode_metadata(value)),
+        )
 
     # --- polling ---
 

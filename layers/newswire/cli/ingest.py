@@ -8,17 +8,15 @@ from pathlib import Path
 
 from newswire.app import App
 from newswire.cli import FAILED, OK
-from newswire.cli.console import complain, indexed_line, plural, progress, say
+from newswire.cli.console import indexed_line, progress, say
 from newswire.clock import Instant
 from newswire.errors import UsageError
-from newswire.ingest.archiving import append_to_feed
-from newswire.ingest.backfill import load as load_files
+from newswire.ingest.archiving import RecordSource, append_to_feed
 from newswire.ingest.feed_list import make_feed
 from newswire.ingest.indexing import IndexResult, index_feeds, publish
 from newswire.search.dates import FORMS, DateValueError, read_period, utc
-from newswire.storage.feeds import check_feed_id
 
-REFUSED_SHOWN = 50
+_FROM_DISK = RecordSource("document")
 
 
 def ingest(app: App, arguments: argparse.Namespace) -> int:
@@ -26,10 +24,8 @@ def ingest(app: App, arguments: argparse.Namespace) -> int:
     at = None
     if arguments.at is not None:
         at = _moment(arguments.at, app.clock())
-    fields: dict[str, object] = {"content_type": arguments.content_type, "fetched_at": at}
-    if arguments.url:
-        fields |= {"url": arguments.url, "final_url": arguments.url}
-    indexed = take_in(app, arguments.files, arguments.feed, **fields)
+    source = RecordSource("document", arguments.url or None, arguments.content_type, at)
+    indexed = take_in(app, arguments.files, arguments.feed, source)
     for one in indexed:
         say(indexed_line(one))
     return FAILED if any(one.refusal or one.problem for one in indexed) else OK
@@ -58,32 +54,13 @@ def _body(name: str, limit: int) -> bytes:
     return body
 
 
-def take_in(app: App, files: Sequence[str], feed_id: str, **fields: object) -> list[IndexResult]:
+def take_in(app: App, files: Sequence[str], feed_id: str, source: RecordSource = _FROM_DISK) -> list[IndexResult]:
     """Archive documents from disk as though they had been fetched, and index them."""
     bodies = [_body(name, app.settings.fetch_max_decoded_bytes) for name in files]
     make_feed(app, feed_id)
     for body in bodies:
-        append_to_feed(app, feed_id, body, kind="document", **fields)
+        append_to_feed(app, feed_id, body, source)
     with progress("indexing", "items") as told:
         indexed = index_feeds(app, [feed_id], progress=told)
     publish(app, [feed_id])
     return indexed
-
-
-def load(app: App, arguments: argparse.Namespace) -> int:
-    """Back-fill items from JSON Lines; lines that are refused are named, and make the exit status 1."""
-    if arguments.feed is not None:
-        check_feed_id(arguments.feed)
-    with progress("loading", "items") as told:
-        report = load_files(app, arguments.files, arguments.feed, told)
-    for refused in report.refused[:REFUSED_SHOWN]:
-        complain(f"{refused.file}, line {refused.line}: {refused.reason}")
-    if report.refused_count > REFUSED_SHOWN:
-        complain(f"… and {report.refused_count - REFUSED_SHOWN:,} more lines.")
-    new = sum(one.new for one in report.indexed)
-    changed = sum(one.changed for one in report.indexed)
-    say(
-        f"{plural(report.lines, 'line')} taken, {report.refused_count:,} refused; "
-        f"{plural(new, 'item')} new, {changed:,} changed, {plural(len(report.indexed), 'feed')}."
-    )
-    return FAILED if report.refused_count else OK

@@ -1,4 +1,4 @@
-"""`newswire reindex`, `engine setup` and `status`: the index is made or built anew, and how everything is is said."""
+"""`newswire status`: print the state of the feeds and the index."""
 
 from __future__ import annotations
 
@@ -9,30 +9,10 @@ import msgspec
 from newswire import __version__
 from newswire.app import App
 from newswire.cli import OK
-from newswire.cli.console import plural, progress, say, say_json
+from newswire.cli.console import plural, say, say_json
 from newswire.feed_status import state_of
+from newswire.ingest.generations import serving_generation
 from newswire.storage.feeds.status import status_of
-
-
-def reindex(app: App, _arguments: argparse.Namespace) -> int:
-    """Build the next generation of the index from the archive, and swap it in."""
-    from newswire.ingest.reindex import reindex as rebuild  # noqa: PLC0415 - `status` needs nothing of the write side
-
-    with progress("reindexing", "items") as told:
-        done = rebuild(app, told)
-    begun = " (went on with one that was begun)" if done.resumed else ""
-    say(
-        f"Generation {done.generation} is in place{begun}: {plural(done.items, 'item')} of {plural(done.feeds, 'feed')}."
-    )
-    return OK
-
-
-def engine(app: App, _arguments: argparse.Namespace) -> int:
-    """Make the indexes of the engine, if they are not there yet."""
-    app.engine.setup()
-    info = app.engine.info()
-    say(f"{info.name} {info.version} is ready: generation {app.engine.generation()}, schema {info.schema}.")
-    return OK
 
 
 class _StatusOut(msgspec.Struct):
@@ -52,7 +32,7 @@ class _StatusOut(msgspec.Struct):
 def status(app: App, arguments: argparse.Namespace) -> int:
     """Say how the feeds and the index are."""
     info = app.engine.info()
-    generation = app.generation()
+    generation = serving_generation(app).number
     statuses = [status_of(row) for row in app.feeds.rows(generation)]
     now = app.clock()
     states: dict[str, int] = {}
