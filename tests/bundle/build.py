@@ -1,7 +1,7 @@
-"""Building the application as `sam build` does, with tools of their own in the user's cache, and running what was built.
+"""Build the application with `sam build` and run the built functions.
 
-The functions run in a Python 3.13 process through awslambdaric, which is what Lambda itself starts, against a Runtime API
-that the tests provide. On the path there are the layer, the task root, and a folder that stands for the runtime's own.
+The tools are installed in the user's cache. The functions run in a Python 3.13 process through awslambdaric, as on Lambda.
+The tests provide the Runtime API. The path holds the layer, the task root and a folder for the runtime's own packages.
 """
 
 import json
@@ -26,12 +26,12 @@ START_S = 30
 
 
 class CannotBuildError(Exception):
-    """What is needed to build is missing here, with what it is as a sentence."""
+    """A build requirement is missing; the message names it."""
 
 
 @cache
 def tool(name: str) -> str:
-    """Give the path of `sam` or `checkov`, installed from its lock into a virtual environment of its own."""
+    """Return the path of `sam` or `checkov`, installed from its lock into its own virtual environment."""
 
     def fill(venv: Path, lock: Path) -> None:
         subprocess.run([sys.executable, "-m", "venv", str(venv)], check=True)
@@ -42,7 +42,7 @@ def tool(name: str) -> str:
 
 @cache
 def python_3_13() -> str:
-    """Find a Python 3.13, which is what runs the functions; `CannotBuildError` where there is none."""
+    """Return the path of a Python 3.13, which runs the functions. Raise `CannotBuildError` without one."""
     here = sorted((Path.home() / ".pyenv" / "versions").glob("3.13.*/bin/python3.13"))
     for command in [
         os.environ.get("PYTHON_3_13", ""),
@@ -51,8 +51,8 @@ def python_3_13() -> str:
         sys.executable,
     ]:
         if command:
-            asked = [command, "-c", "import sys; print(*sys.version_info[:2])"]
-            done = subprocess.run(asked, capture_output=True, text=True, check=False)
+            version_command = [command, "-c", "import sys; print(*sys.version_info[:2])"]
+            done = subprocess.run(version_command, capture_output=True, text=True, check=False)
             if done.stdout.strip() == "3 13":
                 return command
     raise CannotBuildError("There is no Python 3.13, which runs the functions: install it, or set PYTHON_3_13.")
@@ -60,12 +60,12 @@ def python_3_13() -> str:
 
 @cache
 def runtime_folder() -> Path:
-    """Give a folder with what the Lambda runtime has of its own: the interface client and boto3."""
+    """Return a folder with the packages of the Lambda runtime: the interface client and boto3."""
     return _installed("runtime", lambda folder, lock: _install(python_3_13(), lock, "--target", str(folder)))
 
 
 def _installed(name: str, fill: Callable[[Path, Path], None]) -> Path:
-    """Give a folder of the cache that was filled from a lock, whole and once."""
+    """Return a cache folder that is filled from a lock once, and completely."""
     lock = HERE / f"{name}.lock"
     folder = CACHE / f"{name}-{sha256(lock.read_bytes()).hexdigest()[:12]}"
     if not (folder / "whole").exists():
@@ -81,7 +81,7 @@ def _install(python: str, lock: Path, *where: str) -> None:
 
 
 def build(folder: Path, source: Path = ROOT) -> Path:
-    """Build the application for this machine's architecture into a folder; gives the folder."""
+    """Build the application for this machine's architecture into `folder` and return it."""
     machine = os.uname().machine
     architecture = "arm64" if machine in {"arm64", "aarch64"} else "x86_64"
     environ = {**os.environ, "SAM_CLI_TELEMETRY": "0", "LAYER_ARCHITECTURE": architecture, "PYTHON_3_13": python_3_13()}
@@ -94,7 +94,7 @@ def build(folder: Path, source: Path = ROOT) -> Path:
 
 
 class BuiltFunction:
-    """A built function that runs, and is called as Lambda calls it."""
+    """A running built function, called as Lambda calls it."""
 
     def __init__(self, built: Path, name: str, environ: dict[str, str], *before: Path) -> None:
         self._events: queue.Queue[tuple[str, float, bytes]] = queue.Queue()
@@ -125,7 +125,7 @@ class BuiltFunction:
         )
 
     def _runtime_api(self, asked: Asked) -> Reply:
-        """Answer as Lambda's Runtime API (2018-06-01): the next event, or thanks for what came of one."""
+        """Answer as Lambda's Runtime API (2018-06-01): send the next event or accept a result."""
         if asked.method == "POST":
             self._answers.put((asked.target.rpartition("/")[2], json.loads(asked.body or b"null")))
             return Reply(202)
@@ -139,7 +139,7 @@ class BuiltFunction:
         return Reply(200, body, headers=headers)
 
     def call(self, event: dict, seconds: float = 120) -> dict:
-        """Call it with an event; gives what it returns. `RuntimeError` with what it raised instead."""
+        """Call the function with an event and return its result. Raise `RuntimeError` with the function's error."""
         self._events.put((str(uuid.uuid4()), time.time() + seconds, json.dumps(event).encode()))
         kind, answer = self._answers.get(timeout=max(seconds, START_S) + 10)
         if kind != "response":
@@ -147,12 +147,12 @@ class BuiltFunction:
         return answer
 
     def init_error(self) -> str:
-        """Wait for the error of a function that can't be loaded, and give it."""
+        """Wait for the function's init error and return it."""
         kind, answer = self._answers.get(timeout=START_S)
         return f"{kind} {answer.get('errorType')}: {answer.get('errorMessage')}"
 
     def peak_mib(self) -> float:
-        """Give the most memory that it has had."""
+        """Return the function's peak memory in MiB."""
         for line in Path(f"/proc/{self._process.pid}/status").read_text().splitlines():
             if line.startswith("VmHWM"):
                 return int(line.split()[1]) / 1024

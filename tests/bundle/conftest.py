@@ -1,4 +1,4 @@
-"""What the tests of the built application share: one build, and a stack for each test."""
+"""Fixtures for the built application: one build, and one stack per test."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""A deployment without an account: the built functions, over the parts that stand for those that a stack makes."""
+"""A deployment without an AWS account: the built functions over local stand-ins."""
 
 import uuid
 from pathlib import Path
@@ -17,14 +17,14 @@ RECORDER = Path(__file__).with_name("recorder")
 
 
 class _Loader(yaml.SafeLoader):
-    """Reads the short forms of CloudFormation as what they stand for."""
+    """Load CloudFormation's short forms as mappings."""
 
 
 _Loader.add_multi_constructor("!", lambda _loader, tag, node: {tag: getattr(node, "value", None)})
 
 
 def variables(built: Path, name: str) -> dict[str, str]:
-    """Give the environment of a function as the built template has it; what is worked out at deployment is left out."""
+    """Return a function's environment from the built template, without values computed at deployment."""
     template = yaml.load((built / "template.yaml").read_text(), _Loader)  # noqa: S506 - a safe loader, with more tags
     own = template["Resources"][name]["Properties"]["Environment"]["Variables"]
     everywhere = template["Globals"]["Function"]["Environment"]["Variables"]
@@ -32,7 +32,7 @@ def variables(built: Path, name: str) -> dict[str, str]:
 
 
 class Stack:
-    """The parts that a deployment makes, for one test."""
+    """The resources of a deployment, for one test."""
 
     def __init__(self, built: Path, aws: Aws, node: str, prefix: str = "") -> None:
         self.aws = aws
@@ -44,7 +44,7 @@ class Stack:
             name: built.with_name(f"{name}-{uuid.uuid4().hex[:6]}.calls")
             for name in ("IngestFunction", "SearchFunction")
         }
-        """Files with a line for each call of AWS that a function made."""
+        """Files with one line for each AWS call of a function."""
         self._functions: list[BuiltFunction] = []
 
     def function(self, name: str, **more: str) -> BuiltFunction:
@@ -78,13 +78,13 @@ class Stack:
         self.feeds.put(Feed(id=id_, url=url), 1)
 
     def close(self) -> None:
-        for one in self._functions:
-            one.close()
+        for function in self._functions:
+            function.close()
         self.domain.close()
 
 
 def asked(path: str, **sent: str) -> dict:
-    """Make the event of a request."""
+    """Return the event of a request."""
     given = event("search")
     return given | {
         "path": path,

@@ -1,4 +1,4 @@
-"""The built artifacts, run as Lambda runs them: from the schedule to the answer of the API."""
+"""The built artifacts, run as Lambda runs them."""
 
 import json
 
@@ -20,19 +20,19 @@ pytestmark = [pytest.mark.bundle, pytest.mark.opensearch]
 MOST_MB = 30
 
 
-def test_from_the_schedule_to_the_answer(stack, server) -> None:
-    """A tick takes over the packaged list and fills the queue, a message polls and indexes, the API answers."""
+def test_scheduled_feed_is_searchable_through_the_api(stack, server) -> None:
+    """Run a tick, a queue message and API requests through the built functions."""
     stack.add("ours", server.says("/ours", rss(story(1, "Baltic exercise"), story(2, "Summit"), title="Ours")))
     ingest, search = stack.function("IngestFunction"), stack.function("SearchFunction")
     assert ingest.call(event("schedule")) == {}
-    sent = [one for one in stack.aws.receive(stack.queue)["Records"] if "ours" in one["body"]]
+    sent = [record for record in stack.aws.receive(stack.queue)["Records"] if "ours" in record["body"]]
     assert len(sent) == 1
     assert ingest.call({"Records": sent}) == {"batchItemFailures": []}
     answer = search.call(asked("/v1/search", q="baltic"))
     assert answer["statusCode"] == 200, answer
-    found = json.loads(answer["body"])
-    assert [one["title"] for one in found["items"]] == ["Baltic exercise"]
-    assert found["coverage"]["feeds"] > 0
+    results = json.loads(answer["body"])
+    assert [item["title"] for item in results["items"]] == ["Baltic exercise"]
+    assert results["coverage"]["feeds"] > 0
     feeds = json.loads(search.call(asked("/v1/feeds/ours"))["body"])
     assert feeds["title"] == "Ours"
     page = search.call(asked("/", q="baltic"))
@@ -45,7 +45,7 @@ def test_from_the_schedule_to_the_answer(stack, server) -> None:
     print(f"peak memory: ingest {ingest.peak_mib():.0f} MiB, search {search.peak_mib():.0f} MiB")
 
 
-def test_the_packaged_list_of_feeds_is_in_the_artifact(built) -> None:
+def test_feeds_file_is_in_the_artifact(built) -> None:
     packaged = built / "IngestFunction" / "feeds.toml"
     assert packaged.read_bytes() == (ROOT / "functions" / "ingest" / "feeds.toml").read_bytes()
 
@@ -62,11 +62,11 @@ def test_the_packaged_list_of_feeds_is_in_the_artifact(built) -> None:
         ("page-form", 303),
     ],
 )
-def test_the_event_files_are_answered_by_the_built_function(stack, name: str, status: int) -> None:
+def test_built_function_answers_the_event_files(stack, name: str, status: int) -> None:
     assert stack.function("SearchFunction").call(event(name))["statusCode"] == status
 
 
-def test_a_poison_message_fails_alone_and_a_deadline_that_is_too_early_gives_back(stack, server) -> None:
+def test_poison_message_fails_alone_and_deadline_returns_all(stack, server) -> None:
     for name in ("nato-news", "nato-act", "nato-review"):
         stack.add(name, server.says(f"/{name}", rss(story(len(name)), title=name)))
     batch = event("queue-batch")
@@ -78,24 +78,24 @@ def test_a_poison_message_fails_alone_and_a_deadline_that_is_too_early_gives_bac
     assert ingest.call(batch)["batchItemFailures"] == [poison]
 
 
-def test_an_engine_that_can_not_be_reached_is_a_503_and_no_failure_of_a_message(stack, server) -> None:
+def test_engine_outage_gives_503_and_fails_no_message(stack, server) -> None:
     stack.add("ours", server.says("/ours", rss(story(1))))
     nowhere = {"NEWSWIRE_OPENSEARCH_URL": "http://127.0.0.1:9"}
     ingest, search = stack.function("IngestFunction", **nowhere), stack.function("SearchFunction", **nowhere)
     ingest.call(event("schedule"))
-    sent = [one for one in stack.aws.receive(stack.queue)["Records"] if "ours" in one["body"]]
+    sent = [record for record in stack.aws.receive(stack.queue)["Records"] if "ours" in record["body"]]
     assert ingest.call({"Records": sent}) == {"batchItemFailures": []}
     answer = search.call(event("search"))
     assert answer["statusCode"] == 503
     assert json.loads(answer["body"])["code"] == "engine_unavailable"
 
 
-def test_a_function_that_can_not_be_loaded_says_why(stack) -> None:
+def test_init_error_names_the_invalid_setting(stack) -> None:
     broken = stack.function("SearchFunction", NEWSWIRE_OPENSEARCH_SIGNING="s3")
     assert "NEWSWIRE_OPENSEARCH_SIGNING" in broken.init_error()
 
 
-def test_the_layer_is_small_compiled_and_without_what_it_does_not_need(built) -> None:
+def test_layer_is_small_compiled_and_minimal(built) -> None:
     layer = built / "NewswireLayer" / "python"
     size = sum(file.stat().st_size for file in layer.rglob("*") if file.is_file())
     print(f"{size / 1e6:.1f} MB unzipped")
@@ -107,20 +107,20 @@ def test_the_layer_is_small_compiled_and_without_what_it_does_not_need(built) ->
     assert not [file for file in sources if file.stem not in compiled]
 
 
-def test_two_builds_in_two_folders_give_the_same_bytes(tmp_path) -> None:
-    one, other = build(tmp_path / "here" / "build"), build(tmp_path / "elsewhere" / "deeper" / "build")
+def test_builds_are_reproducible(tmp_path) -> None:
+    first, other = build(tmp_path / "here" / "build"), build(tmp_path / "elsewhere" / "deeper" / "build")
 
     def files(folder):
         return {str(file.relative_to(folder)): file.read_bytes() for file in folder.rglob("*") if file.is_file()}
 
     for name in ("NewswireLayer", "IngestFunction", "SearchFunction"):
-        ours, theirs = files(one / name), files(other / name)
+        ours, theirs = files(first / name), files(other / name)
         assert ours.keys() == theirs.keys()
         assert [file for file in ours if ours[file] != theirs[file]] == []
 
 
-def test_a_tick_over_thousands_of_due_feeds_ends_within_the_time_and_the_memory_of_the_function(stack) -> None:
-    count = 2_000  # the server that stands for AWS takes 20 s for these; a day of 10,000 is in test_simulated_day.py
+def test_tick_with_2000_due_feeds_fits_time_and_memory(stack) -> None:
+    count = 2_000  # the AWS stand-in takes 20 s for these; test_simulated_day.py has 10,000 feeds
     stack.add("feed-0", "https://host-0.example/feed")
     row = stack.aws.client("dynamodb").get_item(TableName=stack.table, Key=feed_key("feed-0"))["Item"]
     requests = []
@@ -136,8 +136,8 @@ def test_a_tick_over_thousands_of_due_feeds_ends_within_the_time_and_the_memory_
         stack.aws.client("dynamodb").batch_write_item(RequestItems={stack.table: requests[start : start + 25]})
     ingest = stack.function("IngestFunction")
     ingest.call(event("schedule"))
-    batches = [batch_of(one["body"]) for one in stack.aws.receive(stack.queue)["Records"]]
-    assert {feed for one in batches for feed in one.feeds} >= {f"feed-{number}" for number in range(count)}
+    batches = [batch_of(record["body"]) for record in stack.aws.receive(stack.queue)["Records"]]
+    assert {feed for batch in batches for feed in batch.feeds} >= {f"feed-{number}" for number in range(count)}
     assert len(batches) < count / 15, "a message has up to 20 feeds"
     memory = resources("AWS::Lambda::Function")["IngestFunction"]["MemorySize"]
     print(f"{len(batches)} messages, peak memory {ingest.peak_mib():.0f} of {memory} MiB")

@@ -1,4 +1,4 @@
-"""Least privilege: what the built functions call is what their roles allow, no less and no more."""
+"""Least privilege: the roles allow exactly the calls of the built functions."""
 
 import json
 import time
@@ -27,7 +27,7 @@ IN_A_TRANSACTION = {
     "Delete": "DeleteItem",
     "ConditionCheck": "ConditionCheckItem",
 }
-"""What the Service Authorization Reference of DynamoDB wants for each part of TransactWriteItems."""
+"""The action for each part of TransactWriteItems, from DynamoDB's Service Authorization Reference."""
 ACTIONS = {
     "dynamodb": {
         "GetItem": "GetItem",
@@ -44,7 +44,7 @@ ACTIONS = {
         "ChangeMessageVisibility": "ChangeMessageVisibility",
     },
 }
-"""Operation to action, by the Service Authorization Reference of each service."""
+"""Actions by operation, from each Service Authorization Reference."""
 
 NOT_OURS = {
     "sqs:ReceiveMessage": "the event source mapping of Lambda, with the role of the function",
@@ -54,14 +54,14 @@ NOT_OURS = {
     "xray:PutTraceSegments": "Lambda itself, for the traces that its setting asks for",
     "xray:PutTelemetryRecords": "Lambda itself, for the traces that its setting asks for",
 }
-"""What a role allows without the function's code calling it, and who does."""
+"""Allowed actions that the function's code does not call, and their callers."""
 
 
 def calls_of(line: dict) -> list[Call]:
-    """Give the actions and resources that a recorded call of AWS needs."""
+    """Return the actions and resources that a recorded AWS call needs."""
     service, operation, params = line["service"], line["operation"], line["params"]
     if operation == "TransactWriteItems":
-        parts = [name for one in params["TransactItems"] for name in one]
+        parts = [name for item in params["TransactItems"] for name in item]
         return [Call(f"dynamodb:{IN_A_TRANSACTION[name]}", TABLE) for name in parts]
     action = f"{service}:{ACTIONS[service][operation]}"
     if service == "dynamodb":
@@ -73,13 +73,13 @@ def calls_of(line: dict) -> list[Call]:
 
 
 def requests_of(domain) -> set[Call]:
-    """Give what the requests that the node was asked need."""
+    """Return the actions and resources that the recorded OpenSearch requests need."""
     return {Call(f"es:ESHttp{method.capitalize()}", DOMAIN + unquote(path)) for method, path in domain.asked}
 
 
 @pytest.fixture(scope="module")
 def calls(built, aws, opensearch_nodes):
-    """Run both functions through what they can meet, and give what each called."""
+    """Run both functions through all their cases; return the calls of each role."""
     node, server = opensearch_nodes.url("3.8"), FeedServer()
     delete_indexes(node, "newswire-items-g")
     delete_indexes(node, "newswire-v")
@@ -87,7 +87,7 @@ def calls(built, aws, opensearch_nodes):
     made: dict[str, set[Call]] = {}
     try:
         search = stack.function("SearchFunction")
-        search.call(asked("/v1/search"))  # nothing is there yet
+        search.call(asked("/v1/search"))  # no index exists yet
         search_before = requests_of(stack.domain)
         stack.domain.asked.clear()
         ingest = stack.function("IngestFunction")
@@ -128,18 +128,18 @@ def _polls_everything_that_can_happen(stack: Stack, ingest, server: FeedServer) 
     ingest.call({"Records": [message("ours"), message("failing")]})
     server.says("/ours", rss(story(1, "A correction"), story(3), title="Ours"))
     ingest.call({"Records": [message("ours", now=True)]})
-    # A holder that died after it had archived, before it remembered.
+    # The lease holder died between archiving and remembering.
     now = int(time.time() * 1000)
     row = stack.feeds.claim("ours", Lease("dead", now - 1), now - 2)
     left = record(row.poll.head + 1, "ours", body=rss(story(4), title="Ours"))
     assert S3Archive(stack.bucket).put(msgspec.structs.replace(left, fetched_at=now))
     ingest.call(event("schedule"))
     ingest.call({"Records": [message("ours")]})
-    # Messages that wait, and one that there is no time for.
+    # Some messages wait, and one has too little time left.
     SqsQueue(stack.queue).put([Batch(("ours",))])
     ingest.call(event("schedule"))
     SqsQueue(stack.queue).put([Batch(("ours",), now=True)])
-    waiting = [one for one in stack.aws.receive(stack.queue)["Records"] if batch_of(one["body"]).now]
+    waiting = [received for received in stack.aws.receive(stack.queue)["Records"] if batch_of(received["body"]).now]
     assert len(ingest.call({"Records": waiting}, seconds=15)["batchItemFailures"]) == 1
 
 
@@ -153,17 +153,17 @@ def allowed(role: str) -> list[Grant]:
 
 @pytest.mark.parametrize("role", ["IngestFunctionRole", "SearchFunctionRole"])
 def test_every_call_is_allowed_by_the_role(calls, role: str) -> None:
-    refused = [call for call in sorted(calls[role]) if not any(one.allows(call) for one in allowed(role))]
-    assert "\n".join(f"{one.action} {one.resource}" for one in refused) == ""
+    refused = [call for call in sorted(calls[role]) if not any(grant.allows(call) for grant in allowed(role))]
+    assert "\n".join(f"{call.action} {call.resource}" for call in refused) == ""
 
 
 @pytest.mark.parametrize("role", ["IngestFunctionRole", "SearchFunctionRole"])
-def test_the_role_allows_nothing_that_is_not_called(calls, role: str) -> None:
-    unused = [one for one in allowed(role) if not any(one.allows(call) for call in calls[role])]
-    assert "\n".join(f"{one.action} {one.resource}" for one in unused if one.action not in NOT_OURS) == ""
+def test_role_allows_no_unused_action(calls, role: str) -> None:
+    unused = [grant for grant in allowed(role) if not any(grant.allows(call) for call in calls[role])]
+    assert "\n".join(f"{grant.action} {grant.resource}" for grant in unused if grant.action not in NOT_OURS) == ""
 
 
-def test_the_run_was_one_that_says_something(calls) -> None:
+def test_recorded_run_covers_enough_calls(calls) -> None:
     print(*sorted(calls["IngestFunctionRole"]), sep="\n")
     assert len(calls["IngestFunctionRole"]) > 20
-    assert {one.action for one in calls["SearchFunctionRole"]} == {"es:ESHttpGet", "es:ESHttpPost"}
+    assert {call.action for call in calls["SearchFunctionRole"]} == {"es:ESHttpGet", "es:ESHttpPost"}

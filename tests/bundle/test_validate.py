@@ -1,4 +1,4 @@
-"""template.yaml, before anybody deploys it: what SAM, cfn-lint and checkov find, in it and in what SAM makes of it. Offline."""
+"""Offline checks of template.yaml and its transformed form with SAM, cfn-lint and checkov."""
 
 import json
 import os
@@ -28,7 +28,7 @@ EXCEPTIONS = {
     "CKV_AWS_173": "The environment of the functions holds names and addresses, and no secrets.",
     "CKV_AWS_317": "Audit logs need fine-grained access control, which the resource policy of two roles stands for.",
 }
-"""What checkov would have otherwise, and why it is as it is."""
+"""Accepted checkov findings and the reason for each."""
 
 
 OFFLINE = {"HTTP_PROXY": "http://127.0.0.1:9", "HTTPS_PROXY": "http://127.0.0.1:9", "SAM_CLI_TELEMETRY": "0"}
@@ -52,16 +52,16 @@ def test_sam_finds_the_template_valid() -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_the_source_has_nothing_that_cfn_lint_finds() -> None:
+def test_cfn_lint_accepts_the_source_template() -> None:
     assert lint(ROOT / "template.yaml") == ""
 
 
-@pytest.mark.parametrize("combination", COMBINATIONS, ids=lambda one: "-".join(one.values()))
-def test_what_sam_makes_of_it_has_nothing_that_cfn_lint_finds(tmp_path, combination: dict[str, str]) -> None:
+@pytest.mark.parametrize("combination", COMBINATIONS, ids=lambda choice: "-".join(choice.values()))
+def test_cfn_lint_accepts_the_transformed_template(tmp_path, combination: dict[str, str]) -> None:
     assert lint(written(combination, tmp_path)) == ""
 
 
-def test_checkov_finds_what_was_decided_and_nothing_else(tmp_path) -> None:
+def test_checkov_finds_only_the_accepted_exceptions(tmp_path) -> None:
     for combination in COMBINATIONS:
         written(combination, tmp_path)
     command = [tool("checkov"), "--directory", str(tmp_path), "--framework", "cloudformation", "--skip-download"]
@@ -70,6 +70,6 @@ def test_checkov_finds_what_was_decided_and_nothing_else(tmp_path) -> None:
     report = json.loads(done.stdout)
     assert report["summary"]["parsing_errors"] == 0
     assert report["summary"]["resource_count"] > 300
-    failed = {f"{one['check_id']} {one['check_name']}" for one in report["results"]["failed_checks"]}
-    assert sorted(one for one in failed if one.split()[0] not in EXCEPTIONS) == []
-    assert {one.split()[0] for one in failed} == EXCEPTIONS.keys(), "an exception that is not needed any more"
+    failed = {f"{check['check_id']} {check['check_name']}" for check in report["results"]["failed_checks"]}
+    assert sorted(check for check in failed if check.split()[0] not in EXCEPTIONS) == []
+    assert {check.split()[0] for check in failed} == EXCEPTIONS.keys(), "an exception that is not needed any more"

@@ -1,4 +1,4 @@
-"""The 373 real, fixture and attack documents beside the checkout go through parsing, identity and the fold."""
+"""Parsing, identity and the fold of the corpus: 373 real, fixture and attack documents."""
 
 import json
 import re
@@ -18,7 +18,7 @@ from tests.conftest import ROOT
 
 NOW = 1_763_985_600_000
 
-# Documents with another number of entries than feedparser counts, and why.
+# Documents whose entry count differs from feedparser's, with the reason.
 JSON_FEEDS = "feedparser reads no JSON Feed; newswire does"
 OTHER_COUNTS: dict[str, tuple[int, str]] = {
     "Ranchero-Software__RSParser/Tests/RSParserTests/Resources/authors.json": (4, JSON_FEEDS),
@@ -51,7 +51,7 @@ REFUSED = {
 
 EMPTY = "entries that hold no title, text, link or guid are no items"
 TWICE = "entries that say the same identity twice are one item"
-# Documents with fewer items than entries, and why.
+# Documents with fewer items than entries, with the reason.
 FEWER_ITEMS: dict[str, tuple[int, str]] = json.loads((Path(__file__).parent / "fewer_items.json").read_text())
 
 
@@ -76,7 +76,7 @@ def items_of(rec: Record):
     return read, {write.item.id: write.item for write in taken.writes}
 
 
-def test_every_document_gives_as_many_items_as_it_has_entries_or_is_refused_by_name(shared) -> None:
+def test_item_counts_and_refusals_match_the_corpus_index(shared) -> None:
     wrong = []
     for row in rows(shared):
         path = row["path"]
@@ -97,7 +97,7 @@ def test_every_document_gives_as_many_items_as_it_has_entries_or_is_refused_by_n
 
 
 def read_all(shared: str) -> None:
-    """Read every document and say how long the slowest took and what memory the process had at most, in KiB."""
+    """Read every document; print the slowest time in seconds, its path and the peak memory in KiB."""
     slowest = (0.0, "")
     for row in rows(Path(shared)):
         started = time.monotonic()
@@ -115,7 +115,7 @@ def test_no_document_takes_over_30_seconds_or_a_gibibyte(shared) -> None:
     assert kib < 1024 * 1024
 
 
-def test_attack_documents_expand_nothing_and_read_nothing(shared, monkeypatch) -> None:
+def test_attack_documents_expand_and_read_nothing(shared, monkeypatch) -> None:
     import socket
 
     def refuse(*_args, **_named):
@@ -132,7 +132,7 @@ def test_attack_documents_expand_nothing_and_read_nothing(shared, monkeypatch) -
 
 
 @pytest.mark.parametrize("body", [b"/etc/passwd", b"/dev/zero", b"http://127.0.0.1:1/", b"file:///etc/passwd"])
-def test_a_body_that_is_a_path_or_an_address_is_never_opened(body: bytes) -> None:
+def test_body_with_a_path_or_url_is_never_opened(body: bytes) -> None:
     done = threading.Event()
 
     def run() -> None:
@@ -146,11 +146,11 @@ def test_a_body_that_is_a_path_or_an_address_is_never_opened(body: bytes) -> Non
     assert done.wait(10)
 
 
-def test_every_document_cut_anywhere_gives_only_entries_that_are_whole(shared) -> None:
+def test_truncated_document_gives_only_complete_entries(shared) -> None:
     import random
 
     rng = random.Random(7)
-    for row in [one for one in rows(shared) if one["kind"] == "real" and one["bytes"] < 60_000][:60]:
+    for row in [row for row in rows(shared) if row["kind"] == "real" and row["bytes"] < 60_000][:60]:
         body = (shared / "feeds" / row["path"]).read_bytes()
         whole, _ = items_of(record(body))
         if isinstance(whole, Refusal):
@@ -163,11 +163,11 @@ def test_every_document_cut_anywhere_gives_only_entries_that_are_whole(shared) -
                 assert not strange, (row["path"], strange)
 
 
-def test_mutated_documents_give_a_document_or_a_refusal_and_nothing_else(shared) -> None:
+def test_mutated_document_is_read_or_refused(shared) -> None:
     import random
 
     rng = random.Random(11)
-    small = [one for one in rows(shared) if one["bytes"] < 8_000]
+    small = [row for row in rows(shared) if row["bytes"] < 8_000]
     for row in rng.sample(small, 150):
         body = bytearray((shared / "feeds" / row["path"]).read_bytes())
         for _ in range(12):
@@ -175,7 +175,7 @@ def test_mutated_documents_give_a_document_or_a_refusal_and_nothing_else(shared)
         items_of(record(bytes(body)))
 
 
-def test_each_of_the_real_encodings_reads_as_text(shared) -> None:
+def test_real_encodings_are_decoded(shared) -> None:
     for row in rows(shared):
         if row["kind"] != "real" or not (row["declared_encoding"] or "").lower().startswith(
             ("windows-125", "iso-8859", "koi8", "gb", "euc", "shift")

@@ -1,4 +1,4 @@
-"""docs/deploy.md: every parameter, alarm and event is in it, and its snippet works against an API that takes signed requests."""
+"""docs/deploy.md: parameters, alarms, events, commands and the Python snippet."""
 
 import re
 import subprocess
@@ -15,17 +15,17 @@ PAGE = (ROOT / "docs" / "deploy.md").read_text()
 
 
 @pytest.mark.parametrize("name", sorted(transformed()["Parameters"]))
-def test_every_parameter_of_the_template_is_explained(name: str) -> None:
+def test_every_template_parameter_is_documented(name: str) -> None:
     assert f"`{name}`" in PAGE
 
 
 @pytest.mark.parametrize("name", sorted(resources("AWS::CloudWatch::Alarm")))
-def test_every_alarm_has_something_to_do(name: str) -> None:
+def test_every_alarm_has_a_documented_action(name: str) -> None:
     assert f"| `{name}` |" in PAGE
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "events").glob("*.json")), ids=lambda path: path.stem)
-def test_every_event_is_named(path) -> None:
+def test_every_event_file_is_documented(path) -> None:
     assert f"`{path.stem}`" in PAGE
 
 
@@ -41,7 +41,7 @@ def test_the_python_snippet_searches_a_deployed_api(app, tmp_path) -> None:
     assert "q=%C3%A4rger" in gateway.asked[0].target
 
 
-def test_the_commands_of_the_page_are_those_that_there_are() -> None:
+def test_documented_commands_and_make_targets_exist() -> None:
     help_ = subprocess.run(
         [sys.executable, "-m", "newswire", "--help"], capture_output=True, text=True, check=True
     ).stdout

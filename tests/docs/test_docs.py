@@ -1,4 +1,4 @@
-"""The documents tell the truth: settings, keys, codes, commands and links are what the code has."""
+"""The documentation matches the code: settings, keys, codes, commands and links."""
 
 import json
 import re
@@ -31,7 +31,7 @@ def test_every_setting_is_documented_with_its_default(name: str) -> None:
     assert not shown or shown in line.replace(",", "") or shown in line
 
 
-def test_no_setting_is_documented_that_does_not_exist() -> None:
+def test_documented_settings_exist() -> None:
     known = {f"NEWSWIRE_{name.upper()}" for name in Settings.__struct_fields__}
     for page in PAGES:
         for name in re.findall(r"NEWSWIRE_[A-Z_]+", page.read_text()):
@@ -43,7 +43,7 @@ def test_every_key_of_feeds_toml_is_documented(key: str) -> None:
     assert f"`{key}`" in (ROOT / "docs" / "feeds.md").read_text()
 
 
-def test_every_code_of_a_failure_is_documented() -> None:
+def test_every_failure_code_is_documented() -> None:
     text = (ROOT / "docs" / "feeds.md").read_text()
     codes = set()
     for file in (ROOT / "layers" / "newswire").rglob("*.py"):
@@ -53,14 +53,14 @@ def test_every_code_of_a_failure_is_documented() -> None:
     assert not [code for code in sorted(codes) if f"`{code}`" not in text]
 
 
-def test_links_between_the_pages_lead_somewhere() -> None:
+def test_links_between_pages_resolve() -> None:
     for page in PAGES:
         for target in re.findall(r"\]\(([^)#\s]+)(?:#[^)]*)?\)", page.read_text()):
             if not target.startswith(("http:", "https:", "mailto:")):
                 assert (page.parent / target).exists(), (page.name, target)
 
 
-def test_every_module_and_test_folder_that_a_page_names_is_there() -> None:
+def test_documented_modules_and_test_folders_exist() -> None:
     modules = [str(file.relative_to(ROOT)) for folder in ("layers", "tests") for file in (ROOT / folder).rglob("*.py")]
     for page in PAGES:
         for name in re.findall(r"`([a-z_]+(?:/[a-z_]+)*\.py)`", page.read_text()):
@@ -69,14 +69,14 @@ def test_every_module_and_test_folder_that_a_page_names_is_there() -> None:
             assert (ROOT / folder).is_dir(), (page.name, folder)
 
 
-def test_every_package_of_the_library_is_in_the_readme() -> None:
+def test_readme_names_every_package() -> None:
     text = (ROOT / "README.md").read_text()
     packages = [file.parent.name for file in (ROOT / "layers" / "newswire").glob("*/__init__.py")]
     assert len(packages) == 7
     assert not [name for name in packages if f"\n  {name}/ " not in text]
 
 
-def test_every_module_opens_with_a_sentence() -> None:
+def test_every_module_has_a_docstring() -> None:
     for file in (ROOT / "layers" / "newswire").rglob("*.py"):
         assert file.read_text().startswith('"""'), file
 
@@ -99,7 +99,7 @@ def test_make_help_lists_every_target() -> None:
         assert re.search(rf"^  make {target} +\S", out, re.MULTILINE), target
 
 
-def test_each_page_has_a_picture_in_both_themes_and_the_readme_shows_one() -> None:
+def test_every_page_has_screenshots_in_both_themes() -> None:
     pictures = {file.name for file in FOLDER.glob("*.png")}
     assert pictures == {f"{page}-{theme}.png" for page in PAGES_SHOWN for theme in THEMES}
     for name in pictures:
@@ -109,7 +109,7 @@ def test_each_page_has_a_picture_in_both_themes_and_the_readme_shows_one() -> No
     assert shown
 
 
-def test_the_feeds_that_ship_can_be_read_and_the_first_is_nato() -> None:
+def test_shipped_feeds_are_valid_and_start_with_nato() -> None:
     feeds = read_toml((ROOT / "functions" / "ingest" / "feeds.toml").read_bytes(), "feeds.toml")
     assert feeds[0].id == "nato-news"
     assert feeds[0].listing is not None
@@ -126,7 +126,7 @@ def test_the_lock_has_hashes_and_names_no_index() -> None:
 
 @pytest.fixture(scope="module")
 def sampled(tmp_path_factory):
-    """A newswire with the sample feed in it, and nothing else."""
+    """Yield an app that holds only the sample feed."""
     app = App(Settings(data=str(tmp_path_factory.mktemp("sampled"))))
     take_in(
         app,
@@ -139,19 +139,19 @@ def sampled(tmp_path_factory):
 
 
 def still(value, moving=frozenset({"age", "changed", "first_seen", "took_ms", "last_success", "next"})):
-    """Leave out what differs from one run to the next."""
+    """Return `value` without the keys that differ between runs."""
     if isinstance(value, dict):
-        return {key: still(one) for key, one in value.items() if key not in moving}
-    return [still(one) for one in value] if isinstance(value, list) else value
+        return {key: still(inner) for key, inner in value.items() if key not in moving}
+    return [still(inner) for inner in value] if isinstance(value, list) else value
 
 
 def curls(page: str) -> list[tuple[str, str]]:
-    """Give method and target of every curl on a page."""
-    found = re.findall(r"^curl (--head )?'http://127\.0\.0\.1:8000([^']*)'", (ROOT / page).read_text(), re.MULTILINE)
-    return [("HEAD" if head else "GET", target) for head, target in found]
+    """Return the method and target of every curl on a page."""
+    matches = re.findall(r"^curl (--head )?'http://127\.0\.0\.1:8000([^']*)'", (ROOT / page).read_text(), re.MULTILINE)
+    return [("HEAD" if head else "GET", target) for head, target in matches]
 
 
-def test_the_answer_in_the_readme_is_the_real_one(sampled) -> None:
+def test_readme_response_matches_the_api(sampled) -> None:
     real = AsEvents(sampled).ask(curls("README.md")[0][1]).json()
     shown = json.loads(re.search(r"```json\n(\{.*?\n\})\n```", (ROOT / "README.md").read_text(), re.DOTALL)[1])
     assert still(shown) == still(real)
@@ -169,7 +169,7 @@ def test_every_curl_of_the_api_page_works(sampled, method: str, target: str) -> 
     over_http.close()
 
 
-def test_the_python_snippet_of_the_api_page_prints_items(sampled, capsys) -> None:
+def test_api_page_python_snippet_prints_items(sampled, capsys) -> None:
     snippet = re.search(r"```python\n(.*?)```", (ROOT / "docs" / "api.md").read_text(), re.DOTALL)[1]
     api = OverHttp(sampled)
     try:

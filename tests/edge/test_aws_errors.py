@@ -1,4 +1,4 @@
-"""What AWS can do wrong: throttling is waited out, the rest is an error that names the setting; rows stay small."""
+"""AWS errors: retries, messages that name the setting, and row sizes."""
 
 import msgspec
 import pytest
@@ -19,7 +19,7 @@ NOW = 1_763_985_600_000
 THROTTLED = '{"__type": "com.amazonaws.dynamodb.v20120810#ProvisionedThroughputExceededException", "message": "no"}'
 
 
-def test_a_table_that_throttles_is_asked_again(aws) -> None:
+def test_throttled_table_is_retried(aws) -> None:
     store = DynamoFeedStore(aws.table())
     store.put(Feed(id="a", url="http://a.example/"), NOW)
     trouble = Trouble(store._table.client, 400, THROTTLED, times=2)
@@ -27,7 +27,7 @@ def test_a_table_that_throttles_is_asked_again(aws) -> None:
     assert trouble.asked > 2
 
 
-def test_a_table_that_keeps_throttling_is_an_error_that_names_it(aws, monkeypatch) -> None:
+def test_lasting_throttling_error_names_the_table(aws, monkeypatch) -> None:
     monkeypatch.setattr("time.sleep", lambda _seconds: None)
     store = DynamoFeedStore(aws.table())
     Trouble(store._table.client, 400, THROTTLED)
@@ -44,18 +44,18 @@ CALLS = {
 
 
 @pytest.mark.parametrize("call", CALLS)
-def test_what_does_not_exist_is_an_error_that_names_the_setting(aws, call: str) -> None:
+def test_missing_resource_error_names_the_setting(aws, call: str) -> None:
     do, setting = CALLS[call]
     with pytest.raises(DataError, match=f"{setting}.*does not exist"):
         do()
 
 
-def test_a_queue_that_does_not_exist_is_an_error_that_names_the_setting(aws) -> None:
+def test_missing_queue_error_names_the_setting(aws) -> None:
     with pytest.raises(DataError, match="NEWSWIRE_QUEUE_URL"):
         SqsQueue(f"{aws.url}/123456789012/nowhere").put([Batch(("a",))])
 
 
-def test_a_bucket_that_refuses_is_an_error_and_nothing_is_there(aws) -> None:
+def test_denied_write_raises_and_archives_nothing(aws) -> None:
     archive = S3Archive(aws.bucket())
     denied = "<Error><Code>AccessDenied</Code><Message>no</Message></Error>"
     Trouble(archive.client, 403, denied, times=1)
@@ -65,7 +65,7 @@ def test_a_bucket_that_refuses_is_an_error_and_nothing_is_there(aws) -> None:
     assert archive.put(record())
 
 
-def test_what_can_not_be_reached_is_an_error_that_says_so(monkeypatch) -> None:
+def test_unreachable_endpoint_is_reported(monkeypatch) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
     monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
     monkeypatch.setattr("time.sleep", lambda _seconds: None)
@@ -73,7 +73,7 @@ def test_what_can_not_be_reached_is_an_error_that_says_so(monkeypatch) -> None:
         DynamoFeedStore("t").row("a")
 
 
-def test_messages_that_are_refused_for_the_moment_are_sent_again(aws) -> None:
+def test_temporarily_refused_messages_are_resent(aws) -> None:
     url = aws.queue()
     queue, tries = SqsQueue(url), []
     plain = queue.client.send_message_batch
@@ -84,7 +84,7 @@ def test_messages_that_are_refused_for_the_moment_are_sent_again(aws) -> None:
         answer = plain(QueueUrl=QueueUrl, Entries=taken)
         return {
             **answer,
-            "Failed": [{"Id": one["Id"], "Code": "InternalError", "SenderFault": False} for one in refused],
+            "Failed": [{"Id": entry["Id"], "Code": "InternalError", "SenderFault": False} for entry in refused],
         }
 
     queue.client.send_message_batch = half
@@ -93,7 +93,7 @@ def test_messages_that_are_refused_for_the_moment_are_sent_again(aws) -> None:
     assert len(aws.receive(url)["Records"]) == 7
 
 
-def test_a_feed_that_has_seen_much_is_a_row_of_less_than_4_kilobytes(aws) -> None:
+def test_feed_row_with_full_history_stays_under_4_kb(aws) -> None:
     table = aws.table()
     store = DynamoFeedStore(table)
     store.put(Feed(id="news", url=f"https://news.example/{'x' * 180}", title="News of the world", lang="en"), NOW)
@@ -116,9 +116,9 @@ def test_a_feed_that_has_seen_much_is_a_row_of_less_than_4_kilobytes(aws) -> Non
     assert store.item_states(1, "news", states) == states
     sizes = {}
     for page in aws.client("dynamodb").get_paginator("scan").paginate(TableName=table):
-        for one in page["Items"]:
-            size = sum(len(name) + len(next(iter(value.values()))) for name, value in one.items())
-            kind = one["pk"]["S"].partition("/")[0]
+        for stored in page["Items"]:
+            size = sum(len(name) + len(next(iter(value.values()))) for name, value in stored.items())
+            kind = stored["pk"]["S"].partition("/")[0]
             sizes[kind] = max(sizes.get(kind, 0), size)
     assert sizes["feed"] < 4_000
     assert sizes["index"] < 4_000
@@ -126,7 +126,7 @@ def test_a_feed_that_has_seen_much_is_a_row_of_less_than_4_kilobytes(aws) -> Non
     assert store.row("news", 1).poll.fetches == lines
 
 
-def test_a_region_that_only_other_tools_of_aws_read_is_enough(monkeypatch) -> None:
+def test_aws_region_variable_is_sufficient(monkeypatch) -> None:
     monkeypatch.delenv("AWS_DEFAULT_REGION")
     monkeypatch.setenv("AWS_REGION", "eu-west-3")
     assert make_client("sqs").meta.region_name == "eu-west-3"

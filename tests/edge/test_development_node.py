@@ -1,4 +1,4 @@
-"""`make opensearch`: in Docker where an engine runs, else with Maven and a JDK; ended by what was remembered of its start."""
+"""`make opensearch`: a node in Docker, or with Maven and a JDK without Docker."""
 
 import json
 import os
@@ -15,13 +15,13 @@ from tests.support.opensearch_node.node import CACHE
 
 @pytest.fixture
 def node(tmp_path):
-    """Call it with a cache of its own and a `docker` that writes down what it is told."""
+    """Return a function that runs the command with its own cache and a `docker` that records its arguments."""
     programs = tmp_path / "bin"
     programs.mkdir()
 
     cache = tmp_path / "cache" / "newswire" / "opensearch"
     cache.mkdir(parents=True)
-    (cache / "3.8").symlink_to(CACHE / "3.8")  # the jars, so that they are not fetched anew
+    (cache / "3.8").symlink_to(CACHE / "3.8")  # reuse the downloaded jars
 
     def call(command: str, *, engine: bool) -> tuple[int, str, list[str]]:
         docker = programs / "docker"
@@ -42,32 +42,32 @@ def node(tmp_path):
     return call
 
 
-def test_where_a_docker_engine_runs_compose_starts_and_stops_the_node(node) -> None:
-    status, said, told = node("start", engine=True)
+def test_node_runs_with_compose_when_docker_is_available(node) -> None:
+    status, output, told = node("start", engine=True)
     assert (status, told[0]) == (0, "info")
     assert told[1] == f"compose --file {ROOT}/compose.yaml up --detach --wait opensearch"
-    assert "http://127.0.0.1:9200" in said
+    assert "http://127.0.0.1:9200" in output
     assert "runs already" in node("start", engine=True)[1]
-    status, said, told = node("stop", engine=True)
+    status, output, told = node("stop", engine=True)
     assert (status, told[-1]) == (0, f"compose --file {ROOT}/compose.yaml stop")
     assert "No node was started" in node("stop", engine=True)[1]
 
 
-def test_the_node_of_compose_answers_on_loopback_only() -> None:
+def test_compose_node_listens_on_loopback_only() -> None:
     service = yaml.safe_load((ROOT / "compose.yaml").read_text())["services"]["opensearch"]
     assert service["ports"] == ["127.0.0.1:9200:9200"]
     assert service["environment"]["discovery.type"] == "single-node"
 
 
 @pytest.mark.opensearch
-def test_without_an_engine_a_node_of_ours_is_started_says_its_address_and_is_ended(node, opensearch_nodes) -> None:
-    opensearch_nodes.url("3.8")  # where there can be none, this skips
-    status, said, _told = node("start", engine=False)
-    assert status == 0, said
-    url = said.partition("answers on ")[2].partition(". Use")[0]
+def test_node_runs_without_docker_and_is_stopped(node, opensearch_nodes) -> None:
+    opensearch_nodes.url("3.8")  # skips the test where no node can run
+    status, output, _told = node("start", engine=False)
+    assert status == 0, output
+    url = output.partition("answers on ")[2].partition(". Use")[0]
     with urllib.request.urlopen(url, timeout=10) as answer:
         assert json.load(answer)["version"]["number"].startswith("3.8")
-    status, said, _told = node("stop", engine=False)
-    assert (status, "Ended" in said) == (0, True)
+    status, output, _told = node("stop", engine=False)
+    assert (status, "Ended" in output) == (0, True)
     with pytest.raises(OSError, match="refused"):
         urllib.request.urlopen(url, timeout=10)

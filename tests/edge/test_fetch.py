@@ -1,4 +1,4 @@
-"""Fetching, against a real server on loopback that misbehaves in every way that publishers do."""
+"""Fetching from a real loopback server that misbehaves as publishers do."""
 
 import gzip
 import socket
@@ -32,7 +32,7 @@ def fetch():
     made.close()
 
 
-def test_a_document_comes_with_its_headers_and_the_way_it_came(fetch, server) -> None:
+def test_document_has_headers_and_final_url(fetch, server) -> None:
     url = server.says("/feed", BODY, etag='"v1"', headers={"Content-Type": "text/xml", "Set-Cookie": "secret=1"})
     outcome = fetch(url)
     assert isinstance(outcome, Fetched)
@@ -42,7 +42,7 @@ def test_a_document_comes_with_its_headers_and_the_way_it_came(fetch, server) ->
     assert server.last("/feed")["accept-encoding"] == "gzip"
 
 
-def test_validators_go_back_exactly_as_received_for_their_url_only(fetch, server) -> None:
+def test_validators_are_sent_verbatim_to_their_url_only(fetch, server) -> None:
     url = server.says("/feed", BODY, etag='W/"odd, one"')
     validators = Validators(url, 'W/"odd, one"', "Thu,  1 Jan 2025 00:00:00 gmt")
     assert isinstance(fetch(url, validators=validators), NotModified)
@@ -50,34 +50,34 @@ def test_validators_go_back_exactly_as_received_for_their_url_only(fetch, server
     assert isinstance(fetch(url, validators=msgspec.structs.replace(validators, url=url + "x")), Fetched)
 
 
-def test_a_304_that_was_not_asked_for_is_no_document(fetch, server) -> None:
+def test_unrequested_304_is_a_bad_response(fetch, server) -> None:
     assert fetch(server.says("/feed", status=304)).code == "bad_response"
 
 
 @pytest.mark.parametrize("named", ["gzip", "x-gzip", "deflate", ""])
-def test_compressed_documents_are_unpacked_by_what_they_are(fetch, server, named: str) -> None:
+def test_compression_is_detected_from_the_content(fetch, server, named: str) -> None:
     packed = zlib.compress(BODY) if named == "deflate" else gzip.compress(BODY)
     url = server.says("/feed", packed, headers={"Content-Encoding": named} if named else {})
     assert fetch(url).body == BODY
 
 
-def test_what_is_said_to_be_compressed_and_is_not_is_taken_as_it_is(fetch, server) -> None:
+def test_mislabelled_gzip_is_read_as_plain(fetch, server) -> None:
     assert fetch(server.says("/feed", BODY, headers={"Content-Encoding": "gzip"})).body == BODY
 
 
-def test_a_compression_that_was_not_asked_for_is_named(fetch, server) -> None:
+def test_unrequested_compression_is_refused(fetch, server) -> None:
     assert fetch(server.says("/feed", b"x", headers={"Content-Encoding": "br"})).code == "content_encoding"
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
-def test_redirects_are_followed_and_remembered(fetch, server, status: int) -> None:
+def test_redirects_are_followed_and_recorded(fetch, server, status: int) -> None:
     server.says("/new", BODY)
     outcome = fetch(server.says("/old", status=status, headers={"Location": "new"}))
     assert outcome.body == BODY
     assert (outcome.final_url, outcome.hops[0].status) == (server.url("/new"), status)
 
 
-def test_a_redirect_loop_and_a_long_chain_end(fetch, server) -> None:
+def test_redirect_loops_and_long_chains_fail(fetch, server) -> None:
     server.says("/b", status=302, headers={"Location": "/a"})
     assert fetch(server.says("/a", status=302, headers={"Location": "/b"})).code == "redirect_loop"
     for n in range(20):
@@ -85,7 +85,7 @@ def test_a_redirect_loop_and_a_long_chain_end(fetch, server) -> None:
     assert fetch(server.url("/0")).code == "too_many_redirects"
 
 
-def test_headers_of_a_feed_and_user_info_go_to_its_own_origin_only(fetch, server) -> None:
+def test_feed_headers_and_credentials_stay_with_their_origin(fetch, server) -> None:
     from tests.support.feed_server import FeedServer
 
     other = FeedServer()
@@ -104,7 +104,7 @@ def test_headers_of_a_feed_and_user_info_go_to_its_own_origin_only(fetch, server
 @pytest.mark.parametrize(
     ("status", "code"), [(404, "http_404"), (410, "http_410"), (429, "http_429"), (500, "http_500"), (204, "http_204")]
 )
-def test_other_answers_are_failures_with_their_status(fetch, server, status: int, code: str) -> None:
+def test_other_statuses_fail_with_a_code(fetch, server, status: int, code: str) -> None:
     outcome = fetch(server.says("/feed", b"x" if status != 204 else b"", status=status, headers={"Retry-After": "60"}))
     assert (outcome.code, outcome.status, outcome.headers["retry-after"]) == (code, status, "60")
 
@@ -136,7 +136,7 @@ def test_a_decompression_bomb_is_stopped(fetch, server) -> None:
     assert fetch(server.says("/feed", bomb, headers={"Content-Encoding": "gzip"})).code == "too_large_decoded"
 
 
-def test_a_slow_drip_is_ended_by_the_total_time(fetch, server) -> None:
+def test_slow_drip_fails_at_the_deadline(fetch, server) -> None:
     def drip(connection: socket.socket) -> None:
         try:
             connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 5000\r\n\r\n")
@@ -161,7 +161,7 @@ def test_a_slow_drip_is_ended_by_the_total_time(fetch, server) -> None:
         assert time.monotonic() - started < 4
 
 
-def test_a_transfer_that_ends_early_gives_what_came_and_says_so(fetch, server) -> None:
+def test_incomplete_transfer_is_kept_and_flagged(fetch, server) -> None:
     outcome = fetch(server.says("/feed", BODY, length=len(BODY) + 100))
     assert isinstance(outcome, Fetched)
     assert (outcome.truncated, outcome.body) == (True, BODY)
@@ -171,10 +171,10 @@ def test_a_transfer_that_ends_early_gives_what_came_and_says_so(fetch, server) -
 
 
 @pytest.mark.parametrize(
-    "said", [b"", b"HTTP/1.1 200 OK\r\nContent-Le", b"\x00\x01\x02rubbish\r\n\r\n", b"HTTP/1.1 999999999 X\r\n\r\n"]
+    "response", [b"", b"HTTP/1.1 200 OK\r\nContent-Le", b"\x00\x01\x02rubbish\r\n\r\n", b"HTTP/1.1 999999999 X\r\n\r\n"]
 )
-def test_a_server_that_speaks_no_http_is_a_failure(fetch, server, said: bytes) -> None:
-    server.answers["/feed"] = Answer(act=lambda connection: connection.sendall(said) if said else None)
+def test_non_http_response_is_a_failure(fetch, server, response: bytes) -> None:
+    server.answers["/feed"] = Answer(act=lambda connection: connection.sendall(response) if response else None)
     assert isinstance(fetch(server.url("/feed")), FetchFailed)
 
 
@@ -193,11 +193,11 @@ def test_a_server_that_speaks_no_http_is_a_failure(fetch, server, said: bytes) -
         ("http://127.0.0.1:9/", "connect"),
     ],
 )
-def test_an_address_that_can_not_be_fetched_is_a_failure(fetch, url: str, code: str) -> None:
+def test_url_that_cannot_be_fetched_is_a_failure(fetch, url: str, code: str) -> None:
     assert fetch(url).code == code
 
 
-def test_only_the_ports_that_are_set_are_fetched_from(server) -> None:
+def test_only_configured_ports_are_fetched(server) -> None:
     fetcher = Fetcher(msgspec.structs.replace(OPEN, fetch_ports="80,443"))
     assert fetcher.fetch(FetchRequest(server.says("/feed", BODY), "t")).code == "port"
 
@@ -247,7 +247,7 @@ PRIVATE = [
 
 
 @pytest.mark.parametrize("address", PRIVATE)
-def test_no_disguise_of_a_private_address_is_public(address: str) -> None:
+def test_private_addresses_are_not_public_in_any_notation(address: str) -> None:
     assert not is_public(address)
 
 
@@ -268,7 +268,7 @@ def test_public_addresses_are_public(address: str) -> None:
 
 
 @pytest.mark.parametrize("address", PRIVATE[:-1])
-def test_a_private_address_is_not_connected_to_whatever_name_leads_there(server, address: str) -> None:
+def test_name_resolving_to_a_private_address_is_refused(server, address: str) -> None:
     url = server.says("/feed", BODY).replace("127.0.0.1", "news.example")
     closed = Fetcher(
         msgspec.structs.replace(OPEN, fetch_allow_private=False), resolver=lambda _host, _port: ["8.8.8.8", address]
@@ -278,7 +278,7 @@ def test_a_private_address_is_not_connected_to_whatever_name_leads_there(server,
     assert server.asked == []
 
 
-def test_the_address_that_was_checked_is_the_one_connected_to(server, monkeypatch) -> None:
+def test_connection_uses_the_checked_address(server, monkeypatch) -> None:
     answers = iter([["192.0.2.99"], ["127.0.0.1"]])
     monkeypatch.setattr("newswire.ingest.connect.is_public", lambda address: address == "192.0.2.99")
     monkeypatch.setattr("newswire.ingest.connect._CONNECT_S", 0.2)
@@ -288,7 +288,7 @@ def test_the_address_that_was_checked_is_the_one_connected_to(server, monkeypatc
     outcome = fetcher.fetch(FetchRequest(server.says("/feed", BODY).replace("127.0.0.1", "news.example"), "t"))
     assert outcome.code in {"timeout", "connect"}
     assert server.asked == []
-    assert next(answers) == ["127.0.0.1"]  # the second answer was never asked for
+    assert next(answers) == ["127.0.0.1"]  # the second answer was not used
 
 
 def test_a_redirect_to_a_private_address_is_refused(server) -> None:
@@ -309,7 +309,7 @@ def test_a_redirect_to_a_private_address_is_refused(server) -> None:
     assert "inside.example" in outcome.sentence
 
 
-def test_a_name_that_is_looked_up_for_too_long_is_a_timeout_in_the_time_of_the_fetch(server) -> None:
+def test_slow_dns_lookup_fails_at_the_deadline(server) -> None:
     given_up = threading.Event()
     url = server.says("/feed", BODY).replace("127.0.0.1", "slow.example")
 
@@ -328,7 +328,7 @@ def test_a_name_that_is_looked_up_for_too_long_is_a_timeout_in_the_time_of_the_f
     assert server.asked == []
 
 
-def test_all_names_on_the_way_are_looked_up_in_the_time_of_one_fetch(server) -> None:
+def test_dns_lookups_of_all_redirects_share_one_deadline(server) -> None:
     def slow(_host: str, _port: int) -> list[str]:
         time.sleep(0.25)
         return ["127.0.0.1"]
@@ -345,34 +345,34 @@ def test_all_names_on_the_way_are_looked_up_in_the_time_of_one_fetch(server) -> 
     assert patient.fetch(FetchRequest(first, "t")).body == BODY
 
 
-def test_an_address_is_not_looked_up(server) -> None:
-    asked: list[str] = []
-    fetcher = Fetcher(OPEN, lambda host, _port: asked.append(host) or [])
+def test_ip_literal_is_not_looked_up(server) -> None:
+    lookups: list[str] = []
+    fetcher = Fetcher(OPEN, lambda host, _port: lookups.append(host) or [])
     assert isinstance(fetcher.fetch(FetchRequest(server.says("/feed", BODY), "t")), Fetched)
     closed = Fetcher(
-        msgspec.structs.replace(OPEN, fetch_allow_private=False), lambda host, _port: asked.append(host) or []
+        msgspec.structs.replace(OPEN, fetch_allow_private=False), lambda host, _port: lookups.append(host) or []
     )
     for host in ("127.0.0.1", "[::1]", "[::ffff:10.0.0.1]"):
         assert closed.fetch(FetchRequest(f"http://{host}:{server.port}/feed", "t")).code == "private_address"
-    assert asked == []
+    assert lookups == []
 
 
 @pytest.mark.parametrize("odd", ["127.1", "2130706433", "0x7f.0.0.1", "0177.0.0.1", "localhost"])
-def test_an_odd_way_to_write_a_private_address_is_looked_up_and_refused(server, odd: str) -> None:
+def test_unusual_notation_of_a_private_address_is_refused(server, odd: str) -> None:
     closed = Fetcher(msgspec.structs.replace(OPEN, fetch_allow_private=False))
     server.says("/feed", BODY)
     assert closed.fetch(FetchRequest(f"http://{odd}:{server.port}/feed", "t")).code == "private_address"
     assert server.asked == []
 
 
-def test_connections_are_used_again(fetch, server) -> None:
+def test_one_fetcher_fetches_a_url_repeatedly(fetch, server) -> None:
     url = server.says("/feed", BODY)
     for _ in range(3):
         assert isinstance(fetch(url), Fetched)
     assert len(server.asked) == 3
 
 
-def test_proxies_of_the_environment_are_not_used(fetch, server, monkeypatch) -> None:
+def test_proxy_environment_variables_are_ignored(fetch, server, monkeypatch) -> None:
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
     assert isinstance(fetch(server.says("/feed", BODY)), Fetched)

@@ -1,4 +1,4 @@
-"""What a cluster can do wrong, and the client with it: each becomes one of our errors, and says no secret."""
+"""OpenSearch errors: cluster and client failures become engine errors without secrets."""
 
 import inspect
 import json
@@ -37,15 +37,15 @@ CALLS = {
 
 @contextmanager
 def cluster(answer):
-    """Serve on loopback what `answer` gives for each request: status, content type and body, or None to say nothing.
+    """Serve the result of `answer` on loopback: status, content type and body, or None for no response.
 
-    An `answer` that takes arguments is given the method, the path and the body.
+    Pass the method, the path and the body to an `answer` with parameters.
     """
 
-    def answered(asked: Asked) -> Reply | None:
-        told = (asked.method, asked.target, asked.plain) if inspect.signature(answer).parameters else ()
-        said = answer(*told)
-        return None if said is None else Reply(said[0], said[2], said[1])
+    def answered(request: Asked) -> Reply | None:
+        told = (request.method, request.target, request.plain) if inspect.signature(answer).parameters else ()
+        reply = answer(*told)
+        return None if reply is None else Reply(reply[0], reply[2], reply[1])
 
     server = Loopback(answered)
     pauses_made: list[float] = []
@@ -67,28 +67,28 @@ def cluster(answer):
 def refused(engine, call: str) -> EngineError:
     with pytest.raises(EngineError) as raised:
         CALLS[call](engine)
-    said = str(raised.value)
-    assert "NEWSWIRE_OPENSEARCH" in said
-    assert "hunter2" not in said
-    assert "127.0.0.1" not in said
+    message = str(raised.value)
+    assert "NEWSWIRE_OPENSEARCH" in message
+    assert "hunter2" not in message
+    assert "127.0.0.1" not in message
     return raised.value
 
 
 @pytest.mark.parametrize("call", CALLS)
 @pytest.mark.parametrize("code", [401, 403, 429, 500, 503])
-def test_an_answer_of_this_status_is_an_engine_that_can_not_be_used(code: int, call: str) -> None:
+def test_error_status_is_engine_unavailable(code: int, call: str) -> None:
     with cluster(lambda: (code, "application/json", b'{"error":{"type":"boom","reason":"boom"}}')) as engine:
         assert isinstance(refused(engine, call), EngineUnavailableError)
 
 
 @pytest.mark.parametrize("call", CALLS)
-def test_malformed_json_is_no_answer(call: str) -> None:
+def test_malformed_json_is_an_engine_error(call: str) -> None:
     with cluster(lambda: (200, "application/json", b'{"took": 3, "hits"')) as engine:
         refused(engine, call)
 
 
 @pytest.mark.parametrize("call", CALLS)
-def test_a_page_of_some_proxy_is_no_answer(call: str) -> None:
+def test_proxy_html_page_is_an_engine_error(call: str) -> None:
     with cluster(lambda: (200, "text/html", b"<html>Welcome</html>")) as engine:
         refused(engine, call)
 
@@ -98,39 +98,39 @@ def test_a_page_of_some_proxy_is_no_answer(call: str) -> None:
     ("kind", "body"),
     [("text/html", b"<html>No route</html>"), ("application/json", b'{"message": "no route"}'), ("text/plain", b"")],
 )
-def test_a_404_of_something_else_is_not_taken_for_an_index_that_is_not_there(call: str, kind: str, body: bytes) -> None:
+def test_foreign_404_is_not_a_missing_index(call: str, kind: str, body: bytes) -> None:
     with cluster(lambda: (404, kind, body)) as engine:
         assert "does not speak like OpenSearch" in str(refused(engine, call))
 
 
 @pytest.mark.parametrize(
-    "call", [one for one in CALLS if one not in {"generation", "generations", "refresh", "drop", "swap"}]
+    "call", [name for name in CALLS if name not in {"generation", "generations", "refresh", "drop", "swap"}]
 )
 @pytest.mark.parametrize("body", [b"{}", b"[]", b'"hello"', b"null", b'{"responses": []}', b""])
-def test_json_of_another_shape_is_no_answer(call: str, body: bytes) -> None:
+def test_json_of_another_shape_is_engine_unavailable(call: str, body: bytes) -> None:
     with cluster(lambda: (200, "application/json", body)) as engine:
         if body in {b"{}", b'{"responses": []}'} and call == "delete_feed":
-            engine.delete_feed("a", 1)  # it says that there is no such index
+            engine.delete_feed("a", 1)  # this body means that the index does not exist
         else:
             assert isinstance(refused(engine, call), EngineUnavailableError)
 
 
 @pytest.mark.parametrize("call", ["generation", "generations", "refresh", "drop", "swap"])
 @pytest.mark.parametrize("body", [b"[]", b'"hello"', b"null", b""])
-def test_what_is_no_object_is_no_answer(call: str, body: bytes) -> None:
+def test_json_that_is_not_an_object_is_engine_unavailable(call: str, body: bytes) -> None:
     with cluster(lambda: (200, "application/json", body)) as engine:
         assert isinstance(refused(engine, call), EngineUnavailableError)
 
 
 @pytest.mark.parametrize("call", CALLS)
-def test_a_cluster_that_is_down_says_which_setting_to_look_at(call: str) -> None:
+def test_unreachable_cluster_error_names_the_setting(call: str) -> None:
     engine = OpenSearchEngine("http://127.0.0.1:9", password="hunter2", user="reader")
     assert isinstance(refused(engine, call), EngineUnavailableError)
     engine.close()
 
 
 @pytest.mark.parametrize("call", ["search", "get", "span", "index", "count"])
-def test_a_cluster_that_is_slow_is_waited_for_no_longer_than_is_set(call: str) -> None:
+def test_slow_cluster_fails_at_the_timeout(call: str) -> None:
     with cluster(lambda: time.sleep(1)) as engine:
         error = refused(engine, call)
         assert isinstance(error, EngineTimeoutError if call != "index" else EngineUnavailableError)
@@ -141,19 +141,19 @@ def whole(**more) -> bytes:
     return json.dumps({"responses": [answer | {"hits": {"total": {"value": 0}, "hits": []}} | more] * 2}).encode()
 
 
-def test_a_search_that_timed_out_on_a_shard_is_no_short_answer() -> None:
+def test_shard_timeout_is_an_engine_timeout() -> None:
     with cluster(lambda: (200, "application/json", whole(timed_out=True))) as engine:
         assert isinstance(refused(engine, "search"), EngineTimeoutError)
 
 
-def test_a_search_that_failed_on_a_shard_is_no_short_answer() -> None:
+def test_shard_failure_is_engine_unavailable() -> None:
     with cluster(
         lambda: (200, "application/json", whole(_shards={"total": 2, "successful": 1, "failed": 1}))
     ) as engine:
         assert isinstance(refused(engine, "search"), EngineUnavailableError)
 
 
-def test_a_search_that_was_rejected_is_an_engine_that_is_full() -> None:
+def test_rejected_search_reports_a_full_engine() -> None:
     rejected = {"status": 429, "error": {"type": "rejected_execution_exception", "reason": "full"}}
     with cluster(lambda: (200, "application/json", whole(**rejected))) as engine:
         assert "full" in str(refused(engine, "search"))
@@ -167,7 +167,7 @@ EXCEPTIONS = [
 
 
 @pytest.mark.parametrize("kind", EXCEPTIONS, ids=lambda kind: kind.__name__)
-def test_every_exception_of_the_client_becomes_one_of_ours(kind: type[Exception]) -> None:
+def test_client_exceptions_become_engine_errors(kind: type[Exception]) -> None:
     cluster = Cluster("http://user:hunter2@127.0.0.1:9", timeout_s=1)
     with pytest.raises(EngineError) as raised, cluster.translate_errors():
         raise kind(500, "http://user:hunter2@127.0.0.1:9 said boom", {"status": 500})
@@ -175,17 +175,17 @@ def test_every_exception_of_the_client_becomes_one_of_ours(kind: type[Exception]
     assert "hunter2" not in str(raised.value)
 
 
-def test_a_dead_cluster_is_not_well_and_info_does_not_raise() -> None:
+def test_info_reports_a_dead_cluster_as_unhealthy() -> None:
     engine = OpenSearchEngine("http://127.0.0.1:9")
     assert not engine.info().healthy
     engine.close()
 
 
-# --- a cluster that is busy, and items that spoil a request ---
+# --- busy clusters and bad items ---
 
 
 class Bulks:
-    """A cluster that takes what `outcome` says of each item, and counts the requests."""
+    """A cluster that answers each item with the status from `outcome` and records the requests."""
 
     def __init__(self, outcome, whole_request=lambda _ids: 200) -> None:
         self.outcome = outcome
@@ -203,10 +203,10 @@ class Bulks:
             return status, "application/json", b'{"error":{"type":"rejected","reason":"no"}}'
         items = []
         for id_ in ids:
-            one = self.outcome(id_, len(self.requests))
-            self.kept += [id_] if one in {200, 201} else []
-            error = {} if one in {200, 201} else {"error": {"type": "boom", "reason": "it is poison"}}
-            items.append({"index": {"_id": id_, "status": one, **error}})
+            item_status = self.outcome(id_, len(self.requests))
+            self.kept += [id_] if item_status in {200, 201} else []
+            error = {} if item_status in {200, 201} else {"error": {"type": "boom", "reason": "it is poison"}}
+            items.append({"index": {"_id": id_, "status": item_status, **error}})
         return 200, "application/json", json.dumps({"errors": True, "items": items}).encode()
 
 
@@ -217,53 +217,53 @@ def written(engine, count: int = 10):
     return engine.index([ItemWrite(item(n), 1) for n in range(count)], 1)
 
 
-def test_what_a_busy_cluster_rejects_is_sent_again_alone_after_a_longer_pause_each_time() -> None:
+def test_rejected_item_is_resent_alone_with_backoff() -> None:
     late = item(3).id
     bulks = Bulks(lambda id_, request: 429 if id_ == late and request < 4 else 201)
     with cluster(bulks) as engine:
         assert written(engine).written == 10
-        assert [len(one) for one in bulks.requests] == [10, 1, 1, 1]
+        assert [len(ids) for ids in bulks.requests] == [10, 1, 1, 1]
         assert sorted(bulks.kept) == sorted(item(n).id for n in range(10))
         assert len(engine.pauses_made) == 3
         assert all(low <= made <= 4 * low for made, low in zip(engine.pauses_made, (0.125, 0.25, 0.5), strict=True))
 
 
 @pytest.mark.parametrize("status", [429, 503])
-def test_a_whole_request_that_is_rejected_is_sent_again(status: int) -> None:
+def test_rejected_bulk_request_is_resent(status: int) -> None:
     answers = iter([status, status, 200])
     bulks = Bulks(lambda _id, _request: 201, lambda _ids: next(answers))
     with cluster(bulks) as engine:
         assert written(engine).written == 10
-        assert [len(one) for one in bulks.requests] == [10, 10, 10]
+        assert [len(ids) for ids in bulks.requests] == [10, 10, 10]
 
 
-def test_a_cluster_that_stays_busy_is_given_up_on_and_says_so() -> None:
+def test_retries_on_a_busy_cluster_are_limited() -> None:
     bulks = Bulks(lambda _id, _request: 429)
     with cluster(bulks) as engine:
         assert "full" in str(refused(engine, "index"))
         assert 2 < len(engine.pauses_made) < 10
 
 
-def test_a_poison_item_is_reported_and_does_not_hold_back_the_others() -> None:
+def test_poison_item_does_not_hold_back_the_others() -> None:
     poison = item(7).id
     bulks = Bulks(lambda id_, _request: 400 if id_ == poison else 201)
     with cluster(bulks) as engine:
         report = written(engine, 1200)
-        assert (report.written, [one.id for one in report.refused]) == (1199, [poison])
+        assert (report.written, [refusal.id for refusal in report.refused]) == (1199, [poison])
         assert "poison" in report.refused[0].reason
 
 
-def test_a_request_that_one_item_spoils_is_sent_in_halves_until_it_stands_alone() -> None:
+def test_oversized_bulk_is_halved_to_isolate_the_bad_item() -> None:
     poison = item(7).id
     bulks = Bulks(lambda _id, _request: 201, lambda ids: 413 if poison in ids else 200)
     with cluster(bulks) as engine:
         report = written(engine, 64)
-        assert (report.written, [one.id for one in report.refused]) == (63, [poison])
+        assert (report.written, [refusal.id for refusal in report.refused]) == (63, [poison])
         assert len(bulks.requests) <= 2 * 6 + 1
         assert engine.pauses_made == []
 
 
-def test_pauses_grow_and_are_drawn_anew_so_that_writers_do_not_march_in_step() -> None:
+def test_backoff_grows_and_has_jitter() -> None:
     assert list(pauses(8, lambda: 1.0)) == [0.5, 1, 2, 4, 8, 16, 20, 20]
     assert list(pauses(3, lambda: 0.0)) == [0.125, 0.25, 0.5]
     assert len({tuple(pauses(5)) for _ in range(20)}) == 20

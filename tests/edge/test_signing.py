@@ -1,4 +1,4 @@
-"""Requests to AWS are signed, so that a verifier of our own lets them in; it lets in nothing that was changed on the way."""
+"""AWS request signing, checked by a verifier in the tests."""
 
 import hashlib
 import os
@@ -39,7 +39,7 @@ def test_every_request_is_signed_for_its_service(service: str, opensearch_nodes)
 
 
 @pytest.mark.parametrize(("signing", "region"), [("es", REGION), ("aoss", "eu-west-1"), ("", "")])
-def test_a_request_that_is_signed_for_something_else_is_refused_with_the_setting_to_look_at(signing, region) -> None:
+def test_wrong_signature_error_names_the_setting(signing, region) -> None:
     collection = Collection("http://127.0.0.1:9")
     engine = OpenSearchEngine(collection.url, signing=signing, region=region)
     with pytest.raises(EngineUnavailableError, match="NEWSWIRE_OPENSEARCH_") as raised:
@@ -51,7 +51,7 @@ def test_a_request_that_is_signed_for_something_else_is_refused_with_the_setting
     collection.close()
 
 
-def test_without_credentials_the_error_says_what_to_set(monkeypatch, tmp_path) -> None:
+def test_missing_credentials_error_names_the_variable(monkeypatch, tmp_path) -> None:
     for name in [name for name in os.environ if name.startswith("AWS_")]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
@@ -62,7 +62,7 @@ def test_without_credentials_the_error_says_what_to_set(monkeypatch, tmp_path) -
 
 
 def signed(body: bytes) -> dict[str, str]:
-    """Give the headers of a request as the engine's client signs it."""
+    """Return the headers of a request signed by the engine's client."""
     from newswire.engines.opensearch.client import Cluster
 
     authorize = Cluster("http://h.example", signing="aoss", region=REGION, timeout_s=1)._authorization()
@@ -70,7 +70,7 @@ def signed(body: bytes) -> dict[str, str]:
     return {name.lower(): value for name, value in made.items()} | {"host": "h.example"}
 
 
-def test_the_verifier_finds_what_was_changed() -> None:
+def test_verifier_rejects_changed_requests() -> None:
     target, body = "/items*,b/_search?timeout=2s&a=%C5%81", b'{"size":0}'
     headers = signed(body)
     check_signature("POST", target, headers, body, "aoss")

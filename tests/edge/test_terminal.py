@@ -1,4 +1,4 @@
-"""What a person sees: a bar while it lasts on a terminal, which is a real one here (a pty), and nothing of it in a pipe."""
+"""Progress bars on a real terminal (a pty) and in a pipe."""
 
 import fcntl
 import json
@@ -18,7 +18,7 @@ BAR = re.compile(r"(loading|indexing|polling|reindexing): ")
 
 
 class Terminal:
-    """A terminal of 100 columns; `of` runs a command on it and gives all that was written there."""
+    """A terminal of 100 columns; `of` runs a command and returns its output and exit status."""
 
     def __init__(self, data: Path) -> None:
         self._data = data
@@ -32,7 +32,7 @@ class Terminal:
         try:
             while part := os.read(ours, 65_536):
                 written += part
-        except OSError:  # EIO: the last who had the terminal has ended
+        except OSError:  # EIO: the last process on the terminal has ended
             pass
         finally:
             os.close(ours)
@@ -51,7 +51,7 @@ def lines_of(tmp_path: Path) -> str:
     return str(file)
 
 
-def test_a_load_draws_a_bar_on_a_terminal_and_takes_it_away(tmp_path, terminal) -> None:
+def test_load_draws_and_clears_a_progress_bar(tmp_path, terminal) -> None:
     shown, status = terminal.of("load", lines_of(tmp_path), "--feed", "a")
     assert status == 0
     assert BAR.search(shown)
@@ -59,7 +59,7 @@ def test_a_load_draws_a_bar_on_a_terminal_and_takes_it_away(tmp_path, terminal) 
     assert re.search(r"\r +\r$", shown), "nothing of the bar stays"
 
 
-def test_nothing_of_a_bar_is_in_a_pipe(tmp_path) -> None:
+def test_piped_output_has_no_progress_bar(tmp_path) -> None:
     for arguments in (["load", lines_of(tmp_path), "--feed", "a"], ["reindex"], ["poll", "--now"]):
         process = command(tmp_path / "data", *arguments)
         out, err = process.communicate(timeout=30)
@@ -68,14 +68,14 @@ def test_nothing_of_a_bar_is_in_a_pipe(tmp_path) -> None:
         assert "\r" not in out
 
 
-def test_a_reindex_draws_a_bar_on_a_terminal(tmp_path, terminal) -> None:
+def test_reindex_draws_a_progress_bar(tmp_path, terminal) -> None:
     command(tmp_path / "data", "load", lines_of(tmp_path), "--feed", "a").communicate(timeout=30)
     shown, status = terminal.of("reindex")
     assert status == 0
     assert "reindexing: " in shown
 
 
-def test_a_poll_draws_a_bar_of_its_feeds_and_every_line_beside_it_is_whole(tmp_path, terminal, server) -> None:
+def test_poll_bar_leaves_every_output_line_whole(tmp_path, terminal, server) -> None:
     feeds = [f"feed-{n}" for n in range(5)]
     for name in feeds:
         server.says(f"/{name}", rss(story(1)), delay=0.15)
@@ -92,10 +92,10 @@ def test_a_poll_draws_a_bar_of_its_feeds_and_every_line_beside_it_is_whole(tmp_p
     assert any(line.startswith("5 feeds polled, 5 with a new document") for line in on_screen), shown
 
 
-def test_a_line_of_complaint_is_not_cut_by_the_bar(tmp_path, terminal) -> None:
+def test_progress_bar_does_not_cut_error_lines(tmp_path, terminal) -> None:
     file = tmp_path / "items.jsonl"
     file.write_text('{"title": "Good"}\nnot json\n')
     shown, status = terminal.of("load", str(file), "--feed", "a")
     assert status == 1
-    said = [line.rpartition("\r")[2] for line in shown.split("\n")]
-    assert any(line.startswith(f"{file}, line 2: ") for line in said), shown
+    lines = [line.rpartition("\r")[2] for line in shown.split("\n")]
+    assert any(line.startswith(f"{file}, line 2: ") for line in lines), shown

@@ -1,4 +1,4 @@
-"""Fetching over TLS, against a real server on loopback with certificates that are made here."""
+"""Fetching over TLS from a real loopback server with generated certificates."""
 
 import socket
 import time
@@ -25,7 +25,7 @@ def authority(tmp_path_factory) -> Authority:
 
 @pytest.fixture(scope="module")
 def server(authority):
-    """A server with a certificate for `news.example`."""
+    """Yield a server with a certificate for `news.example`."""
     made = FeedServer(certificate=authority.signs("DNS:news.example"))
     made.says("/feed", BODY)
     yield made
@@ -46,7 +46,7 @@ def fetched_from(host: str, server: FeedServer, settings: Settings = OPEN, path:
 
 
 @pytest.mark.usefixtures("trusted")
-def test_a_document_comes_over_tls_from_an_authority_of_ones_own(server) -> None:
+def test_document_is_fetched_with_a_private_authority(server) -> None:
     outcome = fetched_from("news.example", server)
     assert isinstance(outcome, Fetched), outcome
     assert outcome.body == BODY
@@ -54,24 +54,24 @@ def test_a_document_comes_over_tls_from_an_authority_of_ones_own(server) -> None
 
 
 @pytest.mark.usefixtures("trusted")
-def test_the_checked_address_is_connected_to_and_the_name_is_what_the_server_is_asked_for(server) -> None:
+def test_tls_sends_the_host_name_to_the_checked_address(server) -> None:
     server.names_asked_for.clear()
-    asked: list[str] = []
+    hosts: list[str] = []
 
     def resolver(host: str, _port: int) -> list[str]:
-        asked.append(host)
+        hosts.append(host)
         return ["127.0.0.1"]
 
     fetcher = Fetcher(OPEN, resolver)
     url = f"https://news.example:{server.port}/feed"
     assert [isinstance(fetcher.fetch(FetchRequest(url, "t")), Fetched) for _ in range(2)] == [True, True]
     fetcher.close()
-    assert asked == ["news.example"], "the connection is used again, and the name not looked up a second time"
+    assert hosts == ["news.example"], "the connection is used again, and the name not looked up a second time"
     assert server.names_asked_for == ["news.example"]
 
 
 @pytest.mark.usefixtures("trusted")
-def test_a_private_address_is_not_spoken_to_over_tls_either(server) -> None:
+def test_private_address_is_refused_before_the_handshake(server) -> None:
     server.names_asked_for.clear()
     outcome = fetched_from("news.example", server, msgspec.structs.replace(OPEN, fetch_allow_private=False))
     assert outcome.code == "private_address"
@@ -80,7 +80,7 @@ def test_a_private_address_is_not_spoken_to_over_tls_either(server) -> None:
 
 @pytest.mark.usefixtures("trusted")
 @pytest.mark.parametrize("host", ["other.example", "127.0.0.1", "news.example.evil.example"])
-def test_a_certificate_of_another_host_is_a_failure_that_names_the_host(server, host: str) -> None:
+def test_wrong_host_certificate_error_names_the_host(server, host: str) -> None:
     before = len(server.asked)
     outcome = fetched_from(host, server)
     assert isinstance(outcome, FetchFailed)
@@ -90,7 +90,7 @@ def test_a_certificate_of_another_host_is_a_failure_that_names_the_host(server, 
     assert len(server.asked) == before, "nothing was asked for, and no header shown"
 
 
-def test_a_certificate_of_an_unknown_authority_is_a_failure_that_says_what_to_do(server) -> None:
+def test_unknown_authority_error_suggests_ssl_cert_file(server) -> None:
     outcome = fetched_from("news.example", server)
     assert outcome.code == "tls"
     assert outcome.sentence == (
@@ -99,7 +99,7 @@ def test_a_certificate_of_an_unknown_authority_is_a_failure_that_says_what_to_do
     )
 
 
-def test_a_certificate_that_signs_itself_is_a_failure_that_says_what_to_do(tmp_path) -> None:
+def test_self_signed_certificate_error_suggests_ssl_cert_file(tmp_path) -> None:
     alone = FeedServer(certificate=self_signed(tmp_path, "DNS:news.example"))
     try:
         outcome = fetched_from("news.example", alone)
@@ -112,7 +112,7 @@ def test_a_certificate_that_signs_itself_is_a_failure_that_says_what_to_do(tmp_p
 
 
 @pytest.mark.usefixtures("trusted")
-def test_a_certificate_that_ran_out_is_a_failure_that_says_so(authority) -> None:
+def test_expired_certificate_is_reported(authority) -> None:
     late = FeedServer(certificate=authority.signs("DNS:late.example", days=-1))
     try:
         outcome = fetched_from("late.example", late)
@@ -122,7 +122,7 @@ def test_a_certificate_that_ran_out_is_a_failure_that_says_so(authority) -> None
 
 
 @pytest.mark.usefixtures("trusted")
-def test_a_redirect_leads_to_a_certificate_that_is_checked_for_the_new_host(server) -> None:
+def test_redirect_checks_the_certificate_of_the_new_host(server) -> None:
     target = f"https://other.example:{server.port}/feed"
     server.says("/old", status=301, headers={"Location": target})
     outcome = fetched_from("news.example", server, path="/old")
@@ -130,7 +130,7 @@ def test_a_redirect_leads_to_a_certificate_that_is_checked_for_the_new_host(serv
     assert "other.example" in outcome.sentence
 
 
-def test_a_server_that_speaks_no_tls_is_a_failure_of_tls() -> None:
+def test_server_without_tls_is_a_tls_failure() -> None:
     plain = FeedServer()
     try:
         outcome = fetched_from("news.example", plain)
@@ -140,10 +140,10 @@ def test_a_server_that_speaks_no_tls_is_a_failure_of_tls() -> None:
     assert outcome.sentence.startswith("TLS with news.example failed (")
 
 
-def test_a_handshake_that_stalls_is_ended_by_the_total_time() -> None:
+def test_stalled_handshake_fails_at_the_deadline() -> None:
     with socket.socket() as silent:
         silent.bind(("127.0.0.1", 0))
-        silent.listen()  # the kernel takes connections, and nobody ever answers them
+        silent.listen()  # the kernel accepts connections, but nothing answers them
         fetcher = Fetcher(OPEN)
         started = time.monotonic()
         outcome = fetcher.fetch(FetchRequest(f"https://127.0.0.1:{silent.getsockname()[1]}/", "t"))
@@ -152,7 +152,7 @@ def test_a_handshake_that_stalls_is_ended_by_the_total_time() -> None:
 
 
 @pytest.mark.usefixtures("trusted")
-def test_a_slow_drip_over_tls_is_ended_by_the_total_time(server) -> None:
+def test_slow_drip_over_tls_fails_at_the_deadline(server) -> None:
     def drip(connection: socket.socket) -> None:
         try:
             connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 5000\r\n\r\n")
@@ -168,7 +168,7 @@ def test_a_slow_drip_over_tls_is_ended_by_the_total_time(server) -> None:
     assert time.monotonic() - started < 4
 
 
-def test_the_command_line_polls_over_tls_with_the_standard_variable(authority, tmp_path: Path) -> None:
+def test_poll_command_reads_ssl_cert_file(authority, tmp_path: Path) -> None:
     local = FeedServer(certificate=authority.signs("IP:127.0.0.1"))
     try:
         (tmp_path / "feeds.toml").write_text(f'[feed.a]\nurl = "{local.says("/feed", BODY)}"\n')

@@ -1,4 +1,4 @@
-"""Loading into a feed that another process works on: the one process is a real one, the other holds its lease here."""
+"""Loading into a feed whose lease another process holds."""
 
 import subprocess
 import time
@@ -13,12 +13,12 @@ from newswire.storage.feeds.sqlite import SqliteFeedStore
 from tests.support.processes import command
 
 LONG_ENOUGH_S = 0.3
-"""The holder lets a waiting process look at the lease some times before it does anything."""
+"""Long enough for the waiting process to check the lease several times."""
 
 
 @pytest.fixture
 def holder(tmp_path):
-    """A store that holds the poll lease of the feed `busy`, as a process that polls it does."""
+    """Yield a store that holds the poll lease of the feed `busy`."""
     store = SqliteFeedStore(tmp_path / "data")
     now = system_clock()
     store.put(Feed(id="busy", url="https://busy.example/feed"), now)
@@ -34,7 +34,7 @@ def load(tmp_path: Path, **environ: str) -> subprocess.Popen:
 
 
 def wait_until_it_waits(data: Path, process: subprocess.Popen) -> None:
-    """Return when the other process has begun to ask for leases, which it keeps a file for, and has not ended."""
+    """Wait until the process has created its holder file, then check that it still runs."""
     until = time.monotonic() + 20
     while len(list((data / "holders").iterdir())) < 2:
         assert process.poll() is None, process.communicate()
@@ -44,7 +44,7 @@ def wait_until_it_waits(data: Path, process: subprocess.Popen) -> None:
     assert process.poll() is None, process.communicate()
 
 
-def test_a_load_waits_for_a_feed_that_is_being_polled_and_goes_on_when_it_is_free(tmp_path, holder) -> None:
+def test_load_waits_until_the_poll_lease_is_released(tmp_path, holder) -> None:
     process = load(tmp_path)
     wait_until_it_waits(tmp_path / "data", process)
     assert not list((tmp_path / "data").glob("archive/busy/*.record"))
@@ -55,7 +55,7 @@ def test_a_load_waits_for_a_feed_that_is_being_polled_and_goes_on_when_it_is_fre
     assert holder.row("busy").poll.head == 1
 
 
-def test_a_load_that_may_not_wait_says_who_is_in_the_way_and_what_to_do(tmp_path, holder) -> None:
+def test_load_without_wait_time_reports_the_busy_feed(tmp_path, holder) -> None:
     process = load(tmp_path, NEWSWIRE_LOCK_WAIT_SECONDS="0")
     out, err = process.communicate(timeout=20)
     assert (process.returncode, out) == (1, "")
@@ -66,7 +66,7 @@ def test_a_load_that_may_not_wait_says_who_is_in_the_way_and_what_to_do(tmp_path
     assert holder.release("busy", "ours"), "the lease stayed with its holder"
 
 
-def test_a_load_does_not_wait_for_a_feed_that_is_deleted_meanwhile(tmp_path, holder) -> None:
+def test_load_stops_waiting_when_the_feed_is_deleted(tmp_path, holder) -> None:
     process = load(tmp_path)
     wait_until_it_waits(tmp_path / "data", process)
     holder.remove("busy")
@@ -75,7 +75,7 @@ def test_a_load_does_not_wait_for_a_feed_that_is_deleted_meanwhile(tmp_path, hol
     assert "The feed busy was deleted by another process meanwhile: run it again" in err
 
 
-def test_a_lease_whose_holder_is_dead_is_not_waited_for(tmp_path, holder) -> None:
+def test_orphaned_lease_is_not_waited_for(tmp_path, holder) -> None:
     holder.close()
     process = load(tmp_path, NEWSWIRE_LOCK_WAIT_SECONDS="0")
     _out, err = process.communicate(timeout=20)

@@ -1,4 +1,4 @@
-"""What the functions log: read as lines of JSON, and the logger left as it was."""
+"""Fixtures for the log lines of the functions."""
 
 import io
 import json
@@ -18,7 +18,7 @@ def _logger_as_it_was():
 
 @pytest.fixture
 def logged():
-    """Give the lines that were logged since the function was made."""
+    """Return a function that parses the lines logged since its `attach` call."""
     stream = io.StringIO()
 
     def lines() -> list[dict]:

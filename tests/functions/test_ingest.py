@@ -1,4 +1,4 @@
-"""The ingest function over a table, a bucket and a queue: what a schedule and a batch of messages do, and what comes back."""
+"""The ingest function over a table, a bucket and a queue."""
 
 import json
 
@@ -21,7 +21,7 @@ from tests.support.feed_server import Answer, rss, story
 
 @pytest.fixture
 def stack(aws, settings, clock, tmp_path):
-    """A newswire whose feeds, archive and queue are those of AWS; the engine is the embedded one, for speed."""
+    """Yield an app with AWS storage and, for speed, the embedded engine."""
     (tmp_path / "feeds.toml").write_text("")
     made = msgspec.structs.replace(settings, table=aws.table(), bucket=aws.bucket(), queue_url=aws.queue())
     app = App(made, clock=clock)
@@ -40,11 +40,11 @@ def add(stack, *feeds: tuple[str, str]) -> None:
 
 
 def deliver(aws, stack, function, context=None) -> list[dict]:
-    """Do what Lambda does with a queue; gives what failed."""
+    """Deliver the queue's messages as Lambda does; return the failures."""
 
     def failed_of(sent: dict) -> list[str]:
         answer = function.handle(sent, context or Context())
-        return [one["itemIdentifier"] for one in answer["batchItemFailures"]]
+        return [failure["itemIdentifier"] for failure in answer["batchItemFailures"]]
 
     return aws.deliver(stack.settings.queue_url, failed_of).failed
 
@@ -54,27 +54,27 @@ def total(stack) -> int:
     return stack.engine.search(SearchQuery(size=0)).total
 
 
-def test_the_wiring_takes_the_edges_that_the_settings_name(stack) -> None:
+def test_settings_select_the_aws_storage(stack) -> None:
     assert isinstance(stack.feeds, DynamoFeedStore)
     assert isinstance(stack.archive, S3Archive)
 
 
-def test_a_tick_fills_the_queue_and_its_messages_bring_items(aws, stack, function, server) -> None:
+def test_tick_queues_feeds_and_messages_index_items(aws, stack, function, server) -> None:
     for n in range(3):
         add(stack, (f"feed-{n}", server.says(f"/{n}", rss(story(n * 10), story(n * 10 + 1), title=str(n)))))
     assert function.handle(event("schedule"), Context()) == {}
     sent = aws.receive(stack.settings.queue_url)
-    assert sorted(id_ for one in sent["Records"] for id_ in batch_of(one["body"]).feeds) == [
+    assert sorted(id_ for record in sent["Records"] for id_ in batch_of(record["body"]).feeds) == [
         "feed-0",
         "feed-1",
         "feed-2",
     ]
     assert function.handle(sent, Context()) == {"batchItemFailures": []}
     assert total(stack) == 6
-    assert [one.id for one in stack.engine.statuses()] == ["feed-0", "feed-1", "feed-2"]
+    assert [status.id for status in stack.engine.statuses()] == ["feed-0", "feed-1", "feed-2"]
 
 
-def test_the_same_message_delivered_again_changes_nothing(aws, stack, function, server) -> None:
+def test_redelivered_message_changes_nothing(aws, stack, function, server) -> None:
     add(stack, ("news", server.says("/news", rss(story(1), story(2)))))
     function.handle(event("schedule"), Context())
     sent = aws.receive(stack.settings.queue_url)
@@ -84,7 +84,7 @@ def test_the_same_message_delivered_again_changes_nothing(aws, stack, function, 
     assert server.count("/news") == 1
 
 
-def test_a_message_that_is_no_batch_fails_by_itself(stack, function, server) -> None:
+def test_invalid_message_fails_alone(stack, function, server) -> None:
     for name in ("nato-news", "nato-act", "nato-review"):
         add(stack, (name, server.says(f"/{name}", rss(story(len(name)), title=name))))
     batch = event("queue-batch")
@@ -93,7 +93,7 @@ def test_a_message_that_is_no_batch_fails_by_itself(stack, function, server) -> 
     assert total(stack) == 3
 
 
-def test_what_there_was_no_time_for_goes_back_at_once(aws, stack, function, server) -> None:
+def test_message_without_time_left_returns_at_once(aws, stack, function, server) -> None:
     add(stack, ("news", server.says("/news", rss(story(1)))))
     function.handle(event("schedule"), Context())
     sent = aws.receive(stack.settings.queue_url)
@@ -107,13 +107,13 @@ def test_what_there_was_no_time_for_goes_back_at_once(aws, stack, function, serv
     assert total(stack) == 1
 
 
-def test_a_slow_publisher_does_not_bring_its_messages_into_the_dead_letter_queue(aws, stack, function, server) -> None:
-    """A run reaches some of its feeds; the rest go on as a message of their own, and not as one that failed."""
+def test_slow_publisher_messages_avoid_the_dead_letter_queue(aws, stack, function, server) -> None:
+    """Check that a run sends the feeds it did not reach as a new message instead of failing."""
     seconds = [200.0]
 
-    def slowly(asked):
+    def slowly(request):
         seconds[0] -= 30
-        return Answer(body=rss(story(int(asked.path[1:])), title=asked.path))
+        return Answer(body=rss(story(int(request.path[1:])), title=request.path))
 
     for n in range(30):
         server.answers[f"/{n}"] = slowly
@@ -129,9 +129,9 @@ def test_a_slow_publisher_does_not_bring_its_messages_into_the_dead_letter_queue
     assert aws.dead_letters(stack.settings.queue_url) == 0
 
 
-def test_what_could_not_be_put_into_the_queue_is_put_in_by_the_next_tick(aws, stack, function, server) -> None:
+def test_next_tick_queues_feeds_after_a_queue_error(aws, stack, function, server) -> None:
     add(stack, ("first", server.url("/first")))
-    function.handle(event("schedule"), Context())  # its message waits
+    function.handle(event("schedule"), Context())  # leaves a message in the queue
     add(stack, ("news", server.url("/news")))
     row = stack.feeds.claim("news", new_lease(stack.settings, stack.clock(), "t"), stack.clock())
     later = msgspec.structs.replace(row.poll, next_check=stack.clock() + 30_000)
@@ -143,17 +143,17 @@ def test_what_could_not_be_put_into_the_queue_is_put_in_by_the_next_tick(aws, st
     trouble.on = False
     stack.clock.go(minutes=1)
     function.handle(event("schedule"), Context())
-    queued = [batch_of(one["body"]).feeds for one in aws.receive(stack.settings.queue_url)["Records"]]
+    queued = [batch_of(record["body"]).feeds for record in aws.receive(stack.settings.queue_url)["Records"]]
     assert ("news",) in queued
 
 
-def test_a_backlog_is_not_enqueued_again_each_minute(aws, stack, function, server, clock) -> None:
+def test_backlog_is_requeued_hourly_not_every_minute(aws, stack, function, server, clock) -> None:
     add(stack, ("old", server.url("/old")))
 
     def queued() -> list[tuple[str, ...]]:
         return [
-            batch_of(one["body"]).feeds for one in aws.receive(stack.settings.queue_url)["Records"]
-        ]  # which are in flight then
+            batch_of(record["body"]).feeds for record in aws.receive(stack.settings.queue_url)["Records"]
+        ]  # receiving puts them in flight
 
     for _ in range(5):
         function.handle(event("schedule"), Context())
@@ -171,20 +171,20 @@ def test_a_backlog_is_not_enqueued_again_each_minute(aws, stack, function, serve
     assert queued() == [("old", "new")], "once an hour everything that is due is put in, whatever waits"
 
 
-def test_an_engine_that_is_down_is_no_failure_of_a_message(aws, stack, server) -> None:
+def test_engine_outage_does_not_fail_messages(aws, stack, server) -> None:
     add(stack, ("news", server.says("/news", rss(story(1), story(2)))))
     away = msgspec.structs.replace(stack.settings, engine="opensearch", opensearch_url="http://127.0.0.1:9")
     down = IngestFunction(away, App(away, clock=stack.clock))
     down.handle(event("schedule"), Context())
     assert deliver(aws, stack, down) == []
     function = IngestFunction(stack.settings, stack)
-    function.handle(event("schedule"), Context())  # it is behind, and taken up by the next tick
+    function.handle(event("schedule"), Context())  # this tick picks up the feed that is behind
     assert deliver(aws, stack, function) == []
     assert total(stack) == 2
     assert server.count("/news") == 1
 
 
-def test_the_packaged_list_of_feeds_is_taken_over_when_it_changes(stack, function, tmp_path) -> None:
+def test_changed_feeds_file_is_applied_by_the_tick(stack, function, tmp_path) -> None:
     (tmp_path / "feeds.toml").write_text('[feed.one]\nurl = "https://one.example/"\n')
     function.handle(event("schedule"), Context())
     assert [row.feed.id for row in stack.feeds.rows()] == ["one"]
@@ -193,9 +193,7 @@ def test_the_packaged_list_of_feeds_is_taken_over_when_it_changes(stack, functio
     assert [(row.feed.id, row.feed.removed) for row in stack.feeds.rows()] == [("one", True), ("two", False)]
 
 
-def test_a_packaged_list_that_is_wrong_fails_the_tick_after_what_is_due_was_queued(
-    aws, stack, function, server, tmp_path
-) -> None:
+def test_invalid_feeds_file_fails_the_tick_after_queueing(aws, stack, function, server, tmp_path) -> None:
     add(stack, ("news", server.says("/news", rss(story(1)))))
     (tmp_path / "feeds.toml").write_text("[feed.one]\nurl = 3\n")
     with pytest.raises(FeedsFileError, match=r"feeds\.toml"):
@@ -204,7 +202,7 @@ def test_a_packaged_list_that_is_wrong_fails_the_tick_after_what_is_due_was_queu
     assert total(stack) == 1
 
 
-def test_a_line_of_log_and_metrics_says_what_was_done(aws, stack, function, server, capsys, logged) -> None:
+def test_log_line_and_metrics_report_the_batch(aws, stack, function, server, capsys, logged) -> None:
     logged.attach()
     add(stack, ("good", server.says("/good", rss(story(1)))), ("bad", server.says("/bad", status=503)))
     function.handle(event("schedule"), Context())
@@ -213,14 +211,12 @@ def test_a_line_of_log_and_metrics_says_what_was_done(aws, stack, function, serv
     metrics = {name: value for line in lines for name, value in line.items()}
     assert metrics["FeedsQueued"] == [2.0]
     assert (metrics["FeedsPolled"], metrics["FeedsFailed"], metrics["ItemsNew"]) == ([2.0], [1.0], [1.0])
-    said = next(line for line in logged() if line["message"] == "batch")
-    assert said["function_request_id"] == Context.aws_request_id
-    assert "503" in said["failed"]["bad"]
+    entry = next(line for line in logged() if line["message"] == "batch")
+    assert entry["function_request_id"] == Context.aws_request_id
+    assert "503" in entry["failed"]["bad"]
 
 
-def test_feeds_that_nobody_checked_in_time_are_counted_by_each_tick_also_while_the_engine_is_away(
-    aws, stack, server, capsys, clock
-) -> None:
+def test_tick_counts_stale_feeds_during_an_engine_outage(aws, stack, server, capsys, clock) -> None:
     away = msgspec.structs.replace(stack.settings, engine="opensearch", opensearch_url="http://127.0.0.1:9")
     function = IngestFunction(away, App(away, clock=clock))
     add(stack, ("news", server.says("/news", rss(story(1)))))
@@ -228,7 +224,7 @@ def test_feeds_that_nobody_checked_in_time_are_counted_by_each_tick_also_while_t
     def stale() -> float:
         capsys.readouterr()
         function.handle(event("schedule"), Context())
-        (line,) = [json.loads(one) for one in capsys.readouterr().out.splitlines() if "_aws" in one]
+        (line,) = [json.loads(line) for line in capsys.readouterr().out.splitlines() if "_aws" in line]
         return line["FeedsStale"][0]
 
     assert stale() == 1, "it has never been checked"
@@ -240,6 +236,6 @@ def test_feeds_that_nobody_checked_in_time_are_counted_by_each_tick_also_while_t
     assert stale() == 1
 
 
-def test_messages_are_read_as_they_are_written() -> None:
+def test_messages_round_trip() -> None:
     batch = Batch(("a", "Ł"), now=True)
     assert batch_of(message_of(batch)) == batch

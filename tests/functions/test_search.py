@@ -1,4 +1,4 @@
-"""The search function: each event of `events/` is answered as the contract has it, and a line of log and metrics is written."""
+"""The search function: responses, log lines and metrics for the events in `events/`."""
 
 import json
 
@@ -35,7 +35,7 @@ def function(app, tmp_path):
     return SearchFunction(app.settings, app.engine)
 
 
-def test_there_is_an_event_for_each_route_and_kind() -> None:
+def test_every_event_file_is_tested() -> None:
     assert {path.stem for path in (ROOT / "events").glob("*.json")} == {*STATUS, "schedule", "queue-batch"}
 
 
@@ -51,16 +51,16 @@ def test_each_event_is_answered(function, name: str) -> None:
 @pytest.mark.parametrize(
     "rubbish", [{}, {"path": None}, {"requestContext": None}, {"httpMethod": 3, "path": "/v1/search"}]
 )
-def test_no_event_raises(function, rubbish: dict) -> None:
+def test_malformed_events_do_not_raise(function, rubbish: dict) -> None:
     assert function.handle(rubbish, Context())["statusCode"] in {200, 404, 405, 500}
 
 
-def test_a_line_of_log_and_metrics_is_written_for_each(function, capsys, logged) -> None:
+def test_log_line_and_metrics_report_the_request(function, capsys, logged) -> None:
     logged.attach()
     function.handle(event("search"), Context())
     metrics = next(json.loads(line) for line in capsys.readouterr().out.splitlines() if "_aws" in line)
     assert metrics["AnswerTime"][0] > metrics["QueryTime"][0] > 0
     assert metrics["Results"] == [1.0]
-    said = next(line for line in logged() if line["message"] == "answer")
-    assert (said["path"], said["status"]) == ("/v1/search", 200)
-    assert said["gateway_request_id"] == "c6af9ac6-7b61-11e6-9a41-93e8deadbeef"
+    entry = next(line for line in logged() if line["message"] == "answer")
+    assert (entry["path"], entry["status"]) == ("/v1/search", 200)
+    assert entry["gateway_request_id"] == "c6af9ac6-7b61-11e6-9a41-93e8deadbeef"

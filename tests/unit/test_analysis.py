@@ -1,3 +1,5 @@
+"""Text analysis: folding, tokens and stems."""
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -25,12 +27,12 @@ from newswire import analysis
         ("x" * 40_000, ["x" * 64]),
     ],
 )
-def test_a_text_becomes_the_tokens_that_a_reader_would_type(text: str, tokens: list[str]) -> None:
+def test_text_becomes_folded_tokens(text: str, tokens: list[str]) -> None:
     assert analysis.tokens(text) == tokens
 
 
 @given(st.text())
-def test_tokens_are_short_without_white_space_and_do_not_change_when_analysed_again(text: str) -> None:
+def test_tokens_are_short_without_spaces_and_stable(text: str) -> None:
     for token in analysis.tokens(text):
         assert 0 < len(token) <= analysis.TOKEN_LENGTH
         assert not any(letter.isspace() for letter in token)
@@ -38,14 +40,14 @@ def test_tokens_are_short_without_white_space_and_do_not_change_when_analysed_ag
 
 
 @given(st.text())
-def test_case_makes_no_difference_once_folded(text: str) -> None:
+def test_folding_is_idempotent(text: str) -> None:
     assert analysis.fold(analysis.fold(text)) == analysis.fold(text)
 
 
-def test_stems_are_english_ones() -> None:
+def test_stems_are_english() -> None:
     assert analysis.stems(["exercises", "running", "news"]) == ["exercis", "run", "news"]
 
 
 @pytest.mark.parametrize(("lang", "stemmed"), [(None, True), ("en", True), ("en-us", True), ("pl", False), ("", True)])
-def test_items_in_english_or_of_unknown_language_have_stems(lang: str | None, stemmed: bool) -> None:
+def test_only_english_or_unknown_language_is_stemmed(lang: str | None, stemmed: bool) -> None:
     assert analysis.is_stemmed(lang) is stemmed

@@ -1,3 +1,5 @@
+"""Feed status: state, errors, fetches and gaps."""
+
 import msgspec
 import pytest
 
@@ -34,23 +36,23 @@ def changed(**poll: object) -> FeedRow:
         (msgspec.structs.replace(ROW, feed=msgspec.structs.replace(ROW.feed, polled=False)), NOW, "paused"),
     ],
 )
-def test_the_state_is_worked_out_when_it_is_read(row: FeedRow, now: int, state: str) -> None:
+def test_state_is_computed_at_read_time(row: FeedRow, now: int, state: str) -> None:
     assert state_of(status_of(row), now, 900) == state
 
 
-def test_a_status_holds_no_secret_of_the_url() -> None:
+def test_status_redacts_secrets_in_the_url() -> None:
     assert status_of(ROW).url == "https://a.example/f?key=…&x"
     assert redacted("http://[broken") == "…"
 
 
-def test_a_document_that_indexing_refused_is_the_feeds_error() -> None:
+def test_refused_document_becomes_the_feed_error() -> None:
     row = msgspec.structs.replace(
         changed(head=3), fold=FoldState(cursor=3, refused_seq=3, refused_code="html_page", refused="A page.")
     )
     assert (status_of(row).error_code, status_of(row).error) == ("html_page", "A page.")
 
 
-def test_fetches_are_told_with_what_they_gave() -> None:
+def test_fetches_carry_their_item_counts() -> None:
     line = FetchLine(NOW, 200, 10, 5, seq=2)
     from newswire.model import Count
 
@@ -72,11 +74,11 @@ def test_fetches_are_told_with_what_they_gave() -> None:
         ({"a": 1}, [], 1, False),
     ],
 )
-def test_a_gap_is_a_full_document_that_shares_nothing(older: dict, newer: list, usual: float, gap: bool) -> None:
-    found = gap_between(older, newer, usual, NOW, NOW + HOUR)
-    assert found == (Gap(NOW, NOW + HOUR) if gap else None)
+def test_gap_is_a_full_document_without_overlap(older: dict, newer: list, usual: float, gap: bool) -> None:
+    result = gap_between(older, newer, usual, NOW, NOW + HOUR)
+    assert result == (Gap(NOW, NOW + HOUR) if gap else None)
 
 
-def test_there_is_no_gap_without_a_span_of_time() -> None:
+def test_gap_needs_a_time_span() -> None:
     assert gap_between({"a": 1}, ["b"], 1, None, NOW) is None
     assert gap_between({"a": 1}, ["b"], 1, NOW, NOW) is None

@@ -1,4 +1,4 @@
-"""Imports are a cost: what answers searches loads nothing of what writes them, and the other way round."""
+"""Import costs: each side and each command loads only the modules it needs."""
 
 import argparse
 import subprocess
@@ -18,12 +18,12 @@ def loaded_by(code: str) -> set[str]:
 
 
 @pytest.mark.parametrize("module", ["newswire.web.api", "newswire.search.answer", "newswire.app"])
-def test_the_api_loads_no_parser_no_command_line_no_aws_and_no_engine(module: str) -> None:
+def test_api_does_not_load_parser_cli_aws_or_engine(module: str) -> None:
     loaded = loaded_by(f"import {module}")
     assert not loaded & {
         "feedparser",
         "boto3",
-        "botocore.session",  # Powertools loads the outermost package of botocore, to add its name to the user agent
+        "botocore.session",  # Powertools imports only top-level botocore, for the user agent
         "tantivy",
         "opensearchpy",
         "argparse",
@@ -35,8 +35,8 @@ def test_the_api_loads_no_parser_no_command_line_no_aws_and_no_engine(module: st
     }
 
 
-def test_whoever_asks_for_json_or_feeds_never_loads_the_template_engine(tmp_path) -> None:
-    asked = (
+def test_json_and_feed_responses_do_not_load_templates(tmp_path) -> None:
+    targets = (
         "/v1/search",
         "/v1/search?format=atom",
         "/v1/feeds",
@@ -51,25 +51,25 @@ from newswire.settings import Settings
 from newswire.app import App
 from tests.support.transports import AsEvents
 api = AsEvents(App(Settings(data={str(tmp_path / "data")!r})))
-assert {{api.ask(target).status for target in {asked!r}}} == {{200, 404}}
+assert {{api.ask(target).status for target in {targets!r}}} == {{200, 404}}
 """
     )
     assert not loaded & {"jinja2", "markupsafe", "newswire.web.pages.routes"}
 
 
-def test_opening_the_engine_loads_the_chosen_one_only() -> None:
+def test_app_loads_only_the_configured_engine() -> None:
     code = "from newswire.settings import Settings\nfrom newswire.app import App\nApp(Settings())"
     loaded = loaded_by(code)
     assert "tantivy" in loaded
     assert not loaded & {"feedparser", "opensearchpy", "boto3", "urllib3", "argparse"}
 
 
-def test_the_write_side_loads_no_http_routing() -> None:
+def test_write_side_does_not_load_http_routing() -> None:
     loaded = loaded_by("import newswire.ingest.poll, newswire.ingest.backfill, newswire.ingest.reindex")
     assert not loaded & {"aws_lambda_powertools", "uvicorn", "newswire.web.api", "newswire.search.answer", "feedparser"}
 
 
-def test_the_pure_modules_load_no_client_library() -> None:
+def test_pure_modules_do_not_load_client_libraries() -> None:
     for module in (
         "ingest.fold",
         "ingest.item",
@@ -84,14 +84,14 @@ def test_the_pure_modules_load_no_client_library() -> None:
         assert not loaded & {"sqlite3", "urllib3", "tantivy", "boto3", "feedparser", "socket"}, module
 
 
-def test_asking_for_help_loads_no_command_and_opens_nothing() -> None:
+def test_help_loads_no_command_module() -> None:
     loaded = loaded_by("from newswire.cli.main import main\ntry: main(['--help'])\nexcept SystemExit: pass")
     assert not {f"newswire.cli.{name}" for name in ("serve", "poll", "search", "feeds", "dlq", "reindex")} & loaded
     assert not loaded & {"urllib3", "tantivy", "feedparser", "uvicorn", "tqdm", "sqlite3"}
 
 
-@pytest.mark.parametrize("group", ["search", "reindex"])
-def test_commands_that_fetch_nothing_load_no_http_and_no_parser(group: str) -> None:
+@pytest.mark.parametrize("group", ["search", "reindex", "status"])
+def test_offline_commands_do_not_load_http_or_parser(group: str) -> None:
     loaded = loaded_by(f"import newswire.cli.main, newswire.cli.{group}")
     assert not loaded & {
         "urllib3",
@@ -103,15 +103,15 @@ def test_commands_that_fetch_nothing_load_no_http_and_no_parser(group: str) -> N
     }
 
 
-def test_every_command_of_the_parser_is_in_its_module() -> None:
+def test_every_parser_command_has_a_callable() -> None:
     from newswire.cli.main import _command, _parser
 
     def named(parser: argparse.ArgumentParser) -> set[str]:
-        found = {parser.get_default("run")} - {None}
+        commands = {parser.get_default("run")} - {None}
         for action in parser._actions:
             if isinstance(action, argparse._SubParsersAction):
-                found |= {name for one in action.choices.values() for name in named(one)}
-        return found
+                commands |= {name for subparser in action.choices.values() for name in named(subparser)}
+        return commands
 
     names = named(_parser())
     assert len(names) == 16

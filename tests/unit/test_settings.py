@@ -1,4 +1,4 @@
-"""Settings: what the environment says is taken, and what it can't mean is refused by its name."""
+"""Settings: values from the environment and the errors for invalid ones."""
 
 import pytest
 
@@ -9,16 +9,16 @@ CLUSTER = {"NEWSWIRE_ENGINE": "opensearch", "NEWSWIRE_OPENSEARCH_URL": "https://
 SERVERLESS = CLUSTER | {"NEWSWIRE_OPENSEARCH_URL": "https://x.eu-central-1.aoss.amazonaws.com"}
 
 
-def test_nothing_set_is_one_machine() -> None:
+def test_empty_environment_gives_the_defaults() -> None:
     assert read_settings({}) == Settings()
 
 
-def test_values_are_of_their_types() -> None:
+def test_values_are_converted_to_their_types() -> None:
     found = read_settings({"NEWSWIRE_FETCH_ALLOW_PRIVATE": "true", "NEWSWIRE_LEASE_SECONDS": "400", "OTHER": "x"})
     assert (found.fetch_allow_private, found.lease_seconds) == (True, 400)
 
 
-def test_requests_to_aws_are_signed_for_a_region_that_may_be_the_functions_own() -> None:
+def test_signing_region_defaults_to_aws_region() -> None:
     signing = {"NEWSWIRE_OPENSEARCH_SIGNING": "aoss"}
     assert read_settings(SERVERLESS | signing | {"AWS_REGION": "eu-central-1"}).opensearch_region == "eu-central-1"
     own = {"NEWSWIRE_OPENSEARCH_REGION": "eu-west-1"}
@@ -53,7 +53,7 @@ def test_requests_to_aws_are_signed_for_a_region_that_may_be_the_functions_own()
         (SERVERLESS, "NEWSWIRE_OPENSEARCH_SIGNING=aoss"),
     ],
 )
-def test_what_can_not_be_meant_is_refused_by_its_name(environment: dict[str, str], name: str) -> None:
+def test_invalid_setting_is_rejected_by_name(environment: dict[str, str], name: str) -> None:
     with pytest.raises(SettingsError, match=name) as raised:
         read_settings(environment)
     assert "hunter2" not in str(raised.value)

@@ -1,4 +1,4 @@
-"""template.yaml, as CloudFormation gets it: transformed by SAM's own translator, and asserted on where it matters."""
+"""template.yaml after the transformation by SAM's own translator."""
 
 import itertools
 import json
@@ -25,13 +25,13 @@ COMBINATIONS = [dict(zip(CHOICES, values, strict=True)) for values in itertools.
 
 @cache
 def transformed(combination: tuple[tuple[str, str], ...] = ()) -> dict:
-    """Give the template that SAM makes of ours for these parameters, its code standing for what `sam package` puts up."""
+    """Return the template that SAM generates for these parameters, with a placeholder for the packaged code."""
     template = yaml_parse((ROOT / "template.yaml").read_text())
     for resource in template["Resources"].values():
         for name in ("CodeUri", "ContentUri"):
             if name in resource.get("Properties", {}):
                 resource["Properties"][name] = {"Bucket": "code", "Key": "code.zip"}
-    values = {name: one.get("Default", "") for name, one in template["Parameters"].items()} | dict(combination)
+    values = {name: entry.get("Default", "") for name, entry in template["Parameters"].items()} | dict(combination)
     values |= {"AWS::Region": "eu-central-1", "AWS::Partition": "aws", "AWS::StackName": "newswire"}
     translator = Translator({}, Parser())
     return translator.translate(template, values)
@@ -41,7 +41,7 @@ def resources(kind: str) -> dict[str, dict]:
     return {name: one.get("Properties", {}) for name, one in transformed()["Resources"].items() if one["Type"] == kind}
 
 
-def test_no_route_of_the_api_is_open() -> None:
+def test_every_api_route_requires_authorization() -> None:
     (api,) = resources("AWS::ApiGateway::RestApi").values()
     paths = api["Body"]["paths"]
     assert set(paths) == {"/", "/{proxy+}"}
@@ -55,12 +55,12 @@ def test_no_route_of_the_api_is_open() -> None:
     assert policy[1]["Statement"][0]["Condition"] == {"StringEquals": {"aws:SourceVpce": {"Ref": "VpcEndpointId"}}}
 
 
-def test_functions_run_the_same_python_on_the_same_architecture() -> None:
+def test_functions_and_layer_share_python_and_architecture() -> None:
     functions = resources("AWS::Lambda::Function")
     assert set(functions) == {"IngestFunction", "SearchFunction"}
-    for one in functions.values():
-        assert (one["Runtime"], one["Architectures"]) == ("python3.13", [{"Ref": "Architecture"}])
-        assert one["TracingConfig"] == {"Mode": "Active"}
+    for function in functions.values():
+        assert (function["Runtime"], function["Architectures"]) == ("python3.13", [{"Ref": "Architecture"}])
+        assert function["TracingConfig"] == {"Mode": "Active"}
     (layer,) = resources("AWS::Lambda::LayerVersion").values()
     assert (layer["CompatibleRuntimes"], layer["CompatibleArchitectures"]) == (
         ["python3.13"],
@@ -72,7 +72,7 @@ def variables(function: str) -> dict:
     return resources("AWS::Lambda::Function")[function]["Environment"]["Variables"]
 
 
-def test_each_time_limit_is_within_the_one_around_it() -> None:
+def test_timeouts_are_nested() -> None:
     functions = resources("AWS::Lambda::Function")
     integration = resources("AWS::ApiGateway::RestApi")["Api"]["Body"]["paths"]["/"]["x-amazon-apigateway-any-method"]
     gateway_s = integration["x-amazon-apigateway-integration"]["timeoutInMillis"] / 1000
@@ -89,7 +89,7 @@ def test_each_time_limit_is_within_the_one_around_it() -> None:
     )
 
 
-def test_messages_are_kept_and_the_tick_can_always_run() -> None:
+def test_messages_are_retained_and_the_tick_has_concurrency() -> None:
     queues = resources("AWS::SQS::Queue")
     assert queues["WorkQueue"]["RedrivePolicy"]["maxReceiveCount"] == 10
     assert queues["WorkQueue"]["MessageRetentionPeriod"] == 4 * 86_400
@@ -106,7 +106,7 @@ def test_messages_are_kept_and_the_tick_can_always_run() -> None:
     assert schedule["ScheduleExpression"] == "rate(1 minute)"
 
 
-def test_what_is_kept_is_encrypted_and_outlives_the_stack() -> None:
+def test_stored_data_is_encrypted_and_outlives_the_stack() -> None:
     for name in ("FeedTable", "ArchiveBucket"):
         resource = transformed()["Resources"][name]
         assert resource["DeletionPolicy"] == "RetainExceptOnCreate", "a first deployment that fails leaves none behind"
@@ -130,26 +130,26 @@ def test_what_is_kept_is_encrypted_and_outlives_the_stack() -> None:
     assert "TLS-1-2" in domain["DomainEndpointOptions"]["TLSSecurityPolicy"]
 
 
-def test_the_table_is_the_one_that_the_tests_use() -> None:
+def test_table_matches_the_test_table() -> None:
     (table,) = resources("AWS::DynamoDB::Table").values()
     assert {name: table[name] for name in TABLE} == TABLE
-    assert [one["IndexName"] for one in table["GlobalSecondaryIndexes"]] == [ATTENTION, BEHIND]
+    assert [index["IndexName"] for index in table["GlobalSecondaryIndexes"]] == [ATTENTION, BEHIND]
 
 
-def test_the_domain_lets_in_exactly_the_two_roles_and_gives_each_no_more_than_its_role() -> None:
-    """Within an account AWS adds up what the role and the domain allow."""
+def test_domain_policy_grants_match_the_role_grants() -> None:
+    """Check both policies because AWS grants their union within an account."""
     (domain,) = resources("AWS::OpenSearchService::Domain").values()
     allowed: dict[str, set] = {"IngestFunctionRole": set(), "SearchFunctionRole": set()}
-    for one in resolved(domain["AccessPolicies"]["Statement"], NAMES, CONDITIONS):
-        allowed[one["Principal"]["AWS"]] |= set(grants_of(one))
+    for statement in resolved(domain["AccessPolicies"]["Statement"], NAMES, CONDITIONS):
+        allowed[statement["Principal"]["AWS"]] |= set(grants_of(statement))
     for role, of_domain in allowed.items():
         of_role = grants(resources("AWS::IAM::Role")[role], NAMES, CONDITIONS)
-        assert of_domain == {one for one in of_role if one.action.startswith("es:")}
+        assert of_domain == {grant for grant in of_role if grant.action.startswith("es:")}
 
 
-def test_a_change_of_who_may_call_reaches_the_stage_and_there_is_no_other_stage() -> None:
+def test_live_is_the_only_stage_and_waits_for_log_settings() -> None:
     stages = resources("AWS::ApiGateway::Stage")
-    assert [one["StageName"] for one in stages.values()] == ["live"]
+    assert [stage["StageName"] for stage in stages.values()] == ["live"]
     (api,) = resources("AWS::ApiGateway::RestApi").values()
     assert "${ApiGatewayAccount}" in api["Description"]["Fn::If"][1]["Fn::Sub"], "it waits for the setting for logs"
     (deployment,) = resources("AWS::ApiGateway::Deployment").values()
@@ -157,38 +157,38 @@ def test_a_change_of_who_may_call_reaches_the_stage_and_there_is_no_other_stage(
 
 
 WITHOUT_RESOURCES = {"xray:PutTraceSegments", "xray:PutTelemetryRecords"}
-"""Actions that know no resources, as the Service Authorization Reference has it."""
+"""Actions without resource types in the Service Authorization Reference."""
 
 
 def statements(role: str) -> list[dict]:
-    found = []
+    collected = []
     for policy in resources("AWS::IAM::Role")[role]["Policies"]:
-        found += policy["PolicyDocument"]["Statement"]
-    return found
+        collected += policy["PolicyDocument"]["Statement"]
+    return collected
 
 
 @pytest.mark.parametrize("role", ["IngestFunctionRole", "SearchFunctionRole"])
-def test_no_role_has_a_right_to_everything(role: str) -> None:
-    for one in statements(role):
-        is_xray = one.get("Sid") == "Traces" and set(one["Action"]) == WITHOUT_RESOURCES
-        assert is_xray or '"Resource": "*"' not in json.dumps(one)
-        assert ":*" not in "".join(one.get("Action", [])), one
+def test_no_role_has_wildcard_permissions(role: str) -> None:
+    for statement in statements(role):
+        is_xray = statement.get("Sid") == "Traces" and set(statement["Action"]) == WITHOUT_RESOURCES
+        assert is_xray or '"Resource": "*"' not in json.dumps(statement)
+        assert ":*" not in "".join(statement.get("Action", [])), statement
 
 
-def test_no_role_has_policies_of_aws_that_name_no_resource() -> None:
+def test_no_role_has_aws_managed_policies() -> None:
     for name in ("IngestFunctionRole", "SearchFunctionRole"):
         assert "ManagedPolicyArns" not in resources("AWS::IAM::Role")[name]
 
 
-def test_the_search_function_may_read_its_index_and_nothing_else() -> None:
-    posts = [one["Fn::If"][1] for one in statements("SearchFunctionRole") if "ESHttpPost" in json.dumps(one)]
-    assert [one["Resource"]["Fn::Sub"][0] for one in posts] == ["${Domain}/newswire-*/_msearch"]
+def test_search_role_only_reads_its_index() -> None:
+    posts = [rule["Fn::If"][1] for rule in statements("SearchFunctionRole") if "ESHttpPost" in json.dumps(rule)]
+    assert [post["Resource"]["Fn::Sub"][0] for post in posts] == ["${Domain}/newswire-*/_msearch"]
     text = json.dumps(statements("SearchFunctionRole"))
     for forbidden in ("dynamodb", "s3:", "sqs:", "ESHttpPut", "ESHttpDelete"):
         assert forbidden not in text
 
 
-def test_every_alarm_tells_somebody() -> None:
+def test_every_alarm_notifies_the_topic() -> None:
     alarms = resources("AWS::CloudWatch::Alarm")
     assert set(alarms) == {
         "DeadLetterAlarm",
@@ -198,8 +198,8 @@ def test_every_alarm_tells_somebody() -> None:
         "FeedsStaleAlarm",
         "FeedsBehindAlarm",
     }
-    for one in alarms.values():
-        assert one["AlarmActions"] == [{"Ref": "Alarms"}]
+    for alarm in alarms.values():
+        assert alarm["AlarmActions"] == [{"Ref": "Alarms"}]
     (topic,) = resources("AWS::SNS::Topic").values()
     assert "KmsMasterKeyId" not in topic, "CloudWatch may not use the key that AWS keeps for topics"
     own = variables("IngestFunction")["POWERTOOLS_SERVICE_NAME"]
@@ -214,7 +214,7 @@ NOT_OURS = {"AWS_ENDPOINT_URL", "PYTHONTZPATH", "POWERTOOLS_SERVICE_NAME"}
 """Variables that botocore, Python and Powertools read."""
 
 
-def test_every_variable_is_a_setting_and_its_value_one_that_is_taken() -> None:
+def test_every_environment_variable_is_a_valid_setting() -> None:
     for function in ("IngestFunction", "SearchFunction"):
         plain = {name: value for name, value in variables(function).items() if isinstance(value, str)}
         assert all(name.startswith("NEWSWIRE_") for name in variables(function).keys() - NOT_OURS)
@@ -228,8 +228,8 @@ def test_every_variable_is_a_setting_and_its_value_one_that_is_taken() -> None:
         assert names.keys() <= {f"NEWSWIRE_{name.upper()}" for name in Settings.__struct_fields__}
 
 
-def test_what_sam_local_is_told_are_variables_of_the_template() -> None:
-    """It passes on no others, and says nothing of it."""
+def test_sam_local_variables_exist_in_the_template() -> None:
+    """Check the names because `sam local` silently drops other variables."""
     told = json.loads((ROOT / "local-env.json").read_text())
     assert set(told) == {"IngestFunction", "SearchFunction"}
     for function, own in told.items():
@@ -238,23 +238,23 @@ def test_what_sam_local_is_told_are_variables_of_the_template() -> None:
         assert read_settings(plain | own).opensearch_url == own["NEWSWIRE_OPENSEARCH_URL"]
 
 
-def test_the_gateway_speaks_problem_json() -> None:
+def test_gateway_errors_are_problem_json() -> None:
     (api,) = resources("AWS::ApiGateway::RestApi").values()
-    for one in api["Body"]["x-amazon-apigateway-gateway-responses"].values():
-        assert "application/problem+json" in one["responseParameters"]["gatewayresponse.header.Content-Type"]
-        template = one["responseTemplates"]["application/json"].replace("$context.error.messageString", '"x"')
+    for response in api["Body"]["x-amazon-apigateway-gateway-responses"].values():
+        assert "application/problem+json" in response["responseParameters"]["gatewayresponse.header.Content-Type"]
+        template = response["responseTemplates"]["application/json"].replace("$context.error.messageString", '"x"')
         assert {"type", "title", "detail", "code", "request_id"} == set(json.loads(template)), (
             "the gateway gives the status"
         )
 
 
 @pytest.mark.parametrize("has_operator", [True, False])
-def test_policies_in_text_are_json_and_let_in_whom_they_should(has_operator: bool) -> None:
-    for one in resources("AWS::OpenSearchServerless::SecurityPolicy").values():
-        json.loads(resolved(one["Policy"], NAMES, {}))
+def test_serverless_policies_admit_only_named_principals(has_operator: bool) -> None:
+    for policy in resources("AWS::OpenSearchServerless::SecurityPolicy").values():
+        json.loads(resolved(policy["Policy"], NAMES, {}))
     (access,) = resources("AWS::OpenSearchServerless::AccessPolicy").values()
     rules = json.loads(resolved(access["Policy"], NAMES, {"HasOperator": has_operator}))
-    assert [one["Principal"] for one in rules] == [["IngestFunctionRole"], ["SearchFunctionRole"]] + [
+    assert [rule["Principal"] for rule in rules] == [["IngestFunctionRole"], ["SearchFunctionRole"]] + [
         ["operator"]
     ] * has_operator
     search = {right for rule in rules[1]["Rules"] for right in rule["Permission"]}

@@ -1,4 +1,4 @@
-"""Loaded by Python as it starts, before a built function: each call that botocore makes is written down, by its own events."""
+"""Record every botocore call of a built function; Python imports this module at startup."""
 
 import json
 import os

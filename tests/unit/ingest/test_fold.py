@@ -1,4 +1,4 @@
-"""The fold, by rules and by Hypothesis: the same log gives the same items, whatever the cuts it is replayed in."""
+"""The fold: rules and generated logs."""
 
 import msgspec
 from hypothesis import given, settings
@@ -18,7 +18,7 @@ def record(seq: int, kind: str = "document", at: int | None = None) -> Record:
 
 
 class Fold:
-    """Folds documents one by one, in a store of its own, as indexing does."""
+    """Fold documents one by one into its own store, as indexing does."""
 
     def __init__(self) -> None:
         self.fold = FoldState()
@@ -69,39 +69,39 @@ def test_a_changed_title_is_a_revision_of_the_same_item() -> None:
     assert (item.title, item.revision, item.first_seen, item.changed) == ("Two", 2, START + HOUR, START + 2 * HOUR)
 
 
-def test_a_changed_link_is_the_same_item() -> None:
+def test_a_changed_link_is_a_revision_of_the_same_item() -> None:
     assert Fold().take(entry()).take(entry(link="https://a.example/other")).one().revision == 2
 
 
-def test_a_changed_date_moves_the_item_as_a_revision() -> None:
+def test_a_changed_date_is_a_revision_of_the_same_item() -> None:
     item = Fold().take(entry()).take(entry(date="2025-11-02T10:00:00Z")).one()
     assert (item.published_raw, item.revision) == ("2025-11-02T10:00:00Z", 2)
 
 
-def test_an_undated_item_stays_where_it_was_first_seen() -> None:
+def test_undated_item_keeps_its_first_seen_time() -> None:
     item = Fold().take(entry(date="")).take(entry(date="", title="Edited")).one()
     assert (item.published, item.date_flags) == (START + HOUR, ("undated",))
 
 
-def test_a_date_that_appears_later_replaces_the_first_sight() -> None:
+def test_later_date_replaces_the_first_seen_time() -> None:
     item = Fold().take(entry(date="")).take(entry()).one()
     assert (item.published_source, item.revision) == ("pubDate", 2)
 
 
-def test_a_date_that_disappears_is_kept_and_is_no_revision() -> None:
+def test_removed_date_is_kept_without_a_revision() -> None:
     fold = Fold().take(entry()).take(entry(date=""))
     assert fold.writes == 1
     item = fold.take(entry(date="", title="Edited")).one()
     assert (item.published_raw, item.revision) == ("2025-11-01T10:00:00Z", 2)
 
 
-def test_an_item_that_comes_back_is_not_new() -> None:
+def test_returning_item_is_not_new() -> None:
     fold = Fold().take(entry()).take(entry("2", "https://a.example/2")).take(entry())
     assert fold.writes == 2
     assert fold.fold.items == 2
 
 
-def test_a_future_date_waits_until_it_is_believable() -> None:
+def test_future_date_is_ignored_until_it_is_plausible() -> None:
     fold = Fold().take(entry(date="2025-12-24T10:00:00Z"))
     assert (fold.one().published, fold.one().date_flags) == (START + HOUR, ("future",))
     late = fold.take(entry(date="2025-12-24T10:00:00Z", title="Edited"), at=START + 40 * 24 * HOUR).one()
@@ -126,37 +126,37 @@ def test_the_entry_with_the_stored_link_keeps_the_plain_id() -> None:
     assert len(fold.items) == 2
 
 
-def test_the_same_guid_and_link_twice_is_the_later_dated() -> None:
+def test_duplicate_guid_and_link_keeps_the_later_date() -> None:
     later = entry(title="Later", date="2025-11-03T10:00:00Z")
     assert Fold().take(entry(), later).one().title == "Later"
     assert Fold().take(later, entry()).one().title == "Later"
 
 
-def test_a_refused_document_moves_the_cursor_and_nothing_else() -> None:
+def test_refused_document_only_advances_the_cursor() -> None:
     fold = Fold().take(entry()).take(refused=True)
     assert (fold.fold.cursor, fold.fold.refused_seq, fold.writes) == (2, 2, 1)
     assert fold.take(entry()).fold.refused_code is None
 
 
-def test_a_loaded_line_never_changes_what_a_document_gave() -> None:
+def test_loaded_line_never_overrides_a_document() -> None:
     assert Fold().take(entry()).take(entry(title="Loaded"), kind="load").one().title == "One"
 
 
-def test_among_loads_the_later_wins_and_a_document_takes_over() -> None:
+def test_later_load_wins_and_a_document_overrides_loads() -> None:
     fold = Fold().take(entry(title="A"), kind="load").take(entry(title="B"), kind="load")
     assert (fold.one().title, fold.one().revision) == ("B", 2)
     fold.take(entry(title="C")).take(entry(title="D"), kind="load")
     assert fold.one().title == "C"
 
 
-def test_a_newer_extraction_rewrites_without_a_revision(monkeypatch) -> None:
+def test_new_extraction_version_rewrites_without_a_revision(monkeypatch) -> None:
     fold = Fold().take(entry())
     monkeypatch.setattr("newswire.ingest.fold.EXTRACTION", 99)
     fold.take(entry())
     assert (fold.writes, fold.one().revision, fold.one().changed) == (2, 1, START + HOUR)
 
 
-def test_a_gap_is_noticed_when_nothing_is_shared() -> None:
+def test_gap_is_recorded_when_documents_share_nothing() -> None:
     first = [entry(str(n), f"https://a.example/{n}") for n in range(10)]
     second = [entry(str(n), f"https://a.example/{n}") for n in range(20, 30)]
     fold = Fold().take(*first).take(*second)
@@ -191,7 +191,7 @@ _documents = st.lists(
 
 @settings(max_examples=300, deadline=None)
 @given(_documents, st.data())
-def test_any_log_gives_the_same_items_whatever_was_lost_and_replayed(documents, data) -> None:
+def test_replay_after_a_lost_cursor_gives_the_same_items(documents, data) -> None:
     straight = Fold()
     for entries, kind, odd in documents:
         straight.take(*entries, kind=kind, refused=odd and not entries)
@@ -214,7 +214,7 @@ def test_any_log_gives_the_same_items_whatever_was_lost_and_replayed(documents, 
 
 @settings(max_examples=150, deadline=None)
 @given(_documents)
-def test_ids_and_first_sights_never_change(documents) -> None:
+def test_ids_and_first_seen_times_never_change(documents) -> None:
     fold = Fold()
     seen: dict[str, int] = {}
     for entries, kind, _odd in documents:

@@ -1,3 +1,5 @@
+"""Items from entries: links, plain text, dates and identity."""
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -24,18 +26,18 @@ NOW = 1_763_985_600_000
         ("https://[broken", "https://[broken"),
     ],
 )
-def test_links_are_compared_in_one_form(link: str, canonical: str) -> None:
+def test_links_are_canonicalised(link: str, canonical: str) -> None:
     assert canonical_link(link) == canonical
 
 
 @given(st.text(max_size=200))
-def test_any_link_has_a_canonical_form_that_is_its_own(link: str) -> None:
+def test_link_canonicalisation_is_idempotent(link: str) -> None:
     once = canonical_link(link)
     assert canonical_link(once) == once
 
 
 @pytest.mark.parametrize("link", ["javascript:alert(1)", "data:text/html,x", "https://", "/relative", "http://a\nb"])
-def test_what_is_no_web_address_is_no_link(link: str) -> None:
+def test_link_that_is_not_a_web_url_is_dropped(link: str) -> None:
     assert safe_link(link) == ""
 
 
@@ -57,7 +59,7 @@ def test_markup_becomes_plain_text(markup: Markup, text: str) -> None:
 
 
 @given(st.text())
-def test_plain_text_has_no_control_characters_and_no_double_spaces(text: str) -> None:
+def test_plain_text_has_no_control_characters_or_double_spaces(text: str) -> None:
     plain = plain_text(Markup(text))
     assert plain == " ".join(plain.split())
     assert "\x00" not in plain
@@ -67,23 +69,23 @@ def dated(*raws: str) -> tuple[RawDate, ...]:
     return tuple(RawDate("pubDate", raw) for raw in raws)
 
 
-def test_an_undated_entry_takes_the_time_of_the_fetch_and_says_so() -> None:
+def test_undated_entry_takes_the_fetch_time() -> None:
     date = date_of((), NOW)
     assert (date.at, date.source, date.flags, date.raw) == (NOW, "first_seen", ("undated",), None)
 
 
-def test_an_unreadable_date_is_kept_as_it_was_written() -> None:
+def test_unreadable_date_keeps_its_raw_text() -> None:
     date = date_of(dated("soon"), NOW)
     assert (date.at, date.source, date.flags, date.raw) == (NOW, "first_seen", ("unreadable",), "soon")
 
 
-def test_a_date_more_than_a_day_ahead_does_not_head_every_list() -> None:
+def test_date_over_a_day_ahead_is_replaced_by_the_fetch_time() -> None:
     assert date_of(dated("2031-01-01T00:00:00Z"), NOW).flags == ("future",)
     assert date_of(dated("2031-01-01T00:00:00Z"), NOW).at == NOW
     assert date_of(dated("2025-11-25T11:59:00Z"), NOW).flags == ()
 
 
-def test_the_epoch_is_no_date() -> None:
+def test_the_epoch_is_not_a_date() -> None:
     date = date_of(dated("Thu, 01 Jan 1970 00:00:00 GMT"), NOW)
     assert (date.at, date.flags) == (NOW, ("epoch",))
 
@@ -94,33 +96,33 @@ def test_midnight_is_flagged_and_a_bare_day_is_not() -> None:
     assert date_of(dated("2025-05-26"), NOW).precision == "day"
 
 
-def test_the_first_date_that_can_be_read_counts() -> None:
+def test_first_readable_date_is_used() -> None:
     both = (RawDate("pubDate", "nonsense"), RawDate("dc:date", "2025-05-26T10:00:00Z"))
     assert date_of(both, NOW).source == "dc:date"
 
 
 def id_of(**fields: object) -> str:
-    found = candidate_of(Entry(**{"title": Markup("T"), **fields}), "feed", NOW)
-    assert found is not None
-    return found.id
+    candidate = candidate_of(Entry(**{"title": Markup("T"), **fields}), "feed", NOW)
+    assert candidate is not None
+    return candidate.id
 
 
 @pytest.mark.parametrize(
     ("beside", "source", "milliseconds"),
     [
-        ("2025-11-20T09:00:00.250Z", "dc:date", 250),  # the same second, with its fraction
+        ("2025-11-20T09:00:00.250Z", "dc:date", 250),  # the same second with a fraction
         ("2025-11-20T10:00:00.250+01:00", "dc:date", 250),
-        ("2025-11-20T09:00:01.250Z", "pubDate", 0),  # another second: the better source stands
+        ("2025-11-20T09:00:01.250Z", "pubDate", 0),  # a different second: the preferred source wins
         ("2025-11-20T09:00:00Z", "pubDate", 0),
     ],
 )
-def test_a_date_beside_it_that_is_the_same_but_exacter_counts(beside: str, source: str, milliseconds: int) -> None:
-    said = (RawDate("pubDate", "Thu, 20 Nov 2025 09:00:00 GMT"), RawDate("dc:date", beside))
-    date = date_of(said, NOW)
+def test_same_date_with_more_precision_is_used(beside: str, source: str, milliseconds: int) -> None:
+    dates = (RawDate("pubDate", "Thu, 20 Nov 2025 09:00:00 GMT"), RawDate("dc:date", beside))
+    date = date_of(dates, NOW)
     assert (date.source, date.at % 1000) == (source, milliseconds)
 
 
-def test_identity_is_the_guid_else_the_link_else_title_and_date_else_title_and_text() -> None:
+def test_identity_falls_back_from_guid_to_link_to_title() -> None:
     assert id_of(guid="1", link="https://a.example/1") == id_of(guid="1", link="https://a.example/2")
     assert id_of(link="http://a.example/1?utm_source=x") == id_of(link="https://a.example/1")
     assert id_of(published=dated("2025-01-01")) != id_of(published=dated("2025-01-02"))
@@ -128,32 +130,32 @@ def test_identity_is_the_guid_else_the_link_else_title_and_date_else_title_and_t
     assert id_of(guid="1") != id_of(link="1")
 
 
-def test_a_guid_that_is_a_url_is_canonicalised_unless_it_is_no_permalink() -> None:
+def test_only_a_permalink_guid_is_canonicalised() -> None:
     tracked, bare = "http://a.example/1?utm_source=x", "https://a.example/1"
     assert id_of(guid=tracked, guid_is_link=True) == id_of(guid=bare, guid_is_link=True)
     assert id_of(guid=tracked, guid_is_link=False) != id_of(guid=bare, guid_is_link=False)
 
 
 def test_the_same_guid_in_two_feeds_is_two_items() -> None:
-    one = candidate_of(Entry(guid="1"), "a", NOW)
+    first = candidate_of(Entry(guid="1"), "a", NOW)
     other = candidate_of(Entry(guid="1"), "b", NOW)
-    assert one is not None
+    assert first is not None
     assert other is not None
-    assert one.id != other.id
+    assert first.id != other.id
 
 
-def test_an_entry_that_says_nothing_is_no_item() -> None:
+def test_empty_entry_is_not_an_item() -> None:
     assert candidate_of(Entry(), "feed", NOW) is None
 
 
-def test_values_are_cut_and_given_once() -> None:
-    found = candidate_of(Entry(title=Markup("T"), categories=("x" * 400, "News", "News", " ")), "feed", NOW)
-    assert found is not None
-    assert found.categories == ("x" * 256, "News")
+def test_categories_are_truncated_and_deduplicated() -> None:
+    candidate = candidate_of(Entry(title=Markup("T"), categories=("x" * 400, "News", "News", " ")), "feed", NOW)
+    assert candidate is not None
+    assert candidate.categories == ("x" * 256, "News")
 
 
 @pytest.mark.parametrize("raw", ["0001-01-01T00:00:00Z", "Mon, 01 Jan 0001 00:00:00 GMT", "1970-01-01T00:00:00Z"])
-def test_the_zero_of_a_clock_is_no_date_of_publication(raw: str) -> None:
+def test_clock_zero_is_not_a_publication_date(raw: str) -> None:
     date = date_of([RawDate("pubDate", raw)], 1_700_000_000_000)
     assert (date.at, date.source, date.flags) == (1_700_000_000_000, "first_seen", ("epoch",))
     assert date.raw == raw

@@ -1,3 +1,5 @@
+"""The poll schedule: intervals, hints, jitter and backoff."""
+
 import msgspec
 import pytest
 
@@ -17,16 +19,16 @@ NOW = 1_763_985_600_000  # a Monday, noon
 BUSY = FoldState(per_day=96.0, last_entries=20, last_new=1, counts=(Count(2, 1, 0, 19), Count(1, 20, 0, 0)))
 
 
-def test_a_feed_is_checked_about_as_often_as_items_come() -> None:
+def test_interval_follows_the_item_rate() -> None:
     assert interval_after_success(LIMITS, BUSY, {}, 900) == 900
 
 
-def test_half_the_window_new_halves_the_interval() -> None:
+def test_half_new_entries_halve_the_interval() -> None:
     new = msgspec.structs.replace(BUSY, last_new=10)
     assert interval_after_success(LIMITS, new, {}, 900) == 450
 
 
-def test_everything_new_in_the_first_document_says_nothing() -> None:
+def test_first_document_does_not_change_the_interval() -> None:
     first = FoldState(per_day=96.0, last_entries=20, last_new=20, counts=(Count(1, 20, 0, 0),))
     assert interval_after_success(LIMITS, first, {}, 900) == 900
 
@@ -43,20 +45,18 @@ def test_everything_new_in_the_first_document_says_nothing() -> None:
         (Hints(), {"expires": "Mon, 24 Nov 2025 13:00:00 GMT", "date": "Mon, 24 Nov 2025 12:00:00 GMT"}, 3600),
     ],
 )
-def test_what_the_publisher_asks_for_counts_up_to_the_maximum(
-    hints: Hints, headers: dict[str, str], interval: int
-) -> None:
+def test_publisher_hints_apply_up_to_the_maximum(hints: Hints, headers: dict[str, str], interval: int) -> None:
     assert interval_after_success(LIMITS, msgspec.structs.replace(BUSY, hints=hints), headers, 900) == interval
 
 
-def test_the_minimum_and_the_maximum_hold() -> None:
+def test_interval_stays_between_minimum_and_maximum() -> None:
     rush = msgspec.structs.replace(BUSY, per_day=100_000.0)
     calm = msgspec.structs.replace(BUSY, per_day=0.01)
     assert interval_after_success(LIMITS, rush, {}, 300) == 300
     assert interval_after_success(LIMITS, calm, {}, 300) == 21_600
 
 
-def test_jitter_only_adds_and_is_always_the_same_for_a_feed() -> None:
+def test_jitter_only_adds_and_is_stable_for_a_feed() -> None:
     times = {next_check(f"feed-{n}", NOW, 3600, Hints()) - NOW for n in range(200)}
     assert min(times) >= 3600 * SECOND
     assert max(times) <= 3900 * SECOND
@@ -77,7 +77,7 @@ def test_skips_that_exclude_everything_are_ignored() -> None:
     assert next_check("a", NOW, 300, Hints(skip_days=tuple(range(7)))) < soon
 
 
-def test_errors_back_off_to_at_most_a_day_and_never_stop() -> None:
+def test_error_backoff_is_capped_at_a_day() -> None:
     waits = [interval_after_error(LIMITS, errors) for errors in range(1, 200)]
     assert waits[:3] == [300, 600, 1200]
     assert waits == sorted(waits)
@@ -85,7 +85,7 @@ def test_errors_back_off_to_at_most_a_day_and_never_stop() -> None:
 
 
 @pytest.mark.parametrize(
-    ("said", "seconds"),
+    ("header", "seconds"),
     [
         ("120", 120),
         ("999999", 86_400),
@@ -94,13 +94,13 @@ def test_errors_back_off_to_at_most_a_day_and_never_stop() -> None:
         ("soon", 0),
     ],
 )
-def test_retry_after_is_read_as_seconds_or_a_date_and_capped(said: str, seconds: int) -> None:
-    assert retry_after_s({"retry-after": said}, NOW) == seconds
+def test_retry_after_is_read_as_seconds_or_a_date_and_capped(header: str, seconds: int) -> None:
+    assert retry_after_s({"retry-after": header}, NOW) == seconds
 
 
 def test_retry_after_is_a_floor() -> None:
     assert next_check("a", NOW, 300, Hints(), floor_s=7200) == NOW + 7200 * SECOND
 
 
-def test_freshness_of_nothing_is_nothing() -> None:
+def test_freshness_without_headers_is_zero() -> None:
     assert freshness_s({}) == 0

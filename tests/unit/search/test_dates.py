@@ -1,4 +1,4 @@
-"""Date values and buckets: what they name, in every time zone."""
+"""Date values and histogram buckets in every time zone."""
 
 from datetime import UTC, date, datetime, timedelta
 from itertools import pairwise
@@ -62,15 +62,15 @@ def named(text: str, zone: str = "UTC", now: int = NOW) -> tuple[str | None, str
         ("now-1y", "UTC", "2024-07-03T11:00:30.250Z", "2024-07-03T11:00:30.250Z"),
         ("P1DT1H", "UTC", "2025-07-02T10:00:30.250Z", "2025-07-02T10:00:30.250Z"),
         ("P0D", "UTC", "2025-07-03T11:00:30.250Z", "2025-07-03T11:00:30.250Z"),
-        # The clock goes forward at 02:00: what is skipped is the instant of the change.
+        # The clock goes forward at 02:00: a skipped time is the instant of the change.
         ("2025-03-30T02:30", "Europe/Brussels", "2025-03-30T01:00:00Z", "2025-03-30T01:00:00Z"),
-        # The clock goes back at 03:00: 02:30 comes twice, and the smallest range has both.
+        # The clock goes back at 03:00: 02:30 occurs twice, and the smallest range contains both.
         ("2025-10-26T02:30", "Europe/Brussels", "2025-10-26T00:30:00Z", "2025-10-26T01:31:00Z"),
         ("2025-03-30", "Europe/Brussels", "2025-03-29T23:00:00Z", "2025-03-30T22:00:00Z"),
         ("2025-10-26", "Europe/Brussels", "2025-10-25T22:00:00Z", "2025-10-26T23:00:00Z"),
         # Midnight is skipped: the day begins at 01:00.
         ("2018-11-04", "America/Sao_Paulo", "2018-11-04T03:00:00Z", "2018-11-05T02:00:00Z"),
-        # There is no such day: its end is its beginning, that of the day after.
+        # This day does not exist: it is empty and lies at the start of the next day.
         ("2011-12-30", "Pacific/Apia", "2011-12-30T10:00:00Z", "2011-12-30T10:00:00Z"),
         ("2011-12-31", "Pacific/Apia", "2011-12-30T10:00:00Z", "2011-12-31T10:00:00Z"),
         # At 00:01 the clock goes back to 23:01 of the day before; the day begins at its first midnight.
@@ -86,13 +86,13 @@ def named(text: str, zone: str = "UTC", now: int = NOW) -> tuple[str | None, str
     ],
 )
 def test_a_date_value_names_a_period(text: str, zone: str, start: str, end: str) -> None:
-    if text == "1900-01-01T00:00":  # the database has changed its mind about Amsterdam; either way seconds count
+    if text == "1900-01-01T00:00":  # versions of the zone database differ on Amsterdam; each offset has seconds
         offset = to_datetime(0).replace(year=1900, tzinfo=read_zone(zone)).utcoffset()
         start, end = (to_rfc3339(from_datetime(datetime(1900, 1, 1, 0, m, tzinfo=UTC) - offset)) for m in (0, 1))
     assert named(text, zone) == (start, end)
 
 
-def test_the_calendar_part_is_taken_off_first_in_local_time_and_hours_as_elapsed_time() -> None:
+def test_duration_days_are_calendar_and_hours_are_elapsed() -> None:
     last_of_march = from_datetime(datetime(2025, 3, 31, 10, tzinfo=UTC))
     assert named("P1M", "UTC", last_of_march)[0] == "2025-02-28T10:00:00Z"
     assert named("now-1M", "Europe/Brussels", last_of_march)[0] == "2025-02-28T11:00:00Z"
@@ -103,7 +103,7 @@ def test_the_calendar_part_is_taken_off_first_in_local_time_and_hours_as_elapsed
     assert named("P1Y", "UTC", leap)[0] == "2023-02-28T00:00:00Z"
 
 
-def test_what_moves_with_the_clock_says_so() -> None:
+def test_relative_values_are_marked_relative() -> None:
     for text in ("now", "today", "yesterday", "P7D", "now-7d"):
         assert read_period(text, utc(), NOW).is_relative
     assert not read_period("2025", utc(), NOW).is_relative
@@ -119,7 +119,7 @@ def test_what_moves_with_the_clock_says_so() -> None:
         "now-", "now-1", "now-1s", "now+1d", "now-1.5d", "Today", "tomorrow", "NOW", "٢٠٢٥", "2025-05-26T12:00Z+02:00",
     ],
 )  # fmt: skip
-def test_what_is_no_date_value_is_refused(text: str) -> None:
+def test_invalid_date_value_is_refused(text: str) -> None:
     with pytest.raises(DateValueError) as refused:
         read_period(text, utc(), NOW)
     assert refused.value.code == "invalid_value"
@@ -128,14 +128,14 @@ def test_what_is_no_date_value_is_refused(text: str) -> None:
 @pytest.mark.parametrize(
     "text", ["P9999Y", "P99999999999999D", "now-999999999h", "now-99999999999999999999y", "P2026Y"]
 )
-def test_a_duration_that_leaves_the_calendar_is_out_of_range(text: str) -> None:
+def test_duration_beyond_the_calendar_is_out_of_range(text: str) -> None:
     with pytest.raises(DateValueError) as refused:
         read_period(text, utc(), NOW)
     assert refused.value.code == "out_of_range"
 
 
 @given(st.text(max_size=40), ZONES)
-def test_no_text_makes_it_fail_otherwise(text: str, zone: str) -> None:
+def test_any_text_is_a_period_or_a_date_value_error(text: str, zone: str) -> None:
     try:
         period = read_period(text, read_zone(zone), NOW)
     except DateValueError:
@@ -157,14 +157,14 @@ def test_any_duration_is_an_instant_before_now_or_refused(text: str, zone: str, 
         return
     assert period.start == period.end
     assert period.start >= FIRST_INSTANT
-    assert period.start <= now + 26 * HOUR  # a local date on the other side of a skipped day
+    assert period.start <= now + 26 * HOUR  # the local date can lie beyond a skipped day
 
 
 # --- properties in every zone ---
 
 
 def periods() -> st.SearchStrategy[tuple[str, str]]:
-    """Texts of two adjoining periods of a day or longer."""
+    """Generate the texts of two adjacent periods of a day or longer."""
 
     def texts(kind: str, day: date) -> tuple[str, str]:
         if kind == "day":
@@ -185,14 +185,14 @@ def periods() -> st.SearchStrategy[tuple[str, str]]:
 
 @settings(max_examples=400)
 @given(periods(), ZONES)
-def test_adjoining_periods_neither_overlap_nor_leave_a_hole(both, zone: str) -> None:
+def test_adjacent_periods_neither_overlap_nor_leave_a_gap(both, zone: str) -> None:
     first, second = (read_period(text, read_zone(zone), NOW) for text in both)
     assert first.end == second.start
     assert first.start <= first.end
 
 
 def _falls_back_over_midnight(zone, start: int) -> bool:
-    """Say whether local time, about here, was already on the next day and went back to the one before."""
+    """Return whether the local date goes back by a day near `start`."""
     step = HOUR // 4
     days = [to_datetime(at).astimezone(zone).date() for at in range(start - 3 * HOUR, start + 3 * HOUR, step)]
     return any(later < earlier for earlier, later in pairwise(days))
@@ -200,7 +200,7 @@ def _falls_back_over_midnight(zone, start: int) -> bool:
 
 @settings(max_examples=400)
 @given(st.dates(date(1900, 1, 1), date(2037, 12, 30)), ZONES, st.integers(0, DAY - 1))
-def test_a_day_contains_every_instant_whose_local_date_it_is(day: date, name: str, offset: int) -> None:
+def test_day_contains_every_instant_with_its_local_date(day: date, name: str, offset: int) -> None:
     zone = read_zone(name)
     period = read_period(day.isoformat(), zone, NOW)
     noon = from_datetime(datetime(day.year, day.month, day.day, 12, tzinfo=UTC))
@@ -208,12 +208,12 @@ def test_a_day_contains_every_instant_whose_local_date_it_is(day: date, name: st
         is_of_day = to_datetime(instant).astimezone(zone).date() == day
         is_within = period.start <= instant < period.end
         if is_of_day != is_within:
-            # Where the clock goes back over midnight, the repeated end of a day lies in the period of the next
-            # (docs/decisions/0006-days-in-a-time-zone.md), and nowhere else.
+            # Only where the clock goes back over midnight does the repeated end of a day belong to the next day
+            # (docs/decisions/0006-days-in-a-time-zone.md).
             assert _falls_back_over_midnight(zone, period.end if is_of_day else period.start)
 
 
-def test_the_repeated_hour_before_a_repeated_midnight_is_of_the_next_day() -> None:
+def test_hour_repeated_before_midnight_belongs_to_the_next_day() -> None:
     zone = read_zone("America/St_Johns")
     again = from_datetime(datetime(2010, 11, 7, 2, 45, tzinfo=UTC))
     assert to_datetime(again).astimezone(zone).date() == date(2010, 11, 6)
@@ -225,7 +225,7 @@ def test_the_repeated_hour_before_a_repeated_midnight_is_of_the_next_day() -> No
 @given(
     st.datetimes(datetime(1900, 1, 1), datetime(2037, 12, 31)), ZONES, st.sampled_from(["minute", "second", "milli"])
 )
-def test_a_moment_contains_every_instant_that_prints_so(moment: datetime, name: str, precision: str) -> None:
+def test_time_value_contains_the_instant_it_was_made_from(moment: datetime, name: str, precision: str) -> None:
     zone = read_zone(name)
     instant = from_datetime(moment.replace(microsecond=moment.microsecond // 1000 * 1000, tzinfo=UTC))
     local = to_datetime(instant).astimezone(zone).replace(tzinfo=None)
@@ -242,7 +242,7 @@ def test_a_moment_contains_every_instant_that_prints_so(moment: datetime, name: 
 # --- zones ---
 
 
-def test_every_zone_of_the_database_is_known_and_nothing_else() -> None:
+def test_only_zones_of_the_database_are_known() -> None:
     names = zone_names()
     assert {"Europe/Brussels", "US/Eastern", "Asia/Calcutta", "UTC", "Etc/GMT+5"} <= names
     assert available_timezones() - {"Factory", "localtime", "posixrules"} - names <= {"build/etc/localtime"}
@@ -260,7 +260,7 @@ def edges_of(start: str, end: str, unit: str | None, zone: str = "UTC") -> list[
     return [to_rfc3339(edge) for edge in bucket_edges(*bounds, None, unit, read_zone(zone))]
 
 
-def test_days_of_23_and_25_hours_are_right() -> None:
+def test_buckets_cover_days_of_23_and_25_hours() -> None:
     assert len(edges_of("2025-03-29T23:00Z", "2025-03-30T22:00Z", "hour", "Europe/Brussels")) == 24
     assert len(edges_of("2025-10-25T22:00Z", "2025-10-26T23:00Z", "hour", "Europe/Brussels")) == 26
     assert edges_of("2025-10-25T22:00Z", "2025-10-27T23:00Z", "day", "Europe/Brussels") == [
@@ -270,7 +270,7 @@ def test_days_of_23_and_25_hours_are_right() -> None:
     ]
 
 
-def test_weeks_begin_on_monday_and_the_ends_are_cut_at_the_range() -> None:
+def test_weeks_begin_on_monday_and_are_cut_at_the_range() -> None:
     assert edges_of("2025-05-28T00:00Z", "2025-06-04T12:00Z", "week") == [
         "2025-05-28T00:00:00Z",
         "2025-06-02T00:00:00Z",
@@ -278,13 +278,13 @@ def test_weeks_begin_on_monday_and_the_ends_are_cut_at_the_range() -> None:
     ]
 
 
-def test_a_day_that_is_skipped_is_no_bucket() -> None:
+def test_skipped_day_has_no_bucket() -> None:
     edges = edges_of("2011-12-29T10:00Z", "2012-01-01T10:00Z", "day", "Pacific/Apia")
     assert len(edges) == 4 - 1 + 1
     assert edges == sorted(set(edges))
 
 
-def test_without_bounds_buckets_go_from_the_first_item_to_the_last() -> None:
+def test_unbounded_buckets_span_first_to_last_item() -> None:
     first, last = (from_datetime(datetime(2025, 5, day, 13, tzinfo=UTC)) for day in (3, 5))
     edges = bucket_edges(None, None, (first, last), "day", utc())
     assert [to_rfc3339(edge)[:10] for edge in edges] == ["2025-05-03", "2025-05-04", "2025-05-05", "2025-05-06"]
@@ -292,7 +292,7 @@ def test_without_bounds_buckets_go_from_the_first_item_to_the_last() -> None:
     assert len(bucket_edges(None, None, (first, first), "year", utc())) == 2
 
 
-def test_auto_takes_the_finest_unit_that_gives_at_most_100() -> None:
+def test_auto_unit_is_the_finest_with_at_most_100_buckets() -> None:
     def count(days: float) -> int:
         return len(bucket_edges(0, round(days * DAY), None, None, utc())) - 1
 
@@ -304,7 +304,7 @@ def test_auto_takes_the_finest_unit_that_gives_at_most_100() -> None:
     assert count(365 * 50) == 50
 
 
-def test_too_many_buckets_are_refused_with_the_finest_unit_that_fits() -> None:
+def test_too_many_buckets_error_names_the_unit_that_fits() -> None:
     assert len(bucket_edges(0, 1000 * DAY, None, "day", utc())) == 1001
     for unit, days, fits in (
         ("day", 1001, "week"),
@@ -329,7 +329,7 @@ def test_buckets_are_contiguous_over_the_range(start: int, length: int, zone: st
     try:
         edges = bucket_edges(start, end, None, unit, read_zone(zone))
     except TooManyBucketsError:
-        return  # by the hour, or by the day over more than 1,000 days
+        return  # a fine unit over a long range exceeds 1,000 buckets
     assert (edges[0], edges[-1]) == (start, end)
     assert list(edges) == sorted(set(edges))
     if unit is None:
@@ -338,7 +338,7 @@ def test_buckets_are_contiguous_over_the_range(start: int, length: int, zone: st
 
 @settings(max_examples=200)
 @given(st.integers(FIRST_INSTANT + 400 * DAY, LAST_INSTANT - 400 * DAY), ZONES, st.sampled_from(UNITS))
-def test_an_unbounded_histogram_holds_its_item_in_one_bucket(at: int, zone: str, unit: str) -> None:
+def test_unbounded_histogram_of_one_item_has_one_bucket(at: int, zone: str, unit: str) -> None:
     edges = bucket_edges(None, None, (at, at), unit, read_zone(zone))
     assert edges[0] <= at < edges[-1]
     assert len(edges) == 2

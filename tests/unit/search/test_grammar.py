@@ -1,4 +1,4 @@
-"""The query language: what is written, what is made of it, and that nothing makes it fail."""
+"""The query language: parsing, repairs, limits and generated queries."""
 
 import re
 
@@ -31,7 +31,7 @@ def made(q: str, match: str = "all") -> str:
 
 
 def codes(q: str) -> list[tuple[str, int]]:
-    return [(one.code, one.position) for one in read_query(q).warnings]
+    return [(warning.code, warning.position) for warning in read_query(q).warnings]
 
 
 @pytest.mark.parametrize(
@@ -48,7 +48,7 @@ def codes(q: str) -> list[tuple[str, int]]:
         ('-"air show" x', 'x AND NOT "air show"', 'x AND NOT "air show"'),
         ("-(a OR b)", "NOT (a OR b)", "NOT (a OR b)"),
         ("-(a b)", "NOT (a AND b)", "NOT (a OR b)"),
-        # An exclusion is of its whole group, beside an explicit OR an alternative.
+        # An exclusion applies to its whole group; next to an explicit OR it is an alternative.
         ("a b -c", "a AND b AND NOT c", "(a OR b) AND NOT c"),
         ("a -x b", "a AND b AND NOT x", "(a OR b) AND NOT x"),
         ("a AND -x AND b", "a AND b AND NOT x", "(a OR b) AND NOT x"),
@@ -80,7 +80,7 @@ def codes(q: str) -> list[tuple[str, int]]:
         ("a(b)c", "a AND b AND c", "a OR b OR c"),
     ],
 )
-def test_what_is_written_is_understood(q: str, all_words: str, any_word: str) -> None:
+def test_valid_query_is_parsed_without_warnings(q: str, all_words: str, any_word: str) -> None:
     assert (made(q), made(q, "any")) == (all_words, any_word)
     assert codes(q) == []
 
@@ -116,27 +116,27 @@ def test_what_is_written_is_understood(q: str, all_words: str, any_word: str) ->
         ("𝒜𝒜𝒜 “x”", 'aaa AND "x"', [("quote_replaced", 4)]),
     ],
 )  # fmt: skip
-def test_what_is_not_right_is_repaired_with_a_warning_at_its_position(q: str, meant: str, warnings: list) -> None:
+def test_malformed_query_is_repaired_with_a_warning(q: str, meant: str, warnings: list) -> None:
     assert (made(q), codes(q)) == (meant, warnings)
 
 
 @pytest.mark.parametrize("q", ["...", "!!!", '""', "()", "-", '-"..."', "title:...", "( ) ( )"])
-def test_a_query_without_a_word_finds_nothing_and_says_so(q: str) -> None:
+def test_query_without_words_matches_nothing_and_warns(q: str) -> None:
     read = read_query(q)
     assert read.node == Nothing()
-    assert "no_words" in {one.code for one in read.warnings}
+    assert "no_words" in {warning.code for warning in read.warnings}
 
 
-def test_at_most_8_prefixes_are_expanded_and_the_others_are_words() -> None:
+def test_prefixes_after_the_eighth_are_read_as_words() -> None:
     read = read_query(" ".join(f"prefix{n}*" for n in range(10)))
-    assert sum(isinstance(one, Prefix) for one in read.node.nodes) == 8
-    assert [one.code for one in read.warnings] == ["prefix_ignored"] * 2
+    assert sum(isinstance(node, Prefix) for node in read.node.nodes) == 8
+    assert [warning.code for warning in read.warnings] == ["prefix_ignored"] * 2
 
 
-def test_at_most_20_warnings_are_given_the_first_ones() -> None:
+def test_only_the_first_20_warnings_are_given() -> None:
     warnings = read_query("nope:x " * 30).warnings
     assert len(warnings) == MAX_WARNINGS
-    assert [one.position for one in warnings] == [7 * n for n in range(20)]
+    assert [warning.position for warning in warnings] == [7 * n for n in range(20)]
 
 
 @pytest.mark.parametrize(
@@ -149,13 +149,13 @@ def test_at_most_20_warnings_are_given_the_first_ones() -> None:
         ("a-" * 300, "query_too_complex"),
     ],
 )
-def test_only_size_is_refused(q: str, code: str) -> None:
+def test_oversized_query_is_refused(q: str, code: str) -> None:
     with pytest.raises(QueryTooLargeError) as refused:
         read_query(q)
     assert refused.value.code == code
 
 
-def test_what_is_just_within_the_sizes_is_read() -> None:
+def test_query_at_the_size_limits_is_read() -> None:
     assert len(read_query("x " * 64).node.nodes) == 64
     assert len(read_query('"' + "x " * 256 + '"').node.tokens) == 256
     assert read_query("(" * 16 + "x" + ")" * 16).node == Word("x", "x")
@@ -181,13 +181,13 @@ def test_any_string_is_read_or_refused_for_its_size(q: str, match: str) -> None:
         read = read_query(q, match)
     except QueryTooLargeError:
         return
-    for one in read.warnings:
-        assert 0 <= one.position <= len(q)
+    for warning in read.warnings:
+        assert 0 <= warning.position <= len(q)
 
 
 @settings(max_examples=1500)
 @given(TYPED | st.text(max_size=80), st.sampled_from(["all", "any"]))
-def test_what_is_understood_of_any_string_reads_as_the_same_tree(q: str, match: str) -> None:
+def test_printed_query_parses_to_the_same_tree(q: str, match: str) -> None:
     try:
         node = read_query(q, match).node
     except QueryTooLargeError:
@@ -198,9 +198,9 @@ def test_what_is_understood_of_any_string_reads_as_the_same_tree(q: str, match: 
 
 def nodes() -> st.SearchStrategy[Node]:
     token = st.text(max_size=12).flatmap(lambda text: st.sampled_from(analysis.tokens(text) or ["word"]))
-    word = token.map(lambda one: Word(one, analysis.stem(one)))
-    phrase = st.lists(token, min_size=1, max_size=4).map(lambda found: Phrase(tuple(found)))
-    prefix = token.filter(lambda one: len(one) > 1).map(Prefix)
+    word = token.map(lambda text: Word(text, analysis.stem(text)))
+    phrase = st.lists(token, min_size=1, max_size=4).map(lambda tokens: Phrase(tuple(tokens)))
+    prefix = token.filter(lambda text: len(text) > 1).map(Prefix)
     field = st.sampled_from(["title", "summary", "content", "author", "category"])
     plain = word | phrase | prefix
     value = st.builds(
@@ -217,10 +217,10 @@ def nodes() -> st.SearchStrategy[Node]:
 
 @settings(max_examples=600)
 @given(nodes())
-def test_any_normalised_tree_printed_and_read_again_is_the_same_tree(node: Node) -> None:
-    def prefixes(one) -> int:
-        return isinstance(one, Prefix) + sum(
-            prefixes(inner) for inner in getattr(one, "nodes", ()) or filter(None, [getattr(one, "node", None)])
+def test_printed_tree_parses_to_the_same_tree(node: Node) -> None:
+    def prefixes(tree) -> int:
+        return isinstance(tree, Prefix) + sum(
+            prefixes(inner) for inner in getattr(tree, "nodes", ()) or filter(None, [getattr(tree, "node", None)])
         )
 
     if prefixes(node) > 8:
@@ -233,14 +233,14 @@ def test_any_normalised_tree_printed_and_read_again_is_the_same_tree(node: Node)
 @given(nodes())
 def test_trees_are_in_normal_form(node: Node) -> None:
     match node:
-        case And(nodes=found):
-            assert len(found) > 1
-            assert not any(isinstance(one, And) for one in found)
-            excluded = [isinstance(one, Not) for one in found]
+        case And(nodes=children):
+            assert len(children) > 1
+            assert not any(isinstance(child, And) for child in children)
+            excluded = [isinstance(child, Not) for child in children]
             assert excluded == sorted(excluded)
-        case Or(nodes=found):
-            assert len(found) > 1
-            assert not any(isinstance(one, Or) for one in found)
+        case Or(nodes=children):
+            assert len(children) > 1
+            assert not any(isinstance(child, Or) for child in children)
         case Not(node=inner):
             assert not isinstance(inner, Not)
 
@@ -248,16 +248,16 @@ def test_trees_are_in_normal_form(node: Node) -> None:
 @settings(max_examples=300)
 @given(TYPED)
 def test_only_tokens_reach_the_engine(q: str) -> None:
-    def tokens(one):
-        match one:
+    def tokens(tree):
+        match tree:
             case Word(token=token, stem=stem):
                 yield from (token, stem)
             case Prefix(token=token):
                 yield token
-            case Phrase(tokens=found):
-                yield from found
-            case And(nodes=found) | Or(nodes=found):
-                for inner in found:
+            case Phrase(tokens=words):
+                yield from words
+            case And(nodes=children) | Or(nodes=children):
+                for inner in children:
                     yield from tokens(inner)
             case Not(node=inner) | InField(node=inner):
                 yield from tokens(inner)
@@ -270,7 +270,7 @@ def test_only_tokens_reach_the_engine(q: str) -> None:
         assert re.fullmatch(r"\w+", token), token
 
 
-def test_what_is_scored() -> None:
+def test_only_queries_with_positive_words_are_scored() -> None:
     for q in ("a", '"a b"', "ab*", "title:a", "a OR -b", "-a b"):
         assert is_scored(read_query(q).node), q
     for q in ("-a", "feed:a", "-a -b", "lang:en -x", "..."):

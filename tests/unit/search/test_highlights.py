@@ -1,4 +1,4 @@
-"""Highlights: what is marked, how it is cut, and that it is always safe to show."""
+"""Highlights: marked matches, excerpts and escaping."""
 
 import html
 import re
@@ -41,27 +41,27 @@ def marked(q: str, lang: str | None = "en", **texts: str) -> dict[str, str]:
         ("straße", "STRASSE", "<mark>STRASSE</mark>"),
     ],
 )
-def test_what_was_found_is_marked_in_the_title(q: str, text: str, expected: str | None) -> None:
+def test_matches_are_marked_in_the_title(q: str, text: str, expected: str | None) -> None:
     assert marked(q, title=text).get("title") == expected
 
 
-def test_stems_count_only_where_items_have_them() -> None:
+def test_stems_are_marked_only_in_stemmed_languages() -> None:
     assert marked("exercise", "pl", title="exercises exercise") == {"title": "exercises <mark>exercise</mark>"}
     assert marked("exercise", None, title="exercises") == {"title": "<mark>exercises</mark>"}
 
 
-def test_a_long_text_is_cut_at_words_round_the_best_match() -> None:
+def test_long_text_is_cut_at_words_around_the_best_match() -> None:
     text = "tank " + "filler word " * 200 + "the tank and the drill stand here " + "filler word " * 200
-    found = marked("tank drill", summary=text)["summary"]
-    assert "<mark>tank</mark> and the <mark>drill</mark>" in found
-    plain = re.sub("</?mark>", "", found)
+    excerpt = marked("tank drill", summary=text)["summary"]
+    assert "<mark>tank</mark> and the <mark>drill</mark>" in excerpt
+    plain = re.sub("</?mark>", "", excerpt)
     assert len(plain) <= LONGEST
     assert plain.startswith("…")
     assert plain.endswith("…")
     assert {word.strip("…") for word in plain.split()} <= set(text.split())
 
 
-def test_a_short_text_is_whole_and_a_title_always() -> None:
+def test_short_texts_and_titles_are_not_cut() -> None:
     assert marked("tank", summary="a tank") == {"summary": "a <mark>tank</mark>"}
     title = "word " * 200 + "tank"
     assert marked("tank", title=title)["title"] == title.replace("tank", "<mark>tank</mark>")
@@ -75,17 +75,17 @@ def test_a_short_text_is_whole_and_a_title_always() -> None:
     ),
     st.sampled_from(FIELDS),
 )
-def test_highlights_are_escaped_text_of_the_item_and_never_longer(q: str, text: str, field: str) -> None:
+def test_highlights_are_escaped_excerpts_within_the_limit(q: str, text: str, field: str) -> None:
     try:
         node = read_query(f"{q} tank OR e*").node
     except QueryTooLargeError:
         return
     texts = dict.fromkeys(FIELDS, "") | {field: text}
-    found = Highlighter(node, FIELDS).marked(texts, "en").get(field)
-    if found is None:
+    highlight = Highlighter(node, FIELDS).marked(texts, "en").get(field)
+    if highlight is None:
         return
-    assert "<mark>" in found
-    bare = re.sub("</?mark>", "", found)
+    assert "<mark>" in highlight
+    bare = re.sub("</?mark>", "", highlight)
     assert not re.search("[<>\"']", bare)
     shown = html.unescape(bare)
     assert shown.strip("…").strip() in text
@@ -98,7 +98,7 @@ def test_highlights_are_escaped_text_of_the_item_and_never_longer(q: str, text: 
     st.lists(st.sampled_from(["a", "aa", "ba", "-", " ", "A’a", "a" * 70, "é", "1"]), max_size=12).map("".join),
     st.sets(st.integers(0, 11)),
 )
-def test_some_spans_are_those_of_all(text: str, chosen: set[int]) -> None:
+def test_chosen_spans_equal_those_of_all_tokens(text: str, chosen: set[int]) -> None:
     tokens, spans = analysis.tokens(text), analysis.spans(text)
     numbers = sorted(number for number in chosen if number < len(tokens))
     assert analysis.spans_of(text, numbers) == [spans[number] for number in numbers]
@@ -108,7 +108,7 @@ def test_some_spans_are_those_of_all(text: str, chosen: set[int]) -> None:
 @given(
     st.one_of(st.text(max_size=200), st.lists(st.sampled_from(["a", "aa", "b ", "-", "’", "a" * 70, "é"])).map("".join))
 )
-def test_spans_stand_where_the_tokens_are(text: str) -> None:
+def test_spans_contain_their_tokens(text: str) -> None:
     tokens, spans = analysis.tokens(text), analysis.spans(text)
     assert len(tokens) == len(spans)
     for token, (start, end) in zip(tokens, spans, strict=True):

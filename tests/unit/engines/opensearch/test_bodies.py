@@ -1,4 +1,4 @@
-"""Bodies for OpenSearch, asserted whole: what is asked for is all that is asked for."""
+"""OpenSearch request bodies, compared in full."""
 
 from newswire.engines.opensearch.bodies import (
     PREFIX_SCORE,
@@ -47,7 +47,7 @@ def unscored(query: dict) -> dict:
     return {"constant_score": {"filter": query, "boost": 0.0}}
 
 
-def test_everything_newest_first() -> None:
+def test_empty_query_matches_all_newest_first() -> None:
     assert search_body(SearchQuery(), 21) == {
         "size": 21,
         "track_total_hits": True,
@@ -58,7 +58,7 @@ def test_everything_newest_first() -> None:
     }
 
 
-def test_a_word_in_a_range_and_a_feed_by_relevance_with_recency() -> None:
+def test_filtered_relevance_query_with_recency() -> None:
     query = SearchQuery(
         node=DRILLS,
         filters=(ValueFilter("feed", ("a", "b")), ValueFilter("category", (), ("sport",))),
@@ -69,7 +69,7 @@ def test_a_word_in_a_range_and_a_feed_by_relevance_with_recency() -> None:
         after=Position(offset=40),
         with_content=True,
     )
-    found = {
+    base = {
         "bool": {
             "must": [{"bool": {"must": [IN_TEXT], "should": [{"bool": {"must": [IN_TITLE], "boost": 0.3}}]}}],
             "filter": [
@@ -87,7 +87,7 @@ def test_a_word_in_a_range_and_a_feed_by_relevance_with_recency() -> None:
         "_source": ["item", "body"],
         "query": {
             "function_score": {
-                "query": found,
+                "query": base,
                 "functions": [
                     {"filter": {"range": {"published": {"gte": 15}}}, "weight": 1.5},
                     {"filter": {"range": {"published": {"gte": 12, "lt": 15}}}, "weight": 1.25},
@@ -100,13 +100,13 @@ def test_a_word_in_a_range_and_a_feed_by_relevance_with_recency() -> None:
     }
 
 
-def test_the_next_page_by_date_begins_behind_a_date_and_a_tie() -> None:
+def test_next_page_searches_after_the_date_and_tie() -> None:
     body = search_body(SearchQuery(sort="oldest", date_field="changed", after=Position(value=5, tie=7)), 3)
     assert (body["sort"], body["search_after"]) == ([{"changed": "asc"}, {"tie": "asc"}], [5, 7])
     assert "from" not in body
 
 
-def test_facets_and_buckets_are_counted_in_the_same_search() -> None:
+def test_facets_and_buckets_are_aggregated_in_one_search() -> None:
     body = search_body(SearchQuery(facets=(FacetQuery("author", 3),), edges=(0, 10, 20)), 1)
     assert body["aggs"] == {
         "author": {
@@ -118,7 +118,7 @@ def test_facets_and_buckets_are_counted_in_the_same_search() -> None:
     }
 
 
-def test_every_construct_of_the_tree() -> None:
+def test_every_query_node_becomes_a_clause() -> None:
     def of(node) -> dict:
         return matching(SearchQuery(node=node))["bool"]["filter"][0]
 
@@ -140,7 +140,7 @@ def test_every_construct_of_the_tree() -> None:
     assert of(Or((DRILLS, Prefix("a")))) == {"bool": {"should": [IN_TEXT, of(Prefix("a"))], "minimum_should_match": 1}}
 
 
-def test_the_span_of_a_date_that_not_all_items_have() -> None:
+def test_span_covers_only_items_with_the_date() -> None:
     assert span_body(SearchQuery(date_field="updated", sort="relevance")) == {
         "size": 0,
         "query": {"bool": {"filter": [{"exists": {"field": "updated"}}]}},
@@ -148,7 +148,7 @@ def test_the_span_of_a_date_that_not_all_items_have() -> None:
     }
 
 
-def test_an_item_becomes_tokens_values_numbers_and_itself_and_comes_back() -> None:
+def test_item_round_trips_through_its_document() -> None:
     whole = item(
         7,
         "Drills begin",
@@ -174,7 +174,7 @@ def test_an_item_becomes_tokens_values_numbers_and_itself_and_comes_back() -> No
     assert item_of({"item": document["item"]}).content == ""
 
 
-def test_statuses_are_asked_for_by_id_and_the_deleted_stay_out() -> None:
+def test_statuses_are_filtered_by_id_and_not_deleted() -> None:
     matching_all = {"bool": {"must_not": [{"term": {"deleted": {"value": True}}}]}}
     body = {"size": 1000, "_source": ["status"], "query": matching_all, "sort": [{"id": "asc"}]}
     assert statuses_body(None) == body
@@ -182,11 +182,11 @@ def test_statuses_are_asked_for_by_id_and_the_deleted_stay_out() -> None:
     assert statuses_body(["b", "a", "b"]) == body | {"query": some}
 
 
-def test_what_tells_whether_the_index_has_changed() -> None:
+def test_state_body_sums_the_marks() -> None:
     assert state_body() == {"size": 0, "track_total_hits": True, "aggs": {"marks": {"sum": {"field": "mark"}}}}
 
 
-def test_what_a_search_sees_of_some_documents_and_of_a_feed() -> None:
+def test_seen_and_feed_bodies_select_by_id_and_feed() -> None:
     assert seen_body(["x", "y"]) == {
         "size": 2,
         "_source": False,
@@ -196,14 +196,14 @@ def test_what_a_search_sees_of_some_documents_and_of_a_feed() -> None:
     assert of_feed_body("News") == {"size": 1000, "_source": False, "query": {"term": {"feed": {"value": "news"}}}}
 
 
-def test_a_deleted_status_is_its_number_alone() -> None:
+def test_deleted_status_keeps_only_its_sequence_number() -> None:
     gone = {"id": "a", "seq": 4, "mark": 9, "deleted": True, "status": {}}
     assert status_document(status("a", 4, deleted=True), 9) == gone
     kept = status("a", 4)
     assert status_document(kept, 9) == gone | {"deleted": False, "status": kept}
 
 
-def test_the_indexes_are_strict_and_a_serverless_collection_is_told_no_shards() -> None:
+def test_templates_are_strict_and_serverless_sets_no_shards() -> None:
     template = items_template("n-items-g*", 3, 1)
     assert (template["index_patterns"], template["priority"]) == (["n-items-g*"], 200)
     inner = template["template"]

@@ -1,3 +1,5 @@
+"""Feed dates: the formats of real feeds and ambiguous dates."""
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -50,24 +52,24 @@ NOT_READ = [
 
 
 @pytest.mark.parametrize(("raw", "instant", "precision"), READ)
-def test_a_date_is_read_as_its_publisher_means_it(raw: str, instant: str, precision: str) -> None:
+def test_feed_date_formats_are_read(raw: str, instant: str, precision: str) -> None:
     read = read_feed_date(raw)
     assert read is not None
     assert (to_rfc3339(read.at), read.precision) == (instant, precision)
 
 
 @pytest.mark.parametrize("raw", NOT_READ)
-def test_a_date_that_can_not_be_read_or_means_two_days_is_not_read(raw: str) -> None:
+def test_unreadable_or_ambiguous_date_is_not_read(raw: str) -> None:
     assert read_feed_date(raw) is None
 
 
 @given(st.text(max_size=120))
-def test_no_text_makes_the_reader_fail(raw: str) -> None:
+def test_any_text_is_read_without_an_error(raw: str) -> None:
     read_feed_date(raw)
 
 
 @given(st.datetimes(), st.sampled_from(["%d %b. %Y %H:%M:%S GMT", "%a, %d %b %Y %H:%M:%S +0000", "%Y-%m-%dT%H:%M:%SZ"]))
-def test_what_is_written_in_a_common_form_is_read_back(moment, form: str) -> None:
+def test_formatted_dates_are_read_back(moment, form: str) -> None:
     text = moment.strftime(form) if moment.year >= 1000 else None
     if text is not None:
         assert to_rfc3339(read_feed_date(text).at) == moment.strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -1,4 +1,4 @@
-"""Parsing: each kind of document, in the encodings of real feeds, whole and cut."""
+"""Parsing: every document kind, real encodings and truncated documents."""
 
 import json
 
@@ -19,9 +19,9 @@ def record(body: bytes | str, **more) -> Record:
 
 
 def read(body: bytes | str, **more) -> Document:
-    found = parse(record(body, **more))
-    assert isinstance(found, Document), found
-    return found
+    result = parse(record(body, **more))
+    assert isinstance(result, Document), result
+    return result
 
 
 ATOM = """<?xml version="1.0"?><feed xmlns="http://www.w3.org/2005/Atom" xml:lang="fr"><title type="text">A &lt;b&gt;</title><id>x</id>
@@ -37,22 +37,22 @@ SITEMAP = """<?xml version="1.0"?><urlset xmlns="http://www.sitemaps.org/schemas
 <url><loc>http://a.example/page</loc></url></urlset>"""
 
 
-def test_rss_gives_its_words_and_its_hints() -> None:
+def test_rss_metadata_entries_and_hints_are_read() -> None:
     channel = "<ttl>60</ttl><language>en</language><skipHours><hour>1</hour><hour>24</hour></skipHours><skipDays><day>Sunday</day></skipDays>"
-    found = read(rss(story(1, "T", category="News"), channel=channel))
-    assert (found.title, found.description, found.link, found.lang) == (
+    document = read(rss(story(1, "T", category="News"), channel=channel))
+    assert (document.title, document.description, document.link, document.lang) == (
         "A feed",
         "About A feed",
         "https://news.example/",
         "en",
     )
-    assert (found.hints.ttl_s, found.hints.skip_hours, found.hints.skip_days) == (3600, (0, 1), (6,))
-    (entry,) = found.entries
+    assert (document.hints.ttl_s, document.hints.skip_hours, document.hints.skip_days) == (3600, (0, 1), (6,))
+    (entry,) = document.entries
     assert (entry.guid, entry.title.text, entry.categories) == ("https://news.example/1", "T", ("News",))
     assert entry.published == (RawDate("pubDate", "02 Nov 2025 01:00:00 GMT"),)
 
 
-def test_atom_keeps_plain_text_plain_and_says_when_it_was_updated() -> None:
+def test_atom_plain_text_and_update_time_are_read() -> None:
     (entry,) = read(ATOM).entries
     assert (entry.title.text, entry.title.html) == ("AT&T <i>", False)
     assert entry.link == "https://news.example/rel"
@@ -66,13 +66,13 @@ def test_rdf_and_cdf_are_read() -> None:
     assert read(CDF).entries[0].title.text == "One"
 
 
-def test_a_guid_that_is_marked_as_no_permalink_is_none_wherever_the_mark_stands() -> None:
+def test_guid_marked_as_not_a_permalink_is_not_a_link() -> None:
     body = "<rss version='2.0'><channel><title>x</title><item><link>http://a.example/1</link><guid isPermaLink='false'>http://a.example/g</guid></item></channel></rss>"
     assert read(body).entries[0].guid_is_link is False
     assert read(body.replace(" isPermaLink='false'", "")).entries[0].guid_is_link is True
 
 
-def test_a_news_sitemap_gives_its_news_and_not_its_pages() -> None:
+def test_news_sitemap_gives_only_its_news() -> None:
     (entry,) = read(SITEMAP).entries
     assert (entry.link, entry.title.text, entry.lang, entry.categories) == (
         "http://a.example/1",
@@ -94,10 +94,10 @@ def test_a_news_sitemap_gives_its_news_and_not_its_pages() -> None:
         ("<urlset><url></urlset>", "unreadable"),
     ],
 )
-def test_sitemaps_without_news_are_refused_by_name(body: str, code: str) -> None:
-    found = parse(record(body))
-    assert isinstance(found, Refusal)
-    assert found.code == code
+def test_unusable_sitemap_is_refused_with_a_code(body: str, code: str) -> None:
+    refusal = parse(record(body))
+    assert isinstance(refusal, Refusal)
+    assert refusal.code == code
 
 
 JSON_FEED = {
@@ -152,34 +152,34 @@ def test_a_listing_is_read_by_its_expressions() -> None:
     assert entry.published == (RawDate("pubDate", "07 July 2026"),)
 
 
-def test_a_listing_without_its_rows_says_so() -> None:
-    found = parse(record('{"other": 1}', feed_kind="listing", listing=LISTING))
-    assert isinstance(found, Refusal)
-    assert found.code == "wrong_listing"
+def test_listing_without_rows_is_refused() -> None:
+    refusal = parse(record('{"other": 1}', feed_kind="listing", listing=LISTING))
+    assert isinstance(refusal, Refusal)
+    assert refusal.code == "wrong_listing"
 
 
 @pytest.mark.parametrize(
     ("kind", "body"), [("syndication", "{}"), ("jsonfeed", "<rss/>"), ("sitemap", "<rss/>"), ("listing", "<rss/>")]
 )
-def test_another_kind_than_the_configured_one_is_refused(kind: str, body: str) -> None:
-    found = parse(record(body, feed_kind=kind))
-    assert isinstance(found, Refusal)
-    assert found.code == "wrong_kind"
+def test_document_of_another_kind_is_refused(kind: str, body: str) -> None:
+    refusal = parse(record(body, feed_kind=kind))
+    assert isinstance(refusal, Refusal)
+    assert refusal.code == "wrong_kind"
 
 
-def test_a_cut_json_document_gives_the_rows_that_are_whole() -> None:
+def test_truncated_json_feed_gives_its_complete_entries() -> None:
     text = json.dumps(JSON_FEED)
     cut = read(text[: text.index('"only text')])
     assert (len(cut.entries), cut.cut) == (1, True)
     assert read(text[:-1]).cut
 
 
-def test_a_cut_feed_gives_the_entries_that_are_whole() -> None:
+def test_truncated_rss_gives_its_complete_entries() -> None:
     whole = rss(*[story(n) for n in range(5)]).decode()
     for end in range(whole.index("<item>") + 10, len(whole) - 20, 37):
-        found = parse(record(whole[:end]))
-        if isinstance(found, Document):
-            assert len(found.entries) == whole[:end].count("</item>")
+        result = parse(record(whole[:end]))
+        if isinstance(result, Document):
+            assert len(result.entries) == whole[:end].count("</item>")
 
 
 @pytest.mark.parametrize(
@@ -199,16 +199,16 @@ def test_a_cut_feed_gives_the_entries_that_are_whole() -> None:
 def test_the_encodings_of_real_feeds_are_read(encoding: str, declared: str | None, content_type: str) -> None:
     head = f'<?xml version="1.0" encoding="{declared}"?>' if declared else "<?xml version='1.0'?>"
     body = f"{head}<rss version='2.0'><channel><title>Новости</title><item><title>Учения &quot;Щит&quot;</title><link>http://a.example/1</link></item></channel></rss>"
-    found = read(body.encode(encoding), content_type=content_type)
-    assert found.entries[0].title.text == 'Учения "Щит"'
+    document = read(body.encode(encoding), content_type=content_type)
+    assert document.entries[0].title.text == 'Учения "Щит"'
 
 
-def test_invalid_utf8_is_read_as_well_as_it_can_be() -> None:
-    found = read(rss(story(1, "caf\u00e9")).replace(b"caf\xc3\xa9", b"caf\xe9"))
-    assert found.entries[0].title.text.startswith("caf")
+def test_invalid_utf8_keeps_the_readable_text() -> None:
+    document = read(rss(story(1, "caf\u00e9")).replace(b"caf\xc3\xa9", b"caf\xe9"))
+    assert document.entries[0].title.text.startswith("caf")
 
 
-def test_more_entries_than_are_taken_are_cut_and_said_so() -> None:
-    found = parse(record(rss(*[story(n) for n in range(30)])), max_entries=10)
-    assert isinstance(found, Document)
-    assert (len(found.entries), found.cut) == (10, True)
+def test_entries_over_the_limit_are_cut_and_flagged() -> None:
+    document = parse(record(rss(*[story(n) for n in range(30)])), max_entries=10)
+    assert isinstance(document, Document)
+    assert (len(document.entries), document.cut) == (10, True)

@@ -1,4 +1,4 @@
-"""The pure parts of the page: charts whose bars mean just their buckets, lists that are read as they were written, and words."""
+"""The pure parts of the page: charts, filter lists, times and coverage texts."""
 
 import re
 from html import unescape
@@ -51,9 +51,9 @@ def buckets_of(edges) -> list[BucketOut]:
 
 
 @given(instants, spans, zones, st.booleans(), st.booleans())
-@example(NOON - 2 * DAY, 2 * DAY + 1, read_zone("UTC"), True, True)  # its last millisecond is the first of a second
-def test_each_bar_leads_to_just_its_bucket(start: int, span: int, zone, has_start: bool, has_end: bool) -> None:
-    """The dates of its address, read as a search reads them, are the two edges, whatever the zone and its changes."""
+@example(NOON - 2 * DAY, 2 * DAY + 1, read_zone("UTC"), True, True)  # the last millisecond starts a new second
+def test_each_bar_links_to_its_bucket(start: int, span: int, zone, has_start: bool, has_end: bool) -> None:
+    """Parse the dates of each link as a search does and compare them with the bucket's edges."""
     end = start + span
     low, high = (start if has_start else None), (end if has_end else None)
     edges = bucket_edges(low, high, (start, end - 1), None, zone, MOST_BARS)
@@ -68,14 +68,14 @@ def test_each_bar_leads_to_just_its_bucket(start: int, span: int, zone, has_star
     assert bars == rows
     assert len(bars) == len(edges) - 1 <= MOST_BARS + 1
     for at, href in enumerate(bars):
-        said = {name: values[0] for name, values in parse_qs(href.removeprefix("./?")).items()}
-        assert said.keys() == {"q", "tz", "from", "to"}
-        assert said["q"] == 'from=1&to=2 "<'
-        assert read_period(said["from"], zone, NOON).start == edges[at], (said, at)
-        assert read_period(said["to"], zone, NOON).end == edges[at + 1], (said, at)
+        parameters = {name: values[0] for name, values in parse_qs(href.removeprefix("./?")).items()}
+        assert parameters.keys() == {"q", "tz", "from", "to"}
+        assert parameters["q"] == 'from=1&to=2 "<'
+        assert read_period(parameters["from"], zone, NOON).start == edges[at], (parameters, at)
+        assert read_period(parameters["to"], zone, NOON).end == edges[at + 1], (parameters, at)
 
 
-def test_bars_are_named_as_a_reader_would_write_them() -> None:
+def test_bars_are_labelled_with_their_period() -> None:
     zone = read_zone("Europe/Brussels")
 
     def first_bar(start: str, end: str):
@@ -92,13 +92,13 @@ def test_bars_are_named_as_a_reader_would_write_them() -> None:
     assert hours == ("26 May 2025, 00:00", "?from=2025-05-25T22:00Z&to=2025-05-25T22:59Z")
 
 
-def test_empty_buckets_have_no_bar_and_the_highest_is_as_high_as_the_picture() -> None:
+def test_bars_scale_to_the_highest_and_skip_empty_buckets() -> None:
     zone = read_zone("UTC")
     edges = [NOON + n * DAY for n in range(4)]
     made = [BucketOut(to_rfc3339(edges[n]), to_rfc3339(edges[n + 1]), count) for n, count in enumerate((10, 0, 10_000))]
     chart = chart_of(made, {}, zone, edges, "")
     assert re.findall("<title>(.*?)</title>", chart.bars) == ["24 Nov 2025: 10", "26 Nov 2025: 10000"]
-    assert re.findall(r"v-([\d.]+)h", chart.bars) == ["2.0", "100.0"]  # one in a thousand is still seen
+    assert re.findall(r"v-([\d.]+)h", chart.bars) == ["2.0", "100.0"]  # a bar for 0.1 % stays visible
     assert (chart.highest, chart.total) == (10_000, 10_010)
 
 
@@ -112,7 +112,7 @@ texts = st.text(st.characters(exclude_categories=("Cs", "Cc", "Zs", "Zl", "Zp"))
         max_size=5,
     )
 )
-def test_a_written_list_is_read_as_just_these_values(values: list[str]) -> None:
+def test_written_list_is_read_back_unchanged(values: list[str]) -> None:
     if all(analysis.fold_whole(value) for value in values):
         request = read_search({"category": [written_list(values)]}, NOON)
         assert request.lists["category"].any_of == tuple(values)
@@ -123,7 +123,7 @@ def test_a_written_list_is_read_as_just_these_values(values: list[str]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("ago", "said"),
+    ("ago", "text"),
     [
         (0, "12:00 today"),
         (12 * HOUR, "00:00 today"),
@@ -135,11 +135,11 @@ def test_a_written_list_is_read_as_just_these_values(values: list[str]) -> None:
         (-DAY, "25 November, 12:00"),
     ],
 )
-def test_since_when_is_said_as_short_as_it_is_clear(ago: int, said: str) -> None:
-    assert since_when(NOON - ago, read_zone("UTC"), NOON) == said
+def test_since_when_uses_the_shortest_clear_form(ago: int, text: str) -> None:
+    assert since_when(NOON - ago, read_zone("UTC"), NOON) == text
 
 
-def test_moments_are_said_in_the_readers_zone_and_at_the_ends_of_the_calendar() -> None:
+def test_moments_use_the_reader_zone_up_to_the_calendar_ends() -> None:
     tokyo = moment(NOON, read_zone("Asia/Tokyo"), NOON + 3 * SECOND)
     assert (tokyo.iso, tokyo.ago) == ("2025-11-24T12:00:00Z", "3 seconds ago")
     assert (tokyo.text, tokyo.full) == ("24 Nov 2025, 21:00", "Monday 24 November 2025, 21:00:00, Asia/Tokyo")
@@ -148,13 +148,13 @@ def test_moments_are_said_in_the_readers_zone_and_at_the_ends_of_the_calendar() 
             assert moment(instant, read_zone(zone), NOON).text
 
 
-def test_no_time_of_day_is_made_up_where_the_feed_gives_none() -> None:
+def test_date_without_a_time_shows_no_time() -> None:
     story = msgspec.structs.replace(item(1), published=NOON - 12 * HOUR, published_precision="day")
-    said = published_moment(story, read_zone("America/New_York"), NOON)
-    assert (said.iso, said.text, said.ago) == ("2025-11-24", "24 Nov 2025", "today")
+    published = published_moment(story, read_zone("America/New_York"), NOON)
+    assert (published.iso, published.text, published.ago) == ("2025-11-24", "24 Nov 2025", "today")
     for later, ago in ((DAY, "1 day ago"), (12 * DAY, "1 week 5 days ago"), (30 * DAY, "1 month ago")):
         assert published_moment(story, read_zone("UTC"), NOON + later).ago == ago
-    assert said.full == "Monday 24 November 2025, no time of day given"
+    assert published.full == "Monday 24 November 2025, no time of day given"
 
 
 def status(feed: str, **fields: object) -> FeedStatus:
@@ -243,17 +243,17 @@ TUESDAY = "2025-11-18T14:00:00Z"
         ),
     ],
 )
-def test_coverage_is_said_in_plain_words(coverage: Coverage, summary: str, details: int) -> None:
+def test_coverage_is_described_in_plain_words(coverage: Coverage, summary: str, details: int) -> None:
     known = {
-        one.id: one for one in (status("harbour"), status("quiet", paused="It answered 410: it is gone for good."))
+        feed.id: feed for feed in (status("harbour"), status("quiet", paused="It answered 410: it is gone for good."))
     }
-    said = coverage_words(coverage, known, read_zone("UTC"), NOON)
-    assert said.summary == summary
-    assert len(said.details) == details
-    assert said.is_whole == (bool(coverage.feeds) and coverage.is_whole)
+    words = coverage_words(coverage, known, read_zone("UTC"), NOON)
+    assert words.summary == summary
+    assert len(words.details) == details
+    assert words.is_whole == (bool(coverage.feeds) and coverage.is_whole)
 
 
-def test_a_feed_that_failed_after_the_range_lacks_nothing_of_it() -> None:
+def test_failure_after_the_range_does_not_reduce_coverage() -> None:
     failing = Coverage(
         1, 0, None, 1, 1, (NotOk("harbour", "failing", TUESDAY, TUESDAY),), (GapOut("harbour", TUESDAY, None),)
     )
@@ -266,11 +266,11 @@ def test_a_feed_that_failed_after_the_range_lacks_nothing_of_it() -> None:
     assert none.summary == "No feed is being watched yet: what was published is not to be found."
 
 
-def test_what_lies_ahead_is_not_said_to_be_past() -> None:
+def test_future_moment_is_described_as_ahead() -> None:
     assert moment(NOON + 20 * HOUR, read_zone("UTC"), NOON).ago == "dated 20 hours ahead"
 
 
-def test_only_http_links_are_led_to() -> None:
+def test_only_http_links_are_linked() -> None:
     assert http_link("https://x.example/a") == "https://x.example/a"
     for other in (
         "javascript:alert(1)",
