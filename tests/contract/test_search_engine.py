@@ -7,7 +7,8 @@ import msgspec
 import pytest
 
 from newswire import analysis
-from newswire.engines import RELEVANCE_DEPTH, SearchEngine, tie_of
+from newswire.engines import RELEVANCE_DEPTH, SearchEngine
+from newswire.engines.fields import tie_of
 from newswire.engines.query import (
     And,
     FacetQuery,

@@ -165,14 +165,6 @@ FIRST_GENERATION = 1
 RELEVANCE_DEPTH = 10_000
 TITLE_BOOST = 0.3
 """What a match in the title counts beside the one in the whole text, the same in all engines (docs/relevance.md)."""
-SPELLING = "\x1f"
-"""Stands in the label of a value between its folded form and its spelling, the same in all engines."""
-_TIE_DIGITS = 15
-
-
-def tie_of(item_id: str) -> int:
-    """Give the number that settles the order of items with equal dates: the first 60 bits of the id."""
-    return int(item_id[:_TIE_DIGITS], 16)
 
 
 def open_engine(settings: Settings) -> SearchEngine:

@@ -12,7 +12,16 @@ from typing import Any
 import msgspec
 
 from newswire import analysis
-from newswire.engines import SPELLING, TITLE_BOOST, tie_of
+from newswire.engines import TITLE_BOOST
+from newswire.engines.fields import (
+    DATE_FIELDS,
+    KEYWORD_FIELDS,
+    LABEL_FIELDS,
+    STEM_FIELDS,
+    TEXT_FIELDS,
+    WORD_FIELDS,
+    index_fields,
+)
 from newswire.engines.query import (
     And,
     FacetQuery,
@@ -52,12 +61,9 @@ _STEMS: Json = {"type": "text", "analyzer": "tokens", "index_options": "freqs"}
 _KEYWORD: Json = {"type": "keyword"}
 _NUMBER: Json = {"type": "long"}
 _UNINDEXED: Json = {"type": "object", "enabled": False}
-_WORD_FIELDS = ("text", "title", "summary", "content", "author", "category")
-_STEM_FIELDS = ("text_stem", "title_stem", "summary_stem", "content_stem")
-_VALUE_FIELDS = ("feed", "lang", "category_value", "author_value")
-_LABEL_FIELDS = ("feed_label", "lang_label", "category_label", "author_label")
-_NUMBERS = ("published", "updated", "changed", "first_seen", "seq", "tie", "mark")
+_NUMBERS = (*DATE_FIELDS, "seq", "tie", "mark")
 _STORED = ("item", "body")
+_SINGLE_FIELDS = frozenset({"feed", "feed_label", "lang_label"})
 
 
 # --- the index --------------------------------------------------------------------------------------------------------
@@ -70,9 +76,9 @@ def items_template(pattern: str, shards: int | None, replicas: int | None) -> Js
     """
     properties: Json = {
         "id": _KEYWORD,
-        **dict.fromkeys(_WORD_FIELDS, _TEXT),
-        **dict.fromkeys(_STEM_FIELDS, _STEMS),
-        **dict.fromkeys((*_VALUE_FIELDS, *_LABEL_FIELDS), _KEYWORD),
+        **dict.fromkeys(WORD_FIELDS, _TEXT),
+        **dict.fromkeys(STEM_FIELDS, _STEMS),
+        **dict.fromkeys((*KEYWORD_FIELDS, *LABEL_FIELDS), _KEYWORD),
         **dict.fromkeys(_NUMBERS, _NUMBER),
         **dict.fromkeys(_STORED, _UNINDEXED),
     }
@@ -122,36 +128,30 @@ def _copies(shards: int | None, replicas: int | None) -> Json:
 
 
 def document_of(write: ItemWrite, mark: int) -> Json:
-    """Make the document of an item: its tokens field by field, its values, its dates, and itself.
+    """Build the document of an item: its indexed fields, its `seq`, the writer's mark, and the item itself.
 
-    `mark` is the writer's: the sum of all marks changes whenever the index does.
+    The sum of all marks changes whenever the index does.
     """
     item = write.item
+    indexed = index_fields(item)
     document: Json = {"id": item.id, "text": [], "text_stem": []}
-    stemmed = analysis.is_stemmed(item.lang)
-    for name, text in (("title", item.title), ("summary", item.summary), ("content", item.content)):
-        found = analysis.tokens(text) if text else []
-        folded = " ".join(found)
-        stems = " ".join(analysis.stems(found)) if stemmed else ABSENT
-        if found:
-            document["text"].append(folded)
+    document |= dict.fromkeys((*TEXT_FIELDS, *(f"{name}_stem" for name in TEXT_FIELDS)), ABSENT)
+    for text in indexed.texts:
+        if text.folded:
+            stems = text.stems or ABSENT
+            document["text"].append(text.folded)
             document["text_stem"].append(stems)
-        document[name] = folded or ABSENT
-        document[f"{name}_stem"] = stems or ABSENT
-    document["feed"] = analysis.fold_whole(item.feed)
-    document["feed_label"] = _label(item.feed)
-    if item.lang:
-        parts = item.lang.split("-")
-        document["lang"] = ["-".join(parts[:length]) for length in range(1, len(parts) + 1)]
-        document["lang_label"] = f"{item.lang}{SPELLING}{item.lang}"
-    document |= _values("category", item.categories) | _values("author", item.authors)
-    for name in ("published", "changed", "first_seen"):
-        document[name] = getattr(item, name)
-    if item.updated is not None:
-        document["updated"] = item.updated
+            document[text.field] = text.folded
+            document[f"{text.field}_stem"] = stems
     plain: Json = msgspec.to_builtins(item)
+    document |= _single(indexed.strings) | indexed.dates
     document["body"] = {"content": plain.pop("content")}
-    return document | {"seq": write.seq, "tie": tie_of(item.id), "mark": mark, "item": plain}
+    return document | {"seq": write.seq, "tie": indexed.tie, "mark": mark, "item": plain}
+
+
+def _single(strings: dict[str, list[str]]) -> Json:
+    """Write the fields of one value as a string, the others as a list."""
+    return {name: values[0] if name in _SINGLE_FIELDS else values for name, values in strings.items()}
 
 
 def item_of(source: Json) -> Item:
@@ -163,23 +163,6 @@ def item_of(source: Json) -> Item:
 def stored_fields(*, with_content: bool) -> list[str]:
     """Say which stored fields a search is to give."""
     return list(_STORED) if with_content else ["item"]
-
-
-def _label(value: str) -> str:
-    return f"{analysis.fold_whole(value)}{SPELLING}{value}"
-
-
-def _values(name: str, values: Iterable[str]) -> Json:
-    by_folded: dict[str, str] = {}
-    for value in values:
-        by_folded.setdefault(analysis.fold_whole(value), value)
-    if not by_folded:
-        return {}
-    return {
-        name: [" ".join(analysis.tokens(value)) for value in values],
-        f"{name}_value": list(by_folded),
-        f"{name}_label": [f"{folded}{SPELLING}{value}" for folded, value in by_folded.items()],
-    }
 
 
 def status_document(status: FeedStatus, mark: int) -> Json:

@@ -15,7 +15,8 @@ import msgspec
 from opensearchpy.exceptions import NotFoundError
 
 from newswire.clock import Instant
-from newswire.engines import FIRST_GENERATION, RELEVANCE_DEPTH, SPELLING, EngineInfo, Facet, FacetValue, Hit, SearchPage
+from newswire.engines import FIRST_GENERATION, RELEVANCE_DEPTH, EngineInfo, Facet, FacetValue, Hit, SearchPage
+from newswire.engines.fields import SPELLING_SEPARATOR
 from newswire.engines.opensearch.bodies import (
     SCHEMA,
     STATUSES_PAGE,
@@ -302,10 +303,10 @@ def _facet(counted: _Json, wanted: FacetQuery) -> Facet:
 
 def _spelled(bucket: _Json) -> str:
     """Give the commonest spelling of a folded value, among the labels that stand beside it."""
-    folded = str(bucket["key"]).partition(SPELLING)[0]
+    folded = str(bucket["key"]).partition(SPELLING_SEPARATOR)[0]
     spelled = [
-        (-int(one["doc_count"]), one["key"].partition(SPELLING)[2])
+        (-int(one["doc_count"]), one["key"].partition(SPELLING_SEPARATOR)[2])
         for one in bucket["spellings"]["buckets"]
-        if one["key"].partition(SPELLING)[0] == folded
+        if one["key"].partition(SPELLING_SEPARATOR)[0] == folded
     ]
     return min(spelled)[1] if spelled else folded

@@ -24,13 +24,13 @@ from newswire import analysis
 from newswire.clock import Instant
 from newswire.engines import (
     FIRST_GENERATION,
-    SPELLING,
     EngineInfo,
     Facet,
     FacetValue,
     Hit,
     SearchPage,
 )
+from newswire.engines.fields import SPELLING_SEPARATOR
 from newswire.engines.query import FacetQuery, SearchQuery, named_feeds
 from newswire.engines.tantivy.fields import SCHEMA, document_of, fields, item_at
 from newswire.engines.tantivy.queries import leaves, matching
@@ -447,7 +447,7 @@ def _facet(buckets: Iterable[dict[str, Any]], wanted: FacetQuery) -> Facet:
         if bucket["key"] == _MISSING:
             missing = int(bucket["doc_count"])
             continue
-        folded, _, spelled = bucket["key"].partition(SPELLING)
+        folded, _, spelled = bucket["key"].partition(SPELLING_SEPARATOR)
         spellings.setdefault(folded, []).append((int(bucket["doc_count"]), spelled))
     counted = sorted(
         (-sum(count for count, _ in found), folded, min((-count, spelled) for count, spelled in found)[1])
