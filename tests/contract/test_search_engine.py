@@ -1,4 +1,4 @@
-"""The contract of `SearchEngine`: each sentence of its docstrings, run against every engine with no skip list."""
+"""Each sentence of the docstrings of `SearchEngine`, by its id, tested on every engine with no skip list."""
 
 import random
 import threading
@@ -28,22 +28,23 @@ from newswire.engines.query import (
 from newswire.errors import EngineUnavailableError, IndexOutdatedError, IndexSchemaError
 from newswire.ingest.item import item_id
 from newswire.model import FeedStatus, Item, ItemWrite
+from tests.support.contract_ids import Contract
 from tests.support.engines import ENGINES, place_of
-from tests.support.said import Contract, sentences
 
 DAY = 86_400_000
-CONTRACT = Contract()
-says = CONTRACT.says
+contract = Contract()
+for text in (SearchEngine.__doc__, *(one.__doc__ for one in vars(SearchEngine).values() if callable(one))):
+    contract.read_docstring(text or "")
 
 
-def test_every_sentence_of_the_protocol_has_its_test() -> None:
-    texts = [SearchEngine.__doc__, *(one.__doc__ for one in vars(SearchEngine).values() if callable(one))]
-    CONTRACT.check([one for text in texts if text for one in sentences(text)])
+def test_each_sentence_of_the_protocol_has_a_test() -> None:
+    assert len(contract.promises) > 40
+    contract.check()
 
 
 @pytest.fixture(params=ENGINES)
 def place(request, tmp_path, opensearch_nodes):
-    """Where an index of one of the engines lies: it opens engines, and can do to the index what engines can't."""
+    """The place of an index: it opens engines on the index, and can damage the index."""
     made = place_of(request.param, tmp_path, opensearch_nodes)
     yield made
     made.close()
@@ -110,8 +111,8 @@ def walk(engine, query: SearchQuery, each=None) -> list[str]:
         query = msgspec.structs.replace(query, after=page.next)
 
 
-@says("Make what is not there yet: an index that nothing was written to, and its place; what is there stays.")
-def test_setting_up_makes_an_empty_index_and_changes_nothing_that_is_there(engine, make) -> None:
+@contract.covers("SE-7")
+def test_setup_makes_an_empty_index_and_keeps_a_full_one(engine, make) -> None:
     engine.setup()
     assert engine.generations() == [1]
     assert (engine.search(SearchQuery()).total, engine.statuses(), engine.count(1)) == (0, [], 0)
@@ -129,7 +130,7 @@ def test_setting_up_makes_an_empty_index_and_changes_nothing_that_is_there(engin
 # --- writing ---
 
 
-def test_an_engine_with_nothing_in_it_answers_with_nothing(engine) -> None:
+def test_empty_engine_finds_nothing(engine) -> None:
     page = engine.search(SearchQuery(facets=(FacetQuery("feed"),), edges=(0, 1, 2)))
     assert (page.hits, page.total, page.next, page.histogram) == ((), 0, None, (0, 0))
     assert engine.get(["x"]) == {}
@@ -139,12 +140,8 @@ def test_an_engine_with_nothing_in_it_answers_with_nothing(engine) -> None:
     assert engine.count(1) == 0
 
 
-@says(
-    "Write whole items into a generation, durably when it returns.",
-    "Give those of the items that exist, with their content.",
-    "Content is in the items where `with_content` asks for it.",
-)
-def test_an_item_comes_back_whole(engine) -> None:
+@contract.covers("SE-8", "SE-39", "SE-36")
+def test_item_is_returned_unchanged(engine) -> None:
     whole = item(
         1,
         "Titel",
@@ -163,10 +160,8 @@ def test_an_item_comes_back_whole(engine) -> None:
     assert engine.search(SearchQuery()).hits[0].item == msgspec.structs.replace(whole, content="")
 
 
-@says(
-    "Of one item the write with the higher `seq` stays, whatever the order in which they come; an equal one replaces.",
-)
-def test_the_write_with_the_higher_seq_stays_whatever_the_order(engine) -> None:
+@contract.covers("SE-10")
+def test_highest_seq_wins_in_any_order(engine) -> None:
     rng = random.Random(1)
     writes = [ItemWrite(item(n % 20, f"v{seq}"), seq) for n in range(20) for seq in range(1, 9)]
     rng.shuffle(writes)
@@ -176,7 +171,7 @@ def test_the_write_with_the_higher_seq_stays_whatever_the_order(engine) -> None:
     assert titles(engine) == ["v8"] * 20
 
 
-def test_deliveries_that_are_shuffled_doubled_and_concurrent_end_with_the_highest_seq(make) -> None:
+def test_highest_seq_wins_in_concurrent_deliveries(make) -> None:
     versions = [ItemWrite(item(n, f"v{seq}"), seq) for n in range(15) for seq in range(1, 7)]
     failed: list[BaseException] = []
 
@@ -203,11 +198,8 @@ def test_deliveries_that_are_shuffled_doubled_and_concurrent_end_with_the_highes
     assert engine.count(1) == 15
 
 
-@says(
-    "Writing the same again changes nothing that a search can see.",
-    "Of one item the write with the higher `seq` stays, whatever the order in which they come; an equal one replaces.",
-)
-def test_an_equal_seq_replaces_and_a_re_send_changes_nothing(engine) -> None:
+@contract.covers("SE-11", "SE-10")
+def test_equal_seq_replaces_and_resend_changes_nothing(engine) -> None:
     put(engine, item(1, "one"))
     assert put(engine, item(1, "again")).written == 1
     put(engine, item(1, "again"))
@@ -215,17 +207,15 @@ def test_an_equal_seq_replaces_and_a_re_send_changes_nothing(engine) -> None:
     assert engine.search(SearchQuery()).total == 1
 
 
-def test_a_lower_seq_is_outdated_and_nothing_to_worry_about(engine) -> None:
+def test_lower_seq_is_reported_as_outdated(engine) -> None:
     put(engine, item(1, "new"), seq=5)
     report = put(engine, item(1, "old"), seq=4)
     assert (report.written, report.outdated, report.refused) == (0, 1, ())
     assert titles(engine) == ["new"]
 
 
-@says(
-    "The writes are taken one by one, so that they need not fit into memory.",
-)
-def test_writes_are_taken_one_by_one_and_a_failing_source_leaves_nothing_half_done(engine) -> None:
+@contract.covers("SE-9")
+def test_failing_source_leaves_no_partial_write(engine) -> None:
     def broken():
         for n in range(100):
             yield ItemWrite(item(n), 1)
@@ -238,10 +228,8 @@ def test_writes_are_taken_one_by_one_and_a_failing_source_leaves_nothing_half_do
     put(engine, item(1))
 
 
-@says(
-    "Every method may be called from several threads and processes at once, and raises nothing but the errors under `EngineError` and, for a local engine, `DataError`.",
-)
-def test_many_writers_at_once_lose_nothing(make) -> None:
+@contract.covers("SE-3")
+def test_concurrent_writers_lose_nothing(make) -> None:
     engines = [make() for _ in range(3)]
 
     def write(n: int) -> None:
@@ -257,10 +245,8 @@ def test_many_writers_at_once_lose_nothing(make) -> None:
     assert engines[0].search(SearchQuery()).total == 120
 
 
-@says(
-    "Delete all items of a feed from a generation.",
-)
-def test_a_feed_can_be_deleted(engine) -> None:
+@contract.covers("SE-14")
+def test_delete_feed_deletes_only_its_items(engine) -> None:
     put(engine, item(1, "stays"), item(2, "goes", feed="other"))
     engine.delete_feed("other", 1)
     engine.delete_feed("other", 9)
@@ -268,8 +254,8 @@ def test_a_feed_can_be_deleted(engine) -> None:
     assert titles(engine) == ["stays"]
 
 
-@says("What is indexed afterwards is kept, whatever its `seq`.")
-def test_a_feed_that_was_deleted_comes_back_with_lower_numbers(engine) -> None:
+@contract.covers("SE-15")
+def test_deleted_feed_can_return_with_a_lower_seq(engine) -> None:
     put(engine, item(1, "before"), item(2, "before"), seq=7)
     engine.delete_feed("news", 1)
     report = put(engine, item(1, "after"), seq=1)
@@ -277,10 +263,8 @@ def test_a_feed_that_was_deleted_comes_back_with_lower_numbers(engine) -> None:
     assert titles(engine) == ["after"]
 
 
-@says(
-    "Make all that was indexed before this call visible to searches after it.",
-)
-def test_what_another_process_wrote_is_seen_after_a_refresh(make) -> None:
+@contract.covers("SE-16")
+def test_refresh_shows_writes_of_another_process(make) -> None:
     one, other = make(), make()
     put(one, item(1, "a"))
     assert titles(other) == ["a"]
@@ -289,16 +273,16 @@ def test_what_another_process_wrote_is_seen_after_a_refresh(make) -> None:
     assert titles(other) == ["a", "b"]
 
 
-@says("An item that can't be kept is in the report as refused, with the reason, and holds nothing back.")
-def test_an_item_that_cannot_be_kept_is_refused_and_holds_nothing_back(engine) -> None:
+@contract.covers("SE-12")
+def test_refused_item_does_not_block_the_others(engine) -> None:
     report = put(engine, item(1, "before"), item(2, "too late", published=1 << 70), item(3, "after"))
     assert (report.written, [one.id for one in report.refused]) == (2, [item(2).id])
     assert report.refused[0].reason
     assert titles(engine) == ["after", "before"]
 
 
-@says("Keeps items and feed statuses, and searches the items.")
-def test_feed_statuses_are_no_items_and_belong_to_no_generation(engine) -> None:
+@contract.covers("SE-1")
+def test_statuses_are_separate_from_items_and_generations(engine) -> None:
     put(engine, item(1))
     engine.publish([status("news", 1)])
     assert engine.search(SearchQuery()).total == 1
@@ -330,11 +314,8 @@ def status(feed: str, rev: int, **more) -> FeedStatus:
     return msgspec.convert(fields | more, FeedStatus)
 
 
-@says(
-    "Keep the status of each feed; one with a lower `rev` than what is kept is passed over, one marked deleted goes.",
-    "Give the published statuses of these feeds, or of all, by id.",
-)
-def test_the_status_with_the_highest_rev_stays(engine) -> None:
+@contract.covers("SE-17", "SE-41")
+def test_status_with_the_highest_rev_wins(engine) -> None:
     engine.publish([status("a", 5, title="five"), status("b", 1)])
     engine.publish([status("a", 4, title="four")])
     engine.publish([status("a", 6, title="six")])
@@ -342,10 +323,8 @@ def test_the_status_with_the_highest_rev_stays(engine) -> None:
     assert [one.id for one in engine.statuses(["b", "none"])] == ["b"]
 
 
-@says(
-    "Keep the status of each feed; one with a lower `rev` than what is kept is passed over, one marked deleted goes.",
-)
-def test_a_deleted_status_goes_and_an_older_one_does_not_bring_it_back(engine) -> None:
+@contract.covers("SE-17")
+def test_older_status_does_not_restore_a_deleted_one(engine) -> None:
     engine.publish([status("a", 5)])
     engine.publish([status("a", 6, deleted=True)])
     engine.publish([status("a", 5)])
@@ -354,10 +333,8 @@ def test_a_deleted_status_goes_and_an_older_one_does_not_bring_it_back(engine) -
     assert len(engine.statuses()) == 1
 
 
-@says(
-    "Give the published statuses of these feeds, or of all, by id.",
-)
-def test_what_another_process_publishes_is_seen_at_the_next_look(make) -> None:
+@contract.covers("SE-41")
+def test_statuses_of_another_process_are_seen_at_once(make) -> None:
     one, other = make(), make()
     one.publish([status("a", 1, title="first")])
     assert [status.title for status in other.statuses()] == ["first"]
@@ -367,11 +344,8 @@ def test_what_another_process_publishes_is_seen_at_the_next_look(make) -> None:
     assert [status.id for status in one.statuses()] == ["a"]
 
 
-@says(
-    "Where `with_statuses` asks for them, the statuses of the feeds that the `feed` filters name are with them, or all "
-    "if these name none to let through."
-)
-def test_an_answer_has_the_statuses_of_the_feeds_that_its_filters_name(engine) -> None:
+@contract.covers("SE-37")
+def test_search_returns_statuses_of_the_filtered_feeds(engine) -> None:
     def beside(*filters: ValueFilter, wanted: bool = True) -> list[str]:
         query = SearchQuery(filters=filters, with_statuses=wanted)
         return [one.id for one in engine.search(query).statuses]
@@ -387,15 +361,15 @@ def test_an_answer_has_the_statuses_of_the_feeds_that_its_filters_name(engine) -
     assert beside(wanted=False) == []
 
 
-def test_more_statuses_than_fit_into_one_answer_are_all_given(engine) -> None:
+def test_all_of_many_statuses_are_returned(engine) -> None:
     engine.publish([status(f"feed-{n:05}", 1) for n in range(2345)])
     wanted = [f"feed-{n:05}" for n in range(2345)]
     assert [one.id for one in engine.statuses()] == wanted
     assert [one.id for one in engine.search(SearchQuery(with_statuses=True)).statuses] == wanted
 
 
-@says("No search sees a status before the items that were indexed before it.")
-def test_a_published_status_is_not_ahead_of_the_items(make) -> None:
+@contract.covers("SE-18")
+def test_published_status_is_not_ahead_of_the_items(make) -> None:
     writer, reader = make(), make()
     for n in range(3):
         writer.index([ItemWrite(item(n), 1)], 1)
@@ -407,15 +381,8 @@ def test_a_published_status_is_not_ahead_of_the_items(make) -> None:
 # --- generations ---
 
 
-@says(
-    "Generations: an index has a number, and searches see the current one only, whole.",
-    "A generation that does not exist is made; searches see the first one at once, any other one only after a swap.",
-    "Give the numbers of all generations that exist, in order.",
-    "Let searches see this generation from now on, in one step.",
-    "Count the items of a generation that a search would see.",
-    "Give the number of the generation that searches see; the first is 1.",
-)
-def test_searches_see_the_current_generation_only_and_a_swap_is_one_step(engine) -> None:
+@contract.covers("SE-6", "SE-13", "SE-20", "SE-21", "SE-23", "SE-19")
+def test_searches_see_only_the_current_generation(engine) -> None:
     put(engine, item(1, "old"))
     put(engine, item(1, "new"), generation=2)
     assert engine.generations() == [1, 2]
@@ -427,7 +394,7 @@ def test_searches_see_the_current_generation_only_and_a_swap_is_one_step(engine)
     assert engine.generations() == [2]
 
 
-def test_a_generation_that_is_built_where_there_was_none_is_not_seen_before_its_swap(engine) -> None:
+def test_later_generation_is_not_seen_before_its_swap(engine) -> None:
     put(engine, item(1, "half"), generation=2)
     assert (titles(engine), engine.generation(), engine.generations()) == ([], 1, [2])
     put(engine, item(2, "whole"), generation=2)
@@ -435,16 +402,14 @@ def test_a_generation_that_is_built_where_there_was_none_is_not_seen_before_its_
     assert (titles(engine), engine.generation()) == (["half", "whole"], 2)
 
 
-@says(
-    "Delete a generation; nothing happens where it does not exist, and the current one raises `ValueError`.",
-)
-def test_the_current_generation_is_not_dropped(engine) -> None:
+@contract.covers("SE-22")
+def test_current_generation_is_not_dropped(engine) -> None:
     put(engine, item(1))
     with pytest.raises(ValueError, match="not dropped"):
         engine.drop(1)
 
 
-# --- finding ---
+# --- queries ---
 
 
 @pytest.fixture
@@ -461,17 +426,13 @@ def library(engine):
     return engine
 
 
-@says(
-    "A word is found in title, summary and content together, by its folded form, or by its stem in items that have stems; a phrase in its order within one of them; a prefix by how tokens begin; within `InField` only there.",
-)
-def test_a_word_is_found_in_title_summary_and_content_and_by_its_stem(library) -> None:
+@contract.covers("SE-25")
+def test_word_matches_by_stem_in_all_text_fields(library) -> None:
     assert titles(library, word("exercise")) == ["Baltic exercise begins", "Summit in Vilnius"]
 
 
-@says(
-    "A word is found in title, summary and content together, by its folded form, or by its stem in items that have stems; a phrase in its order within one of them; a prefix by how tokens begin; within `InField` only there.",
-)
-def test_an_item_in_another_language_has_no_stems(library) -> None:
+@contract.covers("SE-25")
+def test_item_in_another_language_has_no_stems(library) -> None:
     assert titles(library, word("exercising")) == [
         "Baltic exercise begins",
         "Summit in Vilnius",
@@ -479,33 +440,25 @@ def test_an_item_in_another_language_has_no_stems(library) -> None:
     ]
 
 
-@says(
-    "A word is found in title, summary and content together, by its folded form, or by its stem in items that have stems; a phrase in its order within one of them; a prefix by how tokens begin; within `InField` only there.",
-)
-def test_every_word_may_stand_in_another_field(library) -> None:
+@contract.covers("SE-25")
+def test_words_of_a_query_may_match_different_fields(library) -> None:
     assert titles(library, And((word("summit"), word("policing"), word("inside")))) == ["Summit in Vilnius"]
 
 
-@says(
-    "A word is found in title, summary and content together, by its folded form, or by its stem in items that have stems; a phrase in its order within one of them; a prefix by how tokens begin; within `InField` only there.",
-)
-def test_a_phrase_stands_in_its_order_within_one_field(library) -> None:
+@contract.covers("SE-25")
+def test_phrase_matches_in_order_within_one_field(library) -> None:
     assert titles(library, Phrase(("air", "policing"))) == ["Summit in Vilnius"]
     assert titles(library, Phrase(("policing", "air"))) == []
     assert titles(library, Phrase(("f", "16"))) == ["F-16 arrives"]
     assert titles(library, Phrase(("北", "京"))) == ["北京大学"]
 
 
-@says(
-    "A word is found in title, summary and content together, by its folded form, or by its stem in items that have stems; a phrase in its order within one of them; a prefix by how tokens begin; within `InField` only there.",
-)
-def test_a_prefix_is_how_a_token_begins(library) -> None:
+@contract.covers("SE-25")
+def test_prefix_matches_the_start_of_a_token(library) -> None:
     assert titles(library, Prefix("bal")) == ["Baltic exercise begins", "Ćwiczenie na Bałtyku"]
 
 
-@says(
-    "Find items.",
-)
+@contract.covers("SE-24")
 def test_or_not_and_nothing(library) -> None:
     assert titles(library, Or((word("vilnius"), word("ships")))) == ["Baltic exercise begins", "Summit in Vilnius"]
     assert titles(library, And((word("air"), Not(word("summit"))))) == ["Air"]
@@ -513,10 +466,8 @@ def test_or_not_and_nothing(library) -> None:
     assert titles(library, Nothing()) == []
 
 
-@says(
-    "A word is found in title, summary and content together, by its folded form, or by its stem in items that have stems; a phrase in its order within one of them; a prefix by how tokens begin; within `InField` only there.",
-)
-def test_words_within_a_field_are_looked_for_there_only(library) -> None:
+@contract.covers("SE-25")
+def test_in_field_matches_only_that_field(library) -> None:
     assert titles(library, InField("title", word("air"))) == ["Air"]
     assert titles(library, InField("content", word("exercise"))) == ["Summit in Vilnius"]
     assert titles(library, InField("category", word("air"))) == ["F-16 arrives"]
@@ -524,10 +475,8 @@ def test_words_within_a_field_are_looked_for_there_only(library) -> None:
     assert titles(library, InField("summary", Phrase(("air", "policing")))) == ["Summit in Vilnius"]
 
 
-@says(
-    "Values compare whole and folded, and `lang=en` lets `en-US` through.",
-)
-def test_values_compare_whole_and_folded_and_a_language_lets_its_regions_through(library) -> None:
+@contract.covers("SE-26")
+def test_values_compare_whole_and_folded(library) -> None:
     assert titles(library, Value("feed", "other")) == ["Air"]
     assert titles(library, None, filters=(ValueFilter("category", ("air force",)),)) == ["F-16 arrives"]
     assert titles(library, None, filters=(ValueFilter("category", ("air",)),)) == []
@@ -538,14 +487,14 @@ def test_values_compare_whole_and_folded_and_a_language_lets_its_regions_through
 
 
 @pytest.mark.parametrize("text", ["हिन्दी समाचार", "ภาษาไทย", "ไก่", "தமிழ்", "ខ្មែរ", "ကျော်", "ӥԁԋ", "χⱷ", "𐐷𐐷", "a१b२"])
-def test_a_prefix_of_any_script_is_found(engine, text: str) -> None:
+def test_prefix_of_any_script_is_found(engine, text: str) -> None:
     put(engine, item(1, text), item(2, "other"))
     for token in analysis.tokens(text):
         for length in range(1, len(token) + 1):
             assert titles(engine, Prefix(token[:length])) == [text], token[:length]
 
 
-def test_exclusions_hold_whatever_they_stand_beside(library) -> None:
+def test_exclusions_hold_in_every_combination(library) -> None:
     everything = titles(library)
     air, baltic = word("air"), word("baltic")
     without = [title for title in everything if title not in {"Summit in Vilnius", "Air"}]
@@ -556,18 +505,14 @@ def test_exclusions_hold_whatever_they_stand_beside(library) -> None:
     assert titles(library, Or((word("sky"), Not(air), Not(word("policing"))))) == sorted([*without, "Air"])
 
 
-@says(
-    "The range is half-open.",
-)
-def test_a_range_is_half_open(library) -> None:
+@contract.covers("SE-28")
+def test_range_is_half_open(library) -> None:
     ids = [hit.item.published // DAY for hit in library.search(SearchQuery(start=2 * DAY, end=4 * DAY)).hits]
     assert ids == [3, 2]
 
 
-@says(
-    "An item without the date of `date_field` is not found.",
-)
-def test_an_item_without_the_date_is_not_found_by_it(engine) -> None:
+@contract.covers("SE-27")
+def test_item_without_the_date_is_not_found(engine) -> None:
     put(engine, item(1, "without"), item(2, "with", updated=7))
     assert titles(engine, date_field="updated") == ["with"]
     assert engine.search(SearchQuery(date_field="updated", end=99)).total == 1
@@ -577,12 +522,9 @@ def test_an_item_without_the_date_is_not_found_by_it(engine) -> None:
 # --- order ---
 
 
-@says(
-    "Every sort is a total order: equal dates and equal scores are settled by the item's `tie`.",
-    "`size` items are given, fewer only at the end; `next` is where the next page begins, None at the end.",
-)
+@contract.covers("SE-29", "SE-31")
 @pytest.mark.parametrize("sort", ["newest", "oldest"])
-def test_pages_by_date_give_each_item_once_in_a_total_order(engine, sort: str) -> None:
+def test_pages_by_date_are_in_a_total_order(engine, sort: str) -> None:
     items = [item(n, published=(n // 40) * DAY) for n in range(200)]
     put(engine, *items)
     ids = walk(engine, SearchQuery(sort=sort, size=7))
@@ -590,10 +532,8 @@ def test_pages_by_date_give_each_item_once_in_a_total_order(engine, sort: str) -
     assert ids == [one.id for one in sorted(items, key=lambda one: (sign * one.published, tie_of(one.id)))]
 
 
-@says(
-    "Pages by date give each item once, also while others are added.",
-)
-def test_pages_by_date_stand_while_items_are_added(engine) -> None:
+@contract.covers("SE-32")
+def test_pages_by_date_hold_while_items_are_added(engine) -> None:
     rng = random.Random(2)
     items = [item(n, published=rng.randrange(20) * DAY) for n in range(150)]
     put(engine, *items)
@@ -607,16 +547,14 @@ def test_pages_by_date_stand_while_items_are_added(engine) -> None:
     assert len(set(ids)) == len(ids)
 
 
-def test_many_items_of_one_instant_are_walked_once_each(engine) -> None:
+def test_items_of_one_instant_are_each_given_once(engine) -> None:
     put(engine, *[item(n, published=DAY) for n in range(500)])
     ids = walk(engine, SearchQuery(size=60))
     assert len(ids) == len(set(ids)) == 500
 
 
-@says(
-    "`relevance` gives the best first, each score multiplied by the factor of the `recency` band that the item was published in; excluded words, values and filters do not score, and a prefix scores as a constant.",
-)
-def test_relevance_gives_the_best_first_with_scores_and_pages_on(engine) -> None:
+@contract.covers("SE-30")
+def test_relevance_gives_the_best_first_on_every_page(engine) -> None:
     put(
         engine, item(1, "tank", summary="x"), item(2, "news", summary="a tank among very many other words of a summary")
     )
@@ -630,16 +568,14 @@ def test_relevance_gives_the_best_first_with_scores_and_pages_on(engine) -> None
 WIDE_CHOICE = Or((Prefix("ta"), Prefix("sh"), *(Word(f"none{n}", f"none{n}") for n in range(8))))
 
 
-@says(
-    "Every sort is a total order: equal dates and equal scores are settled by the item's `tie`.",
-)
+@contract.covers("SE-29")
 @pytest.mark.parametrize("bands", [(), (RecencyBand(900 * DAY, 1.5), RecencyBand(400 * DAY, 1.25))])
 @pytest.mark.parametrize(
     "node",
     [Prefix("ta"), And((Prefix("ta"), Not(word("ship")))), word("tank"), Or((word("tank"), Prefix("sh"))), WIDE_CHOICE],
     ids=["prefix", "constants", "word", "choice", "wide choice"],
 )
-def test_equal_scores_are_in_the_order_of_their_ties_on_every_page(engine, node, bands) -> None:
+def test_equal_scores_are_ordered_by_tie_on_every_page(engine, node, bands) -> None:
     for part in range(3):  # three segments, in which documents do not lie in the order of anything
         put(engine, *[item(n, "tank" if n % 3 else "ship") for n in range(part, 1200, 3)])
     hits = engine.search(SearchQuery(node=node, sort="relevance", size=2000, recency=bands)).hits
@@ -655,10 +591,8 @@ def test_equal_scores_are_in_the_order_of_their_ties_on_every_page(engine, node,
         assert ids == [hit.item.id for hit in hits[: len(ids)]]
 
 
-@says(
-    "The total is exact.",
-)
-def test_the_total_is_exact_and_size_0_gives_only_counts(engine) -> None:
+@contract.covers("SE-34")
+def test_total_is_exact_and_size_0_gives_only_counts(engine) -> None:
     put(engine, *[item(n) for n in range(321)])
     page = engine.search(SearchQuery(size=0))
     assert (page.total, page.hits, page.next) == (321, (), None)
@@ -666,12 +600,9 @@ def test_the_total_is_exact_and_size_0_gives_only_counts(engine) -> None:
     assert after.total == 321
 
 
-@says(
-    "`relevance` gives the best first, each score multiplied by the factor of the `recency` band that the item was "
-    "published in; excluded words, values and filters do not score, and a prefix scores as a constant."
-)
+@contract.covers("SE-30")
 @pytest.mark.parametrize("wide", [False, True])
-def test_scores_are_multiplied_by_the_factor_of_their_band(engine, wide: bool) -> None:
+def test_scores_are_multiplied_by_their_band_factor(engine, wide: bool) -> None:
     put(engine, *[item(n, "tank", published=n * DAY) for n in range(0, 100, 10)], item(500, "filler"))
     node = Or((word("tank"), *(word(f"none{n}") for n in range(20 if wide else 1))))
     plain = engine.search(SearchQuery(node=node, sort="relevance", size=50)).hits
@@ -685,11 +616,8 @@ def test_scores_are_multiplied_by_the_factor_of_their_band(engine, wide: bool) -
     assert pages == [hit.item.id for hit in hits]
 
 
-@says(
-    "`relevance` gives the best first, each score multiplied by the factor of the `recency` band that the item was "
-    "published in; excluded words, values and filters do not score, and a prefix scores as a constant."
-)
-def test_what_only_narrows_does_not_score(library) -> None:
+@contract.covers("SE-30")
+def test_filters_and_exclusions_do_not_score(library) -> None:
     def score(node, **more) -> float:
         return library.search(SearchQuery(node=node, sort="relevance", **more)).hits[0].score
 
@@ -700,11 +628,8 @@ def test_what_only_narrows_does_not_score(library) -> None:
     assert score(Prefix("viln")) == score(Prefix("ba")) > 0
 
 
-@says(
-    "`relevance` gives the best first, each score multiplied by the factor of the `recency` band that the item was "
-    "published in; excluded words, values and filters do not score, and a prefix scores as a constant."
-)
-def test_a_wide_query_of_equal_scores_is_paged_once_each_with_its_bands(engine) -> None:
+@contract.covers("SE-30")
+def test_wide_query_of_equal_scores_is_paged_by_band(engine) -> None:
     put(engine, *[item(n, "tank" if n % 2 else "ship", published=n * DAY) for n in range(60)])
     wide = Or((Prefix("ta"), *(Prefix(f"none{n}") for n in range(7)), Not(word("tank"))))
     bands = (RecencyBand(50 * DAY, 1.5), RecencyBand(30 * DAY, 1.25))
@@ -716,7 +641,7 @@ def test_a_wide_query_of_equal_scores_is_paged_once_each_with_its_bands(engine) 
     assert pages == [hit.item.id for hit in hits]
 
 
-@says("By relevance the first 10,000 are given.")
+@contract.covers("SE-33")
 def test_relevance_ends_at_its_depth(engine) -> None:
     put(engine, *[item(n, "filler words") for n in range(RELEVANCE_DEPTH + 50)])
     ids = walk(engine, SearchQuery(node=word("filler"), sort="relevance", size=3_000))
@@ -724,8 +649,8 @@ def test_relevance_ends_at_its_depth(engine) -> None:
     assert engine.search(SearchQuery(node=word("filler"), sort="relevance")).total == RELEVANCE_DEPTH + 50
 
 
-@says("`version` changes whenever the index does.")
-def test_the_version_changes_whenever_the_index_does(engine) -> None:
+@contract.covers("SE-38")
+def test_version_changes_whenever_the_index_does(engine) -> None:
     put(engine, item(1))
     first = engine.search(SearchQuery()).version
     assert engine.search(SearchQuery(size=1)).version == first
@@ -739,10 +664,8 @@ def test_the_version_changes_whenever_the_index_does(engine) -> None:
 # --- counts ---
 
 
-@says(
-    "Facets and histogram are over all that was found, not over the page.",
-)
-def test_facets_are_over_all_that_was_found_in_their_commonest_spelling(engine) -> None:
+@contract.covers("SE-35")
+def test_facets_count_all_in_their_most_common_spelling(engine) -> None:
     put(
         engine,
         item(1, categories=("NATO",)),
@@ -756,10 +679,7 @@ def test_facets_are_over_all_that_was_found_in_their_commonest_spelling(engine) 
     assert (facet.other, facet.missing, facet.exact) == (2, 1, True)
 
 
-@says(
-    "Facets and histogram are over all that was found, not over the page.",
-    "Give the first and the last instant of `date_field` among what the query finds; None where nothing is found.",
-)
+@contract.covers("SE-35", "SE-40")
 def test_histogram_counts_add_up(engine) -> None:
     put(engine, *[item(n) for n in range(10)])
     page = engine.search(SearchQuery(start=0, end=10 * DAY, edges=(0, 3 * DAY, 4 * DAY, 4 * DAY + 1, 10 * DAY)))
@@ -767,22 +687,17 @@ def test_histogram_counts_add_up(engine) -> None:
     assert engine.span(SearchQuery()) == (0, 9 * DAY)
 
 
-# --- trouble ---
+# --- errors ---
 
 
-@says(
-    "Constructing an engine opens nothing.",
-)
+@contract.covers("SE-2")
 def test_constructing_an_engine_opens_nothing(make, place) -> None:
     make()
     assert place.is_untouched()
 
 
-@says(
-    "An engine that does not answer raises `EngineUnavailableError` from every method but `close`.",
-    "Say what the engine is and whether it is well; unlike the others this does not raise.",
-)
-def test_a_damaged_index_is_an_engine_error_and_info_says_so(engine, make, place) -> None:
+@contract.covers("SE-4", "SE-42")
+def test_damaged_index_is_unavailable_and_unhealthy(engine, make, place) -> None:
     put(engine, item(1))
     engine.publish([status("a", 1)])
     engine.close()
@@ -803,11 +718,9 @@ def test_a_damaged_index_is_an_engine_error_and_info_says_so(engine, make, place
     broken.close()
 
 
-@says(
-    "An index of an older schema raises `IndexOutdatedError`, one of a newer schema `IndexSchemaError`: neither is read."
-)
+@contract.covers("SE-5")
 @pytest.mark.parametrize(("by", "error"), [(-1, IndexOutdatedError), (1, IndexSchemaError)])
-def test_an_index_of_another_schema_is_not_read(engine, make, place, by: int, error: type) -> None:
+def test_index_of_another_schema_is_not_read(engine, make, place, by: int, error: type) -> None:
     put(engine, item(1))
     engine.close()
     place.change_schema(by)
@@ -827,10 +740,8 @@ def test_an_index_of_another_schema_is_not_read(engine, make, place, by: int, er
     assert titles(other) == ["anew"]
 
 
-@says(
-    "Give back what is open; any method opens it again.",
-)
-def test_an_engine_that_is_well_says_so_and_can_be_closed_and_used_again(engine) -> None:
+@contract.covers("SE-43")
+def test_healthy_engine_can_be_closed_and_reopened(engine) -> None:
     put(engine, item(1, "x"))
     engine.close()
     assert titles(engine) == ["x"]
