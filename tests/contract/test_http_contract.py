@@ -1,4 +1,4 @@
-"""docs/api.md, row by row and sentence by sentence, over a socket and as events of a REST API alike."""
+"""Each promise of docs/api.md, by its id, over a socket and as events of a REST API."""
 
 import csv
 import json
@@ -17,32 +17,21 @@ from newswire.ingest.item import item_id
 from newswire.model import FeedStatus, FetchLine, Gap, Item, ItemWrite
 from newswire.search.cursor import LONGEST, read_cursor
 from tests.conftest import NOON, ROOT
-from tests.support.said import Contract, sentences
+from tests.support.contract_ids import Contract
 from tests.support.transports import AsEvents, OverHttp, rest_event
 
 PAGE = ROOT / "docs" / "api.md"
-CONTRACT = Contract()
-says = CONTRACT.says
-"""Names the rows (by their first cell) and sentences of docs/api.md that a test holds the API to."""
+INFORMATIVE = ("In a minute", "A curl for each feature")
+contract = Contract()
+contract.read_markdown(PAGE.read_text(), INFORMATIVE)
 
 
-def rows_and_sentences() -> list[str]:
-    text = PAGE.read_text().split("## Rules")[1].split("## A curl")[0]
-    found = []
-    for table in re.findall(r"^\|.*\|\n\|[-|]+\|\n((?:\|.*\|\n)+)", text, re.MULTILINE):
-        found += [re.split(r"(?<!\\)\|", row)[1] for row in table.splitlines()]
-    for bullet in re.findall(r"^- (.*(?:\n  .*)*)", text, re.MULTILINE):
-        found += sentences(bullet)
-    return found
+def test_each_promise_has_one_id_and_each_id_a_test() -> None:
+    assert len(contract.promises) > 190
+    contract.check()
 
 
-def test_every_row_and_every_sentence_of_the_contract_has_its_test() -> None:
-    wanted = rows_and_sentences()
-    assert len(wanted) > 70
-    CONTRACT.check(wanted)
-
-
-# --- what there is to be found ---
+# --- fixtures ---
 
 
 def at(text: str) -> int:
@@ -141,7 +130,7 @@ def api(request, library):
 
 @pytest.fixture
 def events(app):
-    """The API over an empty index of its own."""
+    """The API over its own empty index."""
     return AsEvents(app)
 
 
@@ -171,9 +160,9 @@ def wrong(api, **parameters) -> list[tuple[str, str]]:
 # --- rules for every route ---
 
 
-@says("GET and HEAD only (another method: 405 with `Allow`).", "405")
+@contract.covers("R3", "R4", "S9")
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH", "OPTIONS"])
-def test_only_get_and_head_are_answered(api, method) -> None:
+def test_other_methods_than_get_and_head_get_405(api, method) -> None:
     for path in ("/v1/search", "/v1/feeds/alpha", "/nowhere"):
         came = api.ask(path, method)
         assert came.status == 405
@@ -181,8 +170,8 @@ def test_only_get_and_head_are_answered(api, method) -> None:
         assert came.json()["code"] == "method_not_allowed"
 
 
-@says("GET and HEAD only (another method: 405 with `Allow`).")
-def test_head_gives_the_headers_of_get_without_a_body(api) -> None:
+@contract.covers("R3")
+def test_head_returns_the_headers_of_get_without_a_body(api) -> None:
     for path in ("/v1/search?q=air", "/v1/feeds", "/v1/items/none", "/openapi.json", "/v1/search?q=" + "x" * 6000):
         got, head = api.ask(path), api.ask(path, "HEAD")
         assert (head.status, head.body) == (got.status, b"")
@@ -192,7 +181,7 @@ def test_head_gives_the_headers_of_get_without_a_body(api) -> None:
         }
 
 
-@says("No route changes anything.")
+@contract.covers("R5")
 def test_no_route_changes_anything(api, library) -> None:
     def all_there_is():
         engine = library.engine
@@ -205,19 +194,15 @@ def test_no_route_changes_anything(api, library) -> None:
     assert all_there_is() == before
 
 
-@says("Same origin only: no CORS headers.")
-def test_there_are_no_cors_headers(api) -> None:
+@contract.covers("R6")
+def test_no_route_sends_cors_headers(api) -> None:
     for path in ("/v1/search", "/nowhere"):
         came = api.ask(path, headers={"Origin": "https://evil.example"})
         assert not [name for name in came.headers if name.startswith("access-control")]
     assert api.ask("/v1/search", "OPTIONS", {"Origin": "https://evil.example"}).status == 405
 
 
-@says(
-    "A parameter that is unknown, repeated, empty, of the wrong form or out of range is refused with 400; the problem "
-    "names the parameter and what is allowed.",
-    "400",
-)
+@contract.covers("R7", "R8", "R9", "S7", "D15", "D16", "D19", "Q20", "Q21", "Q25")
 @pytest.mark.parametrize(
     ("query", "param", "code"),
     [
@@ -275,7 +260,7 @@ def test_there_are_no_cors_headers(api) -> None:
         ("q=%22" + "x+" * 257 + "%22", "q", "query_too_complex"),
     ],
 )
-def test_what_is_wrong_is_refused_by_name(api, query: str, param: str, code: str) -> None:
+def test_bad_parameter_gets_400_and_is_named(api, query: str, param: str, code: str) -> None:
     came = api.ask(f"/v1/search?{quote(query, safe='=&%+:,')}")
     if "%ff" in query:
         assert came.status == 400
@@ -287,16 +272,16 @@ def test_what_is_wrong_is_refused_by_name(api, query: str, param: str, code: str
     assert problem["errors"][0]["allowed"]
 
 
-@says("Nothing is clamped or ignored silently (`X-Amz-*` of a signed URL aside).")
-def test_parameters_of_a_signed_url_are_passed_over(api) -> None:
+@contract.covers("R9", "R10")
+def test_parameters_of_a_signed_url_are_ignored(api) -> None:
     assert (
         found(api, **{"q": "baltic", "X-Amz-Signature": "abc", "X-Amz-Date": "20250101T000000Z"})["total"]["value"] == 1
     )
     assert wrong(api, **{"x-amz-date": "1"}) == [("x-amz-date", "unknown_parameter")]
 
 
-@says("All the wrong parameters are reported at once.")
-def test_all_that_is_wrong_is_said_at_once(api) -> None:
+@contract.covers("R11")
+def test_all_wrong_parameters_are_reported_at_once(api) -> None:
     assert sorted(wrong(api, nope=1, size=999, sort="best", from_="x", tz="x", q="x" * 2000)) == [
         ("from", "invalid_value"),
         ("nope", "unknown_parameter"),
@@ -307,8 +292,8 @@ def test_all_that_is_wrong_is_said_at_once(api) -> None:
     ]
 
 
-@says("A request target longer than 6,000 bytes is refused.")
-def test_a_target_of_more_than_6000_bytes_is_refused(api) -> None:
+@contract.covers("R12")
+def test_target_over_6000_bytes_is_refused(api) -> None:
     head = "/v1/search?feed="
     assert api.ask(head + "x" * (6000 - len(head))).status == 200
     came = api.ask(head + "x" * (6001 - len(head)))
@@ -316,27 +301,23 @@ def test_a_target_of_more_than_6000_bytes_is_refused(api) -> None:
     assert "6000" in came.json()["detail"]
 
 
-@says('A list is one comma-separated value with CSV quoting: `category="Defence, security",Ukraine`.')
-def test_a_list_is_a_line_of_csv(api) -> None:
+@contract.covers("R13")
+def test_list_has_csv_quoting(api) -> None:
     assert titles(api, category='"Defence, security",Ukraine') == {"Baltic"}
     assert titles(api, category='Ukraine,"Defence, security"') == {"Baltic"}
     assert titles(api, category='"a ""quoted"" one"') == set()
     assert next(csv.reader(['"a ""quoted"" one",b'])) == ['a "quoted" one', "b"]
 
 
-@says("Spaces round a value are dropped; empty values and bad quoting are refused.")
-def test_spaces_round_a_value_are_dropped_and_bad_lists_are_refused(api) -> None:
+@contract.covers("R14", "R15")
+def test_list_drops_spaces_and_refuses_bad_quoting(api) -> None:
     assert titles(api, category='  "Defence, security"  ,  Air ') == {"Baltic", "Air"}
     for bad in ("a,,b", ",a", "a,", '""', '" "', '"a', 'a"', '"a"b', '"a" "b"', "-", " - ", ' "-" '):
         assert wrong(api, category=bad) == [("category", "invalid_value")], bad
 
 
-@says(
-    "In `feed` `category` `author` `lang` several values mean any of them, one that starts with `-` excludes "
-    "(`feed=-sport`), and `\\` before a first `-` or `\\` makes it plain.",
-    "`feed` `category` `author` `lang`",
-)
-def test_lists_filter_by_any_of_their_values_and_exclude(api) -> None:
+@contract.covers("R19", "R20", "R21", "P6")
+def test_list_matches_any_value_and_excludes(api) -> None:
     assert titles(api, feed="alpha,gamma") == {"Baltic", "Tank", "F-16"}
     assert len(found(api, feed="-delta", size=50)["items"]) == 6
     assert titles(api, feed="beta,alpha,-beta") == {"Baltic"}
@@ -348,7 +329,7 @@ def test_lists_filter_by_any_of_their_values_and_exclude(api) -> None:
     assert titles(api, lang="-en,-ru,-el,-ja,-ar,-he") == {"Škoda"}
 
 
-@says("Values compare folded and whole; `lang=en` covers `en-US`.")
+@contract.covers("R16", "R17")
 def test_values_compare_folded_and_whole(api) -> None:
     assert titles(api, category="AIR") == {"Air"}
     assert found(api, category="air")["total"]["value"] == 2
@@ -357,18 +338,15 @@ def test_values_compare_folded_and_whole(api) -> None:
     assert found(api, lang="en")["total"]["value"] == 5
 
 
-@says("A feed that does not exist is a warning (`unknown_feed`).")
-def test_a_feed_that_does_not_exist_is_a_warning(api) -> None:
+@contract.covers("R18")
+def test_unknown_feed_is_a_warning(api) -> None:
     warnings = found(api, feed="alpha,none,-nothing,-beta")["warnings"]
     assert [one["code"] for one in warnings] == ["unknown_feed", "unknown_feed"]
     assert "none" in warnings[0]["detail"]
     assert "nothing" in warnings[1]["detail"]
 
 
-@says(
-    "Errors are RFC 9457 `application/problem+json`: `type` `title` `status` `detail` `code` `request_id`, and "
-    "`errors: [{param, code, detail, allowed}]` for bad parameters."
-)
+@contract.covers("S1", "S2", "S3")
 @pytest.mark.parametrize("path", ["/v1/search?x=1", "/nowhere", "/v1/items/none", "/v1/feeds/none", "/v1/items"])
 def test_errors_are_problem_documents(api, path: str) -> None:
     came = api.ask(path)
@@ -382,11 +360,8 @@ def test_errors_are_problem_documents(api, path: str) -> None:
     assert ("errors" in problem) == (came.status == 400)
 
 
-@says(
-    "No stack trace, host name or engine text reaches a caller; what a caller sent is quoted to 100 characters at most, "
-    "control characters escaped."
-)
-def test_what_a_caller_sent_is_quoted_short_and_escaped(api) -> None:
+@contract.covers("S5", "S6")
+def test_callers_input_is_quoted_short_and_escaped(api) -> None:
     for name in ("sort", "tz", "from", "size", "fields", "highlight", "facets", "date_field"):
         came = api.ask(target(**{name: "\x1b[31mevil\x00" + "y" * 2000}))
         assert came.status == 400
@@ -400,18 +375,15 @@ def test_what_a_caller_sent_is_quoted_short_and_escaped(api) -> None:
     assert "n" * 101 not in api.ask("/v1/items/" + "n" * 500).body.decode()
 
 
-@says("`X-Request-Id` (ours, never the caller's) names the request in the logs.")
-def test_the_request_id_is_ours(api) -> None:
+@contract.covers("R23")
+def test_request_id_is_never_the_callers(api) -> None:
     ids = [api.ask("/v1/search", headers={"X-Request-Id": "theirs"}).headers["x-request-id"] for _ in range(3)]
     assert len(set(ids)) == 3
     assert "theirs" not in ids
 
 
-@says(
-    "`ETag` is weak, over the answer without what moves by itself (`took_ms`, `age`, check times, the echoed now); "
-    "`If-None-Match` gives 304."
-)
-def test_an_etag_stays_while_nothing_but_time_moves_and_gives_304(events, app, clock) -> None:
+@contract.covers("R24", "R25", "R26")
+def test_etag_ignores_time_and_gets_304(events, app, clock) -> None:
     app.engine.index([ItemWrite(item(f"n{n}"), 1) for n in range(30)], 1)
     app.engine.publish([status("alpha", last_checked=NOON, last_success=NOON, next_check=NOON + DAY)])
     paths = ("/v1/search?q=from&size=5&from=P10Y&to=now&histogram=year", "/v1/search?size=7&sort=oldest", "/v1/feeds",
@@ -434,14 +406,14 @@ def test_an_etag_stays_while_nothing_but_time_moves_and_gives_304(events, app, c
     assert events.ask(paths[1], headers={"If-None-Match": before[paths[1]].headers["etag"]}).status == 200
 
 
-@says("`Cache-Control: private, no-cache`.")
-def test_answers_are_private_and_checked_each_time(api) -> None:
+@contract.covers("R27")
+def test_answers_are_private_and_revalidated(api) -> None:
     for path in ("/v1/search", "/v1/feeds", "/v1/status", "/openapi.json"):
         assert api.ask(path).headers["cache-control"] == "private, no-cache"
 
 
-@says("An answer stops at 4 MB: fewer items than asked for, and `next`.")
-def test_an_answer_stops_at_4_mb(events, app) -> None:
+@contract.covers("R28", "R29")
+def test_answer_stops_at_4_mb(events, app) -> None:
     app.engine.index([ItemWrite(item(f"n{n}", content="Ж" * 100_000), 1) for n in range(60)], 1)
     sent, ids = {"size": 200, "fields": "content", "sort": "oldest"}, []
     while True:
@@ -459,8 +431,8 @@ def test_an_answer_stops_at_4_mb(events, app) -> None:
     assert several["not_returned"]
 
 
-@says("Absolute links come from `NEWSWIRE_PUBLIC_URL` or the gateway's own domain and stage, never from `Host`.")
-def test_links_never_come_from_the_host_header(api, library, settings, tmp_path) -> None:
+@contract.covers("R30", "R31")
+def test_links_never_depend_on_the_host_header(api, library, settings, tmp_path) -> None:
     came = api.ask("/v1/search?size=1", headers={} if isinstance(api, OverHttp) else {"Host": "evil.example"})
     link = came.headers["link"]
     if isinstance(api, OverHttp):
@@ -475,11 +447,20 @@ def test_links_never_come_from_the_host_header(api, library, settings, tmp_path)
     assert given.startswith("<https://news.example/api/v1/search?")
 
 
+@contract.covers("R2")
+def test_instants_are_rfc_3339_in_utc(api) -> None:
+    written = api.ask("/v1/search?size=200").body.decode() + api.ask("/v1/feeds").body.decode()
+    instants = re.findall(r'"(?:published|changed|first_seen|newest|last_checked|since)":"([^"]*)"', written)
+    assert len(instants) > 30
+    for instant in instants:
+        assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{3})?Z", instant)
+
+
 # --- statuses ---
 
 
-@says("404")
-def test_what_is_not_there_is_404(api) -> None:
+@contract.covers("S8")
+def test_missing_route_item_or_feed_gets_404(api) -> None:
     for path in (
         "/nowhere",
         "/v1",
@@ -495,7 +476,7 @@ def test_what_is_not_there_is_404(api) -> None:
 
 
 class Broken:
-    """An engine that fails in a way of its own."""
+    """An engine whose methods raise the given error."""
 
     def __init__(self, error: Exception) -> None:
         self._error = error
@@ -513,7 +494,7 @@ class Broken:
         pass
 
 
-@says("503", "504", "500")
+@contract.covers("R22", "S4", "S10", "S11", "S12")
 @pytest.mark.parametrize(
     ("error", "status", "code"),
     [
@@ -522,9 +503,7 @@ class Broken:
         (RuntimeError("secret.internal"), 500, "internal"),
     ],
 )
-def test_trouble_of_the_engine_is_a_problem_that_tells_nothing_of_it(
-    settings, clock, caplog, error: Exception, status: int, code: str
-) -> None:
+def test_engine_error_reveals_no_detail(settings, clock, caplog, error: Exception, status: int, code: str) -> None:
     app = App(settings, clock=clock, engine=Broken(error))
     for api in (OverHttp(app), AsEvents(app)):
         for path in ("/v1/search?q=x", "/v1/items/a", "/v1/feeds", "/v1/status"):
@@ -541,15 +520,15 @@ def test_trouble_of_the_engine_is_a_problem_that_tells_nothing_of_it(
 # --- parameters ---
 
 
-@says("`q`")
-def test_q_finds_and_without_it_every_item_is_there(api) -> None:
+@contract.covers("P1")
+def test_without_q_every_item_is_found(api) -> None:
     assert titles(api, q="iceland") == {"Air"}
     assert found(api)["total"]["value"] == len(ITEMS)
     assert found(api, q="x" * 1000)["total"]["value"] == 0
 
 
-@says("`match`")
-def test_match_any_joins_words_by_or_and_ranks_the_more_and_rarer_higher(api) -> None:
+@contract.covers("P2")
+def test_match_any_ranks_more_and_rarer_words_higher(api) -> None:
     assert titles(api, q="tank baltic") == set()
     answer = found(api, q="cancelled drill air", match="any")
     assert answer["items"][0]["title"] == "Tank drill cancelled"
@@ -558,7 +537,7 @@ def test_match_any_joins_words_by_or_and_ranks_the_more_and_rarer_higher(api) ->
     assert titles(api, q="tank baltic -drill", match="any") == {"Baltic"}
 
 
-@says("`from` `to`")
+@contract.covers("P3", "D2", "D4", "D5")
 def test_from_and_to_are_each_optional(api) -> None:
     assert titles(api, from_="2025-10") == {"Η", "北京の空港"}
     assert titles(api, to="2024-02") == {"F-16"}
@@ -567,8 +546,8 @@ def test_from_and_to_are_each_optional(api) -> None:
     assert (echo["from"], echo["to"], echo["tz"]) == ("2025-04-30T22:00:00Z", "2025-05-31T22:00:00Z", "Europe/Brussels")
 
 
-@says("`tz`")
-def test_tz_is_what_dates_without_an_offset_mean_and_where_buckets_begin(api) -> None:
+@contract.covers("P4")
+def test_tz_applies_to_local_dates_and_buckets(api) -> None:
     may = {"from_": "2025-05-31", "to": "2025-05-31"}
     assert titles(api, **may) == {"Air"}
     assert titles(api, tz="Europe/Brussels", **may) == set()
@@ -577,16 +556,16 @@ def test_tz_is_what_dates_without_an_offset_mean_and_where_buckets_begin(api) ->
     assert first["from"] == "2025-04-30T18:30:00Z"
 
 
-@says("`date_field`")
-def test_date_field_says_which_date_is_meant(api) -> None:
+@contract.covers("P5")
+def test_date_field_chooses_the_date(api) -> None:
     assert titles(api, date_field="updated") == {"Tank"}
     assert titles(api, date_field="updated", from_="2025-06-02", to="2025-06-02") == {"Tank"}
     assert titles(api, date_field="changed", from_="2025-05-26T13:00", to="2025-05-26T13:00") == {"Baltic"}
     assert titles(api, date_field="first_seen", from_="2025-05-26T12:00", to="2025-05-26T12:00") == set()
 
 
-@says("`sort`")
-def test_sort_is_by_relevance_with_words_to_score_else_newest(api) -> None:
+@contract.covers("P7")
+def test_default_sort_is_relevance_with_words_else_newest(api) -> None:
     assert found(api, q="air")["query"]["sort"] == "relevance"
     for parameters in ({}, {"q": "-air"}, {"q": "feed:alpha"}, {"q": "..."}):
         assert found(api, **parameters)["query"]["sort"] == "newest"
@@ -596,8 +575,8 @@ def test_sort_is_by_relevance_with_words_to_score_else_newest(api) -> None:
     assert found(api, q="drill", sort="newest")["items"][0]["title"].startswith("Tank")
 
 
-@says("`size`")
-def test_size_is_how_many_items_come(api) -> None:
+@contract.covers("P8")
+def test_size_is_the_number_of_items(api) -> None:
     assert len(found(api, size=0)["items"]) == 0
     assert found(api, size=0)["total"]["value"] == len(ITEMS)
     assert found(api, size=0)["next"] is None
@@ -605,8 +584,8 @@ def test_size_is_how_many_items_come(api) -> None:
     assert len(found(api)["items"]) == len(ITEMS)
 
 
-@says("`cursor`")
-def test_a_cursor_goes_on_where_the_page_ended(api) -> None:
+@contract.covers("P9")
+def test_cursor_continues_where_the_page_ended(api) -> None:
     for sent in ({"sort": "newest"}, {"sort": "oldest"}, {"q": "air OR drill OR exercise", "sort": "relevance"}):
         whole = [one["id"] for one in found(api, size=50, **sent)["items"]]
         ids, more = [], {}
@@ -619,8 +598,8 @@ def test_a_cursor_goes_on_where_the_page_ended(api) -> None:
         assert ids == whole
 
 
-@says("`fields`")
-def test_fields_chooses_what_an_item_shows(api) -> None:
+@contract.covers("P10")
+def test_fields_chooses_the_fields_of_an_item(api) -> None:
     assert "content" not in found(api)["items"][0]
     assert set(found(api, fields="title")["items"][0]) == {"id", "title"}
     assert set(found(api, fields="content,age, score")["items"][0]) == {"id", "content", "age", "score"}
@@ -628,8 +607,8 @@ def test_fields_chooses_what_an_item_shows(api) -> None:
     assert "Deep inside stands a submarine." in whole
 
 
-@says("`highlight`")
-def test_highlight_is_off_unless_asked_for(api) -> None:
+@contract.covers("P11")
+def test_highlight_is_off_by_default(api) -> None:
     assert "highlights" not in found(api, q="baltic")["items"][0]
     assert found(api, q="baltic", highlight="title")["items"][0]["highlights"] == {
         "title": "<mark>Baltic</mark> exercise begins"
@@ -637,7 +616,7 @@ def test_highlight_is_off_unless_asked_for(api) -> None:
     assert found(api, highlight="title")["items"][0]["highlights"] == {}
 
 
-@says("`facets`")
+@contract.covers("P12")
 def test_facets_count_values(api) -> None:
     facets = found(api, facets="feed,lang:1,category,author")["facets"]
     assert [one["value"] for one in facets["feed"]["values"]] == ["delta", "beta", "gamma", "-odd", "alpha"]
@@ -645,30 +624,24 @@ def test_facets_count_values(api) -> None:
     assert facets["author"]["missing"] == len(ITEMS) - 1
 
 
-@says("`histogram`")
+@contract.covers("P13")
 @pytest.mark.parametrize("unit", ["year", "month", "week", "day", "hour", "auto"])
-def test_a_histogram_counts_by_date(api, unit: str) -> None:
+def test_histogram_counts_by_date(api, unit: str) -> None:
     answer = found(api, histogram=unit, from_="2025-05-20", to="2025-06-05", size=0)
     assert sum(one["count"] for one in answer["histogram"]) == answer["total"]["value"] == 4
     if unit == "week":
         assert all(datetime.fromisoformat(one["from"]).weekday() == 0 for one in answer["histogram"][1:])
 
 
-@says("`format`")
-def test_the_format_is_json(api) -> None:
+@contract.covers("R1", "P14")
+def test_default_format_is_json(api) -> None:
     assert api.ask("/v1/search?format=json").headers["content-type"] == "application/json; charset=utf-8"
 
 
 # --- date values ---
 
 
-@says(
-    "`2025`, `2025-05`, `2025-05-26`, `2025-W22`",
-    "`2025-05-26T12:00`, `…T12:00:30`, `…T12:00:30.5` with `Z`, `+02:00` or nothing (then `tz`)",
-    "`today`, `yesterday`",
-    "`now`",
-    "`P7D`, `PT36H`, `P1M`, `P1Y2M`; `now-7d`, `now-36h`, `now-1M` (m, h, d, w, M, y)",
-)
+@contract.covers("D5", "D6", "D7", "D8", "D9", "D10", "D13", "D14", "D18")
 @pytest.mark.parametrize(
     ("sent", "start", "end"),
     [
@@ -695,17 +668,50 @@ def test_date_values_are_resolved_and_echoed(api, sent: dict, start: str | None,
     assert (echo["from"], echo["to"]) == (start, end)
 
 
+@contract.covers("D1", "D2", "D3", "D4")
+def test_to_includes_its_whole_period(api) -> None:
+    assert titles(api, from_="2025-05-26", to="2025-05-26") == {"Baltic"}
+    assert found(api, from_="2025-05", to="2025-05")["total"]["value"] == 3
+    assert titles(api, from_="2025-05-26T12:00:00Z", to="2025-05-26T12:00:00Z") == {"Baltic"}
+
+
+@contract.covers("D11")
+def test_instants_are_inclusive_from_and_exclusive_to(events, app) -> None:
+    app.engine.index([ItemWrite(item("noon", published="2025-11-24T12:00"), 1)], 1)
+    app.engine.index([ItemWrite(item("week", published="2025-11-17T12:00"), 1)], 1)
+    assert titles(events, from_="now") == {"noon"}
+    assert titles(events, to="now") == {"week"}
+    assert titles(events, from_="P7D") == {"noon", "week"}
+    assert titles(events, to="P7D") == set()
+
+
+@contract.covers("D12", "D16")
+def test_a_request_reads_the_clock_once(app) -> None:
+    ticks = iter(range(NOON, NOON + 1000))
+    moving = App(app.settings, clock=lambda: next(ticks), engine=app.engine)
+    assert wrong(AsEvents(moving), from_="now", to="now") == [("to", "conflict")]
+
+
+@contract.covers("D17", "D18")
+def test_years_are_1_to_9999(api) -> None:
+    assert found(api, from_="0001", to="9999")["total"]["value"] == len(ITEMS)
+    assert found(api, from_="0001-01-01T00:00+14:00", to="9999")["query"]["from"] is None
+    for year in ("0000", "10000"):
+        assert wrong(api, from_=year) == [("from", "invalid_value")]
+
+
+@contract.covers("D20")
+def test_precision_is_one_millisecond(api) -> None:
+    last = "2024-12-31T23:59:59.999"
+    assert found(api, from_=last, to=last)["total"]["value"] == 1
+    assert found(api, from_="2024-12-31T23:59:59.998", to="2024-12-31T23:59:59.998")["total"]["value"] == 0
+    assert wrong(api, from_="2024-12-31T23:59:59.9990") == [("from", "invalid_value")]
+
+
 # --- the query language ---
 
 
-@says(
-    "`exercise baltic`",
-    '`"air policing"`',
-    "`drill OR exercise`, `(a OR b) c`",
-    '`-tank`, `NOT tank`, `-"air show"`, `-(a OR b)`',
-    "`interop*`",
-    '`title:summit`, `title:"joint statement"`, `title:(a OR b)`',
-)
+@contract.covers("Q1", "Q2", "Q3", "Q4", "Q5", "Q6", "Q7", "Q8", "Q9", "Q10", "Q11", "Q12", "Q13")
 @pytest.mark.parametrize(
     ("q", "first_words"),
     [
@@ -741,15 +747,64 @@ def test_date_values_are_resolved_and_echoed(api, sent: dict, start: str | None,
         ("北京", {"北京の空港"}), ("ｶﾀｶﾅ", {"北京の空港"}), ("서울", {"北京の空港"}), ("京北", set()),
     ],
 )  # fmt: skip
-def test_what_is_written_is_found(api, q: str, first_words: set[str]) -> None:
+def test_query_finds_the_items(api, q: str, first_words: set[str]) -> None:
     assert titles(api, q=q) == first_words
+
+
+@contract.covers("Q7")
+def test_plain_words_match_in_three_fields_together(api) -> None:
+    assert found(api, q="opens submarine")["total"]["value"] == 1
+    assert found(api, q="iceland exercise")["total"]["value"] == 1
+
+
+@contract.covers("Q14", "Q15", "Q16", "Q17", "Q18")
+@pytest.mark.parametrize(
+    ("q", "meant", "code", "position"),
+    [
+        ('say "air policing', 'say AND "air policing"', "quote_closed", 4),
+        ("(a OR b", "a OR b", "bracket_closed", 0),
+        ("a AND", "a AND and", "stray_operator", 2),
+        ("nope:x y", '"nope x" AND y', "unknown_field", 0),
+        ("“air policing”", '"air policing"', "quote_replaced", 0),
+        ("𝒜𝒜𝒜 –b", "aaa AND NOT b", "dash_replaced", 4),
+    ],
+)
+def test_query_is_repaired_with_a_warning(api, q: str, meant: str, code: str, position: int) -> None:
+    answer = found(api, q=q)
+    assert answer["query"]["understood"] == meant
+    assert [(one["code"], one["position"]) for one in answer["warnings"]] == [(code, position)]
+
+
+@contract.covers("Q19")
+def test_at_most_20_repairs_are_warned_of(api) -> None:
+    assert len(found(api, q="nope:x " * 30)["warnings"]) == 20
+
+
+@contract.covers("Q20", "Q21")
+def test_query_at_its_limits_is_accepted(api) -> None:
+    for q in ("x" * 1000, "x " * 64, '"' + "x " * 256 + '"', "(" * 16 + "x" + ")" * 16):
+        assert found(api, q=q)["warnings"] == []
+
+
+@contract.covers("Q22")
+def test_query_with_only_exclusions_is_valid(api) -> None:
+    answer = found(api, q="-air -drill")
+    assert (answer["total"]["value"], answer["warnings"]) == (len(ITEMS) - 3, [])
+
+
+@contract.covers("Q23", "Q24")
+@pytest.mark.parametrize("q", ["...", "!!!"])
+def test_query_without_a_word_finds_nothing_and_warns(api, q: str) -> None:
+    answer = found(api, q=q)
+    assert answer["total"]["value"] == 0
+    assert "no_words" in {one["code"] for one in answer["warnings"]}
 
 
 # --- the answer ---
 
 
-@says("`total` is exact, past 10,000 too, and equals what paging gives when nothing is written meanwhile.")
-def test_the_total_is_exact_past_10_000(events, app) -> None:
+@contract.covers("A1", "A2")
+def test_total_is_exact_past_10_000(events, app) -> None:
     app.engine.index([ItemWrite(item(f"one n{n}", published="2025-01-01T00:00"), 1) for n in range(12_345)], 1)
     assert found(events, q="one OR n1", size=0)["total"] == {"value": 12_345, "exact": True}
     more, ids = {}, set()
@@ -763,8 +818,8 @@ def test_the_total_is_exact_past_10_000(events, app) -> None:
     assert len(ids) == 12_345
 
 
-@says("`facets` and `histogram` are over all that was found, not the page.")
-def test_counts_are_over_all_that_was_found(api) -> None:
+@contract.covers("A3")
+def test_counts_cover_all_pages(api) -> None:
     first = found(api, size=1, facets="feed", histogram="year")
     whole = found(api, size=200, facets="feed", histogram="year")
     assert first["facets"] == whole["facets"]
@@ -773,12 +828,8 @@ def test_counts_are_over_all_that_was_found(api) -> None:
     assert later["facets"] == whole["facets"]
 
 
-@says(
-    "A facet's values come by count, then by value, in their commonest spelling; `other` counts (item, value) pairs not "
-    "listed, `missing` items with none; `exact` is always true on the embedded engine, for `feed` and `lang`, and on one "
-    "shard."
-)
-def test_a_facet_is_ordered_and_whole(api) -> None:
+@contract.covers("A4", "A5", "A6", "A7", "A8")
+def test_facet_is_ordered_and_complete(api) -> None:
     facet = found(api, facets="category:2")["facets"]["category"]
     assert facet == {
         "values": [{"value": "Air", "count": 2}, {"value": "-dash", "count": 1}],
@@ -788,11 +839,7 @@ def test_a_facet_is_ordered_and_whole(api) -> None:
     }
 
 
-@says(
-    "Histogram buckets are contiguous over the echoed range (without bounds: from the first item to the last), empty ones "
-    "included, at most 1,000 (else 400 that names the finest unit that fits), and add up to `total`; 23 and 25 hour days "
-    "are right."
-)
+@contract.covers("A9", "A10", "A11", "A12", "A13")
 def test_buckets_are_contiguous_and_add_up(api) -> None:
     for sent in ({"from_": "2025-10-26", "to": "2025-10-26", "tz": "Europe/Brussels", "histogram": "hour"},
                  {"from_": "2025-03-30", "to": "2025-03-30", "tz": "Europe/Brussels", "histogram": "hour"},
@@ -816,15 +863,15 @@ def test_buckets_are_contiguous_and_add_up(api) -> None:
     assert found(api, q="nothing", histogram="day")["histogram"] == []
 
 
-@says("`auto` takes the finest unit that gives at most 100.")
+@contract.covers("A14")
 def test_auto_takes_the_finest_unit_that_fits(api) -> None:
     assert len(found(api, histogram="auto", from_="2025-05-01", to="2025-05-04")["histogram"]) == 96
     assert len(found(api, histogram="auto", from_="2025-05-01", to="2025-05-05")["histogram"]) == 5
     assert len(found(api, histogram="auto")["histogram"]) == len(found(api, histogram="week")["histogram"])
 
 
-@says('`next` is null on the last page; a `Link: <?…>; rel="next"` header says the same (left out over 2,000 bytes).')
-def test_the_link_header_says_the_same_as_next(api) -> None:
+@contract.covers("A15", "A16", "A17")
+def test_link_header_is_the_same_as_next(api) -> None:
     came = api.ask(target(q="air OR drill", size=1, category="-Ä,-ö"))
     link = re.fullmatch(r'<[^>]*?(/v1/search\?[^>]+)>; rel="next"', came.headers["link"])[1]
     assert f"cursor={came.json()['next']}" in link
@@ -839,11 +886,8 @@ def test_the_link_header_says_the_same_as_next(api) -> None:
     assert "link" not in long.headers
 
 
-@says(
-    "Send the same parameters with `cursor`; `size` `fields` `highlight` `facets` `histogram` `format` may change, others "
-    "are 400 (`cursor_mismatch`)."
-)
-def test_a_cursor_belongs_to_its_query(api) -> None:
+@contract.covers("A18", "A19", "A20")
+def test_cursor_belongs_to_its_query(api) -> None:
     sent = {"q": "air OR drill", "sort": "newest", "from_": "2024", "tz": "Europe/Brussels"}
     cursor = found(api, size=1, **sent)["next"]
     free = {"size": 2, "fields": "title", "highlight": "title", "facets": "feed", "histogram": "year", "format": "json"}
@@ -853,11 +897,8 @@ def test_a_cursor_belongs_to_its_query(api) -> None:
         assert wrong(api, cursor=cursor, **(sent | change)) == [("cursor", "cursor_mismatch")], change
 
 
-@says(
-    "It holds no text of the query and no engine's text, at most 300 bytes, and needs no secret: a forged one only moves "
-    "the start."
-)
-def test_a_cursor_is_small_and_a_forged_one_only_moves_the_start(api) -> None:
+@contract.covers("A21", "A22", "A23")
+def test_forged_cursor_only_moves_the_start(api) -> None:
     import base64
 
     from newswire.engines.query import Position
@@ -873,8 +914,8 @@ def test_a_cursor_is_small_and_a_forged_one_only_moves_the_start(api) -> None:
         assert {one["title"].split()[0] for one in items} <= {"Air"}
 
 
-@says("It outlives deployments.")
-def test_a_cursor_works_in_another_process_with_other_settings(api, library) -> None:
+@contract.covers("A24")
+def test_cursor_works_in_another_process(api, library) -> None:
     cursor = found(api, size=3, sort="newest")["next"]
     other = App(
         msgspec.structs.replace(library.settings, recency_weight=2.0, stale_grace_seconds=1), clock=lambda: NOON + DAY
@@ -888,12 +929,9 @@ def test_a_cursor_works_in_another_process_with_other_settings(api, library) -> 
     ]
 
 
-@says(
-    "`newest` and `oldest` have no depth limit: whatever is added meanwhile, every item whose `date_field` stays the same "
-    "is given exactly once; ties are settled by id, so 25,000 items with one timestamp too."
-)
+@contract.covers("A25", "A26", "A27")
 @pytest.mark.parametrize("sort", ["newest", "oldest"])
-def test_walks_by_date_give_every_item_once_while_others_come(events, app, sort: str) -> None:
+def test_pages_by_date_give_every_item_once(events, app, sort: str) -> None:
     app.engine.index([ItemWrite(item(f"n{n}"), 1) for n in range(25_000)], 1)
     added = 0
     more, ids = {}, []
@@ -920,11 +958,8 @@ def test_walks_by_date_give_every_item_once_while_others_come(events, app, sort:
     assert {item(f"n{n}").id for n in range(25_000)} <= set(ids)
 
 
-@says(
-    "`relevance` gives its first 10,000 items (then `next` is null, with a warning `relevance_depth` where there are more); "
-    "if the index changed since the first page a warning `order_changed` says that an item may be repeated or missed."
-)
-def test_relevance_gives_10_000_and_says_when_the_index_changed(events, app) -> None:
+@contract.covers("A28", "A29", "A30", "A31")
+def test_relevance_warns_of_its_depth_and_of_changes(events, app) -> None:
     app.engine.index([ItemWrite(item(f"word n{n}", summary="word " * (n % 7)), 1) for n in range(10_300)], 1)
     more, ids = {}, []
     while True:
@@ -944,8 +979,8 @@ def test_relevance_gives_10_000_and_says_when_the_index_changed(events, app) -> 
     assert [one["code"] for one in third["warnings"]] == ["order_changed"]
 
 
-@says("`score` compares only within one answer; null where nothing is scored.")
-def test_scores_fall_and_are_null_where_nothing_is_scored(api) -> None:
+@contract.covers("A32", "A33")
+def test_score_is_null_without_scored_words(api) -> None:
     scores = [one["score"] for one in found(api, q="air OR drill OR tank")["items"]]
     assert scores == sorted(scores, reverse=True)
     assert all(score > 0 for score in scores)
@@ -953,11 +988,8 @@ def test_scores_fall_and_are_null_where_nothing_is_scored(api) -> None:
     assert {one["score"] for one in found(api)["items"]} == {None}
 
 
-@says(
-    '`age` is the relative age in the two largest units, as the first feed\'s page shows it ("4 weeks", "1 month 1 week", '
-    '"2 hours 59 minutes").'
-)
-def test_the_age_has_two_units(events, app) -> None:
+@contract.covers("A34", "A35")
+def test_age_has_two_units(events, app) -> None:
     for number, (published, age) in enumerate(
         [
             ("2025-11-24T09:01", "2 hours 59 minutes"),
@@ -969,11 +1001,8 @@ def test_the_age_has_two_units(events, app) -> None:
         assert found(events, q=f"a{number}")["items"][0]["age"] == age
 
 
-@says(
-    "`highlights` are text with `& < > \" '` escaped and `<mark>` round matched words and whole phrases; a field with no "
-    "match is not there; `title` is whole, `summary` and `content` are cut at words to 300 characters round the best match."
-)
-def test_highlights_mark_what_was_found(api) -> None:
+@contract.covers("A36", "A37", "A38", "A39", "A40")
+def test_highlights_mark_the_matches(api) -> None:
     assert found(api, q="siauliai", highlight="title,summary")["items"][0]["highlights"] == {
         "summary": "Ships train near <mark>Šiauliai</mark> &amp; Klaipėda."
     }
@@ -989,11 +1018,8 @@ def test_highlights_mark_what_was_found(api) -> None:
     assert len(re.sub("</?mark>", "", content)) <= 300
 
 
-@says(
-    "`coverage` speaks of the feeds that the `feed` filter lets through and of gaps that meet the range: an empty `items` "
-    "with all feeds ok and no gap means that there was nothing; otherwise it does not."
-)
-def test_coverage_speaks_of_the_feeds_and_the_range(api) -> None:
+@contract.covers("A41")
+def test_coverage_describes_the_filtered_feeds(api) -> None:
     whole = found(api)["coverage"]
     assert (whole["feeds"], whole["ok"], whole["not_ok_count"]) == (5, 3, 2)
     assert {one["feed"]: one["state"] for one in whole["not_ok"]} == {"delta": "failing", "gamma": "stale"}
@@ -1004,8 +1030,8 @@ def test_coverage_speaks_of_the_feeds_and_the_range(api) -> None:
     assert found(api, feed="none")["coverage"]["feeds"] == 0
 
 
-@says("A gap is a time in which items may have come and gone unseen.")
-def test_gaps_are_those_that_meet_the_range_and_the_one_that_is_open(api) -> None:
+@contract.covers("A41", "A44", "A45")
+def test_gaps_are_those_that_meet_the_range(api) -> None:
     gaps = {one["feed"]: one for one in found(api)["coverage"]["gaps"]}
     assert gaps["beta"] == {"feed": "beta", "from": "2025-05-01T00:00:00Z", "to": "2025-05-02T00:00:00Z"}
     assert gaps["delta"] == {"feed": "delta", "from": "2025-11-21T12:00:00Z", "to": None}
@@ -1019,8 +1045,8 @@ def test_gaps_are_those_that_meet_the_range_and_the_one_that_is_open(api) -> Non
         assert found(api, **sent)["coverage"]["gap_count"] == count, sent
 
 
-@says("At most 20 of each are listed, the counts are whole.")
-def test_20_are_listed_and_all_are_counted(events, app) -> None:
+@contract.covers("A46", "A47")
+def test_coverage_lists_20_and_counts_all(events, app) -> None:
     day = at("2025-05-01")
     app.engine.publish(
         [
@@ -1033,11 +1059,23 @@ def test_20_are_listed_and_all_are_counted(events, app) -> None:
     assert (coverage["gap_count"], len(coverage["gaps"])) == (25, 20)
 
 
+@contract.covers("A42", "A43")
+def test_empty_answer_with_full_coverage_means_nothing(api) -> None:
+    def coverage(feed: str) -> tuple[int, int, int]:
+        answer = found(api, feed=feed, q="nothingofthekind")
+        assert answer["items"] == []
+        return tuple(answer["coverage"][name] for name in ("ok", "not_ok_count", "gap_count"))
+
+    assert coverage("alpha") == (1, 0, 0)
+    assert coverage("beta") == (1, 0, 1)
+    assert coverage("delta") == (0, 1, 1)
+
+
 # --- other routes ---
 
 
-@says("`GET /v1/items/{id}`")
-def test_one_item_comes_with_its_content(api) -> None:
+@contract.covers("O1")
+def test_item_by_id_has_its_content(api) -> None:
     came = api.ask(f"/v1/items/{ITEMS[2].id}")
     whole = came.json()
     assert came.status == 200
@@ -1046,8 +1084,8 @@ def test_one_item_comes_with_its_content(api) -> None:
     assert whole["published"] == "2025-05-31T22:30:00Z"
 
 
-@says("`GET /v1/items?ids=a,b`")
-def test_items_come_in_the_order_that_was_asked(api) -> None:
+@contract.covers("O2")
+def test_items_by_id_are_in_the_requested_order(api) -> None:
     ids = [ITEMS[3].id, "none", ITEMS[0].id]
     answer = api.ask(target("/v1/items", ids=",".join(ids))).json()
     assert [one["id"] for one in answer["items"]] == [ITEMS[3].id, ITEMS[0].id]
@@ -1058,8 +1096,8 @@ def test_items_come_in_the_order_that_was_asked(api) -> None:
         assert api.ask(bad).json()["errors"][0]["param"] == "ids"
 
 
-@says("`GET /v1/feeds`")
-def test_feeds_come_by_id_in_pages_and_by_state(api) -> None:
+@contract.covers("O3")
+def test_feeds_are_paged_by_id_and_filtered_by_state(api) -> None:
     answer = api.ask("/v1/feeds").json()
     assert [one["id"] for one in answer["feeds"]] == ["-odd", "alpha", "beta", "delta", "gamma"]
     assert set(answer["feeds"][0]) == {
@@ -1078,8 +1116,8 @@ def test_feeds_come_by_id_in_pages_and_by_state(api) -> None:
         assert api.ask(f"/v1/feeds?{bad}").json()["errors"][0]["param"] == param
 
 
-@says("`GET /v1/feeds/{id}`")
-def test_a_feed_comes_with_its_fetches_and_gaps(api) -> None:
+@contract.covers("O4")
+def test_feed_has_its_fetches_and_gaps(api) -> None:
     feed = api.ask("/v1/feeds/beta").json()
     assert feed["fetches"] == [
         {"time": "2025-11-24T11:00:00Z", "status": 200, "bytes": 1234, "new": 3, "changed": 0, "unchanged": 0, "error": None, "took_ms": 56}
@@ -1088,8 +1126,8 @@ def test_a_feed_comes_with_its_fetches_and_gaps(api) -> None:
     assert api.ask("/v1/feeds/delta").json()["gaps"][0]["to"] is None
 
 
-@says("`GET /v1/status`")
-def test_the_status_says_how_the_whole_is(api) -> None:
+@contract.covers("O5")
+def test_status_reports_engine_items_and_feeds(api) -> None:
     whole = api.ask("/v1/status").json()
     assert whole["engine"]["name"] == "tantivy"
     assert whole["engine"]["healthy"] is True
@@ -1098,8 +1136,8 @@ def test_the_status_says_how_the_whole_is(api) -> None:
     assert whole["newest"] == "2025-06-01T00:00:00Z"
 
 
-@says("`GET /openapi.json`")
-def test_the_openapi_document_is_there(api) -> None:
+@contract.covers("O6")
+def test_openapi_lists_routes_and_parameters(api) -> None:
     document = api.ask("/openapi.json").json()
     assert document["openapi"].startswith("3.1")
     assert {"/v1/search", "/v1/items", "/v1/items/{item_id}", "/v1/feeds", "/v1/feeds/{feed_id}", "/v1/status"} <= set(
@@ -1111,9 +1149,9 @@ def test_the_openapi_document_is_there(api) -> None:
     assert names == set(SEARCH_PARAMETERS)
 
 
-@says("`GET /` `GET /feeds/{id}` `GET /items/{id}`")
-def test_the_pages_are_there_and_lenient_with_forms(api) -> None:
-    """What else they are and do is tested in tests/journey, as pages and in a browser."""
+@contract.covers("O7")
+def test_pages_tolerate_what_forms_send(api) -> None:
+    """Other tests of the pages are in tests/journey."""
     item = api.ask("/v1/search?size=1").json()["items"][0]
     for path, shown in (
         ("/", "Tank drill"),
@@ -1128,7 +1166,259 @@ def test_the_pages_are_there_and_lenient_with_forms(api) -> None:
     assert api.ask("/?feed=alpha&feed=beta").headers["location"] == "./?feed=alpha,beta"
 
 
-# --- what reaches the API only in one of the two ways ---
+@contract.covers("O8")
+def test_items_by_id_have_no_score_and_no_highlights(api) -> None:
+    one = api.ask(f"/v1/items/{ITEMS[0].id}").json()
+    (other,) = api.ask(f"/v1/items?ids={ITEMS[0].id}").json()["items"]
+    assert one == other
+    assert not {"score", "highlights"} & set(one)
+
+
+# --- formats ---
+
+FEEDS = ("rss", "atom", "jsonfeed")
+TABLES = ("csv", "ndjson")
+LINKS = {"rss": r'rel="{}" type="[^"]*" href="([^"]*)"', "atom": r'rel="{}" type="[^"]*" href="([^"]*)"'}
+
+
+def link_of(form: str, body: bytes, rel: str) -> str:
+    """Return the address that a feed has for itself (`self`) or its next page (`next`)."""
+    if form == "jsonfeed":
+        return json.loads(body)[{"self": "feed_url", "next": "next_url"}[rel]]
+    return re.search(LINKS[form].format(rel), body.decode())[1].replace("&amp;", "&")
+
+
+def rows(api, **parameters) -> list[dict[str, str]]:
+    body = api.ask(target(format="csv", **parameters)).body.decode()
+    return list(csv.DictReader(body.splitlines(keepends=True)))
+
+
+@contract.covers("F1", "F5", "F6")
+@pytest.mark.parametrize("form", FEEDS)
+def test_feed_is_valid_and_has_whole_items(api, form: str) -> None:
+    body = api.ask(f"/v1/search?format={form}&size=200&q=submarine").body
+    wanted = f"urn:newswire:item:{ITEMS[2].id}"
+    if form == "jsonfeed":
+        feed = json.loads(body)
+        assert feed["version"] == "https://jsonfeed.org/version/1.1"
+        assert [(one["id"], one["content_text"]) for one in feed["items"]] == [(wanted, ITEMS[2].content)]
+        return
+    import feedparser
+
+    feed = feedparser.parse(body)
+    assert feed.bozo is False
+    assert feed.version == {"rss": "rss20", "atom": "atom10"}[form]
+    assert [(one.id, one.content[0].value) for one in feed.entries] == [(wanted, ITEMS[2].content.strip())]
+
+
+@contract.covers("F2", "F3", "F4")
+@pytest.mark.parametrize("form", FEEDS)
+def test_feed_names_itself_and_its_next_page(api, library, form: str) -> None:
+    came = api.ask(f"/v1/search?format={form}&size=2")
+    origin = api.address if isinstance(api, OverHttp) else "https://abc123.execute-api.eu-west-1.amazonaws.com/live"
+    assert link_of(form, came.body, "self").startswith(f"{origin}/v1/search?format={form}")
+    following = link_of(form, came.body, "next")
+    assert following.startswith(f"{origin}/v1/search?")
+    assert api.ask(following.removeprefix(origin)).headers["content-type"] == came.headers["content-type"]
+    named = App(msgspec.structs.replace(library.settings, public_url="https://news.example/api/"), clock=lambda: NOON)
+    try:
+        body = AsEvents(named).ask(f"/v1/search?format={form}").body
+    finally:
+        named.close()
+    assert link_of(form, body, "self").startswith("https://news.example/api/v1/search?")
+
+
+@contract.covers("F7", "F15")
+@pytest.mark.parametrize("form", [*FEEDS, *TABLES])
+def test_format_refuses_what_it_cannot_hold(api, form: str) -> None:
+    for name, value in (("facets", "feed"), ("histogram", "day"), ("fields", "title"), ("highlight", "title")):
+        sent = {"format": form, name: value}
+        if form in TABLES and name in {"fields", "highlight"}:
+            assert api.ask(target(**sent)).status == 200
+        else:
+            assert wrong(api, **sent) == [(name, "conflict")]
+
+
+@contract.covers("F8", "F16")
+def test_feeds_have_last_modified_and_all_formats_an_etag(api) -> None:
+    for form in FEEDS:
+        came = api.ask(f"/v1/search?format={form}&feed=alpha")
+        assert came.headers["last-modified"] == "Mon, 26 May 2025 13:00:00 GMT"
+        assert came.headers["etag"].startswith('W/"')
+    for form in TABLES:
+        assert api.ask(f"/v1/search?format={form}").headers["etag"].startswith('W/"')
+
+
+@contract.covers("F17", "F18", "F19")
+def test_etag_shows_changes_that_a_date_cannot(events, app) -> None:
+    app.engine.index([ItemWrite(item("one", changed=NOON), 1)], 1)
+    first = events.ask("/v1/search?format=rss")
+    for late in (NOON + 1, NOON - DAY):
+        before = events.ask("/v1/search?format=rss")
+        app.engine.index([ItemWrite(item(f"late {late}", changed=late), 1)], 1)
+        after = events.ask("/v1/search?format=rss")
+        assert after.headers["last-modified"] == before.headers["last-modified"] == first.headers["last-modified"]
+        assert after.headers["etag"] != before.headers["etag"]
+
+
+@contract.covers("F9", "F10")
+@pytest.mark.parametrize("form", TABLES)
+def test_table_has_a_row_for_each_item_of_the_page(api, form: str) -> None:
+    came = api.ask(f"/v1/search?format={form}&size=3")
+    ids = [one["id"] for one in found(api, size=3)["items"]]
+    if form == "csv":
+        assert [one["id"] for one in rows(api, size=3)] == ids
+    else:
+        assert [json.loads(line)["id"] for line in came.body.decode().splitlines()] == ids
+    assert came.headers["x-total-count"] == str(len(ITEMS))
+    assert came.headers["x-coverage"] == "partial"
+    assert 'rel="next"' in came.headers["link"]
+    assert api.ask(f"/v1/search?format={form}&feed=alpha").headers["x-coverage"] == "ok"
+
+
+@contract.covers("F11")
+def test_csv_joins_the_values_of_a_list(api) -> None:
+    assert rows(api, feed="alpha")[0]["categories"] == "Defence, security; Sea"
+
+
+@contract.covers("F12", "F13", "F14")
+@pytest.mark.parametrize(
+    "text", ["=1", "+1", "-1", "@x", " =1", "\n=1", "\uff1d1", "\uff0b1", "\uff0d1", "\uff20x", "\tx", "\rx"]
+)
+def test_csv_cell_never_starts_a_formula(events, app, text: str) -> None:
+    app.engine.index([ItemWrite(item("one", title=text, summary=f"a{text}"), 1)], 1)
+    body = events.ask("/v1/search?format=csv&fields=title,summary").body.decode()
+    (_head, (_id, title, summary)) = csv.reader(body.splitlines(keepends=True))
+    assert (title, summary) == (f"'{text}", f"a{text}")
+
+
+@contract.covers("F20", "F21")
+def test_feed_over_4_mb_has_fewer_items_and_continues(events, app) -> None:
+    app.engine.index([ItemWrite(item(f"n{n}", content="&" * 200_000), 1) for n in range(20)], 1)
+    following, ids = "/v1/search?format=rss&size=20&sort=newest", []
+    while following:
+        came = events.ask(following)
+        assert len(came.body) <= 4_000_000
+        ids += re.findall(r"urn:newswire:item:(\w+)", came.body.decode())
+        following = "/v1/" + link_of("rss", came.body, "next").split("/v1/")[1] if b'rel="next"' in came.body else ""
+    assert sorted(ids) == sorted(item(f"n{n}").id for n in range(20))
+
+
+# --- the page ---
+
+
+@contract.covers("H1", "H2", "H3", "H4", "H5")
+def test_search_page_takes_the_parameters_of_a_search(api) -> None:
+    sent = {"q": "air OR drill", "match": "any", "from_": "2025", "to": "2025-12", "tz": "Europe/Brussels",
+            "date_field": "changed", "feed": "beta,gamma", "category": "-x", "author": "-y", "lang": "-de",
+            "sort": "oldest", "size": "2"}  # fmt: skip
+    first = found(api, **sent)
+    for more in ({}, {"cursor": first["next"]}):
+        ids = [one["id"] for one in found(api, **sent, **more)["items"]]
+        page = api.ask(target("/", **sent, **more))
+        assert page.status == 200
+        assert list(dict.fromkeys(re.findall(r'href="\./items/([0-9a-f]{32})', page.body.decode()))) == ids
+        assert api.ask(target("/", **sent, **more)).body == page.body
+    for name in ("match", "from", "to", "tz", "date_field", "sort", "size", "cursor"):
+        assert api.ask(f"/?{name}=wrong!").status == 400, name
+
+
+@contract.covers("H6")
+def test_cursor_is_valid_for_page_and_search(api) -> None:
+    page = api.ask("/?size=2").body.decode()
+    cursor = re.search(r"cursor=([\w-]+)", page)[1]
+    ids = [one["id"] for one in found(api, size=2, cursor=cursor)["items"]]
+    assert ids == [one["id"] for one in found(api, size=4)["items"]][2:]
+    other = api.ask(target("/", size=2, cursor=found(api, size=2)["next"])).body.decode()
+    assert all(f"items/{id_}" in other for id_ in ids)
+
+
+@contract.covers("H7")
+def test_last_value_of_a_repeated_parameter_counts(api) -> None:
+    assert api.ask("/?size=3&size=2").headers["location"] == "./?size=2"
+    assert api.ask("/?q=air&q=show").headers["location"] == "./?q=air+show"
+
+
+@contract.covers("H8", "H9")
+def test_pages_of_a_feed_and_an_item_take_a_time_zone(api) -> None:
+    for path in ("/feeds/beta", f"/items/{ITEMS[2].id}"):
+        assert api.ask(f"{path}?tz=Asia/Tokyo").body != api.ask(path).body
+        assert api.ask(f"{path}?tz=Mars/Olympus").status == 400
+    page = api.ask("/feeds/beta?size=1").body.decode()
+    cursor = re.search(r"cursor=([\w-]+)", page)[1]
+    assert api.ask(f"/feeds/beta?size=1&cursor={cursor}").body.decode() != page
+
+
+@contract.covers("H10", "H11", "H12")
+def test_errors_are_pages_for_people_and_json_under_v1(api) -> None:
+    browser, program = {"Accept": "text/html,*/*;q=0.8"}, {"Accept": "*/*"}
+    for path, headers, status in (
+        ("/?from=x", program, 400),
+        ("/feeds/none", program, 404),
+        ("/items/none", program, 404),
+        ("/nowhere", browser, 404),
+    ):
+        came = api.ask(path, headers=headers)
+        assert (came.status, came.headers["content-type"]) == (status, "text/html; charset=utf-8")
+        assert re.fullmatch("[0-9a-f]{32}", came.headers["x-request-id"])
+    assert api.ask("/nowhere", headers=program).json()["code"] == "not_found"
+    for path in ("/v1", "/v1/nowhere", "/v1/search?q=", "/v1/feeds/none"):
+        assert api.ask(path, headers=browser).headers["content-type"] == "application/problem+json; charset=utf-8"
+
+
+@contract.covers("H10")
+def test_page_of_an_unavailable_engine_has_retry_after(settings, clock) -> None:
+    app = App(settings, clock=clock, engine=Broken(EngineUnavailableError("down")))
+    came = AsEvents(app).ask("/")
+    assert (came.status, came.headers["content-type"]) == (503, "text/html; charset=utf-8")
+    assert "retry-after" in came.headers
+
+
+@contract.covers("H13", "H14")
+def test_page_that_looks_the_same_gets_304(events, app, clock) -> None:
+    app.engine.index([ItemWrite(item("one"), 1)], 1)
+    tag = events.ask("/").headers["etag"]
+    assert tag.startswith('W/"')
+    assert events.ask("/", headers={"If-None-Match": tag}).status == 304
+    clock.go(days=400)
+    assert events.ask("/", headers={"If-None-Match": tag}).status == 200
+
+
+@contract.covers("H15", "H16", "H17", "H18")
+def test_page_loads_only_its_own_cacheable_files(api) -> None:
+    import hashlib
+
+    came = api.ask("/?q=air")
+    body = came.body.decode()
+    policy = dict(one.split(" ", 1) for one in came.headers["content-security-policy"].split("; "))
+    assert policy["default-src"] == "'none'"
+    assert set(policy.values()) == {"'none'", "'self'"}
+    files = set(re.findall(r'(?:src|href)="\./(assets/[^"]+)"', body))
+    assert len(files) == 3
+    for name in files:
+        asset = api.ask(f"/{name}")
+        assert asset.headers["cache-control"] == "public, max-age=31536000, immutable"
+        assert re.search(r"[0-9a-f]{8,}", name)[0] in hashlib.sha256(asset.body).hexdigest()
+    assert all("src=" in tag for tag in re.findall(r"<script[^>]*>", body))
+    assert re.search(r'<form [^>]*action="\./"', body)
+    assert f"items/{ITEMS[1].id}" in body
+
+
+# --- API Gateway ---
+
+
+@contract.covers("S13", "S14")
+def test_errors_of_the_gateway_are_problem_documents() -> None:
+    text = (ROOT / "template.yaml").read_text().partition("x-amazon-apigateway-gateway-responses:")[2]
+    bodies = re.findall(r"application/json: '(.*)'", text)
+    assert len(bodies) == text.count("application/problem+json") == 2
+    for body in bodies:
+        problem = json.loads(body.replace("$context.error.messageString", '"x"'))
+        assert problem["code"] == "gateway"
+        assert set(problem) == {"type", "title", "detail", "code", "request_id"}
+
+
+# --- events only ---
 
 
 @pytest.mark.parametrize(
@@ -1144,7 +1434,7 @@ def test_the_pages_are_there_and_lenient_with_forms(api) -> None:
         {"httpMethod": "get"},
     ],
 )
-def test_no_event_gives_a_500(library, change: dict) -> None:
+def test_no_event_gets_a_500(library, change: dict) -> None:
     came = AsEvents(library).event({**rest_event("/v1/search"), **change})
     assert came.status in {200, 304, 400, 404, 405}, came.body
     json.loads(came.body) if came.body[:1] == b"{" else None
