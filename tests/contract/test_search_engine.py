@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from newswire import analysis
-from newswire.engines import RELEVANCE_DEPTH, SearchEngine
+from newswire.engines import RELEVANCE_DEPTH, Generations, ItemIndex, SearchEngine, StatusBoard
 from newswire.engines.fields import tie_of
 from newswire.engines.query import (
     And,
@@ -33,7 +33,9 @@ from tests.support.engines import ENGINES, place_of
 
 DAY = 86_400_000
 contract = Contract()
-for text in (SearchEngine.__doc__, *(one.__doc__ for one in vars(SearchEngine).values() if callable(one))):
+PROTOCOLS = (SearchEngine, ItemIndex, Generations, StatusBoard)
+DOCSTRINGS = [method.__doc__ for protocol in PROTOCOLS for method in vars(protocol).values() if callable(method)]
+for text in (SearchEngine.__doc__, *DOCSTRINGS):
     contract.read_docstring(text or "")
 
 

@@ -220,7 +220,7 @@ REINDEX_STEPS = [
     ("feeds.save", "after", 2),
     ("feeds.lock", "after", 1),
     ("feeds.lock", "after", 2),
-    ("feeds.keep_note", "after", 1),
+    ("feeds.keep_metadata", "after", 1),
     ("engine.count", "after", 1),
     ("engine.swap", "before", 1),
     ("engine.swap", "after", 1),

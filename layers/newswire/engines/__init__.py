@@ -1,4 +1,4 @@
-"""The search engines: what an engine is told and what it answers, the same for all of them."""
+"""The Protocol of search engines, and the values that an engine returns."""
 
 from __future__ import annotations
 
@@ -17,33 +17,33 @@ if TYPE_CHECKING:
 
 
 class Hit(Struct, frozen=True):
-    """An item in an answer, with its score where one was asked for (it compares only within one answer)."""
+    """An item in a page, with its score; None where nothing is scored. Scores compare only within one page."""
 
     item: Item
     score: float | None
 
 
 class FacetValue(Struct, frozen=True):
-    """A value of a facet, in its commonest spelling, and how many items have it."""
+    """A value of a facet in its commonest spelling, and the number of items that have it."""
 
     value: str
     count: int
 
 
 class Facet(Struct, frozen=True):
-    """The commonest values of a field over all that was found."""
+    """The commonest values of a field over all found items."""
 
     field: ValueField
     values: tuple[FacetValue, ...]
     other: int
-    """How many pairs of item and value are not in `values`."""
+    """Number of (item, value) pairs that are not in `values`."""
     missing: int
-    """How many items have no value."""
+    """Number of items without a value."""
     exact: bool
 
 
 class SearchPage(Struct, frozen=True):
-    """What an engine answers to a search."""
+    """The answer of an engine to a search."""
 
     hits: tuple[Hit, ...]
     total: int
@@ -56,124 +56,130 @@ class SearchPage(Struct, frozen=True):
 
 
 class EngineInfo(Struct, frozen=True):
-    """What an engine says of itself."""
+    """The name, version and health of an engine."""
 
     name: str
     version: str
     healthy: bool
     schema: int = 0
-    """The version of the index's fields: one that was built with another can't be gone on with."""
+    """Version of the index's fields: an index of another schema is not read."""
 
 
-class SearchEngine(Protocol):
-    """Keeps items and feed statuses, and searches the items [SE-1].
-
-    Constructing an engine opens nothing [SE-2]. Every method may be called from several threads and processes at once,
-    and raises nothing but the errors under `EngineError` and, for a local engine, `DataError` [SE-3]. An engine that
-    does not answer raises `EngineUnavailableError` from every method but `close` [SE-4].
-
-    An index of an older schema raises `IndexOutdatedError`, one of a newer schema `IndexSchemaError`: neither is
-    read [SE-5].
-
-    Generations: an index has a number, and searches see the current one only, whole [SE-6].
-    """
-
-    # Each sentence above and below is a test in tests/contract/test_search_engine.py. `indexing.py` writes, `reindex.py`
-    # makes the next generation, `answer.py` and the command line read.
-
-    def setup(self) -> None:
-        """Make what is not there yet: an index that nothing was written to, and its place; what is there stays [SE-7]."""
-
-    # --- writing ---
+class ItemIndex(Protocol):
+    """Keeps items and searches them. `ingest/indexing.py` writes; `search/` reads."""
 
     def index(self, writes: Iterable[ItemWrite], generation: int) -> IndexReport:
-        """Write whole items into a generation, durably when it returns [SE-8].
+        """Write whole items into a generation; they are durable when it returns [SE-8].
 
-        The writes are taken one by one, so that they need not fit into memory [SE-9]. Of one item the write with the
-        higher `seq` stays, whatever the order in which they come; an equal one replaces [SE-10]. Writing the same again
-        changes nothing that a search can see [SE-11]. An item that can't be kept is in the report as refused, with the
-        reason, and holds nothing back [SE-12]. A generation that does not exist is made; searches see the first one at
-        once, any other one only after a swap [SE-13].
+        The writes are taken one by one, so they need not fit into memory [SE-9]. Of two writes of one item the one with
+        the higher `seq` stays, whatever their order; an equal one replaces [SE-10]. Writing an item again unchanged
+        changes nothing that a search can see [SE-11]. An item that cannot be kept is in the report as refused, with the
+        reason, and does not stop the others [SE-12]. A missing generation is made: searches see the first one at once,
+        another one only after a swap [SE-13].
         """
 
     def delete_feed(self, feed: str, generation: int) -> None:
         """Delete all items of a feed from a generation [SE-14].
 
-        What is indexed afterwards is kept, whatever its `seq` [SE-15].
+        Items that are indexed later are kept, whatever their `seq` [SE-15].
         """
 
     def refresh(self) -> None:
-        """Make all that was indexed before this call visible to searches after it [SE-16]."""
+        """Make every item that was indexed before this call visible to later searches [SE-16]."""
 
-    def publish(self, statuses: Iterable[FeedStatus]) -> None:
-        """Keep the status of each feed; one with a lower `rev` than what is kept is passed over, one marked deleted goes [SE-17].
+    def search(self, query: SearchQuery) -> SearchPage:
+        """Find items [SE-24].
 
-        No search sees a status before the items that were indexed before it [SE-18].
+        A word matches title, summary and content together, by its folded form, or by its stem in items that have stems;
+        a phrase matches in order within one of them; a prefix matches how tokens begin; `InField` limits all three to
+        one field [SE-25]. Values compare whole and folded, and `lang=en` matches `en-US` [SE-26]. An item without the
+        date of `date_field` is not found [SE-27]. The range is half-open [SE-28].
+
+        Every sort is a total order: the item's `tie` settles equal dates and equal scores [SE-29]. `relevance` gives the
+        best first: each score is multiplied by the factor of the `recency` band of the item's `published`; excluded
+        words, values and filters do not score, and a prefix scores as a constant [SE-30]. A page has `size` items, fewer
+        only at the end; `next` is the start of the next page, None at the end [SE-31]. Pages by date give each item
+        once, also while others are added [SE-32]. Relevance gives the first 10,000 items [SE-33]. The total is
+        exact [SE-34]. Facets and histogram cover all found items, not the page [SE-35]. Items have their content if
+        `with_content` is set [SE-36]. With `with_statuses` the page has the statuses of the feeds that the `feed`
+        filters name, or all statuses if the filters include none by name [SE-37]. `version` changes whenever the index
+        does [SE-38].
         """
 
-    # --- generations ---
+    def get(self, ids: Iterable[str]) -> dict[str, Item]:
+        """Return the existing items among `ids`, with their content, by id [SE-39]."""
+
+    def span(self, query: SearchQuery) -> tuple[Instant, Instant] | None:
+        """Return the first and last instant of `date_field` among the found items; None if nothing is found [SE-40]."""
+
+    def count(self, generation: int) -> int:
+        """Count the items of a generation that a search would see [SE-23]."""
+
+
+class Generations(Protocol):
+    """Whole indexes by number; searches see one. `ingest/reindex.py` builds the next."""
 
     def generation(self) -> int:
-        """Give the number of the generation that searches see; the first is 1 [SE-19]."""
+        """Return the number of the generation that searches see; the first is 1 [SE-19]."""
 
     def generations(self) -> list[int]:
-        """Give the numbers of all generations that exist, in order [SE-20]."""
+        """Return the numbers of all existing generations, in order [SE-20]."""
 
     def swap(self, generation: int) -> None:
         """Let searches see this generation from now on, in one step [SE-21]."""
 
     def drop(self, generation: int) -> None:
-        """Delete a generation; nothing happens where it does not exist, and the current one raises `ValueError` [SE-22]."""
+        """Delete a generation; do nothing if it does not exist, raise `ValueError` for the current one [SE-22]."""
 
-    def count(self, generation: int) -> int:
-        """Count the items of a generation that a search would see [SE-23]."""
 
-    # --- reading ---
+class StatusBoard(Protocol):
+    """Published feed statuses. They belong to no generation, so the read side needs no other store."""
 
-    def search(self, query: SearchQuery) -> SearchPage:
-        """Find items [SE-24].
+    def publish(self, statuses: Iterable[FeedStatus]) -> None:
+        """Keep the status of each feed: skip one with a lower `rev` than the kept one, remove one that is marked deleted [SE-17].
 
-        A word is found in title, summary and content together, by its folded form, or by its stem in items that have
-        stems; a phrase in its order within one of them; a prefix by how tokens begin; within `InField` only
-        there [SE-25]. Values compare whole and folded, and `lang=en` lets `en-US` through [SE-26]. An item without the
-        date of `date_field` is not found [SE-27]. The range is half-open [SE-28].
-
-        Every sort is a total order: equal dates and equal scores are settled by the item's `tie` [SE-29]. `relevance`
-        gives the best first, each score multiplied by the factor of the `recency` band that the item was published in;
-        excluded words, values and filters do not score, and a prefix scores as a constant [SE-30]. `size` items are
-        given, fewer only at the end; `next` is where the next page begins, None at the end [SE-31]. Pages by date give
-        each item once, also while others are added [SE-32]. By relevance the first 10,000 are given [SE-33]. The total
-        is exact [SE-34]. Facets and histogram are over all that was found, not over the page [SE-35]. Content is in the
-        items where `with_content` asks for it [SE-36]. Where `with_statuses` asks for them, the statuses of the feeds
-        that the `feed` filters name are with them, or all if these name none to let through [SE-37]. `version` changes
-        whenever the index does [SE-38].
+        No search sees a status before the items that were indexed before it [SE-18].
         """
 
-    def get(self, ids: Iterable[str]) -> dict[str, Item]:
-        """Give those of the items that exist, with their content [SE-39]."""
-
-    def span(self, query: SearchQuery) -> tuple[Instant, Instant] | None:
-        """Give the first and the last instant of `date_field` among what the query finds; None where nothing is found [SE-40]."""
-
     def statuses(self, feeds: Iterable[str] | None = None) -> list[FeedStatus]:
-        """Give the published statuses of these feeds, or of all, by id [SE-41]."""
+        """Return the published statuses of these feeds, or of all, by id [SE-41]."""
+
+
+class SearchEngine(ItemIndex, Generations, StatusBoard, Protocol):
+    """Keeps items and feed statuses, and searches the items [SE-1].
+
+    Constructing an engine opens nothing [SE-2]. Several threads and processes may call every method at once; a method
+    raises only errors below `EngineError` and, in a local engine, `DataError` [SE-3]. Every method but `close` and
+    `info` raises `EngineUnavailableError` if the engine does not answer [SE-4].
+
+    An index of an older schema raises `IndexOutdatedError`, one of a newer schema `IndexSchemaError`; neither is
+    read [SE-5].
+
+    An index is a numbered generation, and a search sees the current one only, whole [SE-6].
+    """
+
+    # Each sentence of these docstrings is a test in tests/contract/test_search_engine.py, by its id.
+
+    def setup(self) -> None:
+        """Make what is missing: an empty index and its folder or aliases; existing parts stay as they are [SE-7]."""
 
     def info(self) -> EngineInfo:
-        """Say what the engine is and whether it is well; unlike the others this does not raise [SE-42]."""
+        """Return the engine's name, version and health; this method does not raise [SE-42]."""
 
     def close(self) -> None:
-        """Give back what is open; any method opens it again [SE-43]."""
+        """Close what is open; the next call opens the engine again [SE-43]."""
 
 
 FIRST_GENERATION = 1
-"""The generation that there is before any reindex."""
+"""The generation before any reindex."""
 RELEVANCE_DEPTH = 10_000
+"""Number of items that a search by relevance gives at most."""
 TITLE_BOOST = 0.3
-"""What a match in the title counts beside the one in the whole text, the same in all engines (docs/relevance.md)."""
+"""Weight of a match in the title beside the match in the whole text, the same in all engines (docs/relevance.md)."""
 
 
 def open_engine(settings: Settings) -> SearchEngine:
-    """Give the engine that the settings name; opens nothing yet, and loads no other engine."""
+    """Return the engine that the settings name. Opens nothing yet, and imports no other engine."""
     if settings.engine == "opensearch":
         from newswire.engines.opensearch.engine import OpenSearchEngine  # noqa: PLC0415 - only the chosen one is loaded
 

@@ -1,7 +1,7 @@
-"""Indexing: feeds whose log goes on after their cursor come in, their items are in the engine and the cursors moved on.
+"""Index feeds whose log goes on after their cursor: fold their records, write items into the engine, move the cursors.
 
-The order keeps everything whole whatever dies when: writes into the engine, then item states, then cursors. What was
-written and not remembered is written again, the same.
+The order keeps everything whole whenever a process dies: claims, writes into the engine, item states, cursors. Writes
+that were not remembered are repeated, and change nothing.
 """
 
 from __future__ import annotations
@@ -17,31 +17,25 @@ from newswire.errors import DataError
 from newswire.ingest.fold import KEPT, step, wanted_ids
 from newswire.ingest.item import candidates_of
 from newswire.ingest.parse import parse
-from newswire.model import (
-    Count,
-    FoldState,
-    ItemState,
-    ItemWrite,
-    Record,
-    Refusal,
-    RefusedItem,
-)
+from newswire.model import Count, FoldState, ItemState, ItemWrite, Record, Refusal, RefusedItem
 from newswire.storage.feeds import FeedRow, Lease, new_lease
 from newswire.storage.feeds.status import status_of
 
 GROUP_WRITES = 60_000
-"""After so many items the engine commits and the cursors move. A commit waits for merges: a year of news takes 58 s in
+"""Items after which the engine commits and the cursors move. A commit waits for merges: a year of news takes 58 s in
 groups of 15,000 and 45 s in groups of 60,000."""
 GROUP_RECORDS = 2_000
-SAVING_S = 12
-"""So many seconds before the end a group ends, so that the engine takes its writes, and states and cursors are saved."""
+MAX_CLAIMED_FEEDS = 200
+"""Maximum feeds that a run holds index leases on at a time."""
+SAVING_SECONDS = 12
+"""Time before the deadline at which a group ends, so that the engine can commit and the states are saved."""
 
 FENCE = "fence"
-"""The lock that keeps everybody but a reindex from indexing, for the moment of its swap."""
+"""The lock that stops all indexing while a reindex swaps generations."""
 
 
 class IndexResult(Struct, frozen=True):
-    """What indexing did to one feed."""
+    """The result of indexing one feed."""
 
     feed: str
     new: int = 0
@@ -49,14 +43,43 @@ class IndexResult(Struct, frozen=True):
     unchanged: int = 0
     records: int = 0
     refusal: Refusal | None = None
-    """Why the last of its documents can't be read as a feed."""
+    """Why the last of its documents cannot be read as a feed."""
     problem: str | None = None
-    """Why its log can't be read on; the feed stays behind."""
+    """Why its log cannot be read on; the feed stays behind."""
     refused_items: tuple[RefusedItem, ...] = ()
 
 
+def index_feeds(
+    app: App,
+    feed_ids: Iterable[str],
+    generation: int | None = None,
+    *,
+    fenced: bool = True,
+    progress: Callable[[int], object] | None = None,
+    time_left: Callable[[], float] | None = None,
+) -> list[IndexResult]:
+    """Index every record that these feeds have after their cursors, in groups; return the results by feed.
+
+    Skip feeds that another process indexes. `fenced` returns at once while a reindex swaps (the reindex itself passes
+    False). `progress` is called with the number of items of each record. `time_left` returns the seconds until
+    everything must be saved; what there is no time for stays behind.
+
+    Raises `EngineError` if the engine fails; the feeds then stay behind, and nothing is lost.
+    """
+    if fenced and app.feeds.is_locked(FENCE, app.clock()):
+        return []
+    number = app.engine.generation() if generation is None else generation
+    run = _IndexRun(app, number, feed_ids, progress, time_left)
+    try:
+        while run.claim():
+            run.save(app.engine.index(run.writes(), number).refused)
+    finally:
+        run.release()
+    return list(run.results.values())
+
+
 class _Progress:
-    """One feed within a group: its lease, its state so far, and what is to be saved."""
+    """A claimed feed: its lease, its fold state so far, and what is to be saved of it."""
 
     def __init__(self, row: FeedRow, lease: Lease) -> None:
         self.row = row
@@ -70,177 +93,164 @@ class _Progress:
         self.problem: str | None = None
 
 
-def index_feeds(
-    app: App,
-    feed_ids: Iterable[str],
-    generation: int | None = None,
-    *,
-    fenced: bool = True,
-    progress: Callable[[int], object] | None = None,
-    time_left: Callable[[], float] | None = None,
-) -> list[IndexResult]:
-    """Index everything that these feeds have after their cursors, in groups.
-
-    Feeds that somebody else is indexing are passed over. `fenced` keeps out of the way of a reindex that is about to
-    swap (its own call says False). `progress` is told how many items were written, as they are. `time_left` gives the
-    seconds until all must be saved: then a group ends where it is, and the rest stays behind.
-
-    Raises `EngineError` when the engine fails: the feeds then stay behind, and nothing is lost.
-    """
-    if fenced and app.feeds.is_locked(FENCE, app.clock()):
-        return []
-    number = app.engine.generation() if generation is None else generation
-    waiting = list(dict.fromkeys(feed_ids))
-    waiting.reverse()
-    done: dict[str, IndexResult] = {}
-    unfinished: _Progress | None = None
-
-    def is_late() -> bool:
-        return time_left is not None and time_left() < SAVING_S
-
-    while (waiting or unfinished) and not is_late():
-        group = _Group(app, number, progress, is_late)
-        if unfinished is not None:
-            group.feeds.append(unfinished)
-        try:
-            report = app.engine.index(group.writes(waiting, unfinished), number)
-        except BaseException:
-            group.give_up()
-            raise
-        unfinished = group.save(report.refused, done)
-    if unfinished is not None:
-        app.feeds.release_index(number, unfinished.row.feed.id, unfinished.lease.token)
-    return list(done.values())
-
-
-class _Group:
-    """Feeds whose writes go into the engine together."""
+class _IndexRun:
+    """Indexes feeds group by group: claim some, hand their writes to the engine, save their states."""
 
     def __init__(
         self,
         app: App,
         generation: int,
+        feed_ids: Iterable[str],
         progress: Callable[[int], object] | None,
-        is_late: Callable[[], bool],
+        time_left: Callable[[], float] | None,
     ) -> None:
-        self._is_late = is_late
+        self.results: dict[str, IndexResult] = {}
         self._app = app
         self._generation = generation
         self._progress = progress
-        self._written = 0
+        self._time_left = time_left
+        self._waiting = list(dict.fromkeys(feed_ids))
+        self._waiting.reverse()
+        self._claimed: list[_Progress] = []
+        self._writes = 0
         self._records = 0
-        self.feeds: list[_Progress] = []
 
-    def writes(self, waiting: list[str], unfinished: _Progress | None) -> Iterator[ItemWrite]:
-        """Give the writes of the group one by one, taking feeds from the end of `waiting`."""
-        if unfinished is not None:
-            yield from self._writes_of(unfinished)
-        while waiting and not self._is_full():
-            feed = self._claimed(waiting.pop())
+    # --- claims ---
+
+    def claim(self) -> bool:
+        """Claim feeds for the next group; return whether there is anything to index, and time for it."""
+        self._writes = self._records = 0
+        if self._is_late():
+            return False
+        records = sum(feed.row.poll.head - feed.fold.cursor for feed in self._claimed)
+        while self._waiting and records < GROUP_RECORDS and len(self._claimed) < MAX_CLAIMED_FEEDS:
+            feed = self._claim_feed(self._waiting.pop(), None)
             if feed is not None:
-                self.feeds.append(feed)
-                yield from self._writes_of(feed)
+                self._claimed.append(feed)
+                records += feed.row.poll.head - feed.fold.cursor
+        return bool(self._claimed)
 
-    def _is_full(self) -> bool:
-        return self._written >= GROUP_WRITES or self._records >= GROUP_RECORDS or self._is_late()
-
-    def _claimed(self, feed_id: str) -> _Progress | None:
+    def _claim_feed(self, feed_id: str, token: str | None) -> _Progress | None:
+        """Claim a feed, or extend the claim with this token; None if another process has it."""
         now = self._app.clock()
-        lease = new_lease(self._app.settings, now)
+        lease = new_lease(self._app.settings, now, token)
         row = self._app.feeds.claim_index(self._generation, feed_id, lease, now)
         return None if row is None else _Progress(row, lease)
 
-    def _writes_of(self, feed: _Progress) -> Iterator[ItemWrite]:
-        while not self._is_full():
-            seq = feed.fold.cursor + 1
-            if seq > feed.row.poll.head:
-                feed.done = True
-                return
-            try:
-                record = self._app.archive.get(feed.row.feed.id, seq)
-                if record is None:
-                    msg = f"Record {seq} of {feed.row.feed.id} is missing from the archive: put it back from a copy."
-                    raise DataError(msg)  # noqa: TRY301 - the same outcome as one that is damaged
-            except DataError as error:
-                feed.problem, feed.done = str(error), True
-                return
-            yield from self._folded(feed, record)
+    def release(self) -> None:
+        """Give all leases back; what was not saved stays behind."""
+        for feed in self._claimed:
+            self._app.feeds.release_index(self._generation, feed.row.feed.id, feed.lease.token)
+        self._claimed = []
+
+    # --- writes, pulled by the engine ---
+
+    def writes(self) -> Iterator[ItemWrite]:
+        """Yield the writes of the claimed feeds, until the group is full or the time is over."""
+        for feed in self._claimed:
+            while not feed.done and not self._is_full():
+                record = self._next_record(feed)
+                if record is not None:
+                    yield from self._folded(feed, record)
+
+    def _is_full(self) -> bool:
+        return self._writes >= GROUP_WRITES or self._records >= GROUP_RECORDS or self._is_late()
+
+    def _is_late(self) -> bool:
+        return self._time_left is not None and self._time_left() < SAVING_SECONDS
+
+    def _next_record(self, feed: _Progress) -> Record | None:
+        """Read the next record of a feed; None at the end of its log, or where the log cannot be read on."""
+        seq = feed.fold.cursor + 1
+        if seq > feed.row.poll.head:
+            feed.done = True
+            return None
+        try:
+            record = self._app.archive.get(feed.row.feed.id, seq)
+        except DataError as error:
+            feed.problem, feed.done = str(error), True
+            return None
+        if record is None:
+            feed.problem = f"Record {seq} of {feed.row.feed.id} is missing from the archive: restore it from a backup."
+            feed.done = True
+        return record
 
     def _folded(self, feed: _Progress, record: Record) -> Iterator[ItemWrite]:
-        read = parse(record, self._app.settings.fetch_max_entries)
+        """Fold one record into the state of its feed, and yield its writes."""
+        document = parse(record, self._app.settings.fetch_max_entries)
+        feed.refusal = document if isinstance(document, Refusal) else None
         candidates = []
-        if isinstance(read, Refusal):
-            feed.refusal = read
-        else:
-            feed.refusal = None
-            candidates = candidates_of(read, record.feed, record.fetched_at, record.lang)
+        if not isinstance(document, Refusal):
+            candidates = candidates_of(document, record.feed, record.fetched_at, record.lang)
         known: dict[str, ItemState | None] = {}
         while wanted := wanted_ids(candidates, known):
             ours = {id_: feed.states[id_] for id_ in wanted if id_ in feed.states}
             rest = wanted - ours.keys()
-            found = self._app.feeds.item_states(self._generation, record.feed, rest) if rest else {}
-            known.update({id_: ours.get(id_, found.get(id_)) for id_ in wanted})
-        taken = step(feed.fold, record, read, candidates, known)
-        feed.fold = taken.fold
-        feed.states.update(taken.states)
-        feed.counts.append(taken.count)
+            stored = self._app.feeds.item_states(self._generation, record.feed, rest) if rest else {}
+            known.update({id_: ours.get(id_, stored.get(id_)) for id_ in wanted})
+        folded = step(feed.fold, record, document, candidates, known)
+        feed.fold = folded.fold
+        feed.states.update(folded.states)
+        feed.counts.append(folded.count)
         feed.records += 1
         self._records += 1
-        for write in taken.writes:
-            self._written += 1
+        for write in folded.writes:
+            self._writes += 1
             yield write
-        if self._progress is not None and taken.writes:
-            self._progress(len(taken.writes))
+        if self._progress is not None and folded.writes:
+            self._progress(len(folded.writes))
 
-    def save(self, refused: Iterable[RefusedItem], done: dict[str, IndexResult]) -> _Progress | None:
-        """Write states and cursors, give leases back; gives the feed that the group ended in the middle of."""
-        refused_by_id = {one.id: one for one in refused}
-        unfinished = None
-        for feed in self.feeds:
-            ours = tuple(refused_by_id[id_] for id_ in feed.states if id_ in refused_by_id)
-            if ours:
-                kept = (*ours, *feed.fold.refused_items)[:KEPT]
-                count = feed.fold.refused_count + len(ours)
-                feed.fold = msgspec.structs.replace(feed.fold, refused_items=kept, refused_count=count)
-            self._save_one(feed)
+    # --- results ---
+
+    def save(self, refused: Iterable[RefusedItem]) -> None:
+        """Save states and cursors of the group; release the feeds that are done and keep the others claimed."""
+        refused_by_id = {item.id: item for item in refused}
+        kept: list[_Progress | None] = []
+        for feed in self._claimed:
             feed_id = feed.row.feed.id
-            before = done.get(feed_id, IndexResult(feed_id))
-            done[feed_id] = IndexResult(
-                feed=feed_id,
-                new=before.new + sum(count.new for count in feed.counts),
-                changed=before.changed + sum(count.changed for count in feed.counts),
-                unchanged=before.unchanged + sum(count.unchanged for count in feed.counts),
-                records=before.records + feed.records,
-                refusal=feed.refusal,
-                problem=feed.problem,
-                refused_items=(before.refused_items + ours)[:KEPT],
-            )
+            if feed.records:
+                self._save_feed(feed, tuple(refused_by_id[id_] for id_ in feed.states if id_ in refused_by_id))
+            elif feed.problem is not None:
+                self._add_result(feed, ())
             if feed.done:
                 self._app.feeds.release_index(self._generation, feed_id, feed.lease.token)
+            elif feed.records or self._is_half_over(feed.lease):
+                kept.append(self._claim_feed(feed_id, feed.lease.token))
             else:
-                unfinished = self._carried_on(feed)
-        return unfinished
+                kept.append(feed)
+        self._claimed = [feed for feed in kept if feed is not None]
 
-    def _save_one(self, feed: _Progress) -> None:
-        if feed.records:
-            saved = self._app.feeds.save(self._generation, feed.row.feed.id, feed.lease.token, feed.fold, feed.states)
-            if not saved:
-                feed.done = True  # the lease went to somebody else, who does the same work; ours changed nothing
+    def _save_feed(self, feed: _Progress, refused: tuple[RefusedItem, ...]) -> None:
+        if refused:
+            feed.fold = msgspec.structs.replace(
+                feed.fold,
+                refused_items=(*refused, *feed.fold.refused_items)[:KEPT],
+                refused_count=feed.fold.refused_count + len(refused),
+            )
+        saved = self._app.feeds.save(self._generation, feed.row.feed.id, feed.lease.token, feed.fold, feed.states)
+        if not saved:
+            feed.done = True  # the lease went to another process, which does the same work; ours changed nothing
+        self._add_result(feed, refused)
 
-    def _carried_on(self, feed: _Progress) -> _Progress | None:
-        """Take up a feed whose log is longer than a group, under the same lease, renewed."""
-        now = self._app.clock()
-        lease = Lease(feed.lease.token, now + self._app.settings.lease_seconds * SECOND)
-        row = self._app.feeds.claim_index(self._generation, feed.row.feed.id, lease, now)
-        return None if row is None else _Progress(row, lease)
+    def _add_result(self, feed: _Progress, refused: tuple[RefusedItem, ...]) -> None:
+        feed_id = feed.row.feed.id
+        before = self.results.get(feed_id, IndexResult(feed_id))
+        self.results[feed_id] = IndexResult(
+            feed=feed_id,
+            new=before.new + sum(count.new for count in feed.counts),
+            changed=before.changed + sum(count.changed for count in feed.counts),
+            unchanged=before.unchanged + sum(count.unchanged for count in feed.counts),
+            records=before.records + feed.records,
+            refusal=feed.refusal,
+            problem=feed.problem,
+            refused_items=(before.refused_items + refused)[:KEPT],
+        )
 
-    def give_up(self) -> None:
-        """Give the leases back without having saved anything: the feeds stay behind."""
-        for feed in self.feeds:
-            self._app.feeds.release_index(self._generation, feed.row.feed.id, feed.lease.token)
+    def _is_half_over(self, lease: Lease) -> bool:
+        return lease.until - self._app.clock() < self._app.settings.lease_seconds * SECOND // 2
 
 
 def publish(app: App, feed_ids: Iterable[str]) -> None:
-    """Tell the search side how these feeds are, also those whose poll failed or brought nothing new."""
+    """Publish the statuses of these feeds, also of feeds whose poll failed or brought nothing new."""
     generation = app.engine.generation()
     app.engine.publish([status_of(row) for row in app.feeds.rows(generation, feed_ids)])
