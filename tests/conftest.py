@@ -1,4 +1,4 @@
-"""What the tests share: a clock that is set by hand, a newswire in a folder of its own, a server that is told what to say."""
+"""Provide the shared fixtures: a manual clock, a newswire in its own folder, a server with configurable answers."""
 
 import os
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ from tests.support.serverless import KEY, REGION, SECRET, TOKEN
 ROOT = Path(__file__).resolve().parent.parent
 SHARED = ROOT.parent / "shared" / "data"
 NOON = 1_763_985_600_000
-"""2025-11-24T12:00:00Z, when most tests begin."""
+"""2025-11-24T12:00:00Z, the start time of most tests."""
 
 
 class HandClock:
@@ -68,7 +68,7 @@ def app(settings: Settings, clock: HandClock) -> Iterator[App]:
 
 @pytest.fixture
 def another(settings: Settings, clock: HandClock) -> Iterator[object]:
-    """A second newswire over the same folder, as another process would have it."""
+    """Yield a factory of newswires on the same folder, as other processes would open it."""
     opened: list[App] = []
 
     def make(**changes: object) -> App:
@@ -95,7 +95,7 @@ def absent(what: str) -> None:
 
 @pytest.fixture(scope="session")
 def shared() -> Path:
-    """The folder of real material beside the checkout."""
+    """Return the folder of real data next to the checkout."""
     if not SHARED.is_dir():
         absent("the real feeds and items are not beside this checkout (../shared/data)")
     return SHARED
@@ -103,7 +103,7 @@ def shared() -> Path:
 
 @pytest.fixture(scope="session")
 def opensearch_nodes():
-    """Nodes of OpenSearch, each started when it is first asked for and ended with the session."""
+    """Yield OpenSearch nodes; each starts when first requested and ends with the session."""
     from tests.support.engines import Nodes
 
     nodes = Nodes()
@@ -111,9 +111,9 @@ def opensearch_nodes():
     nodes.close()
 
 
-@pytest.fixture(scope="module")  # its event loop would be in the way of tests with one of their own
+@pytest.fixture(scope="module")  # its event loop would conflict with that of other tests
 def chromium():
-    """A real browser."""
+    """Yield a real browser."""
     from tests.support import browser
 
     path = browser.executable()
@@ -125,7 +125,7 @@ def chromium():
 
 @pytest.fixture(scope="session")
 def aws():
-    """A server that stands for AWS, started when it is first asked for."""
+    """Yield a server that stands in for AWS; it starts when first requested."""
     from tests.support.aws import Aws
 
     made = Aws()

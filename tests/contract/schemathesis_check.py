@@ -1,9 +1,9 @@
-"""A check of ours that schemathesis runs on every answer: what a request of the right form may be refused for."""
+"""Check each answer of schemathesis: a valid request is refused only for a rule that no schema expresses."""
 
 import schemathesis
 
 UNSAID = {"from", "to", "tz", "cursor", "feed", "category", "author", "lang", "fields", "highlight", "facets", "ids"}
-"""Parameters whose values a schema can't describe whole: dates, zones, cursors, lists with quoting."""
+"""Parameters whose values a schema cannot fully describe: dates, time zones, cursors, quoted lists."""
 
 
 @schemathesis.check

@@ -1,4 +1,4 @@
-"""The contract of `Archive`: each sentence of its docstrings."""
+"""Test every archive against the docstrings of `Archive`."""
 
 import threading
 
@@ -51,25 +51,25 @@ def record(seq: int = 1, feed: str = "f", body: bytes = b"<rss/>") -> Record:
 
 
 @pytest.mark.parametrize("body", [b"", b"\n\n", b"x" * 100_000, bytes(range(256)) * 9])
-def test_a_record_comes_back_exactly_as_it_was_put(archive, body: bytes) -> None:
+def test_record_is_returned_unchanged(archive, body: bytes) -> None:
     assert archive.put(record(body=body))
     assert archive.get("f", 1) == record(body=body)
 
 
-def test_a_number_that_is_taken_is_refused_and_nothing_is_changed(archive) -> None:
+def test_taken_number_is_refused_and_nothing_changes(archive) -> None:
     assert archive.put(record(body=b"one"))
     assert not archive.put(record(body=b"two"))
     assert archive.get("f", 1).body == b"one"
 
 
-def test_what_is_not_there_is_none(archive) -> None:
+def test_empty_archive_has_no_records(archive) -> None:
     assert archive.get("f", 1) is None
     assert archive.head("f") == 0
     assert archive.feeds() == []
     archive.remove("f")
 
 
-def test_the_head_is_found_with_and_without_knowing_where_to_look(archive) -> None:
+def test_head_is_found_with_and_without_a_lower_bound(archive) -> None:
     for seq in range(1, 13):
         archive.put(record(seq))
     assert archive.head("f") == 12
@@ -77,7 +77,7 @@ def test_the_head_is_found_with_and_without_knowing_where_to_look(archive) -> No
     assert archive.head("f", after=10) == 12
 
 
-def test_feeds_are_apart_and_a_removed_one_is_gone(archive) -> None:
+def test_feeds_are_separate_and_can_be_removed(archive) -> None:
     archive.put(record(feed="a"))
     archive.put(record(feed="b"))
     assert archive.feeds() == ["a", "b"]
@@ -86,7 +86,7 @@ def test_feeds_are_apart_and_a_removed_one_is_gone(archive) -> None:
     assert archive.get("a", 1) is None
 
 
-def test_of_many_writers_of_one_number_exactly_one_wins(archive) -> None:
+def test_concurrent_writes_of_one_number_have_one_winner(archive) -> None:
     won: list[int] = []
 
     def write(number: int) -> None:
@@ -102,7 +102,7 @@ def test_of_many_writers_of_one_number_exactly_one_wins(archive) -> None:
     assert archive.get("f", 1).body == str(won[0]).encode()
 
 
-def test_a_damaged_record_and_a_newer_one_are_named() -> None:
+def test_damaged_and_newer_records_are_named() -> None:
     data = encode_record(record(body=b"x" * 1000))
     for broken in (data[:20], data[:-9], b"", b"{}\n"):
         with pytest.raises(DataError, match="the place"):

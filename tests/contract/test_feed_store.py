@@ -1,4 +1,4 @@
-"""The contract of `FeedStore`: each sentence of its docstrings."""
+"""Test every feed store against the docstrings of `FeedStore`."""
 
 import threading
 import time
@@ -32,7 +32,7 @@ def memory_stores(_tmp_path, _request):
 
 
 def late_dynamo_stores(_tmp_path, request):
-    """The indexes of a table may lag behind it: the same holds, only later."""
+    """Return a factory of stores whose indexes lag behind the table: results are the same, only later."""
     aws = request.getfixturevalue("aws")
     table, late = aws.table(), LateIndexes(aws.client("dynamodb"))
 
@@ -58,7 +58,7 @@ def make(request, tmp_path):
 
 
 def soon(look, wanted) -> None:
-    """Look until it is as wanted: what a store is asked to find may be found a moment later, and never wrongly."""
+    """Retry for at most 3 seconds until the result is as wanted: indexes may lag, but never stay wrong."""
     until = time.monotonic() + 3
     while (found := look()) != wanted and time.monotonic() < until:
         time.sleep(0.05)
@@ -85,7 +85,7 @@ def remember(store, token: str, **fields):
     return store.remember([PollResult("a", token, msgspec.structs.replace(row.poll, **fields))])
 
 
-def test_a_feed_comes_back_as_it_was_put_and_its_states_stay_when_it_is_put_again(store) -> None:
+def test_put_keeps_the_poll_state_of_a_known_feed(store) -> None:
     store.claim("a", lease(), NOW)
     remember(store, "t", head=7, next_check=NOW + 5)
     store.put(Feed(id="a", url="http://one.example/feed", title="New"), NOW)
@@ -94,7 +94,7 @@ def test_a_feed_comes_back_as_it_was_put_and_its_states_stay_when_it_is_put_agai
     assert store.row("b") is None
 
 
-def test_the_rev_grows_with_every_change_and_over_a_removal(store) -> None:
+def test_rev_grows_with_every_change_and_after_removal(store) -> None:
     before = store.row("a").rev
     store.claim("a", lease(), NOW)
     remember(store, "t")
@@ -110,7 +110,7 @@ def test_the_rev_grows_with_every_change_and_over_a_removal(store) -> None:
     "edited",
     [{"url": "https://other.example/f"}, {"headers": {"X-Key": "k"}}, {"user_agent": "me"}, {"kind": "sitemap"}],
 )
-def test_a_feed_that_is_configured_otherwise_is_due_at_once_at_its_configured_address(store, edited) -> None:
+def test_edited_feed_is_due_at_once_at_its_configured_url(store, edited) -> None:
     store.claim("a", lease(), NOW)
     remember(store, "t", next_check=NOW + 80_000_000, adopted_url="https://adopted.example/f", errors=7)
     feed = store.row("a").feed
@@ -123,7 +123,7 @@ def test_a_feed_that_is_configured_otherwise_is_due_at_once_at_its_configured_ad
     assert (poll.next_check, poll.adopted_url, poll.errors) == (0, None, 7)
 
 
-def test_what_was_learnt_of_a_feed_as_it_was_before_an_edit_is_refused(store) -> None:
+def test_poll_result_from_before_an_edit_is_refused(store) -> None:
     store.claim("a", lease(), NOW)
     store.put(msgspec.structs.replace(store.row("a").feed, url="https://other.example/f"), NOW)
     soon(lambda: [one.id for one in store.due(NOW, 10)], ["a"])
@@ -139,7 +139,7 @@ def test_feeds_are_listed_by_id(store) -> None:
     assert [row.feed.id for row in store.rows()] == ["a", "b", "c"]
 
 
-def test_due_feeds_come_longest_due_first_with_their_host(store) -> None:
+def test_due_feeds_come_longest_due_first_with_host(store) -> None:
     store.put(Feed(id="b", url="http://User:pw@Two.example:81/x"), NOW)
     store.put(Feed(id="c", url=""), NOW)
     store.put(Feed(id="d", url="http://x.example/", polled=False), NOW)
@@ -154,14 +154,14 @@ def test_due_feeds_come_longest_due_first_with_their_host(store) -> None:
     soon(lambda: [one.id for one in store.due(NOW - 6, 10)], ["b"])
 
 
-def test_a_claimed_feed_is_not_due_and_can_not_be_claimed_again(store) -> None:
+def test_claimed_feed_is_not_due_and_not_claimed_twice(store) -> None:
     assert store.claim("a", lease(), NOW) is not None
     assert store.claim("a", lease("other"), NOW) is None
     assert store.due(NOW, 10) == []
     assert store.claim("nobody", lease(), NOW) is None
 
 
-def test_a_lease_that_ran_out_is_free_and_its_old_holder_can_write_nothing(store) -> None:
+def test_expired_lease_is_free_and_its_holder_cannot_write(store) -> None:
     store.claim("a", lease(), NOW)
     later = NOW + 300_000
     soon(lambda: store.orphaned(later, 10), ["a"])
@@ -173,7 +173,7 @@ def test_a_lease_that_ran_out_is_free_and_its_old_holder_can_write_nothing(store
     assert remember(store, "new", head=3) == []
 
 
-def test_remembering_gives_the_lease_back_unless_told_otherwise(store) -> None:
+def test_remember_releases_the_lease_by_default(store) -> None:
     store.claim("a", lease(), NOW)
     row = store.row("a")
     assert store.remember([PollResult("a", "t", row.poll)], release=False) == []
@@ -183,7 +183,7 @@ def test_remembering_gives_the_lease_back_unless_told_otherwise(store) -> None:
     assert not store.claim("a", lease("other"), NOW).orphaned
 
 
-def test_several_feeds_are_claimed_together_those_that_can_be(store) -> None:
+def test_claim_many_claims_only_the_free_feeds(store) -> None:
     store.put(Feed(id="b", url="http://b.example/"), NOW)
     store.claim("a", lease("other"), NOW)
     assert list(store.claim_many(["a", "b", "none"], lease(), NOW)) == ["b"]
@@ -191,7 +191,7 @@ def test_several_feeds_are_claimed_together_those_that_can_be(store) -> None:
     assert [row.feed.id for row in store.rows(0, ["b", "a", "none"])] == ["a", "b"]
 
 
-def test_a_host_is_leased_once_and_can_be_held_off(store) -> None:
+def test_host_is_leased_once_and_can_be_delayed(store) -> None:
     assert store.claim_host("h", lease(), NOW) == 0
     assert store.claim_host("h", lease("other"), NOW) == NOW + 300_000
     assert store.claim_host("h", lease(), NOW) == 0
@@ -200,7 +200,7 @@ def test_a_host_is_leased_once_and_can_be_held_off(store) -> None:
     assert store.claim_host("h", Lease("other", NOW + 99_000), NOW + 60_000) == 0
 
 
-def test_a_feed_is_behind_while_its_head_is_beyond_its_cursor_in_that_generation(store) -> None:
+def test_feed_is_behind_until_its_cursor_reaches_its_head(store) -> None:
     assert store.behind(1) == []
     store.claim("a", lease(), NOW)
     remember(store, "t", head=2)
@@ -213,7 +213,7 @@ def test_a_feed_is_behind_while_its_head_is_beyond_its_cursor_in_that_generation
     assert store.row("a", 2).fold == FoldState()
 
 
-def test_of_some_feeds_those_that_are_behind_are_known_at_once(store) -> None:
+def test_behind_can_be_limited_to_some_feeds(store) -> None:
     for name in ("b", "c"):
         store.put(Feed(id=name, url=f"http://{name}.example/"), NOW)
     for name in ("a", "c"):
@@ -224,7 +224,7 @@ def test_of_some_feeds_those_that_are_behind_are_known_at_once(store) -> None:
     assert store.behind(1, among=["b"]) == store.behind(1, among=[]) == []
 
 
-def test_a_feed_that_only_the_next_generation_is_level_with_is_behind_in_the_current_one(store) -> None:
+def test_behind_is_tracked_per_generation(store) -> None:
     store.claim("a", lease(), NOW)
     remember(store, "t", head=2)
     for generation, cursor in ((1, 1), (2, 2)):
@@ -236,7 +236,7 @@ def test_a_feed_that_only_the_next_generation_is_level_with_is_behind_in_the_cur
     soon(lambda: store.behind(2), [])
 
 
-def test_item_states_are_kept_by_generation_and_given_where_there_are_any(store) -> None:
+def test_item_states_are_kept_per_generation(store) -> None:
     store.claim_index(1, "a", lease("i"), NOW)
     many = {f"{n:032x}": state(n) for n in range(1200)}
     store.save(1, "a", "i", FoldState(cursor=1), many)
@@ -245,7 +245,7 @@ def test_item_states_are_kept_by_generation_and_given_where_there_are_any(store)
     assert store.item_states(1, "b", many) == {}
 
 
-def test_an_index_lease_keeps_others_out_of_its_generation_only(store) -> None:
+def test_index_lease_covers_only_its_generation(store) -> None:
     assert store.claim_index(1, "a", lease("i"), NOW) is not None
     assert store.claim_index(1, "a", lease("j"), NOW) is None
     assert store.claim_index(2, "a", lease("j"), NOW) is not None
@@ -257,7 +257,7 @@ def test_an_index_lease_keeps_others_out_of_its_generation_only(store) -> None:
     assert store.claim_index(1, "nobody", lease("j"), NOW) is None
 
 
-def test_polling_and_indexing_do_not_undo_each_other(store) -> None:
+def test_polling_and_indexing_keep_each_others_state(store) -> None:
     store.claim("a", lease(), NOW)
     store.claim_index(1, "a", lease("i"), NOW)
     remember(store, "t", head=5)
@@ -265,7 +265,7 @@ def test_polling_and_indexing_do_not_undo_each_other(store) -> None:
     assert (store.row("a", 1).poll.head, store.row("a", 1).fold.cursor) == (5, 4)
 
 
-def test_a_generation_can_be_dropped_whole(store) -> None:
+def test_drop_generation_removes_all_its_states(store) -> None:
     for generation in (1, 2):
         store.claim_index(generation, "a", lease("i"), NOW)
         store.save(generation, "a", "i", FoldState(cursor=1), {"x": state()})
@@ -276,7 +276,7 @@ def test_a_generation_can_be_dropped_whole(store) -> None:
     assert store.item_states(2, "a", ["x"]) == {"x": state()}
 
 
-def test_named_locks_exclude_each_other_and_can_be_renewed(store) -> None:
+def test_named_locks_are_exclusive_and_renewable(store) -> None:
     assert store.lock("reindex", lease(), NOW)
     assert not store.lock("reindex", lease("other"), NOW)
     assert store.lock("reindex", lease("t", 900), NOW)
@@ -305,7 +305,7 @@ def test_metadata_in_another_form_is_not_read(store) -> None:
     assert store.metadata(LastTick) is None
 
 
-def test_a_paused_feed_is_polled_again_when_it_is_configured_anew(store) -> None:
+def test_edited_paused_feed_is_polled_again(store) -> None:
     from newswire.storage.feeds import configuration_of
 
     store.claim("a", lease(), NOW)
@@ -315,7 +315,7 @@ def test_a_paused_feed_is_polled_again_when_it_is_configured_anew(store) -> None
     soon(lambda: [one.id for one in store.due(NOW, 10)], ["a"])
 
 
-def test_of_many_that_claim_a_feed_exactly_one_gets_it(make, store) -> None:
+def test_concurrent_claims_give_the_feed_to_one_caller(make, store) -> None:
     got: list[int] = []
 
     def claim(number: int) -> None:
@@ -330,6 +330,6 @@ def test_of_many_that_claim_a_feed_exactly_one_gets_it(make, store) -> None:
     assert len(got) == 1
 
 
-def test_closing_lets_go_of_files_and_anything_opens_them_again(store) -> None:
+def test_closed_store_reopens_on_the_next_call(store) -> None:
     store.close()
     assert store.row("a") is not None

@@ -1,4 +1,4 @@
-"""The contract of `WorkQueue`."""
+"""Test every queue against the docstrings of `WorkQueue`."""
 
 import pytest
 
@@ -16,7 +16,7 @@ def inline(_request):
 def in_sqs(request):
     aws = request.getfixturevalue("aws")
     url = aws.queue()
-    return SqsQueue(url), lambda: [batch_of(one["body"]) for one in aws.receive(url)["Records"]]
+    return SqsQueue(url), lambda: [batch_of(record["body"]) for record in aws.receive(url)["Records"]]
 
 
 def in_memory(_request):
@@ -26,7 +26,7 @@ def in_memory(_request):
 
 @pytest.fixture(params=[inline, in_memory, in_sqs])
 def queue(request):
-    """A queue, and what gives the batches that were delivered so far."""
+    """Return a queue, and a function that returns the batches delivered so far."""
     return request.param(request)
 
 
@@ -37,7 +37,7 @@ def test_each_batch_is_delivered_at_least_once(queue) -> None:
     assert set(batches) <= set(delivered())
 
 
-def test_nothing_put_is_nothing_delivered(queue) -> None:
+def test_empty_put_delivers_nothing(queue) -> None:
     put, delivered = queue
     put.put([])
     assert delivered() == []

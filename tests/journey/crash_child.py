@@ -1,7 +1,8 @@
-"""A newswire that is killed with -9 at a chosen step: run as a process of its own by test_crash.py.
+"""Run one newswire action in its own process for test_crash.py, and kill it with SIGKILL at a chosen step.
 
-Arguments, as JSON: data folder, clock, what to do (`poll`, `load` with a file, `reindex`), and optionally the step at
-which to die: the name of an edge's method, `before` or `after`, and at which of its calls. `settings` are beside the usual.
+The only argument is JSON: the data folder, the clock in milliseconds, and the action (`poll`, `load` or `reindex`).
+`die` optionally names the step: a method of the feed store, archive or engine, the number of its call, and when.
+`settings` override the defaults.
 """
 
 import json
@@ -21,7 +22,7 @@ from newswire.storage.queue.inline import InlineQueue
 
 
 class Mortal:
-    """Passes calls on to an edge, and dies at the chosen one."""
+    """Forward calls to a store or engine, and kill the process at the chosen call."""
 
     def __init__(self, name, edge, die) -> None:
         self._name, self._edge, self._die, self._calls = name, edge, die, {}
@@ -48,7 +49,7 @@ class Mortal:
 
 
 def dying(writes):
-    """Give half of the writes and die."""
+    """Yield the first two writes, then kill the process."""
     for number, write in enumerate(writes):
         if number == 2:
             os.kill(os.getpid(), signal.SIGKILL)

@@ -1,4 +1,4 @@
-"""What AWS does to a deployment on bad days: nothing is lost, nothing doubled, and the dead-letter queue stays empty."""
+"""Test how a deployment survives failures of AWS: nothing is lost and nothing is duplicated."""
 
 import random
 from concurrent.futures import ThreadPoolExecutor
@@ -27,15 +27,15 @@ def deployment(aws, settings, clock, opensearch_nodes):
 
 @pytest.fixture
 def publishers():
-    """Several hosts, since feeds of one host are asked one after the other."""
+    """Yield several hosts, because feeds of publisher host are fetched publisher after the other."""
     made = [FeedServer() for _ in range(PUBLISHERS)]
     yield made
-    for one in made:
-        one.close()
+    for publisher in made:
+        publisher.close()
 
 
 class News:
-    """Feeds on several hosts, and what they have published."""
+    """Feeds on several hosts, with the titles that they have published."""
 
     def __init__(self, deployment: Deployment, publishers: list[FeedServer], feeds: int) -> None:
         self._publishers = publishers
@@ -49,7 +49,7 @@ class News:
         return self._publishers[self.feeds.index(feed) % len(self._publishers)]
 
     def publish(self, feed: str) -> str:
-        """Let a feed have one more story, at the top; gives its address."""
+        """Add a story at the top of a feed; return the URL of the feed."""
         stories = self._stories[feed]
         number = self.feeds.index(feed) * 1_000 + len(stories)
         stories.insert(0, story(number, f"{feed} {len(stories)}"))
@@ -60,7 +60,7 @@ class News:
         return self._host(feed).count(f"/{feed}")
 
 
-def test_messages_that_come_twice_out_of_order_and_at_once_poll_each_feed_once(deployment, publishers, aws) -> None:
+def test_duplicate_unordered_messages_poll_each_feed_once(deployment, publishers, aws) -> None:
     news = News(deployment, publishers, 20)
     deployment.call(event("schedule"))
     SqsQueue(deployment.settings.queue_url).put(Batch((feed,)) for feed in news.feeds)
@@ -79,14 +79,12 @@ def test_messages_that_come_twice_out_of_order_and_at_once_poll_each_feed_once(d
         reported = list(lambdas.map(carry_out, range(len(functions))))
     assert deployment.errors == []
     assert [one for some in reported for one in some if one] == []
-    deployment.minutes(2)  # feeds of a host that another one polled are taken up by the next tick
+    deployment.minutes(2)  # the next tick polls feeds whose host was leased
     assert deployment.found() == dict.fromkeys(news.published, 1)
     assert {feed: news.polls(feed) for feed in news.feeds} == dict.fromkeys(news.feeds, 1)
 
 
-def test_half_a_batch_that_fails_leaves_the_other_half_done_and_is_all_that_comes_again(
-    deployment, publishers, aws
-) -> None:
+def test_only_the_failed_half_of_a_batch_is_retried(deployment, publishers, aws) -> None:
     news = News(deployment, publishers, 5)
     queue = SqsQueue(deployment.settings.queue_url)
     queue.put(Batch((feed,)) for feed in news.feeds)
@@ -103,9 +101,7 @@ def test_half_a_batch_that_fails_leaves_the_other_half_done_and_is_all_that_come
     assert deployment.errors == []
 
 
-def test_a_table_that_throttles_every_third_request_slows_down_and_changes_nothing(
-    deployment, publishers, monkeypatch
-) -> None:
+def test_throttled_table_loses_nothing(deployment, publishers, monkeypatch) -> None:
     monkeypatch.setattr("time.sleep", lambda _seconds: None)
     news = News(deployment, publishers, 20)
     trouble = Trouble(deployment.app.feeds._table.client, 400, THROTTLED, share=0.3)
@@ -122,12 +118,10 @@ def test_a_table_that_throttles_every_third_request_slows_down_and_changes_nothi
     assert deployment.dead_letters() == 0
 
 
-def test_a_table_that_lets_nobody_in_for_minutes_fails_invocations_and_loses_nothing(
-    deployment, publishers, monkeypatch
-) -> None:
+def test_table_outage_fails_invocations_but_loses_nothing(deployment, publishers, monkeypatch) -> None:
     monkeypatch.setattr("time.sleep", lambda _seconds: None)
     news = News(deployment, publishers, 10)
-    deployment.call(event("schedule"))  # messages are in the queue already
+    deployment.call(event("schedule"))  # so that messages are already in the queue
     trouble = Trouble(deployment.app.feeds._table.client, 400, THROTTLED)
     deployment.minutes(4)
     assert len(deployment.errors) >= 4
@@ -139,9 +133,7 @@ def test_a_table_that_lets_nobody_in_for_minutes_fails_invocations_and_loses_not
     assert deployment.dead_letters() == 0
 
 
-def test_a_bucket_that_refuses_keeps_feeds_due_until_it_takes_their_documents(
-    deployment, publishers, monkeypatch
-) -> None:
+def test_feeds_stay_due_until_the_bucket_accepts_documents(deployment, publishers, monkeypatch) -> None:
     monkeypatch.setattr("time.sleep", lambda _seconds: None)
     news = News(deployment, publishers, 10)
     trouble = Trouble(deployment.app.archive.client, 503, SLOW_DOWN, operation="PutObject")
@@ -155,7 +147,7 @@ def test_a_bucket_that_refuses_keeps_feeds_due_until_it_takes_their_documents(
     assert deployment.errors == []
 
 
-def test_a_cluster_that_is_away_for_an_hour_of_the_schedule_and_back(deployment, publishers) -> None:
+def test_hour_long_cluster_outage_loses_nothing(deployment, publishers) -> None:
     news = News(deployment, publishers, 20)
     deployment.minutes(3)
     assert deployment.found() == dict.fromkeys(news.published, 1)

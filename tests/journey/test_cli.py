@@ -1,4 +1,4 @@
-"""The command line as a person uses it: in this process, with what it prints and its exit status."""
+"""Test the command line in this process: its output and its exit status."""
 
 import gzip
 import io
@@ -42,7 +42,7 @@ def run(tmp_path, monkeypatch, capsys):
     return call
 
 
-def test_a_document_from_disk_is_found_by_words(run) -> None:
+def test_ingested_document_is_searchable(run) -> None:
     status, out, _err = run("ingest", SAMPLE, "--feed", "sample-news", "--url", "https://news.example/feed")
     assert (status, out) == (0, "sample-news: 20 new, 0 changed, 0 as before\n")
     status, out, _err = run("search", "F-16", "--size", "1")
@@ -51,14 +51,14 @@ def test_a_document_from_disk_is_found_by_words(run) -> None:
     assert "1 item found" in out
 
 
-def test_search_prints_the_same_answer_as_the_api(run) -> None:
+def test_search_json_matches_the_api_response(run) -> None:
     run("ingest", SAMPLE, "--feed", "sample-news")
     status, out, _err = run("search", "--from", "2025-11-20", "--to", "2025-11-21", "--sort", "oldest", "--json")
     answer = json.loads(out)
     assert (status, answer["total"]["value"], answer["query"]["from"]) == (0, 2, "2025-11-20T00:00:00Z")
 
 
-def test_wrong_parameters_are_usage_errors_that_say_what_is_allowed(run) -> None:
+def test_invalid_parameters_are_usage_errors(run) -> None:
     status, _out, err = run("search", "--size", "many", "--sort", "best")
     assert status == 2
     assert "--size" in err
@@ -89,13 +89,13 @@ def test_feeds_are_added_polled_listed_and_removed(run, server) -> None:
     assert run("feeds", "remove", "found")[0] == 2
 
 
-def test_a_page_without_a_feed_is_said_to_have_none(run, server) -> None:
+def test_adding_a_page_without_a_feed_is_refused(run, server) -> None:
     status, _out, err = run("feeds", "add", server.says("/page", "<!doctype html><p>hello"))
     assert status == 2
     assert "is no feed and names none" in err
 
 
-def test_a_failing_feed_is_a_line_and_exit_status_1(run, server) -> None:
+def test_failing_feed_prints_a_line_and_exits_1(run, server) -> None:
     run("feeds", "add", server.says("/x", rss(story(1))), "--id", "x")
     server.says("/x", status=404)
     status, out, _err = run("poll", "x", "--now")
@@ -105,7 +105,7 @@ def test_a_failing_feed_is_a_line_and_exit_status_1(run, server) -> None:
     assert run("poll", "nosuch")[0] == 2
 
 
-def test_lists_go_out_and_come_in_as_toml_and_opml(run, tmp_path) -> None:
+def test_feed_list_round_trips_through_toml_and_opml(run, tmp_path) -> None:
     (tmp_path / "feeds.toml").write_text((ROOT / "functions" / "ingest" / "feeds.toml").read_text())
     from newswire.app import App
     from newswire.cli.poll import begin
@@ -119,8 +119,8 @@ def test_lists_go_out_and_come_in_as_toml_and_opml(run, tmp_path) -> None:
     before = json.loads(run("feeds", "--json")[1])
     os.environ["NEWSWIRE_DATA"] = str(tmp_path / "other")
     assert "added" in run("feeds", "import", str(tmp_path / "out.toml"))[1]
-    assert [(one["id"], one["url"]) for one in json.loads(run("feeds", "--json")[1])] == [
-        (one["id"], one["url"]) for one in before
+    assert [(feed["id"], feed["url"]) for feed in json.loads(run("feeds", "--json")[1])] == [
+        (feed["id"], feed["url"]) for feed in before
     ]
     assert "0 feeds added" in run("feeds", "import", str(tmp_path / "out.opml"))[1]
 
@@ -140,7 +140,7 @@ def test_lists_go_out_and_come_in_as_toml_and_opml(run, tmp_path) -> None:
         ("\xff", "UTF-8"),
     ],
 )
-def test_a_wrong_feeds_toml_is_named_by_file_line_and_key(run, tmp_path, text: str, said: str) -> None:
+def test_feeds_toml_error_names_file_line_and_key(run, tmp_path, text: str, said: str) -> None:
     (tmp_path / "feeds.toml").write_bytes(text.encode("latin-1"))
     status, _out, err = run("poll")
     assert status == 1
@@ -149,7 +149,7 @@ def test_a_wrong_feeds_toml_is_named_by_file_line_and_key(run, tmp_path, text: s
 
 
 @pytest.mark.parametrize("command", [["poll"], ["poll", "--now"], ["serve", "--port", "0"]])
-def test_a_feeds_file_that_was_named_and_is_not_there_is_said(run, tmp_path, monkeypatch, command: list[str]) -> None:
+def test_missing_configured_feeds_file_is_an_error(run, tmp_path, monkeypatch, command: list[str]) -> None:
     monkeypatch.setenv("NEWSWIRE_FEEDS", str(tmp_path / "feedz.toml"))
     status, _out, err = run(*command)
     assert status == 1
@@ -161,7 +161,7 @@ def test_a_feeds_file_that_was_named_and_is_not_there_is_said(run, tmp_path, mon
     assert run("search")[0] == 0, "who does not take the list over needs none"
 
 
-def test_the_feeds_file_that_ships_may_be_missing(run, tmp_path, monkeypatch) -> None:
+def test_default_feeds_file_may_be_missing(run, tmp_path, monkeypatch) -> None:
     monkeypatch.delenv("NEWSWIRE_FEEDS")
     monkeypatch.chdir(tmp_path)
     status, out, err = run("poll")
@@ -169,9 +169,7 @@ def test_the_feeds_file_that_ships_may_be_missing(run, tmp_path, monkeypatch) ->
     assert "No feed is due" in out
 
 
-def test_a_list_of_feeds_that_goes_wrong_while_serving_is_said_once_and_polling_goes_on(
-    app, server, clock, tmp_path, capsys
-) -> None:
+def test_serve_reports_a_broken_feeds_file_once_and_polls_on(app, server, clock, tmp_path, capsys) -> None:
     from newswire.cli.serve import due_poller
 
     feeds = tmp_path / "feeds.toml"
@@ -194,7 +192,7 @@ def test_a_list_of_feeds_that_goes_wrong_while_serving_is_said_once_and_polling_
     assert server.count("/a") == 5
 
 
-def test_good_lines_go_in_and_bad_ones_are_listed_with_their_numbers(run, tmp_path, monkeypatch) -> None:
+def test_load_takes_good_lines_and_lists_bad_ones_by_number(run, tmp_path, monkeypatch) -> None:
     lines = [
         '{"title": "Good", "link": "https://a.example/1", "published": "2025-05-26"}',
         "not json",
@@ -244,7 +242,7 @@ def test_good_lines_go_in_and_bad_ones_are_listed_with_their_numbers(run, tmp_pa
         (b'{"a":' * 50_000, "too_deep"),
     ],
 )
-def test_a_document_that_is_no_feed_is_refused_by_name(run, tmp_path, body: bytes, code: str) -> None:
+def test_ingest_refuses_a_non_feed_document_with_a_code(run, tmp_path, body: bytes, code: str) -> None:
     file = tmp_path / "doc"
     file.write_bytes(body)
     status, out, _err = run("ingest", str(file), "--feed", "odd")
@@ -252,7 +250,7 @@ def test_a_document_that_is_no_feed_is_refused_by_name(run, tmp_path, body: byte
     assert f"; {code}: " in out
 
 
-def test_a_time_before_the_last_document_is_refused(run) -> None:
+def test_ingest_time_before_the_last_document_is_refused(run) -> None:
     run("ingest", SAMPLE, "--feed", "s", "--at", "2025-12-01")
     status, _out, err = run("ingest", SAMPLE, "--feed", "s", "--at", "2025-11-01")
     assert status == 2
@@ -260,14 +258,14 @@ def test_a_time_before_the_last_document_is_refused(run) -> None:
     assert run("ingest", SAMPLE, "--feed", "s", "--at", "soon")[0] == 2
 
 
-def test_reindex_and_status_say_what_there_is(run) -> None:
+def test_reindex_and_status_report_the_item_count(run) -> None:
     run("ingest", SAMPLE, "--feed", "s")
     assert "Generation 2 is in place: 20 items of 1 feed." in run("reindex")[1]
     told = json.loads(run("status", "--json")[1])
     assert (told["items"], told["generation"], told["behind"], told["healthy"]) == (20, 2, 0, True)
 
 
-def test_a_reindex_over_a_damaged_log_leaves_the_old_index(run, tmp_path) -> None:
+def test_reindex_of_a_damaged_log_keeps_the_old_index(run, tmp_path) -> None:
     run("ingest", SAMPLE, "--feed", "s")
     (tmp_path / "data" / "archive" / "s" / "000000001.record").write_bytes(b"rubbish")
     status, _out, err = run("reindex")
@@ -276,7 +274,7 @@ def test_a_reindex_over_a_damaged_log_leaves_the_old_index(run, tmp_path) -> Non
     assert "20 items found" in run("search")[1]
 
 
-def test_a_folder_that_can_not_be_written_is_said(run, tmp_path, monkeypatch) -> None:
+def test_unwritable_data_folder_is_reported(run, tmp_path, monkeypatch) -> None:
     (tmp_path / "file").write_text("x")
     monkeypatch.setenv("NEWSWIRE_DATA", str(tmp_path / "file" / "data"))
     status, _out, err = run("ingest", SAMPLE, "--feed", "s")
@@ -290,7 +288,7 @@ def test_a_folder_that_can_not_be_written_is_said(run, tmp_path, monkeypatch) ->
         assert "may not write" in run("ingest", SAMPLE, "--feed", "s")[2]
 
 
-def test_a_full_disk_is_said_and_leaves_the_data_whole(run, tmp_path, monkeypatch) -> None:
+def test_full_disk_is_reported_and_keeps_data_intact(run, tmp_path, monkeypatch) -> None:
     run("ingest", SAMPLE, "--feed", "s")
     full = OSError(28, "No space left on device", "somewhere")
 
@@ -306,7 +304,7 @@ def test_a_full_disk_is_said_and_leaves_the_data_whole(run, tmp_path, monkeypatc
     assert "20 items found" in run("search")[1]
 
 
-def test_a_folder_of_a_newer_version_is_left_alone(run, tmp_path) -> None:
+def test_data_folder_of_a_newer_version_is_refused(run, tmp_path) -> None:
     run("ingest", SAMPLE, "--feed", "s")
     (tmp_path / "data" / "format").write_text("99\n")
     for words in (["search"], ["status"], ["poll"], ["reindex"], ["load", SAMPLE, "--feed", "s"]):
@@ -315,7 +313,7 @@ def test_a_folder_of_a_newer_version_is_left_alone(run, tmp_path) -> None:
         assert "newer version" in err
 
 
-def test_a_folder_in_use_is_waited_for_and_its_holder_named(run, tmp_path, monkeypatch) -> None:
+def test_locked_folder_error_names_the_lock_holder(run, tmp_path, monkeypatch) -> None:
     from newswire.storage.data_folder import FileLock
 
     run("ingest", SAMPLE, "--feed", "s")
@@ -343,18 +341,18 @@ def test_a_folder_in_use_is_waited_for_and_its_holder_named(run, tmp_path, monke
         ("NEWSWIRE_LEASE_SECONDS", "30"),
     ],
 )
-def test_a_wrong_setting_is_named(run, monkeypatch, name: str, value: str) -> None:
+def test_invalid_setting_is_named(run, monkeypatch, name: str, value: str) -> None:
     monkeypatch.setenv(name, value)
     status, _out, err = run("status")
     assert status == 1
     assert name in err
 
 
-def test_the_sample_is_valid_and_its_own(run) -> None:
+def test_sample_has_twenty_items(run) -> None:
     assert Path(SAMPLE).read_text().count("<item>") == 20
 
 
-def test_a_load_that_is_repeated_changes_nothing_also_where_an_item_stands_in_two_records(tmp_path) -> None:
+def test_repeated_load_changes_nothing(tmp_path) -> None:
     rows = [{"guid": "twice", "title": "first"}, *({"guid": f"g{n}", "title": f"t{n}"} for n in range(2_300))]
     rows.append({"guid": "twice", "title": "last"})
     file = tmp_path / "lines.jsonl"
@@ -367,7 +365,7 @@ def test_a_load_that_is_repeated_changes_nothing_also_where_an_item_stands_in_tw
         (found,) = (hit.item for hit in app.engine.search(SearchQuery(size=200, node=Phrase(("last",)))).hits)
         return found.title, found.revision
 
-    load(app, [str(half)], "a")  # as though it had been cut off between two records
+    load(app, [str(half)], "a")  # as if it had been cut off between two records
     load(app, [str(file)], "a")
     assert twice() == ("last", 2)
     head = app.archive.head("a")
@@ -376,13 +374,13 @@ def test_a_load_that_is_repeated_changes_nothing_also_where_an_item_stands_in_tw
     other = tmp_path / "other.jsonl"
     other.write_text(json.dumps({"guid": "twice", "title": "another"}) + "\n")
     load(app, [str(other)], "a")
-    load(app, [str(file)], "a")  # among loads the later wins: this one came after another, so it is no repetition
+    load(app, [str(file)], "a")  # another load came in between, so this is not a repeat
     assert twice()[0] == "last"
     assert app.archive.head("a") == 2 * head + 1
     app.close()
 
 
-def test_an_id_made_of_an_address_holds_no_secret() -> None:
+def test_feed_id_from_a_url_holds_no_secret() -> None:
     assert new_id("https://user:sekret@www.news.example/feed.xml?token=abc", set()) == "news-example-feed-xml"
 
 
@@ -396,14 +394,14 @@ def test_an_id_made_of_an_address_holds_no_secret() -> None:
         ("headers = { X = 3 }", "headers"),
     ],
 )
-def test_a_header_that_can_not_be_sent_is_refused_where_it_is_written(line: str, key: str) -> None:
+def test_invalid_header_in_feeds_toml_is_refused(line: str, key: str) -> None:
     text = f'[feed.a]\nurl = "https://a.example/f"\n{line}\n'
     with pytest.raises(FeedsFileError, match=rf"feeds.toml, line 3, key feed.a.{key}: ") as raised:
         read_toml(text.encode(), "feeds.toml")
     assert "Evil" not in str(raised.value)
 
 
-def test_a_document_without_an_end_is_not_taken_in(tmp_path) -> None:
+def test_ingest_refuses_an_endless_document(tmp_path) -> None:
     process = command(
         tmp_path / "data", "ingest", "/dev/zero", "--feed", "q", NEWSWIRE_FETCH_MAX_DECODED_BYTES="2000000"
     )
@@ -412,7 +410,7 @@ def test_a_document_without_an_end_is_not_taken_in(tmp_path) -> None:
     assert "NEWSWIRE_FETCH_MAX_DECODED_BYTES" in err
 
 
-def test_a_load_file_may_begin_with_a_byte_order_mark(tmp_path) -> None:
+def test_load_file_may_begin_with_a_byte_order_mark(tmp_path) -> None:
     file = tmp_path / "lines.jsonl"
     file.write_bytes(b'\xef\xbb\xbf{"title": "first"}\n{"title": "second"}\n')
     app = App(Settings(data=str(tmp_path / "data")))
@@ -421,7 +419,7 @@ def test_a_load_file_may_begin_with_a_byte_order_mark(tmp_path) -> None:
     app.close()
 
 
-def test_a_port_that_there_can_not_be_is_said(tmp_path) -> None:
+def test_invalid_port_is_reported(tmp_path) -> None:
     process = command(tmp_path / "data", "serve", "--port", "99999")
     _out, err = process.communicate(timeout=60)
     assert process.returncode == 1
@@ -429,7 +427,7 @@ def test_a_port_that_there_can_not_be_is_said(tmp_path) -> None:
     assert "Traceback" not in err
 
 
-def test_a_feed_that_is_gone_from_the_file_is_paused_for_the_api_too(tmp_path) -> None:
+def test_feed_removed_from_the_file_is_paused_in_the_api(tmp_path) -> None:
     feeds = tmp_path / "feeds.toml"
     feeds.write_text('[feed.a]\nurl = "http://127.0.0.1:9/a"\n[feed.b]\nurl = "http://127.0.0.1:9/b"\n')
     command(tmp_path / "data", "poll", "--now").communicate(timeout=60)
@@ -441,7 +439,7 @@ def test_a_feed_that_is_gone_from_the_file_is_paused_for_the_api_too(tmp_path) -
     app.close()
 
 
-def test_the_engine_can_be_set_up_before_anything_comes_in(run) -> None:
+def test_engine_setup_is_idempotent(run) -> None:
     for _ in range(2):
         status, out, _err = run("engine", "setup")
         assert (status, out.startswith("tantivy ")) == (0, True)
@@ -449,7 +447,7 @@ def test_the_engine_can_be_set_up_before_anything_comes_in(run) -> None:
     assert run("engine", "burn")[0] == 2
 
 
-def test_an_index_is_not_replaced_by_the_nothing_of_another_folder(run, tmp_path) -> None:
+def test_reindex_refuses_an_empty_archive(run, tmp_path) -> None:
     run("ingest", SAMPLE, "--feed", "sample-news")
     (tmp_path / "data" / "archive").rename(tmp_path / "elsewhere")
     status, _out, err = run("reindex")
@@ -457,7 +455,7 @@ def test_an_index_is_not_replaced_by_the_nothing_of_another_folder(run, tmp_path
     assert "20 items" in run("status")[1]
 
 
-def test_an_index_of_another_archive_is_not_replaced(run, tmp_path) -> None:
+def test_reindex_refuses_the_index_of_another_archive(run, tmp_path) -> None:
     run("ingest", SAMPLE, "--feed", "sample-news")
     (tmp_path / "data" / "index").rename(tmp_path / "index")
     (tmp_path / "data").rename(tmp_path / "first")
@@ -470,7 +468,7 @@ def test_an_index_of_another_archive_is_not_replaced(run, tmp_path) -> None:
     assert (status, "NEWSWIRE_DATA" in err, "'sample-news'" in err) == (1, True, True)
 
 
-def test_a_defect_does_not_end_the_polling_of_a_server(monkeypatch, settings) -> None:
+def test_serve_keeps_polling_after_an_unexpected_error(monkeypatch, settings) -> None:
     from newswire.app import App
     from newswire.cli import serve
 

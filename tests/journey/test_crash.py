@@ -1,4 +1,4 @@
-"""kill -9 between every two steps of the walk, and at random times: nothing lost, nothing doubled, every field the same."""
+"""Test recovery from SIGKILL between any two steps and at random times: nothing is lost or duplicated."""
 
 import json
 import random
@@ -49,7 +49,7 @@ def child(
 
 
 def everything(data: Path, engine: SearchEngine | None = None) -> dict:
-    """Give all that is stored: every item with its content, every state, what is known of each feed."""
+    """Return all stored data: every item with its content, and the facts known about each feed."""
     engine, store = engine or TantivyEngine(data / "index"), SqliteFeedStore(data)
     try:
         generation = engine.generation()
@@ -76,7 +76,7 @@ def everything(data: Path, engine: SearchEngine | None = None) -> dict:
 
 
 def speak(server: FeedServer, round_: int) -> None:
-    """Let the feeds say what they say in a round: new, edited, undated, vanishing and split items."""
+    """Publish one round of the feeds, with new, edited, undated, vanishing and split items."""
     for n, name in enumerate(FEEDS):
         base = n * 100
         stories = [
@@ -132,14 +132,12 @@ STEPS = [
 
 
 def moments(steps: list[str], calls: int) -> list:
-    found = [(step, when, call) for step in steps for when in ("before", "after") for call in range(1, calls + 1)]
-    return [*found, ("engine.index", "within", 1)]
+    kills = [(step, when, call) for step in steps for when in ("before", "after") for call in range(1, calls + 1)]
+    return [*kills, ("engine.index", "within", 1)]
 
 
 @pytest.mark.parametrize(("step", "when", "call"), moments(STEPS, 1))
-def test_a_poll_that_is_killed_at_a_step_is_made_good_by_the_next(
-    first_round, undisturbed, said, tmp_path, step, when, call
-) -> None:
+def test_poll_killed_at_a_step_recovers(first_round, undisturbed, said, tmp_path, step, when, call) -> None:
     data = tmp_path / "data"
     shutil.copytree(first_round, data)
     speak(said, 1)
@@ -152,9 +150,7 @@ def test_a_poll_that_is_killed_at_a_step_is_made_good_by_the_next(
 
 @pytest.mark.long
 @pytest.mark.parametrize("number", range(50))
-def test_a_poll_that_is_killed_at_a_random_time_is_made_good_by_the_next(
-    first_round, undisturbed, said, tmp_path, number
-) -> None:
+def test_poll_killed_at_random_recovers(first_round, undisturbed, said, tmp_path, number) -> None:
     data = tmp_path / "data"
     shutil.copytree(first_round, data)
     speak(said, 1)
@@ -183,9 +179,9 @@ def lines(tmp_path_factory) -> Path:
 def loaded(tmp_path_factory, lines: Path) -> dict:
     data = tmp_path_factory.mktemp("loaded") / "data"
     assert child(data, NOON, "load", file=lines) == 0
-    found = everything(data)
-    assert len(found["items"]) == LINES
-    return found
+    stored = everything(data)
+    assert len(stored["items"]) == LINES
+    return stored
 
 
 @pytest.mark.parametrize(
@@ -204,7 +200,7 @@ def loaded(tmp_path_factory, lines: Path) -> dict:
         ("engine.publish", "before", 1),
     ],
 )
-def test_a_load_that_is_killed_is_made_good_by_loading_again(lines, loaded, tmp_path, step, when, call) -> None:
+def test_killed_load_recovers_when_repeated(lines, loaded, tmp_path, step, when, call) -> None:
     data = tmp_path / "data"
     assert child(data, NOON, "load", {"step": step, "when": when, "call": call}, file=lines) == -signal.SIGKILL
     assert child(data, NOON, "load", file=lines) == 0
@@ -233,9 +229,7 @@ REINDEX_STEPS = [
 
 
 @pytest.mark.parametrize(("step", "when", "call"), REINDEX_STEPS)
-def test_a_reindex_that_is_killed_never_shows_half_an_index_and_can_be_run_again(
-    first_round, said, tmp_path, step, when, call
-) -> None:
+def test_killed_reindex_keeps_the_old_index_and_can_rerun(first_round, said, tmp_path, step, when, call) -> None:
     data = tmp_path / "data"
     shutil.copytree(first_round, data)
     before = everything(data)
@@ -250,7 +244,7 @@ def test_a_reindex_that_is_killed_never_shows_half_an_index_and_can_be_run_again
 
 @pytest.mark.long
 @pytest.mark.parametrize("number", range(15))
-def test_a_load_or_reindex_that_is_killed_at_a_random_time_is_made_good(lines, loaded, tmp_path, number) -> None:
+def test_load_or_reindex_killed_at_random_recovers(lines, loaded, tmp_path, number) -> None:
     data = tmp_path / "data"
     rng = random.Random(number)
     child(data, NOON, "load", file=lines, kill_after=rng.uniform(0.2, 1.2))

@@ -1,4 +1,4 @@
-"""Any search as a feed or a table: what comes is valid, names itself, and is read back the same, by feedparser and by newswire."""
+"""Test search results as feeds and tables: they are valid, link to themselves and read back unchanged."""
 
 import csv
 import io
@@ -34,7 +34,7 @@ TYPES = {
 
 
 def stories() -> list:
-    """Items with all that a format may stumble over."""
+    """Return items whose text a format must escape."""
     change, (one, two, three, four, five) = msgspec.structs.replace, (item(n) for n in range(1, 6))
     return [
         change(
@@ -71,7 +71,7 @@ def api(app) -> AsEvents:
 
 
 def target_of(url: str) -> str:
-    """Give what is asked of the API for an absolute address, which has the stage of API Gateway in it."""
+    """Return the API target of an absolute URL, without the stage of API Gateway."""
     parts = urlsplit(url)
     return f"{parts.path.removeprefix('/live')}?{parts.query}"
 
@@ -81,7 +81,7 @@ def all_items(engine: SearchEngine) -> dict:
 
 
 @pytest.mark.parametrize("form", [*FEEDS, *TABLES])
-def test_each_format_has_its_type_and_says_how_many_there_are(api, form: str) -> None:
+def test_each_format_has_its_content_type_and_total(api, form: str) -> None:
     came = api.ask(f"/v1/search?format={form}&size=2")
     assert (came.status, came.headers["content-type"]) == (200, TYPES[form])
     assert came.headers["x-total-count"] == "5"
@@ -90,7 +90,7 @@ def test_each_format_has_its_type_and_says_how_many_there_are(api, form: str) ->
 
 
 @pytest.mark.parametrize("form", FEEDS)
-def test_feedparser_or_json_reads_a_feed_back(api, app, form: str) -> None:
+def test_feeds_are_read_back_with_the_same_items(api, app, form: str) -> None:
     body = api.ask(f"/v1/search?format={form}").body
     wanted = all_items(app.engine)
     if form == "jsonfeed":
@@ -104,13 +104,13 @@ def test_feedparser_or_json_reads_a_feed_back(api, app, form: str) -> None:
     for id_, (title, published) in found.items():
         original = wanted[id_.rpartition(":")[2]]
         assert published in {None, to_rfc3339(original.published)}
-        if form != "rss":  # there it is markup, which feedparser leaves to its caller
+        if form != "rss":  # there it is markup, which feedparser does not decode
             assert title == original.title
 
 
 @pytest.mark.parametrize("form", FEEDS)
-def test_newswire_polls_its_own_feed_and_has_the_same_items(api, app, another, server, tmp_path, form: str) -> None:
-    """The text, the instants and the links are those of the first; ids belong to the feed that has them."""
+def test_polling_our_own_feed_gives_the_same_items(api, app, another, server, tmp_path, form: str) -> None:
+    """Texts, instants and links stay the same; ids differ, because they depend on the feed."""
     url = server.url("/ours")
     server.answers["/ours"] = Answer(
         body=api.ask(f"/v1/search?format={form}").body, headers={"Content-Type": TYPES[form]}
@@ -139,13 +139,13 @@ def test_newswire_polls_its_own_feed_and_has_the_same_items(api, app, another, s
 
 
 @pytest.mark.parametrize("form", FEEDS)
-def test_a_feed_names_itself_and_its_next_page(api, form: str) -> None:
+def test_feed_links_to_itself_and_its_next_page(api, form: str) -> None:
     came = api.ask(f"/v1/search?format={form}&size=2&sort=newest&from=0001-01-01")
     if form == "jsonfeed":
         feed = json.loads(came.body)
         self_, following = feed["feed_url"], feed["next_url"]
     else:
-        links = {one.get("rel"): one.get("href") for one in ET.fromstring(came.body).iter(f"{ATOM}link")}
+        links = {link.get("rel"): link.get("href") for link in ET.fromstring(came.body).iter(f"{ATOM}link")}
         self_, following = links["self"], links["next"]
     assert parse_qs(urlsplit(self_).query)["format"] == [form]
     seen = 2
@@ -158,19 +158,19 @@ def test_a_feed_names_itself_and_its_next_page(api, form: str) -> None:
         else:
             root = ET.fromstring(page.body)
             seen += len([*root.iter("item"), *root.iter(f"{ATOM}entry")])
-            following = {one.get("rel"): one.get("href") for one in root.iter(f"{ATOM}link")}.get("next")
+            following = {link.get("rel"): link.get("href") for link in root.iter(f"{ATOM}link")}.get("next")
     assert seen == 5
 
 
 @pytest.mark.parametrize("form", FEEDS)
-def test_links_of_a_feed_never_come_from_the_host_header(api, form: str) -> None:
+def test_feed_links_ignore_the_host_header(api, form: str) -> None:
     body = api.ask(f"/v1/search?format={form}&size=1", headers={"Host": "evil.example"}).body.decode()
     assert "evil.example" not in body
     assert "https://abc123.execute-api.eu-west-1.amazonaws.com/live/v1/search?" in body
 
 
-def test_the_link_header_is_left_out_over_2000_bytes_its_address_counted(api) -> None:
-    """The address of API Gateway is part of it: there is no length at which a longer one is sent."""
+def test_link_header_over_2000_bytes_is_left_out(api) -> None:
+    """The API Gateway URL counts as well: at no length is a longer header sent."""
     lengths = []
     for count in range(150, 260):
         feeds = ",".join(f"-x{n:05d}" for n in range(count))
@@ -180,7 +180,7 @@ def test_the_link_header_is_left_out_over_2000_bytes_its_address_counted(api) ->
     assert 0 in lengths
 
 
-def test_a_feed_of_nothing_is_a_feed(api) -> None:
+def test_empty_result_is_a_valid_feed(api) -> None:
     for form in FEEDS:
         came = api.ask(f"/v1/search?format={form}&q=nothingofthekind")
         assert came.status == 200
@@ -189,7 +189,7 @@ def test_a_feed_of_nothing_is_a_feed(api) -> None:
 
 
 @pytest.mark.parametrize("form", FEEDS)
-def test_a_reader_that_has_it_gets_a_304(api, app, clock, form: str) -> None:
+def test_current_validators_give_304(api, app, clock, form: str) -> None:
     target = f"/v1/search?format={form}"
     came = api.ask(target)
     clock.go(hours=5)
@@ -205,7 +205,7 @@ def test_a_reader_that_has_it_gets_a_304(api, app, clock, form: str) -> None:
     assert len(tags) == len(FEEDS)
 
 
-def test_a_table_has_a_row_for_each_item_and_a_column_for_each_field(api) -> None:
+def test_table_has_a_row_per_item_and_a_column_per_field(api) -> None:
     rows = list(csv.DictReader(io.StringIO(api.ask("/v1/search?format=csv").body.decode(), newline="")))
     assert len(rows) == 5
     assert {"id", "title", "published", "age", "authors"} <= rows[0].keys()
@@ -217,7 +217,7 @@ def test_a_table_has_a_row_for_each_item_and_a_column_for_each_field(api) -> Non
     assert {line["id"] for line in lines} == {row["id"] for row in rows}
 
 
-def test_no_cell_is_a_formula(api) -> None:
+def test_cells_are_never_formulas(api) -> None:
     rows = list(
         csv.reader(io.StringIO(api.ask("/v1/search?format=csv&fields=title,summary,content").body.decode(), newline=""))
     )
@@ -230,15 +230,15 @@ def test_no_cell_is_a_formula(api) -> None:
 
 @pytest.mark.parametrize("form", [*FEEDS, *TABLES])
 @pytest.mark.parametrize("what", ["facets=feed", "histogram=day", "fields=title", "highlight=title"])
-def test_what_a_format_has_no_place_for_is_refused(api, form: str, what: str) -> None:
+def test_parameters_a_format_cannot_show_are_refused(api, form: str, what: str) -> None:
     came = api.ask(f"/v1/search?format={form}&{what}")
     has_place = form in TABLES and what.startswith(("fields", "highlight"))
     assert came.status == (200 if has_place else 400)
     if not has_place:
-        assert [one["code"] for one in came.json()["errors"]] == ["conflict"]
+        assert [error["code"] for error in came.json()["errors"]] == ["conflict"]
 
 
-def test_a_feed_that_gets_too_long_has_fewer_items_and_goes_on(app) -> None:
+def test_oversized_feed_is_split_into_pages(app) -> None:
     many = [msgspec.structs.replace(item(n), content="&" * 200_000, title=str(n)) for n in range(20)]
     app.engine.index([ItemWrite(one, 1) for one in many], 1)
     app.engine.refresh()
@@ -247,7 +247,7 @@ def test_a_feed_that_gets_too_long_has_fewer_items_and_goes_on(app) -> None:
         came = api.ask(target)
         assert len(came.body) <= 4_000_000
         root = ET.fromstring(came.body)
-        seen += [one.findtext("title") for one in root.iter("item")]
+        seen += [entry.findtext("title") for entry in root.iter("item")]
         following = {one.get("rel"): one.get("href") for one in root.iter(f"{ATOM}link")}.get("next")
         target = following and target_of(following)
     assert sorted(seen, key=int) == [str(n) for n in range(20)]

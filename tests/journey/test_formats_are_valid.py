@@ -1,4 +1,4 @@
-"""A thousand real items through each format: it is valid, and whoever reads it back has the same ids, titles and dates."""
+"""Test a thousand real items in each format: every page is valid and keeps ids, titles and dates."""
 
 import calendar
 import csv
@@ -52,7 +52,7 @@ def items(thousand) -> dict:
 
 
 def pages_of(app, form: str) -> list[bytes]:
-    """Give all pages of a search in a format, each by the link of the one before."""
+    """Return all pages of a search in a format, following the Link headers."""
     api, target, pages = AsEvents(app), f"/v1/search?format={form}&size=200&sort=newest", []
     while target:
         came = api.ask(target)
@@ -82,22 +82,24 @@ def test_feedparser_reads_the_same_ids_titles_and_dates(thousand, items, form: s
     for body in pages_of(thousand, form):
         parsed = feedparser.parse(io.BytesIO(body), sanitize_html=False)
         assert parsed.bozo is False
-        seen |= {one.id.removeprefix(URN): one for one in parsed.entries}
+        seen |= {entry.id.removeprefix(URN): entry for entry in parsed.entries}
     assert seen.keys() == items.keys()
-    for id_, one in seen.items():
-        title = html.unescape(one.get("title", "")) if form == "rss" else one.get("title", "")
-        assert (title, one.get("link", "")) == (items[id_].title, items[id_].link)
-        assert calendar.timegm(one.published_parsed) == whole_seconds(items[id_].published)
+    for id_, entry in seen.items():
+        title = html.unescape(entry.get("title", "")) if form == "rss" else entry.get("title", "")
+        assert (title, entry.get("link", "")) == (items[id_].title, items[id_].link)
+        assert calendar.timegm(entry.published_parsed) == whole_seconds(items[id_].published)
 
 
 def test_json_feed_has_the_same_ids_titles_and_dates(thousand, items) -> None:
     seen = {
-        one["id"].removeprefix(URN): one for body in pages_of(thousand, "jsonfeed") for one in json.loads(body)["items"]
+        entry["id"].removeprefix(URN): entry
+        for body in pages_of(thousand, "jsonfeed")
+        for entry in json.loads(body)["items"]
     }
     assert seen.keys() == items.keys()
-    for id_, one in seen.items():
-        at = from_datetime(datetime.fromisoformat(one["date_published"]))
-        assert (one.get("title", ""), one.get("url", ""), at) == (
+    for id_, entry in seen.items():
+        at = from_datetime(datetime.fromisoformat(entry["date_published"]))
+        assert (entry.get("title", ""), entry.get("url", ""), at) == (
             items[id_].title,
             items[id_].link,
             items[id_].published,
@@ -122,6 +124,6 @@ def test_tables_have_the_same_ids_titles_and_dates(thousand, items) -> None:
         ("jsonfeed", b'{"version": "https://jsonfeed.org/version/1.1", "title": "t", "items": [{"id": "1"}]}'),
     ],
 )
-def test_the_schemas_refuse_what_lacks_something(form: str, broken: bytes) -> None:
+def test_schemas_refuse_incomplete_documents(form: str, broken: bytes) -> None:
     with pytest.raises(AssertionError):
         assert_valid(form, broken)

@@ -1,4 +1,4 @@
-"""The API over real HTTP: uvicorn in a process of its own, on a free port, and the raw requests that people send."""
+"""Test the API over real HTTP: uvicorn in its own process on a free port, with raw requests."""
 
 import json
 import socket
@@ -22,7 +22,7 @@ def served(tmp_path_factory):
     made.stop()
 
 
-def test_a_search_answers_in_the_shape_of_the_contract(served) -> None:
+def test_search_response_has_the_contract_shape(served) -> None:
     status, headers, body = served.get("/v1/search?q=baltic")
     answer = json.loads(body)
     assert status == 200
@@ -62,7 +62,7 @@ def test_a_search_answers_in_the_shape_of_the_contract(served) -> None:
         ("/v1/search?q=a+ship", 0),
     ],
 )
-def test_searches_find_what_they_should(served, target: str, total: int) -> None:
+def test_search_finds_the_expected_items(served, target: str, total: int) -> None:
     status, answer = served.json(target)
     assert status == 200
     if "ship" not in target:
@@ -89,14 +89,14 @@ def test_searches_find_what_they_should(served, target: str, total: int) -> None
         ("size=999&sort=x&zzz=%00&from=soon", ["unknown_parameter", "invalid_value", "invalid_value", "out_of_range"]),
     ],
 )
-def test_all_that_is_wrong_is_said_at_once(served, query: str, codes: list[str]) -> None:
+def test_all_parameter_errors_are_reported_together(served, query: str, codes: list[str]) -> None:
     status, answer = served.json(f"/v1/search?{query}")
     assert (status, answer["code"], answer["status"]) == (400, "invalid_request", 400)
-    assert [one["code"] for one in answer["errors"]] == codes
+    assert [error["code"] for error in answer["errors"]] == codes
     assert answer["request_id"]
 
 
-def test_a_cursor_walks_over_everything_once(served) -> None:
+def test_cursor_walk_gives_every_item_once(served) -> None:
     for order in ("newest", "oldest"):
         ids, target = [], f"/v1/search?size=3&sort={order}"
         while True:
@@ -110,42 +110,42 @@ def test_a_cursor_walks_over_everything_once(served) -> None:
         assert len(ids) == len(set(ids)) == 20
 
 
-def test_a_cursor_of_another_query_is_refused(served) -> None:
+def test_cursor_of_another_query_is_refused(served) -> None:
     cursor = served.json("/v1/search?size=3")[1]["next"]
     status, answer = served.json(f"/v1/search?size=3&q=baltic&cursor={cursor}")
     assert (status, answer["errors"][0]["code"]) == (400, "cursor_mismatch")
 
 
-def test_warnings_say_what_a_caller_should_know(served) -> None:
+def test_no_words_and_unknown_feed_give_warnings(served) -> None:
     assert served.json("/v1/search?q=!!!")[1]["warnings"][0]["code"] == "no_words"
     assert served.json("/v1/search?feed=none")[1]["warnings"][0]["code"] == "unknown_feed"
 
 
-def test_feeds_are_listed_and_one_is_told_whole(served) -> None:
+def test_feed_list_and_feed_details_are_served(served) -> None:
     feeds = served.json("/v1/feeds")[1]["feeds"]
-    assert [(one["id"], one["items"], one["state"]) for one in feeds] == [("sample-news", 20, "paused")]
-    one = served.json("/v1/feeds/sample-news")[1]
-    assert one["description"] == "What´s new at the sample headquarters?"
-    assert one["gaps"] == []
+    assert [(feed["id"], feed["items"], feed["state"]) for feed in feeds] == [("sample-news", 20, "paused")]
+    feed = served.json("/v1/feeds/sample-news")[1]
+    assert feed["description"] == "What´s new at the sample headquarters?"
+    assert feed["gaps"] == []
     assert served.json("/v1/feeds/none")[0] == 404
     assert served.json("/v1/feeds?x=1")[0] == 400
 
 
-def test_the_front_page_lists_the_newest_as_text(served) -> None:
+def test_front_page_lists_the_newest_items(served) -> None:
     status, headers, body = served.get("/")
     assert status == 200
     assert headers["content-type"].startswith("text/html")
     assert b"Baltic air policing rotation begins at \xc5\xa0iauliai" in body
 
 
-def test_head_answers_like_get_without_a_body(served) -> None:
+def test_head_matches_get_without_a_body(served) -> None:
     status, headers, body = served.get("/v1/search?q=baltic", "HEAD")
     assert (status, body) == (200, b"")
     assert int(headers["content-length"]) > 100
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "OPTIONS", "PATCH", "BREW"])
-def test_other_methods_are_refused_with_what_is_allowed(served, method: str) -> None:
+def test_other_methods_give_405_with_allow(served, method: str) -> None:
     status, headers, body = served.get("/v1/search", method)
     assert (status, headers["allow"], json.loads(body)["code"]) == (405, "GET, HEAD", "method_not_allowed")
 
@@ -170,30 +170,30 @@ def test_other_methods_are_refused_with_what_is_allowed(served, method: str) -> 
         ("/%00", 404),
     ],
 )
-def test_odd_addresses_are_answered_and_never_with_a_500(served, target: str, status: int) -> None:
-    found, headers, body = served.get(target)
-    assert found == status, body
-    if found != 200:
+def test_malformed_targets_never_give_500(served, target: str, status: int) -> None:
+    answered, headers, body = served.get(target)
+    assert answered == status, body
+    if answered != 200:
         assert headers["content-type"].startswith("application/problem+json")
         assert headers["x-request-id"] == json.loads(body)["request_id"]
 
 
 @pytest.mark.parametrize("header", [b"X-Odd: \xff\xfe", b"If-None-Match: \xe9", b"Host: \xff", b"X-Request-Id: theirs"])
-def test_odd_headers_are_no_trouble(served, header: bytes) -> None:
+def test_malformed_headers_are_tolerated(served, header: bytes) -> None:
     answer = served.raw(b"GET /v1/search HTTP/1.1\r\nHost: x\r\n" + header + b"\r\nConnection: close\r\n\r\n")
     assert answer.split(b" ")[1] in {b"200", b"400"}
     assert b"theirs" not in answer.partition(b"\r\n\r\n")[0]
 
 
-def test_slow_requests_do_not_wait_for_each_other(served) -> None:
+def test_concurrent_requests_are_all_answered(served) -> None:
     with ThreadPoolExecutor(16) as threads:
-        found = list(threads.map(lambda n: served.json(f"/v1/search?q=baltic&size={n % 20 + 1}"), range(64)))
-    for n, (status, answer) in enumerate(found):
+        answers = list(threads.map(lambda n: served.json(f"/v1/search?q=baltic&size={n % 20 + 1}"), range(64)))
+    for n, (status, answer) in enumerate(answers):
         assert status == 200
         assert len(answer["items"]) == min(n % 20 + 1, 2)
 
 
-def test_three_things_to_try_are_printed_and_work(tmp_path) -> None:
+def test_serve_prints_three_example_requests(tmp_path) -> None:
     served = Served(tmp_path / "data", "--sample", str(SAMPLE))
     try:
         assert served.json("/v1/search")[0] == 200
@@ -204,7 +204,7 @@ def test_three_things_to_try_are_printed_and_work(tmp_path) -> None:
     assert "Traceback" not in err
 
 
-def test_a_port_in_use_is_said(tmp_path) -> None:
+def test_port_in_use_is_reported(tmp_path) -> None:
     with socket.socket() as sock:
         sock.bind(("127.0.0.1", 0))
         sock.listen()
@@ -216,31 +216,31 @@ def test_a_port_in_use_is_said(tmp_path) -> None:
     assert "--port" in err
 
 
-def test_serving_and_polling_with_feeds_that_do_not_answer_are_states_not_traces(tmp_path) -> None:
+def test_unreachable_feed_is_a_status_not_a_traceback(tmp_path) -> None:
     (tmp_path / "feeds.toml").write_text('[feed.gone]\nurl = "http://127.0.0.1:9/feed"\n')
     served = Served(tmp_path / "data", "--poll")
     try:
         until = time.monotonic() + 15
         while time.monotonic() < until:
-            found = served.json("/v1/feeds")[1]["feeds"]
-            if found and found[0]["state"] == "failing":
+            feeds = served.json("/v1/feeds")[1]["feeds"]
+            if feeds and feeds[0]["state"] == "failing":
                 break
             time.sleep(0.2)
-        assert found[0]["error"]["code"] == "connect"
+        assert feeds[0]["error"]["code"] == "connect"
         assert served.json("/v1/search")[1]["coverage"]["not_ok"][0]["feed"] == "gone"
     finally:
         out, err = served.stop()
     assert "Traceback" not in out + err
 
 
-def test_no_answer_waits_for_an_acknowledgement() -> None:
-    """asyncio turns Nagle's algorithm off where a socket's protocol is known; else each answer on a kept connection waits 40 ms."""
+def test_socket_protocol_lets_asyncio_disable_nagle() -> None:
+    """asyncio disables Nagle only if the protocol is set; else answers on a kept-alive connection wait 40 ms."""
     sock = listen("127.0.0.1", 0)
     assert sock.proto == socket.IPPROTO_TCP
     sock.close()
 
 
-def test_an_address_in_raw_utf8_is_a_problem_of_the_contract_too(served) -> None:
+def test_raw_utf8_target_is_a_problem_document(served) -> None:
     answer = served.raw("GET /v1/search?q=Škoda HTTP/1.1\r\nHost: x\r\n\r\n".encode())
     head, _, body = answer.partition(b"\r\n\r\n")
     assert head.startswith(b"HTTP/1.1 400 ")
@@ -251,7 +251,7 @@ def test_an_address_in_raw_utf8_is_a_problem_of_the_contract_too(served) -> None
     assert problem["request_id"].encode() in head
 
 
-def test_a_refusal_says_its_type_once_and_a_304_no_length(served) -> None:
+def test_405_has_one_content_type_and_304_no_length(served) -> None:
     refused = served.raw(b"POST /v1/search HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
     assert refused.lower().count(b"content-type:") == 1
     same = served.raw(b"GET /openapi.json HTTP/1.1\r\nHost: x\r\nIf-None-Match: *\r\nConnection: close\r\n\r\n")
@@ -259,20 +259,20 @@ def test_a_refusal_says_its_type_once_and_a_304_no_length(served) -> None:
     assert b"content-length" not in same.lower()
 
 
-def test_a_feed_names_the_address_that_the_server_listens_at_and_not_what_a_caller_says(served) -> None:
+def test_feed_self_link_ignores_the_host_header(served) -> None:
     target = b"/v1/search?format=atom&size=1"
     body = served.raw(b"GET " + target + b" HTTP/1.1\r\nHost: evil.example\r\nConnection: close\r\n\r\n").decode()
     assert "evil.example" not in body
     assert f'rel="self" type="application/atom+xml" href="http://127.0.0.1:{served.port}/v1/search?' in body
 
 
-def test_a_target_in_absolute_form_is_taken(served) -> None:
+def test_absolute_form_target_is_accepted(served) -> None:
     answer = served.raw(b"GET http://127.0.0.1/v1/search?q=baltic HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
     assert answer.startswith(b"HTTP/1.1 200 ")
     assert b'"value":2' in answer
 
 
 @pytest.mark.parametrize("size", ["-1", "+201", "9" * 26])
-def test_a_whole_number_that_is_out_of_range_is_called_so(served, size: str) -> None:
+def test_integer_out_of_range_has_its_own_code(served, size: str) -> None:
     _status, answer = served.json(f"/v1/search?size={quote(size)}")
-    assert [one["code"] for one in answer["errors"]] == ["out_of_range"]
+    assert [error["code"] for error in answer["errors"]] == ["out_of_range"]

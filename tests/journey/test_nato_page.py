@@ -1,4 +1,4 @@
-"""The page that the project began with: everything on it comes out of newswire, from RSS and from the JSON listing."""
+"""Test the original NATO news page: newswire reproduces all of it from RSS and from the JSON listing."""
 
 import json
 import re
@@ -28,14 +28,14 @@ def stories(shared) -> list[dict]:
 
 def as_listing(stories: list[dict]) -> bytes:
     pages = []
-    for one in stories:
-        day = datetime.strptime(one["pubDate"].replace(".", ""), "%d %b %Y %H:%M:%S GMT").strftime("%d %B %Y")
+    for story in stories:
+        day = datetime.strptime(story["pubDate"].replace(".", ""), "%d %b %Y %H:%M:%S GMT").strftime("%d %B %Y")
         pages.append(
             {
-                "title": one["title"],
-                "description": one["description"],
+                "title": story["title"],
+                "description": story["description"],
                 "pageDate": day,
-                "link": one["link"] + "?selectedLocale=null",
+                "link": story["link"] + "?selectedLocale=null",
             }
         )
     return json.dumps({"pages": pages, "numberOfPages": 1}).encode()
@@ -46,7 +46,7 @@ def ask(app, **parameters):
 
 
 @pytest.mark.parametrize("form", ["rss", "listing"])
-def test_the_feed_of_nato_comes_out_as_its_page_showed_it(app, server, clock, shared, stories, form: str) -> None:
+def test_nato_feed_matches_its_original_page(app, server, clock, shared, stories, form: str) -> None:
     clock.at = SNAPSHOT - 2 * HOUR - 59 * MINUTE
     shipped = read_toml((ROOT / "functions" / "ingest" / "feeds.toml").read_bytes(), "feeds.toml")[0]
     import msgspec
@@ -62,19 +62,19 @@ def test_the_feed_of_nato_comes_out_as_its_page_showed_it(app, server, clock, sh
     app.feeds.put(feed, clock())
     run_batches(app, [Batch(("nato-news",), now=True)])
     clock.at = SNAPSHOT
-    found = ask(app, size="200", feed="nato-news")
-    assert found.total.value == len(stories) == 40
-    by_title = {item.title: item for item in found.items}
-    for one in stories:
-        item = by_title[one["title"]]
-        assert item.summary == " ".join(one["description"].split())
-        when = datetime.strptime(one["pubDate"].replace(".", ""), "%d %b %Y %H:%M:%S GMT").replace(tzinfo=UTC)
+    results = ask(app, size="200", feed="nato-news")
+    assert results.total.value == len(stories) == 40
+    by_title = {item.title: item for item in results.items}
+    for story in stories:
+        item = by_title[story["title"]]
+        assert item.summary == " ".join(story["description"].split())
+        when = datetime.strptime(story["pubDate"].replace(".", ""), "%d %b %Y %H:%M:%S GMT").replace(tzinfo=UTC)
         assert item.published[:10] == when.date().isoformat()
         assert item.published_precision == ("second" if form == "rss" else "day")
         assert re.fullmatch(
             r"\d+ (year|month|week|day|hour|minute|second)s?( \d+ (month|week|day|hour|minute|second)s?)?", item.age
         )
-    assert any(item.summary == "" for item in found.items)
+    assert any(item.summary == "" for item in results.items)
     told = AsEvents(app).ask("/v1/feeds/nato-news").json()
     assert told["description"] == "What´s new at NATO Headquarters?"
     assert told["title"] == ("NATO Latest News" if form == "rss" else "NATO News")
@@ -83,7 +83,7 @@ def test_the_feed_of_nato_comes_out_as_its_page_showed_it(app, server, clock, sh
     assert relative_age(round(checked.timestamp() * 1000), SNAPSHOT) == "2 hours 59 minutes"
 
 
-def test_the_ages_of_the_page_are_said_in_its_words(shared) -> None:
+def test_ages_on_the_original_page_are_reproduced(shared) -> None:
     shown = {age for age, _ in seed_items(shared)} | {"2 hours 59 minutes"}
     assert shown == {"4 weeks", "1 month", "1 month 1 week", "2 hours 59 minutes"}
     for age in shown:
@@ -91,7 +91,7 @@ def test_the_ages_of_the_page_are_said_in_its_words(shared) -> None:
 
 
 class Texts(HTMLParser):
-    """The texts of a page, one for each element that has some."""
+    """Collect the texts inside the `main` element of a page."""
 
     def __init__(self, body: str) -> None:
         super().__init__()
@@ -103,7 +103,7 @@ class Texts(HTMLParser):
             self.found.append(text)
 
 
-def test_the_page_of_the_feed_holds_every_line_of_the_first_page_in_its_order(app, server, clock, shared) -> None:
+def test_feed_page_shows_every_original_line_in_order(app, server, clock, shared) -> None:
     publish_seed(app, server, clock, shared)
     body = AsEvents(app).ask("/feeds/nato-news").body.decode()
     wanted, found = seed_lines(shared), Texts(body).found
@@ -115,7 +115,7 @@ def test_the_page_of_the_feed_holds_every_line_of_the_first_page_in_its_order(ap
         "What´s new at NATO Headquarters?",
         "Subscribe to NATO News feed",
     ]
-    assert in_order(["Checked", "4 weeks ago"], found) == ["4 weeks ago"]  # another order would not do
+    assert in_order(["Checked", "4 weeks ago"], found) == ["4 weeks ago"]  # the order matters
 
 
 FORTY = """
@@ -125,30 +125,30 @@ FORTY = """
 2 months 2 weeks|5 months 3 weeks|6 months|9 months 1 week|11 months 4 weeks|12 months|1 year|1 year 1 month|1 year 11 months|
 2 years|9 years 6 months|100 years
 """.replace("\n", "").split("|")
-"""Ages in the form of the page that newswire began with, from a second to years."""
+"""Ages in the wording of the original page, from a second to a century."""
 
 
-def test_there_are_forty_of_them() -> None:
+def test_forty_distinct_ages_are_listed() -> None:
     assert len(set(FORTY)) == 40
 
 
 @pytest.mark.parametrize("age", FORTY)
-def test_an_age_is_said_as_that_page_said_it(age: str) -> None:
+def test_age_matches_the_original_wording(age: str) -> None:
     assert relative_age(SNAPSHOT - span_of(age), SNAPSHOT) == age
 
 
 @pytest.mark.parametrize(
     ("span", "age"),
     [
-        (DAY + 59 * MINUTE, "1 day"),  # the unit after the largest has none of it, so none is named
+        (DAY + 59 * MINUTE, "1 day"),  # the next unit is zero, so it is left out
         (30 * DAY + 5 * HOUR, "1 month"),
         (365 * DAY + 29 * DAY, "1 year"),
         (-DAY, "0 seconds"),
         (999, "0 seconds"),
-        (2 * 365 * DAY + 363 * DAY, "2 years 11 months"),  # and not twelve
+        (2 * 365 * DAY + 363 * DAY, "2 years 11 months"),  # not 12 months
         (1_999, "1 second"),
         (HOUR - 1, "59 minutes 59 seconds"),
     ],
 )
-def test_an_age_is_in_the_two_largest_units_that_follow_each_other(span: int, age: str) -> None:
+def test_age_uses_the_two_largest_adjacent_units(span: int, age: str) -> None:
     assert relative_age(SNAPSHOT - span, SNAPSHOT) == age

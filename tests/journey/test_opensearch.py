@@ -1,4 +1,4 @@
-"""newswire on OpenSearch, as a person uses it: taken in, searched over HTTP and on the command line, and built anew."""
+"""Test newswire on OpenSearch: ingest, search over HTTP and on the command line, and reindex."""
 
 import json
 import uuid
@@ -24,7 +24,7 @@ pytestmark = pytest.mark.opensearch
 
 @pytest.fixture(params=["3.8", "2.19"])
 def cluster(request, opensearch_nodes):
-    """The settings of a newswire that has a node for itself, as far as names go."""
+    """Yield settings for a node, with an index prefix that no other test uses."""
     url, prefix = opensearch_nodes.url(request.param), f"j{uuid.uuid4().hex[:10]}"
     yield {"NEWSWIRE_ENGINE": "opensearch", "NEWSWIRE_OPENSEARCH_URL": url, "NEWSWIRE_OPENSEARCH_PREFIX": prefix}
     delete_indexes(url, prefix)
@@ -37,7 +37,7 @@ def said(tmp_path, cluster, *arguments: str) -> str:
     return out
 
 
-def test_a_feed_is_taken_in_searched_and_built_anew(tmp_path, cluster) -> None:
+def test_ingest_search_and_reindex_on_opensearch(tmp_path, cluster) -> None:
     sample = str(ROOT / "sample" / "nato-sample.xml")
     assert "20 new" in said(tmp_path, cluster, "ingest", sample, "--feed", "sample-news")
     lines = tmp_path / "lines.jsonl"
@@ -46,11 +46,11 @@ def test_a_feed_is_taken_in_searched_and_built_anew(tmp_path, cluster) -> None:
     ]
     lines.write_text("".join(json.dumps(row) + "\n" for row in rows))
     said(tmp_path, cluster, "load", str(lines), "--feed", "lines")
-    said(tmp_path, cluster, "load", str(lines), "--feed", "lines")  # again: nothing is doubled
+    said(tmp_path, cluster, "load", str(lines), "--feed", "lines")  # a repeated load adds nothing
     served = Served(tmp_path / "data", **cluster)
     try:
-        asked = "/v1/search?q=lodz+OR+baltic&facets=feed&histogram=month&from=2025&to=2025&size=5&highlight=title"
-        status, before = served.json(asked)
+        query = "/v1/search?q=lodz+OR+baltic&facets=feed&histogram=month&from=2025&to=2025&size=5&highlight=title"
+        status, before = served.json(query)
         assert status == 200, before
         assert before["total"]["value"] == 1202
         assert {one["value"]: one["count"] for one in before["facets"]["feed"]["values"]} == {
@@ -59,22 +59,22 @@ def test_a_feed_is_taken_in_searched_and_built_anew(tmp_path, cluster) -> None:
         }
         assert sum(one["count"] for one in before["histogram"]) == 1202
         assert "1,220 items" in said(tmp_path, cluster, "reindex").replace("1220", "1,220")
-        status, after = served.json(asked)
+        status, after = served.json(query)
         assert (after["total"], after["facets"]) == (before["total"], before["facets"])
-        found: list[str] = []
+        ids: list[str] = []
         more = ""
         while True:
             _status, page = served.json(f"/v1/search?size=200&fields=id{more}")
-            found += [one["id"] for one in page["items"]]
+            ids += [one["id"] for one in page["items"]]
             if page["next"] is None:
                 break
             more = f"&cursor={page['next']}"
-        assert len(found) == len(set(found)) == 1220
+        assert len(ids) == len(set(ids)) == 1220
         assert served.json("/v1/status")[1]["engine"]["name"] == "opensearch"
         for target, shown in (
             ("/?q=lodz+OR+baltic&from=2025&to=2025", "1,202 items"),
             ("/feeds/lines", "1,200 items"),
-            (f"/items/{found[0]}", "First seen"),
+            (f"/items/{ids[0]}", "First seen"),
         ):
             status, headers, body = served.get(target)
             assert (status, headers["content-type"]) == (200, "text/html; charset=utf-8")
@@ -83,7 +83,7 @@ def test_a_feed_is_taken_in_searched_and_built_anew(tmp_path, cluster) -> None:
         served.stop()
 
 
-def test_while_the_engine_is_down_feeds_are_fetched_and_every_command_says_how_it_is(tmp_path, server) -> None:
+def test_engine_outage_keeps_polling_and_is_reported(tmp_path, server) -> None:
     nowhere = {"NEWSWIRE_ENGINE": "opensearch", "NEWSWIRE_OPENSEARCH_URL": "http://127.0.0.1:9"}
     (tmp_path / "feeds.toml").write_text(f'[feed.news]\nurl = "{server.says("/news", rss(story(1)))}"\n')
 
@@ -104,7 +104,7 @@ def test_while_the_engine_is_down_feeds_are_fetched_and_every_command_says_how_i
     assert (status, out.startswith("news: ")) == (0, True)
 
 
-def test_an_answer_with_facets_a_histogram_and_coverage_is_one_round_trip(tmp_path, opensearch_nodes) -> None:
+def test_search_with_facets_takes_one_round_trip(tmp_path, opensearch_nodes) -> None:
     url, prefix = opensearch_nodes.url("3.8"), f"r{uuid.uuid4().hex[:10]}"
     domain = Collection(url, "es")
     app = App(
@@ -120,8 +120,8 @@ def test_an_answer_with_facets_a_histogram_and_coverage_is_one_round_trip(tmp_pa
     app.engine.index([ItemWrite(item(n, "tank"), 1) for n in range(30)], 1)
     app.engine.publish([status("news", 1)])
     api, before = AsEvents(app), domain.passed
-    asked = "q=tank&facets=feed,category,author,lang&histogram=year&from=1970&to=1971&feed=news&size=5&highlight=title"
-    answer = api.ask(f"/v1/search?{asked}").json()
+    query = "q=tank&facets=feed,category,author,lang&histogram=year&from=1970&to=1971&feed=news&size=5&highlight=title"
+    answer = api.ask(f"/v1/search?{query}").json()
     assert domain.passed - before == 1
     assert (answer["total"]["value"], answer["coverage"]["feeds"]) == (30, 1)
     app.close()
@@ -129,7 +129,7 @@ def test_an_answer_with_facets_a_histogram_and_coverage_is_one_round_trip(tmp_pa
     delete_indexes(url, prefix)
 
 
-def test_an_alias_that_is_gone_is_an_error_until_it_is_set_up_again(opensearch_nodes) -> None:
+def test_missing_alias_is_an_error_until_setup(opensearch_nodes) -> None:
     url, prefix = opensearch_nodes.url("3.8"), f"a{uuid.uuid4().hex[:10]}"
     engine = OpenSearchEngine(url, prefix=prefix)
     for generation in (1, 2):
@@ -146,7 +146,7 @@ def test_an_alias_that_is_gone_is_an_error_until_it_is_set_up_again(opensearch_n
     delete_indexes(url, prefix)
 
 
-def test_an_index_that_is_not_ours_is_left_alone_and_named(opensearch_nodes) -> None:
+def test_foreign_index_is_left_alone_and_reported(opensearch_nodes) -> None:
     url, prefix = opensearch_nodes.url("3.8"), f"f{uuid.uuid4().hex[:10]}"
     engine = OpenSearchEngine(url, prefix=prefix)
     engine.client.indices.create(index=f"{prefix}-items-g000001", body={"mappings": {"dynamic": True}})

@@ -1,4 +1,4 @@
-"""A cluster that goes away while newswire works, and a newswire that is killed while it works on a cluster."""
+"""Test a cluster that fails while newswire uses it, and a newswire that is killed during a reindex."""
 
 import json
 import signal
@@ -30,7 +30,7 @@ pytestmark = [pytest.mark.opensearch, pytest.mark.long]
 
 @pytest.fixture(scope="module")
 def node():
-    """A node of their own, that tests stop and kill."""
+    """Yield a node for this module only, because its tests stop and kill it."""
     try:
         made = Node("3.8")
         made.start()
@@ -46,9 +46,7 @@ def prefix() -> str:
     return f"o{uuid.uuid4().hex[:10]}"
 
 
-def test_while_the_cluster_is_away_documents_wait_and_searches_say_when_to_come_back(
-    settings, server: FeedServer, clock, node, prefix
-) -> None:
+def test_cluster_outage_keeps_documents_and_gives_503(settings, server: FeedServer, clock, node, prefix) -> None:
     settings = msgspec.structs.replace(
         settings, engine="opensearch", opensearch_url=node.url, opensearch_prefix=prefix, opensearch_timeout_seconds=5
     )
@@ -69,18 +67,18 @@ def test_while_the_cluster_is_away_documents_wait_and_searches_say_when_to_come_
         assert answer.status == 503
         assert int(answer.headers["retry-after"]) > 0
         assert answer.json()["type"].endswith("unavailable")
-    assert app.feeds.rows(1)[0].poll.head == 11  # all of them are kept
+    assert app.feeds.rows(1)[0].poll.head == 11  # all documents are archived
     node.start()
     reconcile(app)
     index_feeds(app, ["news"])
     app.engine.refresh()
-    found = api.ask("/v1/search?size=200").json()
-    assert found["total"]["value"] == 110
-    assert poll(11).json()["total"]["value"] in {110, 120}  # at once, or after the cluster's refresh
+    results = api.ask("/v1/search?size=200").json()
+    assert results["total"]["value"] == 110
+    assert poll(11).json()["total"]["value"] in {110, 120}  # new items show after the cluster's refresh
     app.close()
 
 
-def test_a_node_that_is_killed_in_the_middle_of_a_load_loses_and_doubles_nothing(tmp_path, node, prefix) -> None:
+def test_node_killed_during_load_loses_nothing(tmp_path, node, prefix) -> None:
     lines = tmp_path / "lines.jsonl"
     count = 60_000
     with lines.open("w") as file:
@@ -134,9 +132,7 @@ def said():
 
 
 @pytest.mark.parametrize(("step", "when", "call"), REINDEX_STEPS)
-def test_a_reindex_that_is_killed_never_shows_half_an_index_and_can_be_run_again(
-    said, tmp_path, node, prefix, step, when, call
-) -> None:
+def test_killed_reindex_keeps_the_old_index_and_can_rerun(said, tmp_path, node, prefix, step, when, call) -> None:
     data = tmp_path / "data"
     store = SqliteFeedStore(data)
     for name in FEEDS:

@@ -1,4 +1,4 @@
-"""A year of real news on both engines: the same answers to the same searches, walked whole while more comes in, ranked as well."""
+"""Test both engines on a year of real news: equal results, stable walks and comparable ranking."""
 
 import json
 import random
@@ -29,7 +29,7 @@ pytestmark = [pytest.mark.long, pytest.mark.opensearch]
 
 
 class Year(NamedTuple):
-    """The year on both engines, and the number of its items."""
+    """The year on both engines, with its number of items."""
 
     embedded: App
     cluster: App
@@ -38,7 +38,7 @@ class Year(NamedTuple):
 
 @pytest.fixture(scope="module")
 def prefix(opensearch_nodes) -> Iterator[str]:
-    """What the indexes of this module begin with; they are deleted afterwards."""
+    """Yield the index prefix of this module; delete its indexes afterwards."""
     url, made = opensearch_nodes.url("3.8"), f"y{uuid.uuid4().hex[:10]}"
     yield made
     delete_indexes(url, made)
@@ -86,7 +86,7 @@ COMPARED = ("query", "total", "items", "facets", "histogram")
 
 
 def test_both_engines_give_the_same_answers(year) -> None:
-    """The same total, items, facets, histogram and order for each search; by relevance nearly the same ten items."""
+    """All results are equal; by relevance, the first ten items overlap by 99 % on average."""
     rng = random.Random(2023)
     material = Material(year.embedded)
     both = (AsEvents(year.embedded), AsEvents(year.cluster))
@@ -114,7 +114,7 @@ def test_both_engines_give_the_same_answers(year) -> None:
 
 
 def walked_while_more_comes_in(app: App, data, sort: str, total: int) -> None:
-    """Walk from end to end while another process loads more: each of the first items is there once."""
+    """Walk all pages while another process loads more; assert that each original item appears once."""
     api, mark, more = AsEvents(app), f"more-{sort}", data / f"more-{sort}.jsonl"
     rows = (
         {
@@ -146,11 +146,11 @@ def walked_while_more_comes_in(app: App, data, sort: str, total: int) -> None:
 
 
 @pytest.mark.parametrize("sort", ["newest", "oldest"])
-def test_a_walk_over_a_year_gives_each_item_once_while_another_process_indexes(year, tmp_path, sort: str) -> None:
+def test_walk_gives_each_item_once_during_indexing(year, tmp_path, sort: str) -> None:
     walked_while_more_comes_in(year.cluster, tmp_path, sort, year.total)
 
 
-def test_a_walk_over_three_shards_gives_each_item_once(lines, tmp_path, opensearch_nodes, prefix) -> None:
+def test_walk_over_three_shards_gives_each_item_once(lines, tmp_path, opensearch_nodes, prefix) -> None:
     file, total = lines
     settings = on_cluster(opensearch_nodes, f"{prefix}-three", tmp_path / "data", opensearch_shards=3)
     app = App(settings, clock=lambda: END_OF_2023)
@@ -162,7 +162,7 @@ def test_a_walk_over_three_shards_gives_each_item_once(lines, tmp_path, opensear
 
 
 @pytest.mark.parametrize(("collection", "least"), [("scifact", 0.679), ("cranfield", 0.367)])
-def test_judged_collections_are_ranked_as_well_as_published(
+def test_ranking_is_as_good_as_the_published_bm25(
     shared, tmp_path, opensearch_nodes, prefix, collection, least
 ) -> None:
     settings = on_cluster(opensearch_nodes, f"{prefix}-{collection}", tmp_path / "data", recency_weight=0)

@@ -1,4 +1,4 @@
-"""The page over HTTP and as events: its addresses, what forms send, its headers, its size; in a browser it is tried elsewhere."""
+"""Test the HTML pages over HTTP and as Lambda events: their URLs, forms, headers and size."""
 
 import gzip
 import json
@@ -60,7 +60,7 @@ def item(api) -> str:
         ("/items/{item}?tz=", "/items/{item}"),
     ],
 )
-def test_what_a_form_sends_leads_to_the_clean_address(api, item, sent: str, clean: str) -> None:
+def test_form_submission_redirects_to_the_clean_url(api, item, sent: str, clean: str) -> None:
     sent, clean = sent.format(item=item), clean.format(item=item)
     came = api.ask(sent)
     assert came.status == 303
@@ -69,7 +69,7 @@ def test_what_a_form_sends_leads_to_the_clean_address(api, item, sent: str, clea
     assert api.ask(clean).status == 200
 
 
-def test_unknown_parameters_are_passed_over(api) -> None:
+def test_unknown_parameters_are_ignored(api) -> None:
     assert api.ask("/?q=summit&utm_source=mail&format=rss&facets=no").body == api.ask("/?q=summit").body
 
 
@@ -77,7 +77,7 @@ values = st.lists(st.sampled_from(["", " ", "a", "b,c", '"x, y"', "-a", "2025"])
 
 
 @given(st.dictionaries(st.sampled_from([*SEARCH_FIELDS, "nope", "format"]), values))
-def test_a_clean_address_stays_as_it_is(sent: dict[str, list[str]]) -> None:
+def test_clean_url_is_unchanged(sent: dict[str, list[str]]) -> None:
     clean = clean_query(sent, SEARCH_FIELDS)
     again = clean_query({name: [value] for name, value in clean.parameters.items()}, SEARCH_FIELDS)
     assert again.is_clean
@@ -88,7 +88,7 @@ def test_a_clean_address_stays_as_it_is(sent: dict[str, list[str]]) -> None:
 
 
 @pytest.mark.parametrize("target", [*PAGES, "/nowhere"])
-def test_nothing_but_our_own_files_can_be_loaded_and_nothing_inline_runs(api, item, target: str) -> None:
+def test_csp_allows_only_our_own_files(api, item, target: str) -> None:
     came = api.ask(target.format(item=item), headers={"Accept": "text/html"})
     policy = came.headers["content-security-policy"]
     assert policy.startswith("default-src 'none'; ")
@@ -101,7 +101,7 @@ def test_nothing_but_our_own_files_can_be_loaded_and_nothing_inline_runs(api, it
 
 
 @pytest.mark.parametrize("target", ["/", "/feeds/coast-dispatch", "/items/{item}", "/feeds/none"])
-def test_what_a_page_asks_for_is_there_and_may_be_kept_for_ever(api, item, target: str) -> None:
+def test_assets_exist_and_are_cached_as_immutable(api, item, target: str) -> None:
     target = target.format(item=item)
     files = Page(api.ask(target).body).files
     assert [name.rpartition(".")[2] for name in files] == ["svg", "css", "js"]
@@ -116,11 +116,11 @@ def test_what_a_page_asks_for_is_there_and_may_be_kept_for_ever(api, item, targe
 @pytest.mark.parametrize(
     "target", ["/?q=summit&sort=oldest&size=5", "/feeds/coast-dispatch?tz=Asia/Tokyo", "/items/{item}"]
 )
-def test_every_page_names_the_feeds_of_what_it_shows_the_newest_first(api, item, target: str) -> None:
+def test_every_page_offers_its_feeds_newest_first(api, item, target: str) -> None:
     target = target.format(item=item)
-    found = [link for link in Page(api.ask(target).body).links if "format=" in link]
+    feed_links = [link for link in Page(api.ask(target).body).links if "format=" in link]
     kinds = ("rss", "atom", "jsonfeed")
-    offered = [link for form in kinds for link in found if link.endswith(f"format={form}")]
+    offered = [link for form in kinds for link in feed_links if link.endswith(f"format={form}")]
     assert {link.rpartition("=")[2] for link in offered} == set(kinds)
     for link in offered:
         assert "sort=newest" in link
@@ -129,7 +129,7 @@ def test_every_page_names_the_feeds_of_what_it_shows_the_newest_first(api, item,
 
 
 @pytest.mark.parametrize("target", ["/", "/?q=summit&size=3", "/feeds/coast-dispatch", "/items/{item}"])
-def test_every_link_of_a_page_leads_somewhere(api, item, target: str) -> None:
+def test_every_page_link_works(api, item, target: str) -> None:
     target = target.format(item=item)
     for link in Page(api.ask(target).body).links:
         if link.startswith(("https://", "http://", "#")):
@@ -137,7 +137,7 @@ def test_every_link_of_a_page_leads_somewhere(api, item, target: str) -> None:
         assert api.ask(urljoin(target, link)).status == 200, link
 
 
-def test_a_page_that_would_look_the_same_is_not_sent_again(api, item, clock) -> None:
+def test_unchanged_page_gives_304(api, item, clock) -> None:
     for target in ("/", "/?q=summit", "/feeds/coast-dispatch", f"/items/{item}"):
         came = api.ask(target)
         tag = came.headers["etag"]
@@ -145,11 +145,11 @@ def test_a_page_that_would_look_the_same_is_not_sent_again(api, item, clock) -> 
         assert came.headers["cache-control"] == "private, no-cache"
         assert api.ask(target, headers={"If-None-Match": tag})[0::2] == (304, b"")
         clock.go(days=400)
-        assert api.ask(target, headers={"If-None-Match": tag}).status == 200  # its ages are others now
+        assert api.ask(target, headers={"If-None-Match": tag}).status == 200  # the ages on it have changed
         clock.go(days=-400)
 
 
-def test_a_cursor_of_a_page_is_good_for_the_api_and_the_other_way_round(api) -> None:
+def test_page_and_api_accept_the_same_cursors(api) -> None:
     page = Page(api.ask("/?q=day&size=7").body)
     href = next(link for link in page.links if "cursor=" in link)
     by_api = api.ask(f"/v1/search{href}").json()
@@ -159,8 +159,8 @@ def test_a_cursor_of_a_page_is_good_for_the_api_and_the_other_way_round(api) -> 
     assert api.ask(f"/?q=day&size=7&cursor={given}").body.decode() == by_page
 
 
-def test_the_cursor_of_the_next_page_does_not_make_a_page_another(api, clock) -> None:
-    """It holds when the search was made; what a reader sees is the same a moment later."""
+def test_next_cursor_does_not_change_the_etag(api, clock) -> None:
+    """The cursor holds the time of the search; the rest of the page stays the same a moment later."""
     for target in ("/", "/feeds/coast-dispatch"):
         came = api.ask(target)
         assert b"cursor=" in came.body
@@ -168,12 +168,12 @@ def test_the_cursor_of_the_next_page_does_not_make_a_page_another(api, clock) ->
         assert api.ask(target, headers={"If-None-Match": came.headers["etag"]}).status == 304
 
 
-def test_head_is_answered_without_a_body(api) -> None:
+def test_head_has_no_body(api) -> None:
     came = api.ask("/?q=summit", "HEAD")
     assert (came.status, came.body) == (200, b"")
 
 
-def test_errors_are_pages_for_people_and_problems_for_programs(api) -> None:
+def test_errors_are_html_for_pages_and_json_for_the_api(api) -> None:
     browser, program = {"Accept": "text/html,*/*;q=0.8"}, {"Accept": "*/*"}
     for target in ("/v1", "/v1/search?q=", "/v1/nowhere", "/v1/feeds/none"):
         assert api.ask(target, headers=browser).headers["content-type"].startswith("application/problem+json")
@@ -186,7 +186,7 @@ def test_errors_are_pages_for_people_and_problems_for_programs(api) -> None:
     assert api.ask("/", "POST").headers["allow"] == "GET, HEAD"
 
 
-def test_the_pages_name_where_they_are_to_be_had_never_what_a_host_header_says(api) -> None:
+def test_page_urls_ignore_the_host_header(api) -> None:
     name = "Host" if isinstance(api, AsEvents) else "X-Forwarded-Host"
     body = api.ask("/?q=summit", headers={name: "evil.example"}).body.decode()
     assert "evil.example" not in body
@@ -195,7 +195,7 @@ def test_the_pages_name_where_they_are_to_be_had_never_what_a_host_header_says(a
 
 
 @pytest.mark.parametrize(("whole", "top"), [("/live/", "./"), ("/live", "/live/"), ("/", "./")])
-def test_links_hold_at_a_stage_with_and_without_its_last_slash(app, server, clock, whole: str, top: str) -> None:
+def test_links_work_with_and_without_a_trailing_slash(app, server, clock, whole: str, top: str) -> None:
     furnish(app, server, clock)
     event = rest_event("/")
     event["requestContext"]["path"] = whole
@@ -204,8 +204,8 @@ def test_links_hold_at_a_stage_with_and_without_its_last_slash(app, server, cloc
     assert any(link.startswith(f"{top}feeds/") for link in page.links)
 
 
-def test_a_facet_and_a_filter_can_hold_anything(api, app) -> None:
-    """Values with commas, quotes and minuses come back as they are, as links that narrow and as filters that go away."""
+def test_facets_and_filters_accept_any_value(api, app) -> None:
+    """Commas, quotes and minus signs survive in facet links and in removable filters."""
     names = ['say "so", he said', "-minus", "\\back", "a,b", "<i>&", "ö ü"]
     lines = "".join(
         json.dumps(
@@ -217,8 +217,8 @@ def test_a_facet_and_a_filter_can_hold_anything(api, app) -> None:
     file = Path(app.settings.data) / "lines.jsonl"
     file.write_text(lines)
     load(app, [str(file)], "odd")
-    found = api.ask("/?feed=odd").body.decode()
-    section = found[found.index("facet-category") : found.index('class="subscribe"')]
+    body = api.ask("/?feed=odd").body.decode()
+    section = body[body.index("facet-category") : body.index('class="subscribe"')]
     links = [link.replace("&amp;", "&") for link in re.findall(r'href="([^"]+)"', section)]
     assert len(links) == len(names)
     for link in links:
@@ -233,19 +233,19 @@ def added(number: int) -> str:
 
 
 def add(app, *changes: dict, feed: str = "coast-dispatch") -> None:
-    """Put items into the index as they are, past all cleaning."""
+    """Index items as they are, without cleaning."""
     made = [msgspec.structs.replace(item_of(n), id=added(n), feed=feed, **one) for n, one in enumerate(changes)]
     assert app.engine.index([ItemWrite(one, 99) for one in made], 1).refused == ()
     app.engine.refresh()
 
 
 def facet_links(body: str) -> list[tuple[str, int]]:
-    """Give the address and the count of each value of each facet."""
-    found = re.findall(r'<li><a href="([^"]+)"><bdi>.*?</bdi></a> <span class="count">([\d,]+)</span>', body)
-    return [(href.replace("&amp;", "&"), int(count.replace(",", ""))) for href, count in found]
+    """Return the URL and the count of every facet value."""
+    matches = re.findall(r'<li><a href="([^"]+)"><bdi>.*?</bdi></a> <span class="count">([\d,]+)</span>', body)
+    return [(href.replace("&amp;", "&"), int(count.replace(",", ""))) for href, count in matches]
 
 
-def test_each_facet_finds_as_many_as_it_says(api, app) -> None:
+def test_facet_counts_match_their_searches(api, app) -> None:
     add(app, *({"lang": lang, "published": NOON} for lang in ("en", "en-us", "en-gb", "en-us", "fr-ca", "pl")))
     for target in ("/", "/?q=a*+OR+the", "/?feed=-courrier&tz=Asia/Tokyo&from=2025-10"):
         links = facet_links(api.ask(target).body.decode())
@@ -254,7 +254,7 @@ def test_each_facet_finds_as_many_as_it_says(api, app) -> None:
             assert f">{count:,} item" in api.ask(urljoin("/", href)).body.decode(), (target, href, count)
 
 
-def test_a_value_that_nobody_can_ask_for_is_no_link(api, app) -> None:
+def test_unsearchable_values_are_not_links(api, app) -> None:
     add(app, {"categories": ("\u200b", "\u0301", "plain"), "authors": ("\u200b",), "published": NOON})
     for target in ("/", f"/items/{added(0)}"):
         for link in Page(api.ask(target).body).links:
@@ -262,7 +262,7 @@ def test_a_value_that_nobody_can_ask_for_is_no_link(api, app) -> None:
                 assert api.ask(urljoin(target, link)).status == 200, link
 
 
-def test_a_form_with_a_filter_offers_the_other_feeds_and_keeps_what_it_does_not_know(api) -> None:
+def test_form_offers_other_feeds_and_keeps_unknown_ones(api) -> None:
     body = api.ask("/?feed=courrier").body.decode()
     assert body.count('type="checkbox"') == 3
     assert body.count(" checked") == 1
@@ -273,27 +273,27 @@ def test_a_form_with_a_filter_offers_the_other_feeds_and_keeps_what_it_does_not_
     assert wrong.count(" checked") == 1
 
 
-def test_a_wrong_filter_that_no_field_shows_does_not_come_back(api) -> None:
+def test_invalid_hidden_filter_is_dropped(api) -> None:
     came = api.ask("/?q=summit&category=%22open&lang=fr")
     assert came.status == 400
     hidden = re.findall(r'<input type="hidden" name="(\w+)"', came.body.decode())
     assert hidden == ["lang"]
 
 
-def test_a_page_has_one_item_at_least(api) -> None:
+def test_page_size_is_at_least_one(api) -> None:
     for target in ("/?size=0", "/feeds/courrier?size=0"):
         came = api.ask(target)
         assert came.status == 400
         assert "1 to 200" in came.body.decode()
 
 
-def test_a_list_by_another_date_shows_that_date(api) -> None:
+def test_list_shows_the_date_it_is_sorted_by(api) -> None:
     body = api.ask("/?date_field=first_seen&sort=newest&size=3").body.decode()
     assert "By when they were first seen." in body
     assert body.count("<span>first seen 24 Nov 2025, 09:01</span>") == 3
 
 
-def test_whoever_finds_nothing_is_led_to_wider_searches(api) -> None:
+def test_empty_result_offers_wider_searches(api) -> None:
     target = "/?q=summit+nothingofthekind&from=2025&lang=en"
     body = api.ask(target).body.decode()
     assert ">0 items<" in body
@@ -303,11 +303,11 @@ def test_whoever_finds_nothing_is_led_to_wider_searches(api) -> None:
     assert "without “Language: en”" in body
 
 
-def test_a_warning_names_the_place_that_it_is_about(api) -> None:
+def test_warning_names_its_position_in_the_query(api) -> None:
     assert "At “&#34;joint statement”." in api.ask("/?q=summit+%22joint+statement").body.decode()
 
 
-def test_what_else_was_published_that_day_includes_the_item(api, app) -> None:
+def test_same_day_link_includes_the_item(api, app) -> None:
     add(app, {"published": 1_763_596_800_000, "published_precision": "day", "title": "A day without a time"})
     for zone in ("UTC", "America/New_York", "Pacific/Auckland"):
         target = f"/items/{added(0)}?tz={zone}"
@@ -317,7 +317,7 @@ def test_what_else_was_published_that_day_includes_the_item(api, app) -> None:
         assert b"A day without a time" in api.ask(urljoin("/items/x", link)).body
 
 
-def test_nothing_that_a_feed_says_makes_a_page_long(app) -> None:
+def test_feed_content_cannot_make_a_page_too_long(app) -> None:
     loud = '&"<' * 33_000
     add(
         app,
@@ -341,34 +341,34 @@ def test_nothing_that_a_feed_says_makes_a_page_long(app) -> None:
 
 @pytest.mark.parametrize("value", ["a," * 1_400 + "a", ",".join(f"f{n}" for n in range(500))])
 @pytest.mark.parametrize("name", ["category", "feed"])
-def test_nothing_that_is_asked_for_makes_a_page_long(api, name: str, value: str) -> None:
+def test_parameters_cannot_make_a_page_too_long(api, name: str, value: str) -> None:
     came = api.ask(f"/?{name}={value}")
     assert came.status == 200
     assert len(came.body) < 500_000
     assert "more</li>" in came.body.decode()
 
 
-def test_the_last_moment_there_is_can_be_shown_and_counted(api, app) -> None:
+def test_last_instant_is_shown_and_counted(api, app) -> None:
     add(app, {"updated": LAST_INSTANT, "title": "At the end of time"})
     for target in ("/?date_field=updated", "/?date_field=updated&from=9999"):
         assert "At the end of time" in api.ask(target).body.decode()
     for unit in ("auto", "year", "hour"):
-        found = api.ask(f"/v1/search?date_field=updated&histogram={unit}").json()
-        assert sum(one["count"] for one in found["histogram"]) == found["total"]["value"] == 1
+        answer = api.ask(f"/v1/search?date_field=updated&histogram={unit}").json()
+        assert sum(one["count"] for one in answer["histogram"]) == answer["total"]["value"] == 1
 
 
 @pytest.mark.parametrize(
     "target", ["/%0A", "/items/{item}%0A", "/feeds/courrier%0A", "/v1/search%0A?size=1", "/v1/feeds%0A?size=1"]
 )
-def test_a_line_end_in_an_address_is_another_address(api, item, target: str) -> None:
+def test_line_end_in_a_path_gives_404(api, item, target: str) -> None:
     assert api.ask(target.format(item=item)).status == 404
 
 
-def test_the_limit_of_an_address_is_the_same_as_an_event(api) -> None:
+def test_url_length_limit_is_the_same_for_events(api) -> None:
     assert api.ask(f"/?feed={','.join(f'nope{n:05d}' for n in range(500))}").status == 200
 
 
-def test_half_a_character_does_not_break_an_answer(app) -> None:
+def test_lone_surrogate_does_not_break_a_response(app) -> None:
     api = AsEvents(app)
     for sent in ({"q": ["\ud800x"]}, {"feed": ["\udfff"], "q": [""]}, {"category": ["\ud800", "a"]}):
         answered = api.answered({**rest_event("/"), "multiValueQueryStringParameters": sent})
@@ -376,13 +376,13 @@ def test_half_a_character_does_not_break_an_answer(app) -> None:
         json.dumps(answered, ensure_ascii=False).encode()
 
 
-def test_thousands_of_years_have_no_picture_and_are_no_error(api) -> None:
+def test_range_of_all_years_has_no_chart(api) -> None:
     came = api.ask("/?from=0001&to=9999")
     assert came.status == 200
     assert b"<svg" not in came.body
 
 
-def test_hostile_requests_get_pages_too(api) -> None:
+def test_hostile_requests_get_html_pages(api) -> None:
     rng = random.Random(7)
     statuses = set()
     for _ in range(400):
@@ -397,7 +397,7 @@ def test_hostile_requests_get_pages_too(api) -> None:
     assert statuses == {200, 303, 400, 404}
 
 
-def test_a_page_of_twenty_real_items_stays_below_60_kb(app, shared, tmp_path) -> None:
+def test_page_of_20_real_items_is_below_60_kb(app, shared, tmp_path) -> None:
     whole, some = tmp_path / "whole.jsonl.gz", tmp_path / "some.jsonl"
     write_lines(shared, whole)
     with gzip.open(whole, "rt") as lines:

@@ -1,4 +1,4 @@
-"""The page in a real browser, as the people for whom it is made use it: with a mouse, with keys, small, dark, without scripts."""
+"""Test the pages in a real browser: mouse, keyboard, small screens, both themes and no JavaScript."""
 
 import json
 import re
@@ -26,7 +26,7 @@ def served(app, server, clock) -> Iterator[OverHttp]:
 
 @pytest.fixture
 def read(chromium, served) -> Iterator[object]:
-    """Open a window, with the options of a browser's context; at the end nothing may have gone wrong in any."""
+    """Yield a function that opens windows; fail at the end if anything went wrong in one."""
     opened: list[Reading] = []
 
     def window(base: str = "", **options: object) -> Reading:
@@ -39,7 +39,7 @@ def read(chromium, served) -> Iterator[object]:
 
 
 def asked(page) -> dict[str, str]:
-    """Give the parameters in the window's address."""
+    """Return the parameters in the URL of the page."""
     return {name: values[0] for name, values in parse_qs(urlsplit(page.url).query).items()}
 
 
@@ -51,29 +51,29 @@ def titles(page) -> list[str]:
     return page.locator(".news h3").all_inner_texts()
 
 
-def test_a_search_is_typed_and_its_address_can_be_sent_to_somebody(read, served) -> None:
+def test_search_url_can_be_shared(read, served) -> None:
     page = read().open("/")
     page.get_by_label("Search the news").fill("exercise -norvège")
     page.get_by_label("From", exact=True).fill("2025-10")
     page.get_by_role("button", name="Search").click()
-    assert asked(page) == {"q": "exercise -norvège", "from": "2025-10"}  # what was left empty is not there
-    found = served.ask("/v1/search?q=exercise+-norv%C3%A8ge&from=2025-10").json()
-    assert counted(page) == found["total"]["value"] > 0
-    assert titles(page) == [one["title"] for one in found["items"]]
+    assert asked(page) == {"q": "exercise -norvège", "from": "2025-10"}  # empty fields are left out
+    answer = served.ask("/v1/search?q=exercise+-norv%C3%A8ge&from=2025-10").json()
+    assert counted(page) == answer["total"]["value"] > 0
+    assert titles(page) == [item["title"] for item in answer["items"]]
     assert page.locator(".news mark").first.inner_text() == "Exercise"
     assert "exercise AND NOT norvege" in page.locator(".said").inner_text()
     somebody = read().open(urlsplit(page.url)._replace(scheme="", netloc="").geturl())
     assert titles(somebody) == titles(page)
 
 
-def test_the_newest_items_of_all_feeds_stand_on_the_front_page(read, served) -> None:
+def test_front_page_shows_the_newest_items(read, served) -> None:
     page = read().open("/")
-    found = served.ask("/v1/search").json()
-    assert titles(page) == [one["title"] for one in found["items"]]
-    assert page.locator("#total").inner_text() == f"{found['total']['value']} items"
+    answer = served.ask("/v1/search").json()
+    assert titles(page) == [item["title"] for item in answer["items"]]
+    assert page.locator("#total").inner_text() == f"{answer['total']['value']} items"
 
 
-def test_a_facet_narrows_and_is_taken_away_again(read) -> None:
+def test_facet_filter_can_be_added_and_removed(read) -> None:
     page = read().open("/?q=day")
     before = counted(page)
     row = page.locator(".facet li", has_text="Politics, security")
@@ -81,29 +81,29 @@ def test_a_facet_narrows_and_is_taken_away_again(read) -> None:
     row.get_by_role("link").click()
     assert asked(page) == {"q": "day", "category": '"Politics, security"'}
     assert counted(page) == wanted < before
-    page.get_by_role("button", name="Search").click()  # the form keeps what it does not show
+    page.get_by_role("button", name="Search").click()  # the form keeps filters that it does not show
     assert asked(page) == {"q": "day", "category": '"Politics, security"'}
     page.get_by_role("link", name="Take away Category: Politics, security").click()
     assert (asked(page), counted(page)) == ({"q": "day"}, before)
 
 
-def test_a_click_into_the_histogram_narrows_the_range_to_just_that_bar(read) -> None:
+def test_clicking_a_histogram_bar_narrows_the_range(read) -> None:
     page = read().open("/?tz=America/New_York")
     total = counted(page)
     while True:
         bars = page.locator(".chart svg a")
         count = bars.count()
-        said = [int(bars.nth(n).locator("title").text_content().rpartition(": ")[2]) for n in range(count)]
-        assert sum(said) == counted(page)
+        counts = [int(bars.nth(n).locator("title").text_content().rpartition(": ")[2]) for n in range(count)]
+        assert sum(counts) == counted(page)
         bars.nth(count // 2).locator("path").first.click()  # also above a low bar
-        assert counted(page) == said[count // 2] < total
+        assert counted(page) == counts[count // 2] < total
         total = counted(page)
         assert page.get_by_label("From", exact=True).input_value() == asked(page)["from"]
         if page.locator(".chart svg a").count() < 3:
             break
 
 
-def test_the_same_bars_can_be_reached_as_a_list(read) -> None:
+def test_histogram_is_also_available_as_a_list(read) -> None:
     page = read().open("/")
     page.get_by_text("The same as a list").click()
     rows = page.locator(".buckets li")
@@ -112,7 +112,7 @@ def test_the_same_bars_can_be_reached_as_a_list(read) -> None:
     assert counted(page) == count
 
 
-def test_paging_on_shows_every_item_once(read) -> None:
+def test_paging_shows_every_item_once(read) -> None:
     page = read().open("/?size=25")
     total, seen = counted(page), titles(page)
     while page.get_by_role("link", name="Next page").count():
@@ -123,7 +123,7 @@ def test_paging_on_shows_every_item_once(read) -> None:
     assert asked(page) == {"size": "25"}
 
 
-def test_the_time_zone_moves_what_is_shown(read) -> None:
+def test_time_zone_changes_the_shown_times(read) -> None:
     page = read(timezone_id="UTC").open("/?feed=coast-dispatch")
     assert page.locator(".news time").first.inner_text() == "24 Nov 2025, 08:00"
     page.get_by_label("Time zone", exact=True).fill("Asia/Tokyo")
@@ -140,14 +140,14 @@ def test_the_time_zone_moves_what_is_shown(read) -> None:
     assert asked(page) == {"tz": "Asia/Tokyo"}
 
 
-def test_the_browsers_own_time_zone_is_offered(read) -> None:
+def test_browser_time_zone_is_offered(read) -> None:
     page = read(timezone_id="Europe/Warsaw").open("/?q=summit")
     page.get_by_role("button", name="Use Europe/Warsaw").click()
     assert asked(page) == {"q": "summit", "tz": "Europe/Warsaw"}
     assert page.get_by_role("button", name="Use Europe/Warsaw").count() == 0
 
 
-def test_feeds_are_chosen_by_ticking_them(read) -> None:
+def test_feeds_are_chosen_with_checkboxes(read) -> None:
     page = read().open("/")
     page.get_by_text("Feeds and more").click()
     page.get_by_label("Coast Dispatch", exact=True).check()
@@ -158,7 +158,7 @@ def test_feeds_are_chosen_by_ticking_them(read) -> None:
     assert {"Coast Dispatch", "Harbour Radio"} == set(page.locator(".news .meta a").all_inner_texts())
 
 
-def test_a_range_is_one_click_away(read) -> None:
+def test_preset_range_takes_one_click(read) -> None:
     page = read().open("/?q=day")
     page.get_by_role("link", name="7 days").click()
     assert asked(page) == {"q": "day", "from": "P7D"}
@@ -166,21 +166,21 @@ def test_a_range_is_one_click_away(read) -> None:
     assert "since 17 Nov 2025, 12:00" in page.locator(".said").inner_text()
 
 
-def test_a_feed_is_opened_and_tells_how_it_is_doing(read) -> None:
+def test_feed_page_shows_the_feed_status(read) -> None:
     page = read().open("/?feed=coast-dispatch")
     page.locator(".news .meta").first.get_by_role("link", name="Coast Dispatch").click()
     assert urlsplit(page.url).path == "/feeds/coast-dispatch"
     assert page.locator("h1").inner_text() == "Coast Dispatch"
-    said = page.locator("main").inner_text()
-    assert "Checked\n2 hours 59 minutes ago\n" in said
-    assert "What´s new along the coast?" in said
-    assert "Being watched" in said
-    assert "Next check" in said
+    text = page.locator("main").inner_text()
+    assert "Checked\n2 hours 59 minutes ago\n" in text
+    assert "What´s new along the coast?" in text
+    assert "Being watched" in text
+    assert "Next check" in text
     assert page.locator(".chart svg a").count() == 30
     assert page.locator(".chart svg a title").first.text_content() == "26 Oct 2025: 2"
 
 
-def test_the_first_page_is_seen_line_by_line(chromium, app, server, clock, shared) -> None:
+def test_original_page_is_reproduced_line_by_line(chromium, app, server, clock, shared) -> None:
     publish_seed(app, server, clock, shared)
     over_http = OverHttp(app)
     window = Reading(chromium, over_http.address)
@@ -192,19 +192,19 @@ def test_the_first_page_is_seen_line_by_line(chromium, app, server, clock, share
         over_http.close()
 
 
-def test_a_feed_that_stopped_says_so_wherever_its_items_may_be_missing(read) -> None:
+def test_failing_feed_is_shown_where_items_may_be_missing(read) -> None:
     page = read().open("/")
-    said = page.locator(".coverage").inner_text()
-    assert said == "Harbour Radio has not answered since Tuesday 14:00: what it published after that may be missing."
+    text = page.locator(".coverage").inner_text()
+    assert text == "Harbour Radio has not answered since Tuesday 14:00: what it published after that may be missing."
     page = read().open("/?feed=coast-dispatch")
     assert page.locator(".coverage").inner_text() == "The feed is being watched, and nothing is known to be missing."
     page = read().open("/feeds/harbour-radio")
-    said = page.locator("main").inner_text()
-    assert "Does not answer" in said
-    assert "Tuesday 14:00 to now" in said
+    text = page.locator("main").inner_text()
+    assert "Does not answer" in text
+    assert "Tuesday 14:00 to now" in text
 
 
-def test_subscribing_leads_to_the_same_items_as_a_feed(read, served) -> None:
+def test_subscribe_link_gives_the_same_items(read, served) -> None:
     window = read()
     page = window.open("/feeds/coast-dispatch")
     link = page.get_by_role("link", name="Subscribe to Coast Dispatch feed")
@@ -220,25 +220,25 @@ def test_subscribing_leads_to_the_same_items_as_a_feed(read, served) -> None:
         assert (offered.status, offered.headers["content-type"]) == (200, f"{kind}; charset=utf-8")
 
 
-def test_the_same_query_is_there_for_programs(read, served) -> None:
+def test_api_url_of_the_query_is_shown_and_copied(read, served) -> None:
     window = read(permissions=["clipboard-read", "clipboard-write"])
     page = window.open("/?q=summit+%22joint+statement%22&tz=Europe/Brussels&from=2025-10")
     address = page.locator(".programs a").first.get_attribute("href")
     assert address.startswith(f"{served.address}/v1/search?")
-    found = served.ask(address.removeprefix(served.address)).json()
-    assert found["total"]["value"] == counted(page) > 0
+    answer = served.ask(address.removeprefix(served.address)).json()
+    assert answer["total"]["value"] == counted(page) > 0
     page.get_by_role("button", name="Copy").click()
     page.get_by_role("button", name="Copied").wait_for()
     assert page.evaluate("navigator.clipboard.readText()") == f"curl '{address}'"
 
 
-def test_an_item_is_shown_whole_with_where_its_dates_come_from(read) -> None:
+def test_item_page_shows_the_source_of_its_dates(read) -> None:
     page = read().open("/?q=courrier+OR+sommet&feed=courrier")
     page.locator(".news h3 a").first.click()
-    said = page.locator("main").inner_text()
+    text = page.locator("main").inner_text()
     assert page.locator("h1").inner_text() == "Le sommet du Nord, épisode 0"
-    assert "The feed says “Mon, 24 Nov 2025 08:00:00 GMT” in pubDate." in said
-    assert "First seen" in said
+    assert "The feed says “Mon, 24 Nov 2025 08:00:00 GMT” in pubDate." in text
+    assert "First seen" in text
     assert (
         page.get_by_role("link", name="Read it at courrier.example").get_attribute("href")
         == "https://courrier.example/0"
@@ -250,7 +250,7 @@ def test_an_item_is_shown_whole_with_where_its_dates_come_from(read) -> None:
     assert counted(page) == 2
 
 
-def test_what_is_wrong_stands_beside_its_field(read) -> None:
+def test_validation_errors_are_shown_at_their_fields(read) -> None:
     page = read().open("/?q=x&from=yesteryear&tz=Mars/Base&feed=harbour-radio", 400)
     field = page.get_by_label("From", exact=True)
     assert field.input_value() == "yesteryear"
@@ -277,14 +277,14 @@ def test_what_is_wrong_stands_beside_its_field(read) -> None:
         (f"/?q={'x' * 6001}", 400, "The address is longer than 6000 bytes."),
     ],
 )
-def test_errors_are_pages_that_lead_on(read, target: str, status: int, said: str) -> None:
+def test_error_pages_link_to_the_front_page(read, target: str, status: int, said: str) -> None:
     page = read().open(target, status)
     assert said in page.locator("main").inner_text()
     page.get_by_role("link", name="newswire", exact=True).click()
     assert page.locator(".news li").count() == 20
 
 
-def test_an_engine_that_is_away_is_said_with_when_to_try_again(read, another) -> None:
+def test_unavailable_engine_page_says_when_to_retry(read, another) -> None:
     away = OverHttp(another(engine="opensearch", opensearch_url="http://127.0.0.1:9"))
     try:
         page = read(away.address).open("/", 503)
@@ -293,7 +293,7 @@ def test_an_engine_that_is_away_is_said_with_when_to_try_again(read, another) ->
         away.close()
 
 
-def test_it_is_used_with_keys_only(read) -> None:
+def test_search_works_with_the_keyboard_only(read) -> None:
     page = read().open("/")
     page.keyboard.press("Tab")
     assert page.evaluate("document.activeElement.textContent") == "Skip to what was found"
@@ -312,7 +312,7 @@ def test_it_is_used_with_keys_only(read) -> None:
     assert visited[-1].startswith("Lighthouse keepers"), visited
     assert not [
         text for text in visited if re.fullmatch(r".*: \d+", text)
-    ]  # bars are for the mouse, their list is for keys
+    ]  # bars are for the mouse; keyboard users have the list
     outline = page.evaluate("getComputedStyle(document.activeElement).outlineStyle")
     assert outline == "solid"
     page.keyboard.press("Enter")
@@ -320,7 +320,7 @@ def test_it_is_used_with_keys_only(read) -> None:
     page.get_by_role("heading", name="Lighthouse keepers").first.wait_for()
 
 
-def test_every_control_can_be_worked_with_keys(read) -> None:
+def test_every_control_is_reachable_by_keyboard(read) -> None:
     page = read().open("/?q=day&size=5")
     reached = set()
     for _ in range(150):
@@ -338,7 +338,7 @@ def test_every_control_can_be_worked_with_keys(read) -> None:
     assert set(wanted) <= reached
 
 
-def test_it_is_complete_without_scripts(read) -> None:
+def test_pages_work_without_javascript(read) -> None:
     window = read(java_script_enabled=False)
     page = window.open("/")
     page.get_by_label("Search the news").fill("summit")
@@ -372,8 +372,8 @@ def pages_of(served) -> list[tuple[str, int]]:
 
 
 @pytest.mark.parametrize("theme", THEMES)
-def test_nothing_bars_anybody_from_any_page(read, served, theme: str) -> None:
-    """axe-core finds nothing, with everything folded up and folded out."""
+def test_pages_have_no_accessibility_violations(read, served, theme: str) -> None:
+    """axe-core finds no violation, with all details closed and with all open."""
     window = read(color_scheme=theme)
     for target, status in pages_of(served):
         page = window.open(target, status)
@@ -382,11 +382,11 @@ def test_nothing_bars_anybody_from_any_page(read, served, theme: str) -> None:
         assert window.barriers() == [], target
 
 
-def test_a_barrier_would_be_found_and_so_would_anything_that_goes_wrong(chromium, served) -> None:
+def test_browser_checks_detect_violations_and_errors(chromium, served) -> None:
     window = Reading(chromium, served.address)
     page = window.open("/")
     page.evaluate("document.querySelector('main').append(document.createElement('img'))")
-    assert any(one.startswith("image-alt") for one in window.barriers())
+    assert any(violation.startswith("image-alt") for violation in window.barriers())
     page.evaluate("document.querySelector('img').src = 'http://127.0.0.2:9/elsewhere.png'")
     page.evaluate("document.head.append(Object.assign(document.createElement('script'), {textContent: 'alert(1)'}))")
     page.evaluate("alert('seen')")
@@ -398,7 +398,7 @@ def test_a_barrier_would_be_found_and_so_would_anything_that_goes_wrong(chromium
 
 
 @pytest.mark.parametrize("theme", THEMES)
-def test_both_themes_are_what_the_reader_asked_for(read, theme: str) -> None:
+def test_theme_follows_the_reader_preference(read, theme: str) -> None:
     page = read(color_scheme=theme).open("/")
     paper = page.evaluate("getComputedStyle(document.body).backgroundColor")
     dark = sum(map(int, re.findall(r"\d+", paper))) < 3 * 128
@@ -406,7 +406,7 @@ def test_both_themes_are_what_the_reader_asked_for(read, theme: str) -> None:
 
 
 @pytest.mark.parametrize("width", [320, 768, 1600])
-def test_it_fits_the_width_there_is(read, served, width: int) -> None:
+def test_pages_fit_the_viewport_width(read, served, width: int) -> None:
     window = read(viewport={"width": width, "height": 700})
     for target, status in pages_of(served):
         page = window.open(target, status)
@@ -416,7 +416,7 @@ def test_it_fits_the_width_there_is(read, served, width: int) -> None:
             assert window.barriers() == [], target
 
 
-def test_print_leaves_the_news_and_the_addresses_of_their_sources(read) -> None:
+def test_print_keeps_news_and_source_urls(read) -> None:
     page = read().open("/?q=summit")
     page.emulate_media(media="print", color_scheme="dark")
     assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
@@ -426,7 +426,7 @@ def test_print_leaves_the_news_and_the_addresses_of_their_sources(read) -> None:
     assert "attr" in address or "https://coast.example" in address
 
 
-def test_nothing_that_a_feed_says_leads_anywhere_but_to_web_addresses(read) -> None:
+def test_page_links_use_only_http_and_https(read) -> None:
     page = read().open("/")
     schemes = page.evaluate(
         "[...document.querySelectorAll('a')].map(one => new URL(one.href.baseVal ?? one.href, document.baseURI).protocol)"
@@ -434,9 +434,9 @@ def test_nothing_that_a_feed_says_leads_anywhere_but_to_web_addresses(read) -> N
     assert set(schemes) <= {"http:", "https:"}
 
 
-def test_many_feeds_are_named_instead_of_ticked(read, app) -> None:
-    one = app.engine.statuses(["coast-dispatch"])[0]
-    app.engine.publish([msgspec.structs.replace(one, id=f"made-{n:02d}", title=f"Made {n}") for n in range(30)])
+def test_unlisted_feeds_are_entered_by_id(read, app) -> None:
+    status = app.engine.statuses(["coast-dispatch"])[0]
+    app.engine.publish([msgspec.structs.replace(status, id=f"made-{n:02d}", title=f"Made {n}") for n in range(30)])
     page = read().open("/?feed=coast-dispatch,made-29,-made-01")
     assert page.get_by_label("Coast Dispatch", exact=True).is_checked()
     assert page.get_by_label("Made 29", exact=True).is_checked()

@@ -1,4 +1,4 @@
-"""Polling end to end on one machine: a real server, the real stores, the embedded engine. One test for each rule."""
+"""Test polling end to end on one machine: a real server, real stores and the embedded engine."""
 
 import msgspec
 import pytest
@@ -40,17 +40,17 @@ def status(app, feed_id: str = "a"):
     return app.engine.statuses([feed_id])[0]
 
 
-def test_what_a_feed_says_is_found(app, server) -> None:
+def test_polled_items_are_searchable(app, server) -> None:
     server.says("/a", rss(story(1), story(2, "An odd title")))
     add(app, server)
     report = poll(app)
-    assert [one.changed for one in report.polled] == [True]
+    assert [result.changed for result in report.polled] == [True]
     assert {item.title for item in items(app)} == {"Story number 1", "An odd title"}
     assert status(app).title == "A feed"
     assert status(app).fetches[0].new == 2
 
 
-def test_a_second_poll_of_an_unchanged_feed_writes_nothing(app, server) -> None:
+def test_second_poll_of_an_unchanged_feed_writes_nothing(app, server) -> None:
     server.says("/a", rss(story(1)), etag='"1"')
     add(app, server)
     poll(app)
@@ -61,7 +61,7 @@ def test_a_second_poll_of_an_unchanged_feed_writes_nothing(app, server) -> None:
     assert (app.archive.head("a"), status(app).fetches[0].status) == (1, 304)
 
 
-def test_the_same_body_without_validators_is_not_changed_either(app, server) -> None:
+def test_same_body_without_validators_is_unchanged(app, server) -> None:
     server.says("/a", rss(story(1)))
     add(app, server)
     poll(app)
@@ -73,7 +73,7 @@ def test_the_same_body_without_validators_is_not_changed_either(app, server) -> 
     "volatile",
     ["<lastBuildDate>{}</lastBuildDate>", "<!-- made at {} -->", "<pubDate>Mon, 24 Nov 2025 {}:00:00 GMT</pubDate>"],
 )
-def test_a_body_that_differs_in_known_volatile_parts_is_not_changed(app, server, volatile: str) -> None:
+def test_volatile_parts_do_not_count_as_a_change(app, server, volatile: str) -> None:
     add(app, server)
     for hour in ("10", "11"):
         server.says("/a", rss(story(1), channel=volatile.format(hour)))
@@ -81,7 +81,7 @@ def test_a_body_that_differs_in_known_volatile_parts_is_not_changed(app, server,
     assert app.archive.head("a") == 1
 
 
-def test_the_whole_document_is_asked_for_once_in_24_hours(app, server, clock) -> None:
+def test_whole_document_is_fetched_every_24_hours(app, server, clock) -> None:
     server.says("/a", rss(story(1)), etag='"1"')
     add(app, server)
     poll(app)
@@ -92,7 +92,7 @@ def test_the_whole_document_is_asked_for_once_in_24_hours(app, server, clock) ->
     assert app.archive.head("a") == 1
 
 
-def test_a_changed_title_date_or_feed_url_never_doubles_an_item(app, server) -> None:
+def test_changed_title_date_or_url_keeps_one_item(app, server) -> None:
     server.says("/a", rss(story(1)))
     add(app, server)
     poll(app)
@@ -105,7 +105,7 @@ def test_a_changed_title_date_or_feed_url_never_doubles_an_item(app, server) -> 
     assert (item.title, item.revision, item.first_seen) == ("A third title", 3, NOON)
 
 
-def test_a_failed_poll_is_a_state_and_the_feed_is_tried_again(app, server, clock) -> None:
+def test_failed_poll_is_a_state_and_is_retried(app, server, clock) -> None:
     server.says("/a", status=500)
     add(app, server)
     report = poll(app)
@@ -115,7 +115,7 @@ def test_a_failed_poll_is_a_state_and_the_feed_is_tried_again(app, server, clock
     assert poll_state(app).next_check > clock()
 
 
-def test_thirty_days_of_errors_then_fresh_within_24_hours_with_no_hand(app, server, clock) -> None:
+def test_feed_recovers_within_a_day_after_30_days_of_errors(app, server, clock) -> None:
     server.says("/a", status=500)
     add(app, server)
     work = InlineQueue(lambda batches: run_batches(app, batches))
@@ -133,14 +133,14 @@ def test_thirty_days_of_errors_then_fresh_within_24_hours_with_no_hand(app, serv
     assert state_of(status(app), clock(), 900) == "ok"
 
 
-def test_retry_after_is_a_floor_also_for_good_answers(app, server, clock) -> None:
+def test_retry_after_also_delays_successful_feeds(app, server, clock) -> None:
     server.says("/a", rss(story(1)), headers={"Retry-After": "50000"})
     add(app, server)
     poll(app)
     assert poll_state(app).next_check >= clock() + 50_000_000
 
 
-def test_429_holds_the_host_for_all_its_feeds(app, server, clock) -> None:
+def test_429_delays_all_feeds_of_the_host(app, server, clock) -> None:
     server.says("/a", status=429, headers={"Retry-After": "3600"})
     server.says("/b", rss(story(1)))
     add(app, server, "a")
@@ -154,7 +154,7 @@ def test_429_holds_the_host_for_all_its_feeds(app, server, clock) -> None:
     assert server.count("/b") == 1
 
 
-def test_503_holds_the_feed_and_after_three_feeds_the_host(app, server) -> None:
+def test_503_from_three_feeds_delays_the_host(app, server) -> None:
     for name in "abcde":
         server.says(f"/{name}", status=503)
         add(app, server, name)
@@ -162,7 +162,7 @@ def test_503_holds_the_feed_and_after_three_feeds_the_host(app, server) -> None:
     assert [server.count(f"/{name}") for name in "abcde"] == [1, 1, 1, 0, 0]
 
 
-def test_410_pauses_and_says_so_and_a_new_address_wakes_it(app, server, clock) -> None:
+def test_410_pauses_the_feed_until_its_url_changes(app, server, clock) -> None:
     server.says("/a", status=410)
     add(app, server)
     poll(app)
@@ -177,9 +177,7 @@ def test_410_pauses_and_says_so_and_a_new_address_wakes_it(app, server, clock) -
     assert state_of(status(app), clock(), 900) == "ok"
 
 
-def test_a_failing_feed_whose_address_is_mended_in_the_list_is_fetched_by_the_next_tick(
-    app, server, clock, tmp_path
-) -> None:
+def test_corrected_url_is_fetched_by_the_next_tick(app, server, clock, tmp_path) -> None:
     feeds = tmp_path / "feeds.toml"
     server.says("/wrong", status=404)
     server.says("/right", rss(story(1)))
@@ -198,9 +196,7 @@ def test_a_failing_feed_whose_address_is_mended_in_the_list_is_fetched_by_the_ne
     assert len(items(app)) == 1
 
 
-def test_an_edit_while_a_feed_is_being_fetched_is_not_undone_by_what_comes_of_the_old_address(
-    app, another, server, clock
-) -> None:
+def test_edit_during_a_fetch_is_kept(app, another, server, clock) -> None:
     other = another()
     server.says("/right", rss(story(2)))
 
@@ -218,7 +214,7 @@ def test_an_edit_while_a_feed_is_being_fetched_is_not_undone_by_what_comes_of_th
     assert state_of(status(app), clock(), 900) == "ok"
 
 
-def test_one_connection_to_a_host_at_a_time_and_many_hosts_at_once(app, server) -> None:
+def test_one_connection_per_host_and_hosts_in_parallel(app, server) -> None:
     others = [FeedServer(f"127.0.0.{n}") for n in range(2, 6)]
     try:
         for n in range(6):
@@ -241,7 +237,7 @@ def test_one_connection_to_a_host_at_a_time_and_many_hosts_at_once(app, server) 
             other.close()
 
 
-def test_a_permanent_redirect_is_adopted_after_three_sightings_over_48_hours(app, server, clock) -> None:
+def test_permanent_redirect_needs_3_sightings_over_48_hours(app, server, clock) -> None:
     server.says("/new", rss(story(1)))
     server.says("/a", status=301, headers={"Location": "/new"})
     add(app, server)
@@ -260,7 +256,7 @@ def test_a_permanent_redirect_is_adopted_after_three_sightings_over_48_hours(app
     assert server.count("/a") == before
 
 
-def test_a_temporary_redirect_is_never_adopted_nor_a_permanent_one_behind_it(app, server, clock) -> None:
+def test_temporary_redirect_chain_is_never_adopted(app, server, clock) -> None:
     server.says("/new", rss(story(1)))
     server.says("/mid", status=301, headers={"Location": "/new"})
     for status_code in (302, 303, 307):
@@ -273,7 +269,7 @@ def test_a_temporary_redirect_is_never_adopted_nor_a_permanent_one_behind_it(app
     assert poll_state(app).adopted_url is None
 
 
-def test_a_redirect_to_something_that_shares_nothing_is_not_adopted(app, server, clock) -> None:
+def test_redirect_to_unrelated_content_is_not_adopted(app, server, clock) -> None:
     server.says("/a", rss(story(1)))
     add(app, server)
     poll(app)
@@ -285,8 +281,8 @@ def test_a_redirect_to_something_that_shares_nothing_is_not_adopted(app, server,
     assert poll_state(app).adopted_url is None
 
 
-def test_an_adopted_address_is_given_up_after_five_failures(app, server, clock) -> None:
-    test_a_permanent_redirect_is_adopted_after_three_sightings_over_48_hours(app, server, clock)
+def test_adopted_url_is_dropped_after_five_failures(app, server, clock) -> None:
+    test_permanent_redirect_needs_3_sightings_over_48_hours(app, server, clock)
     server.says("/new", status=404)
     for _ in range(5):
         poll(app)
@@ -296,9 +292,7 @@ def test_an_adopted_address_is_given_up_after_five_failures(app, server, clock) 
     assert any(item.title == "Story number 3" for item in items(app))
 
 
-def test_a_document_that_turns_out_to_be_no_feed_counts_as_an_error_and_clears_the_validators(
-    app, server, clock
-) -> None:
+def test_non_feed_document_is_an_error_and_clears_validators(app, server, clock) -> None:
     server.says("/a", "<!doctype html><title>Maintenance</title>", etag='"page"')
     add(app, server)
     poll(app)
@@ -311,7 +305,7 @@ def test_a_document_that_turns_out_to_be_no_feed_counts_as_an_error_and_clears_t
     assert len(items(app)) == 1
 
 
-def test_what_looks_like_a_feed_and_is_none_is_asked_for_again_without_conditions(app, server, clock) -> None:
+def test_unknown_json_document_is_refetched_unconditionally(app, server, clock) -> None:
     server.says("/a", b'{"version": "nothing known"}', etag='"odd"')
     add(app, server)
     poll(app)
@@ -330,9 +324,7 @@ def test_what_looks_like_a_feed_and_is_none_is_asked_for_again_without_condition
         ("<urlset><url><loc>https://news.example/{}</loc></url></urlset>", "no_news"),
     ],
 )
-def test_documents_that_are_no_feed_and_differ_each_time_are_asked_for_less_and_less_and_all_kept(
-    app, server, clock, page: str, code: str
-) -> None:
+def test_changing_non_feed_documents_back_off_and_are_archived(app, server, clock, page: str, code: str) -> None:
     add(app, server)
     work = InlineQueue(lambda batches: run_batches(app, batches))
     waits = []
@@ -343,8 +335,8 @@ def test_documents_that_are_no_feed_and_differ_each_time_are_asked_for_less_and_
         assert state_of(status(app), clock(), 900) == "failing"
         waits.append(poll_state(app).next_check - clock())
         clock.at = poll_state(app).next_check
-    assert all(one <= DAY for one in waits)
-    assert all(one > 23 * HOUR - 1 for one in waits[12:])
+    assert all(wait <= DAY for wait in waits)
+    assert all(wait > 23 * HOUR - 1 for wait in waits[12:])
     assert waits[2:10] == sorted(waits[2:10])
     assert app.archive.head("a") == server.count("/a") == 40
     server.says("/a", rss(story(1)))
@@ -354,7 +346,7 @@ def test_documents_that_are_no_feed_and_differ_each_time_are_asked_for_less_and_
     assert len(items(app)) == 1
 
 
-def test_a_transfer_cut_short_gives_its_whole_entries_and_leaves_no_validators(app, server) -> None:
+def test_truncated_transfer_keeps_whole_entries_only(app, server) -> None:
     whole = rss(story(1), story(2), story(3))
     part = whole[: whole.rfind(b"<item>") + 30]
     server.says("/a", part, etag='"1"', length=len(whole))
@@ -367,7 +359,7 @@ def test_a_transfer_cut_short_gives_its_whole_entries_and_leaves_no_validators(a
     assert len(items(app)) == 3
 
 
-def test_a_gap_is_published_when_a_window_shares_nothing_with_the_one_before(app, server, clock) -> None:
+def test_gap_is_published_when_two_windows_do_not_overlap(app, server, clock) -> None:
     add(app, server)
     server.says("/a", rss(*[story(n) for n in range(10)]))
     poll(app)
@@ -378,7 +370,7 @@ def test_a_gap_is_published_when_a_window_shares_nothing_with_the_one_before(app
     assert [(gap.start, gap.end) for gap in status(app).gaps] == [(seen, clock())]
 
 
-def test_an_outage_without_a_loss_leaves_no_gap(app, server, clock) -> None:
+def test_outage_without_loss_leaves_no_gap(app, server, clock) -> None:
     add(app, server)
     server.says("/a", rss(*[story(n) for n in range(10)]))
     poll(app)
@@ -391,7 +383,7 @@ def test_an_outage_without_a_loss_leaves_no_gap(app, server, clock) -> None:
     assert status(app).gaps == ()
 
 
-def test_a_dead_poller_shows_when_the_status_is_read(app, server, clock) -> None:
+def test_status_is_stale_when_polling_has_stopped(app, server, clock) -> None:
     server.says("/a", rss(story(1)))
     add(app, server)
     poll(app)
@@ -399,7 +391,7 @@ def test_a_dead_poller_shows_when_the_status_is_read(app, server, clock) -> None
     assert state_of(status(app), clock() + DAY, 900) == "stale"
 
 
-def test_an_engine_that_is_down_stops_indexing_and_not_polling(app, server, clock, settings) -> None:
+def test_engine_outage_stops_indexing_but_not_polling(app, server, clock, settings) -> None:
     from pathlib import Path
 
     server.says("/a", rss(story(1)))
@@ -424,7 +416,7 @@ def test_an_engine_that_is_down_stops_indexing_and_not_polling(app, server, cloc
 # --- leases and races ---
 
 
-def test_two_processes_that_tick_at_once_fetch_each_feed_once(app, another, server) -> None:
+def test_concurrent_ticks_fetch_each_feed_once(app, another, server) -> None:
     import threading
 
     for n in range(12):
@@ -445,20 +437,18 @@ def test_two_processes_that_tick_at_once_fetch_each_feed_once(app, another, serv
     assert len(items(app)) == 12
 
 
-def test_a_lease_that_expires_while_its_holder_works_loses_nothing_and_doubles_nothing(
-    app, another, server, clock
-) -> None:
+def test_expired_lease_loses_and_duplicates_nothing(app, another, server, clock) -> None:
     add(app, server)
     rival = another()
 
     def slow(_asked) -> Answer:
         server.answers["/a"] = Answer(body=rss(story(1), story(2)))
-        clock.go(hours=1)  # our lease runs out while the answer is under way
+        clock.go(hours=1)  # our lease expires during the fetch
         poll(rival)
         return Answer(body=rss(story(1)))
 
     server.answers["/a"] = slow
-    app.feeds.claim_host = lambda *_: 0  # the host's lease would keep the rival out
+    app.feeds.claim_host = lambda *_: 0  # otherwise the host lease would block the rival
     rival.feeds.claim_host = lambda *_: 0
     report = poll(app)
     assert report.polled[0].refused == "Another process took its lease."
@@ -470,7 +460,7 @@ def test_a_lease_that_expires_while_its_holder_works_loses_nothing_and_doubles_n
     assert all(item.revision == 1 for item in items(app))
 
 
-def test_an_index_task_delivered_twice_and_late_changes_nothing(app, another, server) -> None:
+def test_repeated_index_task_changes_nothing(app, another, server) -> None:
     add(app, server)
     for n in range(4):
         server.says("/a", rss(story(1, f"Title {n}")))
@@ -482,7 +472,7 @@ def test_an_index_task_delivered_twice_and_late_changes_nothing(app, another, se
     assert before[0].revision == 4
 
 
-def test_a_record_whose_writer_died_before_it_was_remembered_is_seen(app, server, clock) -> None:
+def test_record_of_a_dead_writer_is_reconciled(app, server, clock) -> None:
     add(app, server)
     server.says("/a", rss(story(1)))
     poll(app)
@@ -493,7 +483,7 @@ def test_a_record_whose_writer_died_before_it_was_remembered_is_seen(app, server
     assert len(items(app)) == 2
 
 
-def test_an_unsettled_feed_is_taken_up_by_a_tick(app, another, server, clock) -> None:
+def test_orphaned_lease_is_taken_over_by_a_tick(app, another, server, clock) -> None:
     add(app, server)
     server.says("/a", rss(story(1)))
     poll(app)
@@ -510,7 +500,7 @@ def test_an_unsettled_feed_is_taken_up_by_a_tick(app, another, server, clock) ->
 # --- reindexing ---
 
 
-def test_a_reindex_gives_the_same_items(app, server, clock) -> None:
+def test_reindex_gives_the_same_items(app, server, clock) -> None:
     add(app, server)
     for n in range(5):
         server.says("/a", rss(story(1, f"Title {n}"), *[story(k) for k in range(2, 4 + n)]))
@@ -524,7 +514,7 @@ def test_a_reindex_gives_the_same_items(app, server, clock) -> None:
     assert app.feeds.generations() == [2]
 
 
-def test_polling_goes_on_after_and_while_a_reindex_runs(app, another, server, clock) -> None:
+def test_polling_continues_during_and_after_a_reindex(app, another, server, clock) -> None:
     add(app, server)
     server.says("/a", rss(story(1)))
     poll(app)
@@ -547,7 +537,7 @@ def test_polling_goes_on_after_and_while_a_reindex_runs(app, another, server, cl
     assert len(items(app)) == 3
 
 
-def test_a_lost_store_is_built_anew_from_the_archive(app, server, settings) -> None:
+def test_lost_feed_store_is_rebuilt_from_the_archive(app, server, settings) -> None:
     from pathlib import Path
 
     add(app, server)

@@ -1,4 +1,4 @@
-"""The 141 real feeds, served with ETags, gzip, redirects, errors and delays: one poll gets them all, the next writes nothing."""
+"""Test polling of the 141 real feeds, served with ETags, gzip, redirects, errors and delays."""
 
 import json
 
@@ -10,7 +10,7 @@ from newswire.search.request import read_search
 from tests.support.feed_server import Answer
 
 
-def test_all_real_feeds_are_polled_and_found_and_a_second_poll_writes_nothing(app, server, shared, clock) -> None:
+def test_second_poll_of_all_real_feeds_writes_nothing(app, server, shared, clock) -> None:
     rows = [json.loads(line) for line in (shared / "feeds" / "index.jsonl").read_text().splitlines()]
     real = [row for row in rows if row["kind"] == "real"]
     assert len(real) == 141
@@ -31,22 +31,22 @@ def test_all_real_feeds_are_polled_and_found_and_a_second_poll_writes_nothing(ap
         app.feeds.put(Feed(id=feed_id, url=server.url(path)), clock())
         ids.append(feed_id)
     report = run_batches(app, [Batch(tuple(ids), now=True)])
-    failed = [one.feed for one in report.polled if isinstance(one.outcome, FetchFailed)]
+    failed = [poll.feed for poll in report.polled if isinstance(poll.outcome, FetchFailed)]
     assert len(failed) == 6
     for _ in range(2):
         run_batches(app, [Batch(tuple(failed), now=True)])
-    states = {one.id: one for one in app.engine.statuses()}
-    refused = [one.id for one in states.values() if one.error_code is not None]
+    states = {status.id: status for status in app.engine.statuses()}
+    refused = [status.id for status in states.values() if status.error_code is not None]
     assert refused == []
     assert len(states) == 141
     total = app.engine.search(SearchQuery(size=0)).total
-    assert total == sum(one.items for one in states.values()) > 2_000
+    assert total == sum(status.items for status in states.values()) > 2_000
     version = app.engine.search(SearchQuery()).version
     clock.go(hours=1)
     again = run_batches(app, [Batch(tuple(ids), now=True)])
-    assert all(isinstance(one.outcome, (NotModified, Fetched)) and not one.changed for one in again.polled)
+    assert all(isinstance(poll.outcome, (NotModified, Fetched)) and not poll.changed for poll in again.polled)
     assert app.engine.search(SearchQuery()).version == version
     request = read_search({"q": ["podcast"], "size": ["5"]}, clock())
-    found = answer(app.engine, request, clock, 900)
-    assert found.total.value > 0
-    assert found.coverage.ok == 141
+    results = answer(app.engine, request, clock, 900)
+    assert results.total.value > 0
+    assert results.coverage.ok == 141

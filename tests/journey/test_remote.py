@@ -1,4 +1,4 @@
-"""`newswire serve --remote URL`: plain requests on loopback reach an API that takes only signed ones."""
+"""Test `newswire serve --remote URL`: plain loopback requests reach an API that accepts only signed ones."""
 
 import json
 import os
@@ -16,7 +16,7 @@ from tests.support.transports import AsEvents, rest_event
 
 
 class Gateway:
-    """API Gateway with IAM authorization in front of the real routes, at a stage."""
+    """API Gateway with IAM authorization and a stage, in front of the real routes."""
 
     def __init__(self, app) -> None:
         self._server = Loopback(self._answer)
@@ -45,7 +45,7 @@ def gateway(app, tmp_path):
     stories = [
         {"title": f"Łódź summit {n}", "link": f"https://x.example/{n}", "published": f"2025-11-2{n}"} for n in range(5)
     ]
-    lines.write_text("".join(json.dumps(one) + "\n" for one in stories))
+    lines.write_text("".join(json.dumps(story) + "\n" for story in stories))
     load(app, [str(lines)], "lines")
     made = Gateway(app)
     yield made
@@ -73,7 +73,7 @@ TARGETS = [
 
 
 @pytest.mark.parametrize("target", TARGETS)
-def test_a_plain_request_gets_what_a_signed_one_would(gateway, proxy, target: str) -> None:
+def test_plain_request_gets_the_signed_response(gateway, proxy, target: str) -> None:
     status, headers, body = proxy.get(target)
     direct = gateway._api.ask(target)
     assert (status, headers["content-type"]) == (direct.status, direct.headers["content-type"]), body
@@ -82,7 +82,7 @@ def test_a_plain_request_gets_what_a_signed_one_would(gateway, proxy, target: st
         assert json.loads(body)["total"]["value"] == 5
 
 
-def test_links_lead_through_the_proxy_and_an_entity_tag_is_honoured(proxy) -> None:
+def test_links_point_to_the_proxy_and_etags_work(proxy) -> None:
     _status, headers, _body = proxy.get("/v1/search?q=summit&size=2")
     link = headers["link"]
     assert link.startswith(f"<http://127.0.0.1:{proxy.port}/v1/search?")
@@ -93,7 +93,7 @@ def test_links_lead_through_the_proxy_and_an_entity_tag_is_honoured(proxy) -> No
 
 
 @pytest.mark.parametrize("target", ["/", "/?q=summit&from=2025-11", "/feeds/lines"])
-def test_pages_are_read_through_it_with_all_that_they_ask_for_and_lead_to(proxy, target: str) -> None:
+def test_pages_and_their_links_work_through_the_proxy(proxy, target: str) -> None:
     status, headers, body = proxy.get(target)
     assert (status, headers["content-type"]) == (200, "text/html; charset=utf-8")
     page = Page(body)
@@ -104,7 +104,7 @@ def test_pages_are_read_through_it_with_all_that_they_ask_for_and_lead_to(proxy,
     assert (status, urljoin("/", headers["location"])) == (303, "/?q=summit")
 
 
-def test_it_answers_only_to_names_of_loopback_and_only_reads(gateway, proxy) -> None:
+def test_proxy_accepts_only_loopback_hosts_and_reads(gateway, proxy) -> None:
     before = len(gateway.asked)
     evil = proxy.raw(b"GET /v1/feeds HTTP/1.1\r\nHost: evil.example\r\nConnection: close\r\n\r\n")
     assert evil.startswith(b"HTTP/1.1 400 ")
@@ -114,20 +114,20 @@ def test_it_answers_only_to_names_of_loopback_and_only_reads(gateway, proxy) -> 
 
 
 @pytest.mark.parametrize("target", [".evil.example/x", "/../Stage/v1/feeds", "/v1/%2e%2e/x", "/./v1"])
-def test_no_address_leaves_the_api_that_it_stands_for(gateway, proxy, target: str) -> None:
+def test_targets_outside_the_api_are_refused(gateway, proxy, target: str) -> None:
     before = len(gateway.asked)
     answer = proxy.raw(f"GET {target} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode())
     assert answer.startswith(b"HTTP/1.1 400 ")
     assert len(gateway.asked) == before
 
 
-def test_a_profile_that_is_not_there_is_said_and_is_no_trace(gateway, tmp_path, monkeypatch) -> None:
+def test_missing_aws_profile_is_reported(gateway, tmp_path, monkeypatch) -> None:
     monkeypatch.setenv("AWS_PROFILE", "nobody")
-    status, said = refused(tmp_path, "--remote", gateway.url, AWS_REGION=REGION)
-    assert (status, "nobody" in said, "Traceback" in said) == (2, True, False)
+    status, err = refused(tmp_path, "--remote", gateway.url, AWS_REGION=REGION)
+    assert (status, "nobody" in err, "Traceback" in err) == (2, True, False)
 
 
-def test_headers_of_the_caller_that_are_nobodys_business_stay_here(gateway, proxy) -> None:
+def test_private_caller_headers_are_not_forwarded(gateway, proxy) -> None:
     proxy.get("/v1/feeds", headers={"Cookie": "secret=1", "Authorization": "Basic x", "Accept": "application/json"})
     sent = gateway.asked[-1].headers
     assert "cookie" not in sent
@@ -135,7 +135,7 @@ def test_headers_of_the_caller_that_are_nobodys_business_stay_here(gateway, prox
     assert sent["accept"] == "application/json"
 
 
-def test_an_api_that_is_away_is_a_503(gateway, proxy) -> None:
+def test_unreachable_api_gives_503(gateway, proxy) -> None:
     gateway.close()
     status, headers, body = proxy.get("/v1/feeds")
     assert (status, headers["retry-after"]) == (503, "10")
@@ -148,20 +148,20 @@ def refused(tmp_path, *arguments: str, **environ: str) -> tuple[int, str]:
     return process.returncode, err
 
 
-def test_what_can_not_be_a_proxy_says_why(tmp_path, monkeypatch) -> None:
+def test_invalid_proxy_options_are_refused_with_a_reason(tmp_path, monkeypatch) -> None:
     url = "https://news.example/live"
-    status, said = refused(tmp_path, "--remote", url, "--host", "0.0.0.0", AWS_REGION=REGION)
-    assert (status, "loopback only" in said) == (2, True)
-    status, said = refused(tmp_path, "--remote", url, "--poll", AWS_REGION=REGION)
-    assert (status, "--poll" in said) == (2, True)
-    status, said = refused(tmp_path, "--remote", "news.example", AWS_REGION=REGION)
-    assert (status, "ApiUrl" in said) == (2, True)
+    status, err = refused(tmp_path, "--remote", url, "--host", "0.0.0.0", AWS_REGION=REGION)
+    assert (status, "loopback only" in err) == (2, True)
+    status, err = refused(tmp_path, "--remote", url, "--poll", AWS_REGION=REGION)
+    assert (status, "--poll" in err) == (2, True)
+    status, err = refused(tmp_path, "--remote", "news.example", AWS_REGION=REGION)
+    assert (status, "ApiUrl" in err) == (2, True)
     monkeypatch.delenv("AWS_DEFAULT_REGION", raising=False)
-    status, said = refused(tmp_path, "--remote", url, AWS_CONFIG_FILE=os.devnull)
-    assert (status, "AWS_REGION" in said) == (2, True)
+    status, err = refused(tmp_path, "--remote", url, AWS_CONFIG_FILE=os.devnull)
+    assert (status, "AWS_REGION" in err) == (2, True)
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"):
         monkeypatch.delenv(name)
     nobody = {"AWS_SHARED_CREDENTIALS_FILE": os.devnull, "AWS_CONFIG_FILE": os.devnull}
-    status, said = refused(tmp_path, "--remote", url, AWS_REGION=REGION, **nobody)
-    assert (status, "AWS_PROFILE" in said) == (2, True)
+    status, err = refused(tmp_path, "--remote", url, AWS_REGION=REGION, **nobody)
+    assert (status, "AWS_PROFILE" in err) == (2, True)
     assert not (tmp_path / "nothing").exists()

@@ -1,4 +1,4 @@
-"""An index that another version of newswire wrote: an older one is rebuilt from the archive, a newer one is not read."""
+"""Test an index of another schema version: an older one is rebuilt, a newer one is refused."""
 
 import json
 
@@ -25,7 +25,7 @@ def found(capsys) -> int:
     return json.loads(capsys.readouterr().out)["total"]["value"]
 
 
-def test_an_older_index_is_built_anew_before_it_is_searched(data, capsys) -> None:
+def test_older_index_is_rebuilt_before_a_search(data, capsys) -> None:
     (data / "index" / "g000001" / "schema").write_text(str(SCHEMA - 1))
     assert main(["search", "story", "--json"]) == 0
     out, err = capsys.readouterr()
@@ -35,13 +35,13 @@ def test_an_older_index_is_built_anew_before_it_is_searched(data, capsys) -> Non
     assert not (data / "index" / "g000001").exists()
 
 
-def test_a_damaged_older_index_is_built_anew_too(data, capsys) -> None:
+def test_damaged_older_index_is_rebuilt(data, capsys) -> None:
     for file in (data / "index" / "g000001").iterdir():
         file.write_text("rubbish") if file.name != "schema" else file.write_text("0")
     assert found(capsys) == 50
 
 
-def test_a_begun_generation_of_an_older_schema_is_not_gone_on_with(data, capsys) -> None:
+def test_generation_of_an_older_schema_is_not_resumed(data, capsys) -> None:
     from newswire.app import App
     from newswire.settings import read_settings
 
@@ -57,7 +57,7 @@ def test_a_begun_generation_of_an_older_schema_is_not_gone_on_with(data, capsys)
     assert found(capsys) == 50
 
 
-def test_a_newer_index_is_refused_with_what_to_do(data, capsys) -> None:
+def test_newer_index_is_refused_with_advice(data, capsys) -> None:
     (data / "index" / "g000001" / "schema").write_text(str(SCHEMA + 1))
     more = data.parent / "more.jsonl"
     more.write_text('{"guid": "new", "title": "Another story"}\n')

@@ -1,4 +1,4 @@
-"""A day of polling: every feed is polled when it was planned and never twice, and every story that was shown is kept once."""
+"""Test a simulated day of polling: each feed is polled on schedule and each story is kept once."""
 
 import msgspec
 import pytest
@@ -22,7 +22,7 @@ def check(publishers: Publishers, planned: Planned, app: App) -> None:
     assert app.feeds.behind(1) == []
 
 
-def test_ten_thousand_feeds_on_stores_in_memory(settings, clock) -> None:
+def test_ten_thousand_feeds_on_in_memory_stores(settings, clock) -> None:
     publishers, store = Publishers(10_000, clock), MemoryFeedStore()
     planned = Planned(store)
     app = App(settings, clock=clock, feeds=store, archive=MemoryArchive(), fetcher=publishers)
@@ -35,7 +35,7 @@ def test_ten_thousand_feeds_on_stores_in_memory(settings, clock) -> None:
     app.close()
 
 
-def test_five_hundred_feeds_on_a_table_a_bucket_and_a_queue(settings, clock) -> None:
+def test_five_hundred_feeds_on_aws_stores(settings, clock) -> None:
     aws = AwsInside()
     done, publishers, planned, app = live_a_day_on_aws(aws, settings, clock, 500)
     print(msgspec.json.format(msgspec.json.encode(done)).decode())

@@ -1,4 +1,4 @@
-"""A year of real news: 251,270 lines are loaded, counted, and counted again after a reindex."""
+"""Test a year of real news: load 251,270 lines, count the items, and count again after a reindex."""
 
 from collections import Counter
 
@@ -14,7 +14,7 @@ YEAR_START = 1_672_531_200_000
 
 
 @pytest.mark.long
-def test_a_year_of_news_is_loaded_found_and_counted_also_after_a_reindex(app, shared, tmp_path, clock) -> None:
+def test_year_of_news_survives_a_reindex(app, shared, tmp_path, clock) -> None:
     file = tmp_path / "timeline.jsonl.gz"
     winners = write_lines(shared, file)
     report = load(app, [str(file)], None)
@@ -23,7 +23,7 @@ def test_a_year_of_news_is_loaded_found_and_counted_also_after_a_reindex(app, sh
     def check() -> None:
         everything = app.engine.search(SearchQuery(size=0, facets=(FacetQuery("feed", 500),)))
         assert everything.total == len(winners)
-        counted = {one.value: one.count for one in everything.facets[0].values}
+        counted = {bucket.value: bucket.count for bucket in everything.facets[0].values}
         assert counted == Counter(feed for feed, _at in winners.values())
         days = app.engine.search(SearchQuery(size=0, edges=tuple(YEAR_START + n * DAY for n in range(366)))).histogram
         found_days = {YEAR_START + n * DAY: count for n, count in enumerate(days)}

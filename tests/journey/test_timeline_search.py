@@ -1,4 +1,4 @@
-"""The search over a year of real news: counted against the file, walked from end to end, and asked 100,000 bad questions."""
+"""Test the search over a year of real news: counts, complete walks and 100,000 hostile requests."""
 
 import json
 import random
@@ -27,7 +27,7 @@ pytestmark = pytest.mark.long
 
 
 class Year(NamedTuple):
-    """The loaded year: its edges, and the feed and instant of each item as the file has them."""
+    """The loaded year: its app, and the feed and the instant (ms) of each item in the file."""
 
     app: App
     items: list[tuple[str, int]]
@@ -59,13 +59,13 @@ def ask(api, **sent) -> dict:
 
 
 def local_days(items: list[tuple[str, int]], zone: str) -> Counter:
-    """Count items by their local date, with Python's own arithmetic."""
+    """Count items by local date, calculated with Python's zoneinfo."""
     known = ZoneInfo(zone)
     return Counter(datetime.fromtimestamp(at / 1000, UTC).astimezone(known).date() for _feed, at in items)
 
 
 @pytest.mark.parametrize("zone", ZONES)
-def test_counts_per_day_week_and_month_are_those_of_the_file(year, api, zone: str) -> None:
+def test_period_counts_match_the_file(year, api, zone: str) -> None:
     days = local_days(year.items, zone)
     of_2023 = {day: count for day, count in days.items() if day.year == 2023}
     for unit, name in (("day", "%Y-%m-%d"), ("week", "%G-W%V"), ("month", "%Y-%m")):
@@ -87,7 +87,7 @@ def test_counts_per_day_week_and_month_are_those_of_the_file(year, api, zone: st
             )
 
 
-def test_counts_per_feed_and_month_are_those_of_the_file(year, api) -> None:
+def test_feed_counts_match_the_file(year, api) -> None:
     answer = ask(api, size=0, facets="feed:200")
     assert answer["total"]["value"] == year.total
     counted = {one["value"]: one["count"] for one in answer["facets"]["feed"]["values"]}
@@ -100,12 +100,12 @@ def test_counts_per_feed_and_month_are_those_of_the_file(year, api) -> None:
 
 
 @pytest.mark.parametrize("q", ["ukraine", "the OR a", '"prime minister"', "elect* -trump", "title:war", "wybory"])
-def test_facets_and_histograms_add_up(api, q: str) -> None:
+def test_facets_and_histograms_add_up_to_the_total(api, q: str) -> None:
     answer = ask(api, q=q, size=0, facets="feed:3,lang:200,author,category", histogram="auto", from_="2023", to="2023")
     total = answer["total"]["value"]
     assert total > 0
     assert sum(one["count"] for one in answer["histogram"]) == total
-    for name in ("feed", "lang"):  # at most one value an item
+    for name in ("feed", "lang"):  # at most one value per item
         facet = answer["facets"][name]
         assert sum(one["count"] for one in facet["values"]) + facet["other"] + facet["missing"] == total
     for value in answer["facets"]["feed"]["values"]:
@@ -129,12 +129,12 @@ def walk(api, each=None, **sent) -> list[str]:
 
 
 @pytest.mark.parametrize("sort", ["newest", "oldest"])
-def test_a_walk_over_everything_gives_each_id_once(year, api, sort: str) -> None:
+def test_walk_gives_each_id_once(year, api, sort: str) -> None:
     ids = walk(api, sort=sort)
     assert len(ids) == len(set(ids)) == year.total
 
 
-def test_relevance_gives_its_10_000_once_each_on_a_quiet_index(api) -> None:
+def test_relevance_walk_gives_10_000_distinct_items(api) -> None:
     for q in ("the", "ukraine OR war OR president OR minister OR city OR people OR police OR court", "in*"):
         ids = walk(api, q=q, sort="relevance")
         assert len(ids) == len(set(ids)) == 10_000, q
@@ -156,8 +156,8 @@ def is_of_the_contract(came: Came, method: str) -> bool:
     return came.headers["content-type"].startswith("application/problem+json") and answer["status"] == came.status
 
 
-def test_100_000_random_and_hostile_requests_are_answered_by_the_contract(year, api) -> None:
-    """How long they take is measured by `make bench`, which sends the same ones."""
+def test_100_000_hostile_requests_follow_the_contract(year, api) -> None:
+    """`make bench` measures the latency of the same requests."""
     rng = random.Random(20_231_124)
     over_http = OverHttp(year.app)
     cursors: list[str] = []
@@ -178,7 +178,7 @@ def test_100_000_random_and_hostile_requests_are_answered_by_the_contract(year, 
 
 
 @pytest.mark.parametrize("target", costliest_requests())
-def test_the_costliest_requests_are_answered_whole(api, target: str) -> None:
+def test_costliest_requests_get_complete_answers(api, target: str) -> None:
     answer = api.ask(target).json()
     assert len(answer["items"]) == 200
     assert sum(one["count"] for one in answer["histogram"]) == answer["total"]["value"]
@@ -205,7 +205,7 @@ def test_the_costliest_requests_are_answered_whole(api, target: str) -> None:
         b"rubbish\r\n\r\n",
     ],
 )
-def test_raw_bytes_give_no_500(year, raw: bytes) -> None:
+def test_raw_bytes_never_give_500(year, raw: bytes) -> None:
     over_http = OverHttp(year.app)
     try:
         answer = over_http.raw(raw.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n", 1))
@@ -214,11 +214,11 @@ def test_raw_bytes_give_no_500(year, raw: bytes) -> None:
     assert answer.split(b" ")[1] in {b"200", b"400", b"404", b"405"}, answer[:300]
 
 
-# --- last, since it changes the year ---
+# --- must be last, because it changes the index ---
 
 
 @pytest.mark.parametrize("sort", ["newest", "oldest"])
-def test_a_walk_gives_each_id_once_while_another_process_adds_and_edits(year, api, tmp_path, sort: str) -> None:
+def test_walk_gives_each_id_once_during_writes(year, api, tmp_path, sort: str) -> None:
     before = set(walk(api, sort=sort))
     rng = random.Random(sort)
     day = datetime(2023, 1, 1, tzinfo=UTC)
@@ -231,7 +231,7 @@ def test_a_walk_gives_each_id_once_while_another_process_adds_and_edits(year, ap
         with lines.open("w") as file:
             for n in range(300):
                 when = (day + timedelta(minutes=rng.randrange(525_000))).isoformat()
-                # Every third is an edit: the same item again, with its date and other words.
+                # Every third line edits an item: the same guid and date, another title.
                 guid = f"{sort}-{n % 3 and walked}-{n}"
                 line = {"guid": guid, "title": f"Added {walked} {n}", "published": when if n % 3 else day.isoformat()}
                 file.write(json.dumps(line) + "\n")

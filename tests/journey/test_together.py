@@ -1,4 +1,4 @@
-"""Several processes over one data folder at the same time."""
+"""Test several processes that use one data folder at the same time."""
 
 import json
 import time
@@ -7,7 +7,7 @@ from tests.support.feed_server import rss, story
 from tests.support.processes import Served, command
 
 
-def test_serving_polling_loading_searching_and_reindexing_go_on_together(tmp_path, server) -> None:
+def test_serve_poll_load_search_and_reindex_run_together(tmp_path, server) -> None:
     feeds = tmp_path / "feeds.toml"
     for n in range(8):
         server.says(f"/{n}", rss(*[story(100 * n + k) for k in range(10)]), delay=0.05)
@@ -31,14 +31,14 @@ def test_serving_polling_loading_searching_and_reindexing_go_on_together(tmp_pat
             command(tmp_path / "data", "reindex"),
             command(tmp_path / "data", "search", "line"),
         ]
-        while any(one.poll() is None for one in running):
+        while any(process.poll() is None for process in running):
             status, answer = served.json("/v1/search?q=line&size=1")
             assert status == 200, answer
-        told = [one.communicate() for one in running]
+        told = [process.communicate() for process in running]
         assert not any("Traceback" in text for pair in told for text in pair), told
-        for one, (_out, err) in zip(running, told, strict=True):
-            assert one.returncode in {0, 1}, err
-        assert [one.returncode for one in running[:3]] == [0, 0, 0], told[:3]
+        for process, (_out, err) in zip(running, told, strict=True):
+            assert process.returncode in {0, 1}, err
+        assert [process.returncode for process in running[:3]] == [0, 0, 0], told[:3]
         until = time.monotonic() + 30
         while time.monotonic() < until:
             total = served.json("/v1/search?size=0")[1]["total"]["value"]

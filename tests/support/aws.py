@@ -1,4 +1,4 @@
-"""AWS as the tests have it: a server of moto on loopback, with a table, a bucket and a queue for each test."""
+"""Provide AWS on loopback: a moto server, with a new table, bucket and queue for each test."""
 
 import copy
 import io
@@ -54,24 +54,24 @@ TABLE = {
 
 
 MOST_RECEIVED = 10
-"""A message that was received so often goes to the dead-letter queue, as template.yaml has it."""
+"""Number of receives after which a message moves to the dead-letter queue, as in template.yaml."""
 
 
 def make_table(url: str | None, name: str) -> str:
-    """Make the table of template.yaml; gives its name."""
+    """Create the table of template.yaml; return its name."""
     boto3.client("dynamodb", endpoint_url=url).create_table(TableName=name, **TABLE)
     return name
 
 
 def make_bucket(url: str | None, name: str) -> str:
-    """Make a bucket; gives its name."""
+    """Create a bucket; return its name."""
     region = {"LocationConstraint": os.environ["AWS_DEFAULT_REGION"]}
     boto3.client("s3", endpoint_url=url).create_bucket(Bucket=name, CreateBucketConfiguration=region)
     return name
 
 
 def make_queue(url: str | None, name: str) -> str:
-    """Make a work queue with its dead-letter queue, as template.yaml has them; gives its address."""
+    """Create a work queue and its dead-letter queue as in template.yaml; return the URL of the work queue."""
     sqs = boto3.client("sqs", endpoint_url=url)
     dead = sqs.create_queue(QueueName=f"{name}-dead")["QueueUrl"]
     arn = sqs.get_queue_attributes(QueueUrl=dead, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
@@ -80,18 +80,18 @@ def make_queue(url: str | None, name: str) -> str:
 
 
 MESSAGES_A_CALL = 10
-"""So many messages Lambda hands over at once, as template.yaml has it."""
+"""Maximum number of messages in one call by Lambda, as in template.yaml."""
 
 
 class Delivery(NamedTuple):
-    """Messages that were handed over, and those of them that failed."""
+    """Messages that were delivered, and those of them that failed."""
 
     sent: list[dict]
     failed: list[dict]
 
 
 class Aws:
-    """A server that stands for AWS; clients find it by `AWS_ENDPOINT_URL`."""
+    """A moto server that stands in for AWS; clients find it through `AWS_ENDPOINT_URL`."""
 
     def __init__(self) -> None:
         logging.getLogger("werkzeug").setLevel(logging.ERROR)  # it logs every request
@@ -115,28 +115,28 @@ class Aws:
         return make_queue(self.url, f"queue-{uuid.uuid4().hex[:12]}")
 
     def dead_letters(self, queue: str) -> int:
-        """Count the messages that ended in the dead-letter queue of a work queue."""
+        """Count the messages in the dead-letter queue of a work queue."""
         return SqsQueue(f"{queue}-dead").waiting()
 
     def deliver(self, queue: str, call: Callable[[dict], Container[str]], most: int = MESSAGES_A_CALL) -> Delivery:
-        """Do once what Lambda does with a queue: receive, call, delete what did not fail."""
+        """Act once as Lambda's queue poller: receive, call, delete the messages that did not fail."""
         sqs, sent = self.client("sqs"), self.receive(queue, most)
         failed_ids = call(sent) if sent["Records"] else ()
-        failed = [one for one in sent["Records"] if one["messageId"] in failed_ids]
-        for one in sent["Records"]:
-            if one not in failed:
-                sqs.delete_message(QueueUrl=queue, ReceiptHandle=one["receiptHandle"])
+        failed = [message for message in sent["Records"] if message["messageId"] in failed_ids]
+        for message in sent["Records"]:
+            if message not in failed:
+                sqs.delete_message(QueueUrl=queue, ReceiptHandle=message["receiptHandle"])
         return Delivery(sent["Records"], failed)
 
     def receive(self, queue: str, most: int = 1_000_000) -> dict:
-        """Receive messages, all that there are or so many, as Lambda hands them over; they stay in flight."""
+        """Receive up to `most` messages in the format of Lambda; they stay in flight."""
         sqs, records = self.client("sqs"), []
         while len(records) < most and (
-            found := sqs.receive_message(QueueUrl=queue, MaxNumberOfMessages=10).get("Messages")
+            messages := sqs.receive_message(QueueUrl=queue, MaxNumberOfMessages=10).get("Messages")
         ):
             records += [
-                {"messageId": one["MessageId"], "receiptHandle": one["ReceiptHandle"], "body": one["Body"]}
-                for one in found
+                {"messageId": message["MessageId"], "receiptHandle": message["ReceiptHandle"], "body": message["Body"]}
+                for message in messages
             ]
         return {"Records": records}
 
@@ -147,7 +147,7 @@ class Aws:
 
 
 class AwsInside(Aws):
-    """The same within this process, without a server between: for many calls."""
+    """The same inside this process, without a server: faster for many calls."""
 
     def __init__(self) -> None:
         self._mock = mock_aws()
@@ -161,7 +161,7 @@ class AwsInside(Aws):
 
 
 def _quickened() -> Callable[[], None]:
-    """Let moto do what it does on tables in time that does not grow with all of their rows; gives what undoes it."""
+    """Make moto independent of the number of rows in a table; return a function that undoes it."""
     plain_copy, plain_query, plain_items = models.copy, Table.query, Table.all_items
     models.copy = _CopiesOfTables()
     Table.query, Table.all_items = _in_no_order(plain_query, plain_items)
@@ -173,7 +173,7 @@ def _quickened() -> Callable[[], None]:
 
 
 def _in_no_order(query, all_items):
-    """Let a query look at the rows of a table as they come: moto sorts them all first, and what was found once more."""
+    """Return unsorted table lookups: moto sorts all rows before a query, and the matches again."""
 
     def looking(table: Table, *arguments, **named):
         table.is_queried = True
@@ -191,10 +191,9 @@ def _in_no_order(query, all_items):
 
 
 class _CopiesOfTables:
-    """Stands for the module `copy` in moto, which copies a whole table, row by row, before each transaction.
+    """Stand in for the module `copy` in moto, which copies a whole table, row by row, before each transaction.
 
-    Rows that a transaction puts are replaced and not changed, so that for puts and checks, which are all that we have in
-    transactions, it is enough to remember which rows there were.
+    Our transactions only put and check. A put replaces a row and does not change it, so a shallow copy is enough.
     """
 
     @staticmethod
@@ -207,7 +206,7 @@ class _CopiesOfTables:
 
 
 class Trouble:
-    """Lets requests of a client be answered with an error while it is `on`: all, the first ones, or some by chance."""
+    """Answer requests of a client with an error while `on`: all, the first ones, or a random share."""
 
     def __init__(
         self,
@@ -240,7 +239,7 @@ class _Raw(io.BytesIO):
 
 
 class LateIndexes:
-    """A client of DynamoDB whose indexes show the table as it was some moments ago, as the real ones may."""
+    """A DynamoDB client whose indexes lag behind the table, as the real ones may."""
 
     LATE_S = 0.15
 

@@ -1,4 +1,4 @@
-"""A real browser: Chromium, as it is installed, led by Playwright. Whatever goes wrong in it fails the test that looks on."""
+"""Drive a real Chromium with Playwright; any error in the browser fails the test."""
 
 import os
 import re
@@ -19,7 +19,7 @@ _STATUS = re.compile(r"Failed to load resource: the server responded with a stat
 
 
 def executable() -> str | None:
-    """Give the path of a Chromium, where there is one."""
+    """Return the path of an installed Chromium, or None."""
     return os.environ.get("NEWSWIRE_TEST_CHROMIUM") or next(filter(None, map(shutil.which, NAMES)), None)
 
 
@@ -32,7 +32,7 @@ def chromium(path: str) -> Iterator[Browser]:
 
 
 class Reading:
-    """A person's window onto one newswire: it fails on dialogs, errors of the console and requests to elsewhere."""
+    """A browser window on one newswire: it fails on dialogs, console errors and requests to other hosts."""
 
     def __init__(self, browser: Browser, base: str, **options: object) -> None:
         self.base = base
@@ -48,8 +48,8 @@ class Reading:
         self.page.on("response", lambda got: self._status(got.status, got.url))
 
     def _said(self, message: ConsoleMessage) -> None:
-        said = _STATUS.search(message.text)
-        if message.type in {"error", "warning"} and not (said and int(said[1]) in self._expected):
+        match = _STATUS.search(message.text)
+        if message.type in {"error", "warning"} and not (match and int(match[1]) in self._expected):
             self.wrong.append(f"console: {message.text}")
 
     def _asked(self, request: Request) -> None:
@@ -63,7 +63,7 @@ class Reading:
             self.wrong.append(f"{status}: {url}")
 
     def open(self, target: str, status: int | None = 200) -> Page:
-        """Go to an address, which answers with this status; None for 200 or 400. All that it asks for must be there."""
+        """Open a URL that must answer with `status` (None: 200 or 400); all its resources must load."""
         self._expected = {200, 400} if status is None else {status}
         got = self.page.goto(target)
         self._expected = set()
@@ -72,17 +72,17 @@ class Reading:
         return self.page
 
     def barriers(self) -> list[str]:
-        """Give what axe finds against WCAG 2.2 A and AA, and against its own best practices."""
+        """Return the violations that axe finds of WCAG 2.2 A and AA and of its best practices."""
         self.page.evaluate(AXE)
-        found = self.page.evaluate("rules => axe.run({runOnly: rules})", RULES)
+        result = self.page.evaluate("rules => axe.run({runOnly: rules})", RULES)
         return [
-            f"{one['id']}: {node['html'][:150]} {node['failureSummary'][:200]}"
-            for one in found["violations"]
-            for node in one["nodes"]
+            f"{violation['id']}: {node['html'][:150]} {node['failureSummary'][:200]}"
+            for violation in result["violations"]
+            for node in violation["nodes"]
         ]
 
     def overflows(self) -> bool:
-        """Say whether a reader would have to scroll sideways."""
+        """Return whether the page is wider than the window."""
         return self.page.evaluate("document.documentElement.scrollWidth > document.documentElement.clientWidth")
 
     def close(self) -> None:

@@ -1,4 +1,4 @@
-"""Certificates that the `openssl` command makes while a test runs: an authority, and what it signs for a server's name."""
+"""Create certificates with the `openssl` command: an authority, and server certificates signed by it."""
 
 import shutil
 import subprocess
@@ -10,7 +10,7 @@ EC = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes")
 
 
 class Authority:
-    """An authority of our own; `file` is its certificate, which a client may be told to trust."""
+    """A certificate authority; `file` is its certificate, which clients can trust."""
 
     def __init__(self, folder: Path) -> None:
         folder.mkdir()
@@ -23,7 +23,7 @@ class Authority:
         )
 
     def signs(self, name: str, days: int = 30) -> Path:
-        """Give a file with a key and a certificate for a name (`DNS:…` or `IP:…`), good for so many days."""
+        """Return a file with a key and a certificate for `name` (`DNS:…` or `IP:…`), valid for `days`."""
         stem = self._folder / name.replace(":", "-")
         key, request, signed = stem.with_suffix(".key"), stem.with_suffix(".csr"), stem.with_suffix(".crt")
         extensions = stem.with_suffix(".ext")
@@ -39,7 +39,7 @@ class Authority:
 
 
 def self_signed(folder: Path, name: str) -> Path:
-    """Give a file with a key and a certificate for a name that nobody but itself has signed."""
+    """Return a file with a key and a self-signed certificate for `name`."""
     key, signed = folder / "alone.key", folder / "alone.crt"
     _openssl(
         *("req", "-x509", *EC, "-days", "30", "-subj", "/CN=A server", "-addext", f"subjectAltName={name}"),

@@ -1,7 +1,7 @@
-"""newswire as it is deployed: its ingest function over a table, a bucket, a queue and a cluster, called as AWS would call it.
+"""Simulate a deployment: the ingest function with a table, a bucket, a queue and a cluster, called as AWS calls it.
 
-EventBridge calls it each minute of a clock that is set by hand. Lambda's poller of the queue receives, calls, and deletes
-what did not fail; what failed is seen again when the round is over, and in the dead-letter queue after ten times.
+EventBridge calls the function every minute of a manual clock. Lambda's queue poller receives, calls, and deletes what
+did not fail. Failed messages return after the round, and move to the dead-letter queue after ten receives.
 """
 
 import json
@@ -23,7 +23,7 @@ from tests.support.serverless import REGION, Collection
 
 
 class Context:
-    """What Lambda tells a function of its invocation."""
+    """The context that Lambda passes to a function."""
 
     aws_request_id = "8476a536-e9f4-11e8-9739-2dfe598c3fcd"
 
@@ -35,12 +35,12 @@ class Context:
 
 
 def event(name: str) -> dict:
-    """Read one of the events of `events/`."""
+    """Read an event from `events/`."""
     return json.loads((ROOT / "events" / f"{name}.json").read_text())
 
 
 class Deployment:
-    """A stack for one test, on a node of OpenSearch."""
+    """A stack for one test, on an OpenSearch node."""
 
     def __init__(self, aws: Aws, settings, clock, node: str) -> None:
         self.aws, self.clock = aws, clock
@@ -60,13 +60,13 @@ class Deployment:
         )
         self._made: list[App] = []
         self.errors: list[Exception] = []
-        """What made whole invocations fail."""
+        """Exceptions that made whole invocations fail."""
         self.failed: list[str] = []
-        """The messages that were reported as failed."""
+        """Ids of the messages that were reported as failed."""
         self.app, self.function = self.another()
 
     def another(self) -> tuple[App, IngestFunction]:
-        """Start one more instance of the function, with connections of its own."""
+        """Start another instance of the function with its own connections."""
         app = App(self.settings, clock=self.clock)
         self._made.append(app)
         return app, IngestFunction(self.settings, app)
@@ -75,7 +75,7 @@ class Deployment:
         self.app.feeds.put(Feed(id=feed, url=url), self.clock())
 
     def call(self, event_: dict, function: IngestFunction | None = None, seconds: float = 120) -> list[str] | None:
-        """Call the function; gives the messages that it reports as failed, None if it failed itself."""
+        """Call the function; return the ids of failed messages, or None if the call itself failed."""
         try:
             answer = (function or self.function).handle(event_, Context(seconds))
         except Exception as error:
@@ -84,7 +84,7 @@ class Deployment:
         return [one["itemIdentifier"] for one in answer.get("batchItemFailures", ())]
 
     def drain(self) -> None:
-        """Carry out what is in the queue."""
+        """Process all messages in the queue."""
         queue, again = self.settings.queue_url, []
 
         def failed_of(sent: dict) -> list[str]:
@@ -98,7 +98,7 @@ class Deployment:
         self.failed += [one["messageId"] for one in again]
 
     def minutes(self, count: int, each: Callable[[int], object] = lambda _minute: None) -> None:
-        """Let so many minutes pass, each with its tick and what it put into the queue."""
+        """Let `count` minutes pass; run the tick and drain the queue in each."""
         for minute in range(count):
             each(minute)
             self.call(event("schedule"))
@@ -106,7 +106,7 @@ class Deployment:
             self.clock.go(minutes=1)
 
     def found(self) -> dict[str, int]:
-        """Give the titles of all items with their revisions."""
+        """Return the titles of all items with their revisions."""
         self.app.engine.refresh()
         page = self.app.engine.search(SearchQuery(size=200))
         assert page.total == len(page.hits)
@@ -116,7 +116,7 @@ class Deployment:
         return self.aws.dead_letters(self.settings.queue_url)
 
     def close(self) -> None:
-        for one in self._made:
-            one.close()
+        for app in self._made:
+            app.close()
         self.domain.close()
         delete_indexes(self._node, self.settings.opensearch_prefix)

@@ -1,4 +1,4 @@
-"""The search engines as tests have them: opened over a place of their own, and broken on purpose."""
+"""Provide search engines for tests, each with its own index that can be damaged on purpose."""
 
 import os
 import uuid
@@ -21,7 +21,7 @@ class TantivyPlace:
     """A folder for an index of the embedded engine."""
 
     advice = "reindex"
-    """What an error says when the index can't be used."""
+    """A word in the error message if the index cannot be used."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder / "index"
@@ -47,7 +47,7 @@ class TantivyPlace:
 
 
 class OpenSearchPlace:
-    """Indexes of their own on a node of OpenSearch."""
+    """Indexes with their own prefix on an OpenSearch node."""
 
     advice = "NEWSWIRE_OPENSEARCH_URL"
 
@@ -86,7 +86,7 @@ class OpenSearchPlace:
 
 
 class ServerlessPlace(OpenSearchPlace):
-    """Indexes in a Serverless collection: a real node behind what refuses all that a collection does not have."""
+    """Indexes in a Serverless collection: a real node behind a proxy that refuses unsupported requests."""
 
     def __init__(self, url: str) -> None:
         super().__init__(url)
@@ -103,13 +103,13 @@ class ServerlessPlace(OpenSearchPlace):
 
 
 class Nodes:
-    """The nodes of OpenSearch that the tests need, each started when it is first asked for."""
+    """The OpenSearch nodes of the tests; each starts when it is first requested."""
 
     def __init__(self) -> None:
         self._nodes: dict[str, Node] = {}
 
     def url(self, version: str) -> str:
-        """Give the address of a node; skips where none can be had, and fails in CI."""
+        """Return the URL of a node; if none can start, skip the test, or fail in CI."""
         given = os.environ.get("NEWSWIRE_TEST_OPENSEARCH_URL")
         if given and version == "3.8":
             return given
@@ -131,7 +131,7 @@ class Nodes:
 
 
 def place_of(kind: str, folder: Path, nodes: Nodes) -> TantivyPlace | OpenSearchPlace:
-    """Make a place for an engine: one of the names in `ENGINES`."""
+    """Create the place of an engine; `kind` is a name from `ENGINES`."""
     if kind == "tantivy":
         return TantivyPlace(folder)
     if kind == "serverless":

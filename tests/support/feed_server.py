@@ -1,4 +1,4 @@
-"""A real HTTP server on loopback that says what a test tells it to, and remembers what it was asked."""
+"""Serve feeds over real HTTP on loopback: tests set the answers, and the server records the requests."""
 
 import gzip
 import socket
@@ -14,7 +14,7 @@ from pathlib import Path
 
 @dataclass
 class Answer:
-    """What a path answers: a status, headers, a body; `act` takes the connection over instead."""
+    """The response of a path; `delay` is in seconds, and `act` takes over the connection instead."""
 
     status: int = 200
     body: bytes = b""
@@ -28,14 +28,14 @@ class Answer:
 
 @dataclass
 class Asked:
-    """A request that came."""
+    """A received request."""
 
     path: str
     headers: dict[str, str]
 
 
 class FeedServer:
-    """Listens on 127.0.0.1 and a free port until it is closed; over TLS where it is given a certificate with its key."""
+    """Listen on a free port until closed, with TLS if a certificate and its key are given."""
 
     def __init__(self, host: str = "127.0.0.1", certificate: Path | None = None) -> None:
         self.answers: dict[str, Answer | Callable[[Asked], Answer]] = {}
@@ -68,7 +68,7 @@ class FeedServer:
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
             context.load_cert_chain(certificate)
             context.sni_callback = lambda _sock, name, _context: self.names_asked_for.append(name)
-            # The handshake is made by the thread that answers, so that a slow one keeps nobody waiting.
+            # The answering thread makes the handshake, so that a slow one does not block the others.
             self._server.socket = context.wrap_socket(
                 self._server.socket, server_side=True, do_handshake_on_connect=False
             )
@@ -81,33 +81,33 @@ class FeedServer:
         return f"{self.scheme}://{self.host}:{self.port}{path}"
 
     def says(self, path: str, body: bytes | str = b"", **fields: object) -> str:
-        """Let a path answer so from now on; gives its URL."""
+        """Set the answer of a path; return its URL."""
         data = body.encode() if isinstance(body, str) else body
         self.answers[path] = Answer(body=data, **fields)  # type: ignore[arg-type]
         return self.url(path)
 
     def count(self, path: str) -> int:
-        return sum(one.path == path for one in self.asked)
+        return sum(request.path == path for request in self.asked)
 
     def last(self, path: str) -> dict[str, str]:
-        return next(one.headers for one in reversed(self.asked) if one.path == path)
+        return next(request.headers for request in reversed(self.asked) if request.path == path)
 
     def _answer(self, handler: BaseHTTPRequestHandler) -> None:
-        asked = Asked(handler.path, {name.lower(): value for name, value in handler.headers.items()})
+        request = Asked(handler.path, {name.lower(): value for name, value in handler.headers.items()})
         with self._lock:
-            self.asked.append(asked)
+            self.asked.append(request)
             self.together += 1
             self.most_together = max(self.most_together, self.together)
         try:
-            found = self.answers.get(handler.path)
-            answer = found(asked) if callable(found) else found or Answer(404, b"none")
+            configured = self.answers.get(handler.path)
+            answer = configured(request) if callable(configured) else configured or Answer(404, b"none")
             if answer.delay:
                 time.sleep(answer.delay)
             if answer.act is not None:
                 answer.act(handler.connection)
                 handler.close_connection = True
                 return
-            self._send(handler, asked, answer)
+            self._send(handler, request, answer)
         finally:
             with self._lock:
                 self.together -= 1
@@ -138,7 +138,7 @@ class FeedServer:
 
 
 def rss(*items: dict[str, str], title: str = "A feed", channel: str = "") -> bytes:
-    """Write an RSS document of items given by their elements."""
+    """Return an RSS document with items given by their elements."""
     parts = []
     for item in items:
         inner = "".join(f"<{name}>{value}</{name.split()[0]}>" for name, value in item.items())
@@ -148,7 +148,7 @@ def rss(*items: dict[str, str], title: str = "A feed", channel: str = "") -> byt
 
 
 def story(number: int, title: str | None = None, **more: str) -> dict[str, str]:
-    """Give the elements of an item by its number."""
+    """Return the elements of an item, derived from its number."""
     return {
         "guid": f"https://news.example/{number}",
         "link": f"https://news.example/{number}",

@@ -1,4 +1,4 @@
-"""Documents held against the schemas of their formats, which are written down in `tests/support/schemas`."""
+"""Validate documents against the schemas of their formats in `tests/support/schemas`."""
 
 import json
 from functools import lru_cache
@@ -17,12 +17,12 @@ def relax_ng(form: str) -> etree.RelaxNG:
 
 
 def assert_valid(form: str, body: bytes) -> None:
-    """Hold RSS and Atom against their RELAX NG, JSON Feed against its JSON schema."""
+    """Validate RSS and Atom with RELAX NG, and JSON Feed with its JSON schema."""
     if form == "jsonfeed":
         schema = json.loads((SCHEMAS / "jsonfeed.json").read_text())
         validator = jsonschema.Draft202012Validator(schema, format_checker=jsonschema.FormatChecker())
         assert [error.message for error in validator.iter_errors(json.loads(body))] == []
         return
     document = etree.fromstring(body, etree.XMLParser(resolve_entities=False, no_network=True))
-    found = relax_ng(form)
-    assert found.validate(document), found.error_log.last_error
+    grammar = relax_ng(form)
+    assert grammar.validate(document), grammar.error_log.last_error

@@ -1,4 +1,4 @@
-"""Searches of every construct of the grammar, made at random from the words of real news."""
+"""Generate random searches with every construct of the grammar, from words of real news."""
 
 import random
 from collections.abc import Callable
@@ -13,7 +13,7 @@ ZONES = ("UTC", "Europe/Brussels", "America/New_York", "Asia/Kolkata", "Pacific/
 
 
 class Material:
-    """What searches are made from: the tokens of some titles and summaries as they follow each other, and feeds."""
+    """The source of random searches: tokens of titles and summaries in their order, and feed ids."""
 
     def __init__(self, app: App) -> None:
         texts: list[list[str]] = []
@@ -32,12 +32,12 @@ class Material:
         self.feeds = sorted(feeds)
 
     def text(self, rng: random.Random) -> list[str]:
-        """Give a text, one in four with letters that are not of ASCII."""
+        """Return the tokens of a random text; one in four has letters outside ASCII."""
         return rng.choice(self.other if rng.random() < 0.25 else self.latin)
 
 
 def some_query(rng: random.Random, material: Material, depth: int = 0) -> str:
-    """Write a query as a caller would."""
+    """Return a random query in the syntax of `q`."""
     text = material.text(rng)
     at = rng.randrange(len(text) - 3)
     word, pair, other = text[at], f'"{text[at]} {text[at + 1]}"', rng.choice(material.text(rng))
@@ -71,7 +71,7 @@ def some_query(rng: random.Random, material: Material, depth: int = 0) -> str:
 
 
 def some_search(rng: random.Random, material: Material) -> dict[str, str]:
-    """Give the parameters of a search: mostly words, often with dates in a zone, filters and a histogram."""
+    """Return random search parameters: mostly words, often dates in a time zone, filters and a histogram."""
     sent: dict[str, str] = {}
     if rng.random() < 0.95:
         sent["q"] = some_query(rng, material)

@@ -1,4 +1,4 @@
-"""Requests that nobody should send: random ones of every kind of fault, and the costliest that the limits let through."""
+"""Generate hostile requests: random ones with every kind of fault, and the costliest within the limits."""
 
 import random
 from itertools import pairwise, product
@@ -120,7 +120,7 @@ def some_request(rng: random.Random, cursors: list[str]) -> tuple[str, str, dict
 
 
 def costliest_requests() -> list[str]:
-    """Give searches that ask for all that a search can give, of as many common words, phrases and prefixes as may be."""
+    """Return the costliest searches: all options, and as many words, phrases and prefixes as allowed."""
     short = ["the", "to", "of", "and", "in", "a", "for", "on", "is", "s", "at", "as", "by", "it"]
     phrases = sorted((f'"{one} {other}"' for one, other in product(short, short)), key=len)
     words = (COMMON * 2)[:60]
@@ -150,11 +150,11 @@ def costliest_requests() -> list[str]:
 
 
 def _as_many(parts: list[str], before: str, between: str) -> str:
-    """Join as many parts as a query may have characters."""
-    found = ""
+    """Join as many parts as fit into a query of 1000 characters."""
+    joined = ""
     for part in parts:
-        longer = f"{found}{between if found else ''}{before}{part}"
+        longer = f"{joined}{between if joined else ''}{before}{part}"
         if len(longer) > 1000:
             break
-        found = longer
-    return found
+        joined = longer
+    return joined

@@ -1,6 +1,7 @@
-"""The table, the bucket and the queue of local-env.json, made on the server that stands for AWS (`make local-aws`).
+"""Create the table, bucket and queue of local-env.json on the server that stands in for AWS (`make local-aws`).
 
-For `sam local`, whose containers are in one network with those of compose.yaml. The server forgets everything when it ends.
+For `sam local`, whose containers share a network with those of compose.yaml. The server forgets everything when it
+ends.
 """
 
 import argparse
@@ -18,7 +19,7 @@ REGION = "eu-central-1"
 
 
 def main() -> int:
-    """Make what is not there yet, and say what there is."""
+    """Create what is missing, and print the names."""
     parser = argparse.ArgumentParser(prog="python -m tests.support.local_aws", description=__doc__)
     parser.add_argument("url", help="where the server answers on this machine")
     url = parser.parse_args().url

@@ -1,4 +1,4 @@
-"""A server on a free port of loopback that answers every request, of any method, by a function of the test."""
+"""Answer every request on a free loopback port with a function of the test."""
 
 import http.server
 import threading
@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 
 class Asked(NamedTuple):
-    """A request as it came; header names are in lower case."""
+    """A received request; header names are in lower case."""
 
     method: str
     target: str
@@ -17,12 +17,12 @@ class Asked(NamedTuple):
 
     @property
     def plain(self) -> bytes:
-        """The body, unpacked."""
+        """Return the decompressed body."""
         return zlib.decompress(self.body, 31) if self.headers.get("content-encoding") == "gzip" else self.body
 
 
 class Reply(NamedTuple):
-    """What is answered."""
+    """A response."""
 
     status: int
     body: bytes = b""
@@ -31,7 +31,7 @@ class Reply(NamedTuple):
 
 
 class Loopback:
-    """The server. An answer of None says nothing and leaves the caller waiting."""
+    """The server. If `answer` returns None, it sends nothing and closes the connection."""
 
     def __init__(self, answer: Callable[[Asked], Reply | None]) -> None:
         class Handler(http.server.BaseHTTPRequestHandler):
@@ -52,8 +52,8 @@ class Loopback:
                     self.close_connection = True
                     return
                 self.send_response(reply.status)
-                said = {"content-type": reply.kind, "content-length": str(len(reply.body)), **(reply.headers or {})}
-                for name, value in said.items():
+                sent = {"content-type": reply.kind, "content-length": str(len(reply.body)), **(reply.headers or {})}
+                for name, value in sent.items():
                     self.send_header(name, value)
                 self.end_headers()
                 if self.command != "HEAD":
@@ -64,7 +64,7 @@ class Loopback:
 
         class Server(http.server.ThreadingHTTPServer):
             def handle_error(self, *_arguments) -> None:
-                """Say nothing of callers that went away."""
+                """Ignore callers that disconnect."""
 
         self._server = Server(("127.0.0.1", 0), Handler)
         self._server.daemon_threads = True

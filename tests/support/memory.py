@@ -1,4 +1,4 @@
-"""Stores in memory, which pass the contract suites: for simulations of more feeds than files or a server would bear."""
+"""Provide stores in memory that pass the contract tests, for simulations with many feeds."""
 
 import threading
 from collections.abc import Iterable, Mapping
@@ -13,7 +13,7 @@ from newswire.storage.feeds.metadata import M, Metadata, decode_metadata, encode
 
 
 class _Lock:
-    """A lease with what is held off after it; free when its time is over."""
+    """A lease that is free once it has expired, with an optional delay after its release."""
 
     def __init__(self) -> None:
         self.token: str | None = None
@@ -45,7 +45,7 @@ class _Feed:
         self.looked_up()
 
     def looked_up(self) -> None:
-        """Work out what is asked of all feeds at once."""
+        """Compute the fields that are filtered over all feeds."""
         self.active, self.host = is_polled(self.feed, self.poll), polled_host(self.feed, self.poll)
 
 
@@ -57,7 +57,7 @@ class _Index:
 
 
 class MemoryFeedStores:
-    """What several `MemoryFeedStore`s share, as processes share a file or a table."""
+    """The state that several `MemoryFeedStore`s share, as processes share a file or a table."""
 
     def __init__(self) -> None:
         self.guard = threading.RLock()
@@ -251,7 +251,7 @@ class MemoryFeedStore:
 
 
 class MemoryArchive:
-    """`Archive` in memory. Records are kept as they would be written, so that each is a copy."""
+    """`Archive` in memory. Records are stored encoded, so that each read is a copy."""
 
     def __init__(self) -> None:
         self._records: dict[str, dict[int, bytes]] = {}
@@ -281,7 +281,7 @@ class MemoryArchive:
 
 
 class MemoryQueue:
-    """`WorkQueue` in memory: what is put in waits until it is taken."""
+    """`WorkQueue` in memory: batches wait until they are taken."""
 
     def __init__(self) -> None:
         self._batches: list[Batch] = []

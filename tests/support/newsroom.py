@@ -1,4 +1,4 @@
-"""Three invented feeds with two months of news, polled as any feed is: one well, one in French, one that has stopped answering."""
+"""Provide three invented feeds with two months of news: one healthy, one in French, one that fails."""
 
 from collections.abc import Callable
 from email.utils import formatdate
@@ -25,7 +25,7 @@ STOPPED = NOON - 6 * DAY + 2 * HOUR
 
 
 def furnish(app: App, server: FeedServer, clock: HandClock) -> None:
-    """Fill an empty newswire; at the end it is noon of Monday 24 November 2025, three hours after the last check."""
+    """Fill an empty newswire; set the clock to Monday 24 November 2025, 12:00 UTC, 2:59 h after the last check."""
     feeds = (
         Feed(id="coast-dispatch", url=server.url("/coast"), description="What´s new along the coast?"),
         Feed(id="courrier", url=server.url("/courrier"), lang="fr"),
@@ -57,7 +57,7 @@ def rss(title: str, link: str, items: list[str]) -> bytes:
 
 
 def numbered(until: int, count: int, every: int, write: Callable[[int, int], str]) -> list[str]:
-    """Write what was published until an instant, the newest first; `write` is given a number and an instant."""
+    """Return the items published until an instant, newest first; `write` takes a number and an instant (ms)."""
     return [write(number, at) for number in range(count) if (at := NOON - 4 * HOUR - number * every) <= until]
 
 

@@ -1,4 +1,4 @@
-"""A page as a strict reader takes it: only the elements and attributes that pages are made of, each closed, nothing that runs."""
+"""Parse pages strictly: only known elements and attributes, each closed, and nothing executable inline."""
 
 from html.parser import HTMLParser
 from urllib.parse import urlsplit
@@ -103,7 +103,7 @@ ATTRIBUTES = {
 
 
 class Page(HTMLParser):
-    """What a page asks for (`files`) and leads to (`links`); `AssertionError` for whatever no page of ours has."""
+    """Collect the resources (`files`) and the links of a page; raise `AssertionError` for anything unexpected."""
 
     def __init__(self, body: bytes) -> None:
         super().__init__()
@@ -122,23 +122,23 @@ class Page(HTMLParser):
             assert "assets/" in parts.path, name
 
     def _element(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        said = dict(attrs)
-        assert len(said) == len(attrs), (tag, attrs)
+        attributes = dict(attrs)
+        assert len(attributes) == len(attrs), (tag, attrs)
         assert tag in ELEMENTS, tag
-        assert said.keys() <= ATTRIBUTES, (tag, said)
-        if identity := said.get("id"):
+        assert attributes.keys() <= ATTRIBUTES, (tag, attributes)
+        if identity := attributes.get("id"):
             self.ids.append(identity)
         if tag == "form":
-            assert urlsplit(said["action"] or "").netloc == "", said
+            assert urlsplit(attributes["action"] or "").netloc == "", attributes
         if tag == "meta":
-            assert said.keys() in ({"charset"}, {"name", "content"}), said
+            assert attributes.keys() in ({"charset"}, {"name", "content"}), attributes
         if tag == "script":
-            assert said.get("src"), "a script without an address"
-        if tag == "script" or (tag == "link" and said.get("rel") in {"stylesheet", "icon"}):
-            self.files.append(said.get("src") or said["href"] or "")
+            assert attributes.get("src"), "a script without an address"
+        if tag == "script" or (tag == "link" and attributes.get("rel") in {"stylesheet", "icon"}):
+            self.files.append(attributes.get("src") or attributes["href"] or "")
             return
-        assert "src" not in said, (tag, said)
-        if href := said.get("href"):
+        assert "src" not in attributes, (tag, attributes)
+        if href := attributes.get("href"):
             assert urlsplit(href).scheme in {"", "http", "https"}, href
             self.links.append(href)
 

@@ -1,7 +1,7 @@
-"""What a role of template.yaml allows: its statements, with the names of one deployment put in, and a call looked up in them.
+"""Evaluate the IAM roles of template.yaml: resolve their statements and look up calls in them.
 
-As the IAM User Guide has it ("Policy evaluation logic"), as far as our template goes: only Allow, no conditions, `*` and
-`?` in actions and resources.
+This follows "Policy evaluation logic" in the IAM User Guide, as far as our template needs it. That is only Allow, no
+conditions, and `*` and `?` in actions and resources.
 """
 
 import re
@@ -28,10 +28,10 @@ NAMES = {
     "IngestFunctionRole.Arn": "IngestFunctionRole",
     "SearchFunctionRole.Arn": "SearchFunctionRole",
 }
-"""What CloudFormation would put in for the names of a stack."""
+"""Values that CloudFormation would insert for the names of a stack."""
 
 CONDITIONS = {"SignsForDomain": True, "MakesDomain": True, "MakesCollection": False}
-"""A stack that makes its own domain."""
+"""Conditions of a stack that creates its own domain."""
 
 
 class Call(NamedTuple):
@@ -42,7 +42,7 @@ class Call(NamedTuple):
 
 
 class Grant(NamedTuple):
-    """One action on one pattern of resources that a role allows."""
+    """One action that a role allows on one pattern of resources."""
 
     action: str
     resource: str
@@ -56,7 +56,7 @@ def _matches(pattern: str, text: str) -> bool:
 
 
 def resolved(value, names: dict[str, str], conditions: dict[str, bool]):
-    """Put names and conditions into what CloudFormation would resolve; None for what is left out."""
+    """Replace CloudFormation references and conditions by their values; return None for omitted parts."""
     if isinstance(value, list):
         return [one for one in (resolved(one, names, conditions) for one in value) if one is not None]
     if not isinstance(value, dict):
@@ -78,14 +78,14 @@ def resolved(value, names: dict[str, str], conditions: dict[str, bool]):
 
 
 def grants(role: dict, names: dict[str, str], conditions: dict[str, bool]) -> list[Grant]:
-    """Give what a role allows, action by action and resource by resource."""
+    """Return what a role allows, one grant for each action and resource."""
     documents = [policy["PolicyDocument"] for policy in role["Policies"]]
     statements = [one for document in documents for one in resolved(document["Statement"], names, conditions)]
     return [grant for one in statements for grant in grants_of(one)]
 
 
 def grants_of(statement: dict) -> list[Grant]:
-    """Give what a statement allows, once names and conditions are put in."""
+    """Return what a resolved statement allows."""
     assert statement["Effect"] == "Allow"
     actions, patterns = (
         [value] if isinstance(value, str) else value for value in (statement["Action"], statement["Resource"])

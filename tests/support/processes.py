@@ -1,4 +1,4 @@
-"""newswire in processes of its own: the command line as a person starts it, and a server that answers on a free port."""
+"""Run newswire in separate processes: a command, or a server on a free port."""
 
 import http.client
 import json
@@ -12,11 +12,11 @@ from pathlib import Path
 from tests.conftest import ROOT
 
 LOOPBACK = {"NEWSWIRE_FETCH_ALLOW_PRIVATE": "true", "NEWSWIRE_FETCH_PORTS": ""}
-"""What lets a newswire fetch from the servers of the tests."""
+"""Settings that let newswire fetch from the servers of the tests."""
 
 
 def command(data: Path, *arguments: str, streams: dict[str, object] | None = None, **environ: str) -> subprocess.Popen:
-    """Start `newswire …` over a data folder, with the feeds of `feeds.toml` beside it unless others are named."""
+    """Start `newswire …` on a data folder; its default feed list is `feeds.toml` in the parent folder."""
     feeds = data.parent / "feeds.toml"
     if "NEWSWIRE_FEEDS" not in environ and not feeds.exists():
         feeds.write_text("")
@@ -30,14 +30,14 @@ class Served:
 
     def __init__(self, data: Path, *arguments: str, **environ: str) -> None:
         self.process = command(data, "serve", "--port", "0", *arguments, **environ)
-        first = self._first_line()  # the port is listened on before this line is printed
+        first = self._first_line()  # the server listens before it prints this line
         if "answers on" not in first:
             self.process.kill()
             raise AssertionError(self.process.communicate()[1] or "the server did not answer")
         self.port = int(first.rstrip("/\n").rpartition(":")[2])
 
     def _first_line(self) -> str:
-        """Read one line and no more, so that the rest is there for `stop`."""
+        """Read exactly one line, so that `stop` can read the rest."""
         line = b""
         while not line.endswith(b"\n") and (letter := os.read(self.process.stdout.fileno(), 1)):
             line += letter
@@ -60,7 +60,7 @@ class Served:
         return status, json.loads(body)
 
     def raw(self, data: bytes) -> bytes:
-        """Send bytes and give all that comes back until the server closes: an answer may come in pieces."""
+        """Send bytes; return all bytes until the server closes, because an answer may arrive in pieces."""
         with socket.create_connection(("127.0.0.1", self.port), 10) as sock:
             sock.sendall(data)
             sock.settimeout(10)

@@ -1,4 +1,4 @@
-"""Pictures of each page in both themes, for docs/screenshots: `make screenshots` makes them anew from the invented feeds."""
+"""Take screenshots of each page in both themes for docs/screenshots (`make screenshots`)."""
 
 import sys
 import tempfile

@@ -1,4 +1,4 @@
-"""The page that newswire began with, as text: its items are published anew by a feed, as long ago as that page says."""
+"""Publish the items of the original NATO news page in a feed, with the ages shown on that page."""
 
 import re
 from email.utils import formatdate
@@ -29,7 +29,7 @@ _AGE = re.compile(r"(\d+ [a-z]+(?: \d+ [a-z]+)?) ago")
 
 
 def span_of(age: str) -> int:
-    """Give how long an age in words is, in milliseconds."""
+    """Return the length of an age in words, in milliseconds."""
     return sum(int(count) * UNITS[unit.rstrip("s")] for count, unit in re.findall(r"(\d+) (\w+)", age))
 
 
@@ -38,7 +38,7 @@ def seed_lines(shared: Path) -> list[str]:
 
 
 def seed_items(shared: Path) -> list[tuple[str, str]]:
-    """Give the age and the teaser of each item; one has none."""
+    """Return the age and the teaser of each item; one teaser is empty."""
     lines = seed_lines(shared)
     items: list[tuple[str, str]] = []
     for line in lines[: lines.index("Checked")]:
@@ -50,7 +50,7 @@ def seed_items(shared: Path) -> list[tuple[str, str]]:
 
 
 def publish_seed(app: App, server: FeedServer, clock: HandClock, shared: Path) -> None:
-    """Let the feed that newswire is shipped with bring those items, checked 2 hours 59 minutes before the snapshot."""
+    """Poll these items with the shipped feed, 2 hours 59 minutes before the snapshot."""
     shipped = read_toml((ROOT / "functions" / "ingest" / "feeds.toml").read_bytes(), "feeds.toml")[0]
     feed = msgspec.structs.replace(shipped, kind="auto", listing=None, url=server.url("/nato"))
     items = "".join(
@@ -67,6 +67,6 @@ def publish_seed(app: App, server: FeedServer, clock: HandClock, shared: Path) -
 
 
 def in_order(wanted: list[str], found: list[str]) -> list[str]:
-    """Give those of the wanted lines that are not found in their order."""
+    """Return the wanted lines that are missing when `found` is read in order."""
     rest = iter(found)
     return [line for line in wanted if line not in rest]

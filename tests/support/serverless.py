@@ -1,8 +1,8 @@
-"""A Serverless search collection of AWS, as far as its limits go: a proxy that stands before a real node of OpenSearch.
+"""Simulate a search collection of Amazon OpenSearch Serverless: a proxy in front of a real OpenSearch node.
 
-It lets through what the developer guide of Amazon OpenSearch Service lists for search collections ("Supported operations
-in Amazon OpenSearch Serverless") and refuses all else, checks the signature of every request by itself (AWS
-Signature Version 4), and shows what was written only after a while.
+It allows the operations that the developer guide lists for search collections ("Supported operations in Amazon
+OpenSearch Serverless") and refuses all others. It verifies the AWS Signature Version 4 of every request, and shows
+writes only after a delay.
 """
 
 import datetime as dt
@@ -35,11 +35,11 @@ _REFUSED_SETTINGS = {"number_of_shards", "number_of_replicas", "refresh_interval
 
 
 class SignatureError(Exception):
-    """A request that AWS would not have let in, with the reason."""
+    """A request that AWS would reject, with the reason."""
 
 
 def check_signature(method: str, target: str, headers: dict[str, str], body: bytes, service: str) -> None:
-    """Check a signature as the "Signature Version 4 signing process" of AWS has it; `SignatureError` if it is wrong."""
+    """Verify a signature by the AWS "Signature Version 4 signing process"; raise `SignatureError` if it is wrong."""
     given = re.fullmatch(
         r"AWS4-HMAC-SHA256 Credential=([^/]+)/(\d{8})/([^/]+)/([^/]+)/aws4_request, ?"
         r"SignedHeaders=([^,]+), ?Signature=([0-9a-f]{64})",
@@ -58,7 +58,7 @@ def check_signature(method: str, target: str, headers: dict[str, str], body: byt
     if signed != sorted(signed) or not {"host", "x-amz-date", "x-amz-security-token"} <= set(signed):
         raise SignatureError("a header that must be signed is not")
     digest = hashlib.sha256(body).hexdigest()
-    is_search = service in {"es", "aoss"}  # which want the hash as a header too
+    is_search = service in {"es", "aoss"}  # these also require the hash as a header
     if headers.get("x-amz-content-sha256", None if is_search else digest) != digest:
         raise SignatureError("the body is another")
     if headers.get("x-amz-security-token") != TOKEN:
@@ -86,7 +86,7 @@ def check_signature(method: str, target: str, headers: dict[str, str], body: byt
 
 
 def refused(method: str, target: str, body: bytes) -> str | None:
-    """Say why a search collection does not take a request; None for one that it takes."""
+    """Return why a search collection refuses a request, or None if it accepts it."""
     path, _, query = target.partition("?")
     path = path.replace("%2C", ",").replace("%2A", "*")
     if not any(re.fullmatch(methods, method) and re.fullmatch(paths, path) for methods, paths in _ALLOWED):
@@ -101,15 +101,15 @@ def refused(method: str, target: str, body: bytes) -> str | None:
 
 
 class Collection:
-    """The proxy, on a free port of loopback; `service` is what requests must be signed for."""
+    """The proxy on a free loopback port; requests must be signed for `service`."""
 
     def __init__(self, node: str, service: str = "aoss") -> None:
         self.refusals: list[str] = []
         self.asked: list[tuple[str, str]] = []
-        """Method and path of every request that was let in."""
+        """Method and path of every request with a valid signature."""
         self.passed = 0
         self.away = False
-        """While this is true, nobody answers."""
+        """While this is true, no request gets an answer."""
         self._node = node
         self._service = service
         self._pool = urllib3.PoolManager(maxsize=8)

@@ -1,4 +1,4 @@
-"""A day of polling, with a clock that jumps from minute to minute and publishers that publish by it."""
+"""Simulate a day of polling: the clock jumps from minute to minute, and publishers follow it."""
 
 import random
 import threading
@@ -23,12 +23,12 @@ from tests.support.memory import MemoryQueue
 
 TICKS = DAY // MINUTE
 SHOWN = 5
-"""So many of its newest stories a publisher shows."""
+"""Number of newest stories that a publisher shows."""
 FEEDS_A_HOST = 3
 
 
 class Publishers:
-    """What stands for the network: it answers for all feeds, each with its own pace (from 5 days to half an hour)."""
+    """Stand in for the network: each feed has its own pace, from half an hour to five days per story."""
 
     def __init__(self, feeds: int, clock: Callable[[], int], seed: int = 11) -> None:
         chance = random.Random(seed)
@@ -37,9 +37,9 @@ class Publishers:
         self._periods = {f"feed-{n:05d}": round(DAY * 5 / 240 ** chance.random()) for n in range(feeds)}
         self._guard = threading.Lock()
         self.asked: dict[str, list[int]] = {feed: [] for feed in self._periods}
-        """When each feed was asked for."""
+        """Instants (ms) at which each feed was requested."""
         self.shown: dict[str, int] = dict.fromkeys(self._periods, 0)
-        """How many stories of each feed were shown."""
+        """Number of stories that each feed has shown."""
         self._newest: dict[str, int] = {}
 
     def feeds(self) -> list[Feed]:
@@ -81,17 +81,17 @@ class Publishers:
 
 
 class Day(Struct):
-    """What came of a simulated day."""
+    """Totals of a simulated day."""
 
     polls: int
     documents: int
     messages: int
     calls: int
-    """How often the function was called with messages."""
+    """Number of calls of the function with messages."""
 
 
 def schedule_kept(asked: Sequence[int], planned: Sequence[int]) -> str:
-    """Say what is wrong with the times at which a feed was polled, given what was planned after each; nothing if all is right."""
+    """Return how the poll times of a feed differ from the planned ones, or an empty string."""
     if not asked:
         return "never polled"
     for before, (at, due) in enumerate(zip(asked[1:], planned, strict=False)):
@@ -103,7 +103,7 @@ def schedule_kept(asked: Sequence[int], planned: Sequence[int]) -> str:
 
 
 class Planned:
-    """Wraps a feed store, and keeps what was planned for each feed after each poll."""
+    """Wrap a feed store, and record the next check that each poll has planned."""
 
     def __init__(self, store) -> None:
         self._store = store
@@ -122,7 +122,7 @@ class Planned:
 
 
 def live_a_day(app: App, clock, queue: MemoryQueue) -> Day:
-    """Let a day pass over stores in memory: each minute a tick, then its batches, as many at once as Lambda hands over."""
+    """Run a day on stores in memory: each minute one tick, then its batches in calls as large as Lambda's."""
     day = Day(0, 0, 0, 0)
     for _ in range(TICKS):
         tick(app, queue)
@@ -141,19 +141,19 @@ def live_a_day(app: App, clock, queue: MemoryQueue) -> Day:
 
 
 class AwsDay(Struct):
-    """What a simulated day on AWS called: each kind of call with how often it was made, in ticks and in batches."""
+    """Calls of a simulated day to AWS: how often each kind was made, in ticks and in batches."""
 
     day: Day
     in_ticks: dict[str, int]
     in_batches: dict[str, int]
     row_bytes: dict[str, int]
-    """How large the rows of the table are on average at the end of the day, by kind."""
+    """Mean size of the rows of the table at the end of the day, in bytes, by kind."""
     record_bytes: int
-    """How large the records of the archive are on average."""
+    """Mean size of the records of the archive, in bytes."""
 
 
 class _Calls:
-    """Counts what clients of boto3 call, as `dynamodb.Query feed` or `s3.PutObject`."""
+    """Count the calls of boto3 clients, named like `dynamodb.Query feed` or `s3.PutObject`."""
 
     def __init__(self, *clients) -> None:
         self.counts: Counter[str] = Counter()
@@ -178,7 +178,7 @@ class _Calls:
 
 
 def _on(params) -> str:
-    """Say what kind of row a call is about."""
+    """Return the kind of row that a call reads or writes."""
     if "IndexName" in params:
         return f" {params['IndexName']} index"
     if "Key" in params and isinstance(params["Key"], dict):
@@ -196,7 +196,7 @@ def _kind(key) -> str:
 
 
 def live_a_day_on_aws(aws, settings, clock, feeds: int) -> tuple[AwsDay, Publishers, Planned, App]:
-    """Let a day pass over a table, a bucket and a queue, through the ingest function; its caller closes what comes back."""
+    """Run a day on a table, a bucket and a queue with the ingest function; the caller closes the app."""
     Path(settings.feeds).touch()
     made = msgspec.structs.replace(settings, table=aws.table(), bucket=aws.bucket(), queue_url=aws.queue())
     publishers = Publishers(feeds, clock)
@@ -243,7 +243,7 @@ def live_a_day_on_aws(aws, settings, clock, feeds: int) -> tuple[AwsDay, Publish
 
 
 def _bytes_of(row) -> int:
-    """Give the size of a row as DynamoDB reckons it: names and values ("Item sizes and formats")."""
+    """Return the size of a row in bytes as DynamoDB counts it: names and values ("Item sizes and formats")."""
     return sum(
         len(name) + sum(len(one) if isinstance(one, str | bytes) else 1 for one in value.values())
         for name, value in row.items()

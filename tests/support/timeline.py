@@ -1,4 +1,4 @@
-"""A year of real news as lines to load, with what is known of each item from the file alone."""
+"""Provide a year of real news as lines to load, with the feed and the instant of each item."""
 
 import gzip
 import hashlib
@@ -19,9 +19,9 @@ def slug(url: str) -> str:
 
 
 def write_lines(shared: Path, file: Path) -> dict[str, tuple[str, int]]:
-    """Write the timeline as gzipped lines for `load`; gives the feed and the instant of each item, by its id.
+    """Write the timeline as gzipped lines for `load`; return the feed and the instant (ms) of each item, by its id.
 
-    Of lines with the same link the last one counts, as it does for `load`.
+    If lines have the same link, the last one counts, as in `load`.
     """
     items: dict[str, tuple[str, int]] = {}
     with (

@@ -1,4 +1,4 @@
-"""The two ways in which requests reach the API: over a socket through uvicorn, and as events of a REST API."""
+"""Send requests to the API in two ways: over a socket through uvicorn, and as events of a REST API."""
 
 import http.client
 import json
@@ -17,7 +17,7 @@ from newswire.web.api import build_api, handle_event
 
 
 class Came(NamedTuple):
-    """What came back; header names are in lower case."""
+    """A response; header names are in lower case."""
 
     status: int
     headers: dict[str, str]
@@ -28,7 +28,7 @@ class Came(NamedTuple):
 
 
 class OverHttp:
-    """uvicorn on a free port of loopback, in a thread."""
+    """uvicorn on a free loopback port, in a thread."""
 
     def __init__(self, app: App) -> None:
         self._sock = listen("127.0.0.1", 0)
@@ -83,7 +83,7 @@ class OverHttp:
 
 
 def rest_event(target: str, method: str = "GET", headers: dict[str, str] | None = None) -> dict:
-    """Make the event that API Gateway's REST API sends for a request (payload format 1.0)."""
+    """Return the event that a REST API of API Gateway sends for a request (payload format 1.0)."""
     path, _, query = target.partition("?")
     several = parse_qs(query, keep_blank_values=True, errors="replace")
     return {
@@ -111,7 +111,7 @@ def rest_event(target: str, method: str = "GET", headers: dict[str, str] | None 
 
 
 class AsEvents:
-    """The same requests as events, with no server between."""
+    """Send the same requests as events, without a server."""
 
     def __init__(self, app: App) -> None:
         self._resolver = APIGatewayRestResolver()
@@ -123,11 +123,11 @@ class AsEvents:
     def event(self, event: dict) -> Came:
         answered = self.answered(event)
         headers = {name.lower(): ", ".join(values) for name, values in answered["multiValueHeaders"].items()}
-        json.dumps(answered)  # what Lambda does with it
+        json.dumps(answered)  # Lambda serializes the response as JSON
         return Came(answered["statusCode"], headers, (answered["body"] or "").encode())
 
     def answered(self, event: dict) -> dict:
-        """Give the response as API Gateway gets it."""
+        """Return the response in the format of API Gateway."""
         return handle_event(self._resolver, self._api, event, None)
 
     def close(self) -> None:

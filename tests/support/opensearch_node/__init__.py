@@ -1,4 +1,5 @@
-"""A real OpenSearch node for development and tests, without Docker: jars from Maven, run by a JDK of this machine.
+"""Run a real OpenSearch node for development and tests without Docker, from Maven jars and a local JDK.
 
-The jars are fetched once into the user's cache folder. A node listens on loopback only and is ended by its pid.
+The jars are downloaded once into the user's cache folder. A node listens only on loopback and is ended by its process
+id.
 """

@@ -1,6 +1,7 @@
-"""`python -m tests.support.opensearch_node start|stop [VERSION]`: a node for development, in Docker where an engine runs, else of ours.
+"""Start or stop a development node: `python -m tests.support.opensearch_node start|stop [VERSION]`.
 
-What was started is remembered in the cache folder, so that `stop` ends that and nothing else.
+It runs in Docker if an engine runs, and from local jars otherwise. The cache folder records what was started, so that
+`stop` ends only that.
 """
 
 import json
@@ -20,7 +21,7 @@ DOCKER_URL = "http://127.0.0.1:9200"
 
 
 def start(version: str) -> int:
-    """Start a node, unless one runs, and say where."""
+    """Start a node unless one is running; print its URL."""
     if STATE.exists():
         known = json.loads(STATE.read_text())
         if known.get("docker") or Path(f"/proc/{known['pid']}").exists():
@@ -39,7 +40,7 @@ def start(version: str) -> int:
 
 
 def stop() -> int:
-    """End the node that `start` started."""
+    """Stop the node that `start` started."""
     if not STATE.exists():
         print("No node was started.")
         return 0
@@ -60,7 +61,7 @@ def stop() -> int:
 
 
 def has_docker() -> bool:
-    """Say whether a Docker engine runs here, not only its client."""
+    """Return whether a Docker engine is running, not only its client."""
     if shutil.which("docker") is None:
         return False
     return subprocess.run(["docker", "info"], capture_output=True, check=False).returncode == 0

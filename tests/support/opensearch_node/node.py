@@ -1,4 +1,4 @@
-"""Starting and ending a node: a version and a folder come in, the address of a node that answers goes out."""
+"""Start and stop an OpenSearch node of a given version, with its data in a given folder."""
 
 import json
 import os
@@ -23,7 +23,7 @@ HOW = "install Maven and a JDK (21 or later for OpenSearch 3, 17 for 2.19), or s
 
 
 class Version(NamedTuple):
-    """A version of OpenSearch, and what its Java has to be and to be told."""
+    """A version of OpenSearch, with the Java versions and flags that it needs."""
 
     name: str
     java_from: int
@@ -47,11 +47,11 @@ VERSIONS = {
 
 
 class CannotStartError(Exception):
-    """A node can't be started here, with what is missing as a sentence."""
+    """A node cannot start here; the message says what is missing."""
 
 
 class Node:
-    """A node that runs, of one version, with its data in a folder of its own."""
+    """A node of one version, with its data in its own folder."""
 
     def __init__(self, version: str, folder: Path | None = None) -> None:
         self.version = VERSIONS[version]
@@ -67,22 +67,22 @@ class Node:
         return f"http://127.0.0.1:{self.port}"
 
     def start(self) -> None:
-        """Start it and wait until it answers; `CannotStartError` with the end of its log if it does not.
+        """Start the node and wait until it answers; raise `CannotStartError` with the end of its log if it does not.
 
-        Between the choice of a port and its use another process may take it, so one that ends at once is started anew.
-        A node that was stopped starts again where it was.
+        Another process may take the chosen port, so a node that ends at once is started again. A stopped node restarts
+        with its data.
         """
         for _try in range(TRIES):
             self.port = self.port or _free_port()
             if self._starts():
                 return
-            said = (self.folder / "log").read_text(errors="replace")[-2000:]
+            log = (self.folder / "log").read_text(errors="replace")[-2000:]
             self.stop()
             self.port = 0
-        raise CannotStartError(f"OpenSearch {self.version.name} did not answer. Its log ends: {said}")
+        raise CannotStartError(f"OpenSearch {self.version.name} did not answer. Its log ends: {log}")
 
     def _starts(self) -> bool:
-        """Start a process and wait until it answers, or ends, or takes too long."""
+        """Start a process; return whether it answers before it ends or times out."""
         config = self.folder / "node_1" / "config"
         config.mkdir(parents=True, exist_ok=True)
         (config / "opensearch.yml").write_text(
@@ -102,7 +102,7 @@ class Node:
         return False
 
     def answers(self) -> bool:
-        """Say whether it answers, and no other that has the port."""
+        """Return whether this node answers, and not another process on its port."""
         try:
             with urllib.request.urlopen(self.url, timeout=5) as answer:
                 return json.load(answer)["cluster_name"] == self._cluster
@@ -110,7 +110,7 @@ class Node:
             return False
 
     def _has_its_shards(self) -> bool:
-        """Say whether what the node had when it was stopped can be searched again."""
+        """Return whether the data from before a stop is searchable again."""
         try:
             urllib.request.urlopen(f"{self.url}/_cluster/health?wait_for_status=yellow&timeout=30s", timeout=40).close()
         except (OSError, urllib.error.URLError):
@@ -118,7 +118,7 @@ class Node:
         return True
 
     def stop(self, how: int = signal.SIGTERM) -> None:
-        """End it by its pid, and wait until it is gone."""
+        """End the process by its id, and wait until it is gone."""
         if self._process is None:
             return
         if self._process.poll() is None:
@@ -131,17 +131,17 @@ class Node:
         self._process = None
 
     def leave(self) -> int:
-        """Let it run on after this process, and give its pid."""
-        pid, self._process.returncode = self._process.pid, 0  # so that nobody warns of a process that still runs
+        """Leave the node running after this process; return its process id."""
+        pid, self._process.returncode = self._process.pid, 0  # avoids a warning about the running process
         return pid
 
     def remove(self) -> None:
-        """Delete its data."""
+        """Delete the data of the node."""
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
 def _free_port() -> int:
-    """Give a free port that the runner can use: it counts up from a base under 9299, and 9300 and up are for transport."""
+    """Return a free port for the runner: it counts up from a base below 9299, and transport uses 9300 and up."""
     for port in range(9201, 9290):
         with socket.socket() as sock:
             try:
@@ -153,12 +153,12 @@ def _free_port() -> int:
 
 
 def _java(version: Version) -> str:
-    """Find a Java of the right age, among those that are installed."""
+    """Return an installed Java of a supported version."""
     homes = [os.environ.get("JAVA_HOME", ""), *map(str, sorted(Path("/usr/lib/jvm").glob("*"), reverse=True))]
     for command in [*(f"{home}/bin/java" for home in homes if home), shutil.which("java") or ""]:
         if command and Path(command).is_file():
-            said = subprocess.run([command, "-version"], capture_output=True, text=True, check=False).stderr
-            major = said.partition('"')[2].partition(".")[0].partition('"')[0]
+            output = subprocess.run([command, "-version"], capture_output=True, text=True, check=False).stderr
+            major = output.partition('"')[2].partition(".")[0].partition('"')[0]
             if major.isdigit() and version.java_from <= int(major) <= version.java_to:
                 return command
     raise CannotStartError(
@@ -167,7 +167,7 @@ def _java(version: Version) -> str:
 
 
 def _jars(version: Version) -> Path:
-    """Fetch the jars with Maven, unless they are in the cache already."""
+    """Download the jars with Maven unless they are cached; return their folder."""
     folder = CACHE / version.name
     if (folder / "whole").exists():
         return folder / "libs"
