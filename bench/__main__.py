@@ -1,6 +1,6 @@
-"""`python -m bench [NAME…] [--quick]`: carry the measurements out, print a table, keep it in `bench/results/`.
+"""Run measurements: `python -m bench [NAME…] [--quick]` prints a table and stores it in `bench/results/`.
 
-Each measurement runs in a process of its own, so that none finds the caches and the memory of another.
+Each measurement runs in its own process, so that none uses the caches or the memory of another.
 """
 
 from __future__ import annotations
@@ -22,26 +22,26 @@ RESULTS = Path(__file__).with_name("results")
 
 
 class Result(msgspec.Struct, frozen=True):
-    """A whole run, as it is kept."""
+    """A complete run, as stored."""
 
     at: str
     quick: bool
     python: str
     processors: int | None
     load_before: float
-    """How much was going on on this machine at the beginning (one minute)."""
+    """Load average of this machine over the minute before the run."""
     measurements: tuple[Measurement, ...]
     skipped: dict[str, str]
 
 
 def main() -> int:
-    """Carry out what is named, or all; gives 1 if a target is missed."""
+    """Run the named measurements, or all; return 1 if a target is missed."""
     parser = argparse.ArgumentParser(prog="python -m bench", description="Measure newswire against named baselines.")
-    parser.add_argument("names", nargs="*", metavar="NAME", help=f"only these: {', '.join(NAMES)}")
-    parser.add_argument("--quick", action="store_true", help="with fewer items and repetitions")
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"measurements to run: {', '.join(NAMES)}")
+    parser.add_argument("--quick", action="store_true", help="use fewer items and repetitions")
     arguments = parser.parse_args()
     if unknown := [name for name in arguments.names if name not in NAMES]:
-        parser.error(f"there is no measurement {unknown[0]!r}; there are {', '.join(NAMES)}")
+        parser.error(f"NAME must be one of {', '.join(NAMES)}, got {unknown[0]!r}")
     now = datetime.now(UTC)
     load_before = round(os.getloadavg()[0], 2)
     measurements: list[Measurement] = []
@@ -70,7 +70,7 @@ def main() -> int:
     RESULTS.mkdir(exist_ok=True)
     path = RESULTS / f"{now:%Y%m%dT%H%M%SZ}.json"
     path.write_bytes(msgspec.json.format(msgspec.json.encode(result), indent=2) + b"\n")
-    print(f"Kept in {path.relative_to(Path(__file__).parents[1])}.")
+    print(f"Results are in {path.relative_to(Path(__file__).parents[1])}.")
     return int(any(_is_missed(one) for one in measurements))
 
 

@@ -1,4 +1,4 @@
-"""The API in this process, asked as API Gateway asks it; for measurements that are not about the network."""
+"""Call the API in this process as API Gateway does, for measurements without the network."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Asked = Callable[[str, Mapping[str, str]], dict[str, Any]]
 
 
 def asked_in_process(app: App) -> Asked:
-    """Give a function that asks a path with parameters and gives the answer; `RuntimeError` for anything but 200."""
+    """Return a function that calls the API; it raises `RuntimeError` unless the status is 200."""
     resolver = APIGatewayRestResolver()
     api = build_api(resolver, app.engine, app.settings, app.clock)
 

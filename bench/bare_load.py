@@ -1,7 +1,8 @@
-"""The shortest tantivy program that indexes the lines of a back-fill: `python bare_load.py INPUT FOLDER THREADS HEAP_MB`.
+"""Index the lines of a back-fill with a minimal tantivy program: `python bare_load.py INPUT FOLDER THREADS HEAP_MB`.
 
-It knows nothing of newswire: same lines, same fields, words only lower-cased and parted at what is no letter or digit,
-no archive, no identity beyond a hash, no states, no repeated items found, one commit.
+This is the baseline of `python -m bench load`. It reads the same lines and writes the same fields as newswire, but it
+only lower-cases and splits words. It has no archive, no item states and no detection of repeated items. Item ids are
+plain hashes, and it commits once.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ _WORD = re.compile(r"\w+")
 
 
 def schema() -> tantivy.Schema:
-    """Make the fields that newswire's own index has, at schema 1."""
+    """Return the fields of newswire's own index, at schema 1."""
     builder = tantivy.SchemaBuilder()
     builder.add_text_field("id", tokenizer_name="raw", index_option="basic")
     for name in ("text", "title", "summary", "content", "author", "category"):

@@ -1,7 +1,7 @@
-"""The bare bulk: `python bare_opensearch_load.py DOCUMENTS URL INDEX` sends documents that are made already, and no more.
+"""Send prepared documents in bulk: `python bare_opensearch_load.py DOCUMENTS URL INDEX`.
 
-Each line of DOCUMENTS is a document as newswire sends it. What newswire does besides (reading items, archiving, identity,
-tokens, states) is not done here.
+This is the baseline of `python -m bench opensearch_load`. Each line of DOCUMENTS is a document as newswire sends it.
+The rest of newswire's work is missing: reading items, archive, item ids, tokens and states.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from opensearchpy.helpers import streaming_bulk
 
 
 def main(documents: str, url: str, index: str) -> None:
-    """Send them all; raises for one that is not taken."""
+    """Send all documents; raise an error if one is refused."""
     decode = msgspec.json.Decoder(dict[str, Any]).decode
 
     def actions() -> Iterator[dict[str, Any]]:

@@ -1,7 +1,7 @@
-"""The bare tantivy queries of the mix: each by hand, with tantivy-py alone, on the index that newswire made.
+"""Run the searches of the mix as plain tantivy queries, written by hand, on newswire's own index.
 
-They find what newswire's answers hold (the measurement compares the totals), and read the same stored bytes of as
-many items. They know no parameters, no grammar, no time zones, no highlights and no coverage; instants are given.
+This is the baseline of `python -m bench search`. The queries find the same items as newswire, and read the stored bytes
+of as many. They have no parameters, grammar, time zones, highlights or coverage; instants are in milliseconds.
 """
 
 from __future__ import annotations
@@ -23,53 +23,53 @@ FOREVER = 1 << 61
 
 
 def word(folded: str) -> Query:
-    """Look for a word in the whole text, folded or stemmed, with the title beside it."""
+    """Match a word in the whole text, folded or stemmed; a match in the title adds to the score."""
     return _titled(lambda name: _either(name, folded), 0.3)
 
 
 def phrase(*tokens: str) -> Query:
-    """Look for tokens in this order."""
+    """Match tokens in this order."""
     return _titled(lambda name: Query.phrase_query(SCHEMA, name, list(tokens)), 0.3)
 
 
 def prefix(begins: str) -> Query:
-    """Look for tokens that begin so."""
+    """Match tokens that begin with `begins`."""
     return Query.const_score_query(Query.regex_query(SCHEMA, "text", f"{begins}.*"), 1.0)
 
 
 def in_title(folded: str) -> Query:
-    """Look in the title alone."""
+    """Match a word in the title only."""
     return _either("title", folded)
 
 
 def exactly(field: str, value: str) -> Query:
-    """Let through one value of a field."""
+    """Filter by one value of a field."""
     return Query.const_score_query(Query.term_query(SCHEMA, field, value, "basic"), 0.0)
 
 
 def between(start: int, end: int, field: str = "published") -> Query:
-    """Let through a half-open range of instants, in milliseconds."""
-    found = Query.range_query(SCHEMA, field, FieldType.Integer, start, end, include_upper=False)
-    return Query.const_score_query(found, 0.0)
+    """Filter by a half-open range of instants, in milliseconds."""
+    query = Query.range_query(SCHEMA, field, FieldType.Integer, start, end, include_upper=False)
+    return Query.const_score_query(query, 0.0)
 
 
 def all_of(*queries: Query) -> Query:
-    """Join by AND."""
+    """Combine queries with AND."""
     return Query.boolean_query([(Occur.Must, one) for one in queries])
 
 
 def any_of(*queries: Query) -> Query:
-    """Join by OR."""
+    """Combine queries with OR."""
     return Query.boolean_query([(Occur.Should, one) for one in queries])
 
 
 def without(query: Query, *excluded: Query) -> Query:
-    """Exclude."""
+    """Exclude the matches of other queries."""
     return Query.boolean_query([(Occur.Must, query), *((Occur.MustNot, one) for one in excluded)])
 
 
 def everything() -> Query:
-    """Find every item."""
+    """Match every item."""
     return Query.all_query()
 
 
@@ -103,16 +103,16 @@ class BareIndex:
         facets: Sequence[str] = (),
         edges: Sequence[int] = (),
     ) -> tuple[int, list[bytes]]:
-        """Give the total and the stored bytes of the first items, with facets and buckets counted."""
+        """Return the total and the stored bytes of the first items; count facets and buckets as well."""
         searcher = self._searcher
-        asked: dict[str, Any] = {
+        aggregations: dict[str, Any] = {
             one: {"terms": {"field": f"{one}_label", "size": 1_000_000, "missing": "\x1e"}} for one in facets
         }
         if edges:
             ranges = [{"from": low, "to": high} for low, high in pairwise(edges)]
-            asked["buckets"] = {"range": {"field": "published", "ranges": ranges}}
-        if asked:
-            searcher.aggregate(query, asked)
+            aggregations["buckets"] = {"range": {"field": "published", "ranges": ranges}}
+        if aggregations:
+            searcher.aggregate(query, aggregations)
         if sort == "relevance":
             result = searcher.search(query, max(size, 1))
         else:

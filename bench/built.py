@@ -1,4 +1,4 @@
-"""The built application, for the measurements of it: a function that starts, and a bare floor beside it."""
+"""Start the built Lambda functions, and minimal functions to compare them with."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ CREDENTIALS = {"AWS_ACCESS_KEY_ID": "AKIDBENCH", "AWS_SECRET_ACCESS_KEY": "secre
 
 
 class Start(Struct, frozen=True):
-    """What a cold start took: from the start of the process to the answer to its first event, and how much memory it had."""
+    """The cost of a cold start: seconds from process start to the first answer, and peak memory."""
 
     first_s: float
     again_s: float
-    """How long the same event took when it came again."""
+    """Seconds that the same event took when it was repeated."""
     peak_mib: float
 
 
 @contextmanager
 def built_application() -> Iterator[Path]:
-    """Build the application into a folder that is deleted afterwards."""
+    """Build the application into a temporary folder, and yield its path."""
     with TemporaryDirectory() as folder:
         try:
             yield build(Path(folder) / "build")
@@ -43,13 +43,13 @@ def built_application() -> Iterator[Path]:
 
 
 def write_floor(built: Path, name: str, code: str) -> None:
-    """Put a function of a few lines beside those that were built."""
+    """Add a minimal function next to the built ones."""
     (built / name).mkdir()
     (built / name / "app.py").write_text(code)
 
 
 def start(built: Path, name: str, environ: Mapping[str, str], event: dict[str, Any]) -> Start:
-    """Start a function, and let it answer the event twice."""
+    """Start a function, and send it the event twice."""
     with closing(BuiltFunction(built, name, {**CREDENTIALS, **environ})) as function:
         function.call(event)
         first = time.perf_counter() - function.started
@@ -59,7 +59,7 @@ def start(built: Path, name: str, environ: Mapping[str, str], event: dict[str, A
 
 
 def ingest_environ(built: Path, aws: Aws, cluster: Mapping[str, str]) -> dict[str, str]:
-    """Give the environment of the built ingest function: parts of its own, a cluster, and publishers on loopback."""
+    """Return the environment of the built ingest function: its own stores, a cluster, loopback publishers."""
     return {
         **variables(built, "IngestFunction"),
         **CREDENTIALS,
@@ -74,5 +74,5 @@ def ingest_environ(built: Path, aws: Aws, cluster: Mapping[str, str]) -> dict[st
 
 
 def batch_event(*feeds: str) -> dict[str, Any]:
-    """Make the event of one message that asks for feeds at once."""
+    """Return the event of one message that polls `feeds` now."""
     return {"Records": [{"messageId": "1", "receiptHandle": "1", "body": message_of(Batch(feeds, now=True))}]}

@@ -1,6 +1,7 @@
-"""Sixteen clients, each with a connection of its own, asking as fast as they are answered: `python clients.py PORT SECONDS FILE`.
+"""Load a server with sixteen clients, each with its own connection: `python clients.py PORT SECONDS FILE`.
 
-Prints the requests a second and the milliseconds of the median and of p99, as JSON.
+This is part of `python -m bench serve`. Each client sends its next request as soon as it has an answer. The output is
+JSON: requests per second, and the median and the p99 of the latency in milliseconds.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""A node of OpenSearch with a year of news in it: loaded once, its data kept in `bench/cache/`, started for each measurement.
+"""Provide an OpenSearch node with a year of news, loaded once and kept in `bench/cache/`.
 
-It is started with Maven and a JDK; or `NEWSWIRE_TEST_OPENSEARCH_URL` names one, which is then loaded each time.
+The node needs Maven and a JDK. If `NEWSWIRE_TEST_OPENSEARCH_URL` names a node, every measurement loads it again.
 """
 
 from __future__ import annotations
@@ -24,17 +24,17 @@ from tests.support.opensearch_node.indexes import delete_indexes
 from tests.support.opensearch_node.node import CannotStartError, Node
 
 KEPT = "kept"
-"""The prefix of the indexes that stay in the cache."""
+"""Prefix of the indexes that stay in the cache."""
 
 
 class Cluster(Struct, frozen=True):
-    """A node that answers, and newswire's settings for it."""
+    """A running node, and the settings of newswire for it."""
 
     url: str
     settings: Settings
 
     def environ(self, prefix: str, data: Path | str) -> dict[str, str]:
-        """Give the settings of a newswire with indexes of its own there."""
+        """Return the environment of a newswire with its own indexes on this node."""
         return {
             "NEWSWIRE_ENGINE": "opensearch",
             "NEWSWIRE_OPENSEARCH_URL": self.url,
@@ -44,13 +44,13 @@ class Cluster(Struct, frozen=True):
         }
 
     def forget(self, prefix: str) -> None:
-        """Delete the indexes whose names begin so."""
+        """Delete the indexes with this prefix."""
         delete_indexes(self.url, f"{prefix}-")
 
 
 @contextmanager
 def year_cluster(quick: bool) -> Iterator[Cluster]:  # noqa: FBT001 - one switch, common to all measurements
-    """Give a node into which `newswire load` has put the year, for as long as it is needed."""
+    """Yield a node into which `newswire load` has loaded the year; stop it afterwards."""
     lines, _data = loaded_year(quick)
     folder = CACHE / f"cluster-{SCHEMA}-{EXTRACTION}{'-quick' if quick else ''}"
     given = os.environ.get("NEWSWIRE_TEST_OPENSEARCH_URL")

@@ -1,7 +1,7 @@
-"""`python -m bench.costs`: what polling costs a day on AWS, worked out from the calls of a simulated day of 500 feeds.
+"""Calculate what polling costs on AWS, in USD per day: `python -m bench.costs`.
 
-The calls are counted, over moto. The prices are those of us-east-1 that AWS published in November 2026, without the free
-tier. What Lambda takes is reckoned from the assumptions below, which say so.
+The calls of a simulated day of 500 feeds are counted with moto. The prices are those of us-east-1, published by AWS in
+November 2026, without the free tier. The duration of Lambda calls comes from the assumptions below.
 """
 
 from __future__ import annotations
@@ -35,17 +35,17 @@ METRICS, ALARMS = 12, 6
 
 MEMORY_GB = 1.5
 TICK_S = 0.5
-"""Assumed: how long a tick runs, of which most is waiting for its 28 calls."""
+"""Assumed: seconds of a tick, mostly spent waiting for its 28 calls."""
 POLL_S = 0.1
-"""Assumed: how long a batch runs for each of its polls: publishers answer in a second, 16 at once; and our own work."""
+"""Assumed: seconds of Lambda time per poll. Publishers answer in a second, 16 at once; the rest is our own work."""
 LOG_BYTES = 1_500
-"""Assumed: what one invocation logs, with the lines of Lambda itself."""
+"""Assumed: bytes that one invocation logs, with the lines of Lambda itself."""
 IDLE_RECEIVES = 5 * 3 * 1_440
-"""What Lambda's five pollers ask of an empty queue in a day, each waiting 20 s."""
+"""Receives per day of Lambda's five pollers on an empty queue, each waiting 20 s."""
 
 
 def daily(found: AwsDay, feeds: int) -> dict[str, float]:
-    """Give the dollars a day by service, for so many feeds of the same kind."""
+    """Return the USD per day by service, for this number of feeds of the same kind."""
     share = feeds / FEEDS
     day = found.day
     ticks = _fixed_and_growing(found.in_ticks, share)
@@ -59,14 +59,14 @@ def daily(found: AwsDay, feeds: int) -> dict[str, float]:
         "SQS": (messages / 10 + 2 * messages + TICKS + IDLE_RECEIVES) * SQS_REQUEST,
         "Lambda": (TICKS + runs) * LAMBDA_REQUEST
         + (TICKS * TICK_S + day.polls * share * POLL_S) * MEMORY_GB * LAMBDA_GB_S,
-        "the rest": TICKS * SCHEDULED
+        "other": TICKS * SCHEDULED
         + (METRICS * METRIC_MONTH + ALARMS * ALARM_MONTH) / DAYS_A_MONTH
         + (TICKS + runs) * LOG_BYTES / 1e9 * LOG_GB,
     }
 
 
 class _Calls(dict[str, float]):
-    """How often each kind of call is made; 0 for one that is not."""
+    """Number of calls of each kind; 0 if there are none."""
 
     def __missing__(self, _key: str) -> float:
         return 0.0
@@ -80,20 +80,20 @@ def _scaled(counts: Mapping[str, int], share: float) -> _Calls:
 
 
 def _fixed_and_growing(counts: Mapping[str, int], share: float) -> _Calls:
-    """Of a tick, what is read of the feeds that are due grows with them; the rest is the same for any number of feeds."""
+    """Scale the calls of a tick: reads of due feeds grow with the number of feeds, the rest is constant."""
     grows = {name for name in counts if "BatchGetItem" in name or "SendMessage" in name}
-    once = {"dynamodb.Query feed", "dynamodb.Query index"}  # the take-over of feeds.toml, on the first tick alone
+    once = {"dynamodb.Query feed", "dynamodb.Query index"}  # only the first tick reads feeds.toml
     return _Calls({name: count * (share if name in grows else 1) for name, count in counts.items() if name not in once})
 
 
 def _units(calls: _Calls, found: AwsDay, share: float) -> tuple[float, float]:
-    """Give the read and write units of the calls ("Read/write capacity mode": 4 kB and 1 kB each)."""
+    """Return the read and write units of the calls ("Read/write capacity mode": 4 kB and 1 kB each)."""
     reads = writes = 0.0
     for name, count in calls.items():
         kind = name.rpartition(" ")[2]
         kilobytes = -(-found.row_bytes.get(kind, 1) // 1_024)
         if name.startswith("dynamodb.Query"):
-            reads += count / 2  # consistent only in the end
+            reads += count / 2  # eventually consistent reads cost half
         elif name.startswith(("dynamodb.GetItem", "dynamodb.row of")):
             reads += count * -(-kilobytes // 4)
         elif name.startswith("dynamodb.Transact"):
@@ -101,12 +101,12 @@ def _units(calls: _Calls, found: AwsDay, share: float) -> tuple[float, float]:
         elif name.startswith("dynamodb.UpdateItem"):
             writes += count * (
                 kilobytes + (2 if kind == "feed" else 0)
-            )  # a feed moves in the index of what is to be done
-    return reads, writes + 2 * found.day.documents * share  # into the index of what is behind, and out again
+            )  # the update also moves the feed in the `attention` index
+    return reads, writes + 2 * found.day.documents * share  # into the `behind` index and out again
 
 
 def main() -> int:
-    """Let the day pass, and print the calls, and a table as docs/operations.md has it."""
+    """Run the day; print the calls, and the table of docs/operations.md."""
     logging.disable(logging.CRITICAL)
     os.environ |= {"AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "x", "AWS_DEFAULT_REGION": "eu-central-1"}
     aws = AwsInside()
@@ -116,15 +116,15 @@ def main() -> int:
         app.close()
     aws.close()
     print(msgspec.json.format(msgspec.json.encode(found)).decode())
-    print(f"{found.day.polls / FEEDS:.1f} polls and {found.day.documents / FEEDS:.1f} new documents a feed")
+    print(f"{found.day.polls / FEEDS:.1f} polls and {found.day.documents / FEEDS:.1f} new documents per feed")
     batches = sum(count for name, count in found.in_batches.items() if " row of " not in name)
-    print(f"{sum(found.in_ticks.values()) / TICKS:.1f} calls a tick, {batches / found.day.polls:.1f} calls a poll")
+    print(f"{sum(found.in_ticks.values()) / TICKS:.1f} calls per tick, {batches / found.day.polls:.1f} calls per poll")
     tables = [daily(found, feeds) for feeds in SIZES]
-    print(f"| USD a day | {' | '.join(f'{feeds:,} feeds' for feeds in SIZES)} |\n|---|{'---|' * len(SIZES)}")
+    print(f"| USD per day | {' | '.join(f'{feeds:,} feeds' for feeds in SIZES)} |\n|---|{'---|' * len(SIZES)}")
     for service in tables[0]:
         print(f"| {service} | {' | '.join(f'{one[service]:.3f}' for one in tables)} |")
-    print(f"| together | {' | '.join(f'{sum(one.values()):.2f}' for one in tables)} |")
-    print(f"| a month | {' | '.join(f'{sum(one.values()) * DAYS_A_MONTH:.2f}' for one in tables)} |")
+    print(f"| total | {' | '.join(f'{sum(one.values()):.2f}' for one in tables)} |")
+    print(f"| per month | {' | '.join(f'{sum(one.values()) * DAYS_A_MONTH:.2f}' for one in tables)} |")
     return 0
 
 

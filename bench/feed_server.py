@@ -1,6 +1,6 @@
-"""A publisher for measurements: `python -m bench.feed_server` listens on 16 local addresses and prints its port.
+"""Serve unchanged feeds for measurements: `python -m bench.feed_server` listens on 16 local addresses.
 
-Every path is a feed that never changes; `If-None-Match` is answered with 304. HTTP/1.1, connections stay open.
+It prints its port. Every path is a feed, `If-None-Match` is answered with 304, and HTTP/1.1 connections stay open.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def _document(path: str) -> bytes:
 
 
 class _Answering(asyncio.Protocol):
-    """One connection: requests without a body come in, one after another."""
+    """A connection that answers requests without a body, one after another."""
 
     def __init__(self) -> None:
         self._held = b""

@@ -1,4 +1,4 @@
-"""What a measurement gives, where its data is, and how two programs are timed against each other."""
+"""Define a measurement, find its data, and time two programs against each other."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from msgspec import Struct
 
 ROOT = Path(__file__).resolve().parents[1]
 DATA = ROOT.parent / "shared" / "data"
-"""Real material, kept beside the repository and not in it; without it the measurements that need it are skipped."""
+"""Real data next to the repository; measurements that need it are skipped if it is missing."""
 
 
 class Measurement(Struct, frozen=True):
-    """One figure against the baseline that was measured in the same run."""
+    """One figure and its baseline, measured in the same run."""
 
     name: str
     ours: float
@@ -28,16 +28,16 @@ class Measurement(Struct, frozen=True):
     unit: str
     ratio: float
     target: float | None = None
-    """The ratio that is not to be exceeded; None where there is no such promise."""
+    """Maximum ratio, or None if there is no target."""
     note: str = ""
 
 
 class SkippedError(Exception):
-    """A measurement that can't be carried out here, with the reason as a sentence."""
+    """A measurement cannot run here; the message gives the reason."""
 
 
 class Ran(Struct, frozen=True):
-    """What a program took that was run by itself."""
+    """Time and memory used by a program in its own process."""
 
     wall_s: float
     cpu_s: float
@@ -45,20 +45,20 @@ class Ran(Struct, frozen=True):
 
 
 def carry_out(name: str, quick: bool) -> Measurement:  # noqa: FBT001 - one switch, common to all measurements
-    """Carry out the measurement of this name, in this process."""
+    """Run the measurement with this name in this process."""
     return cast("Measurement", importlib.import_module(f"bench.measures.{name}").measure(quick))
 
 
 def needed(path: Path) -> Path:
-    """Give back a path of the data that is there; `SkippedError` for one that is not."""
+    """Return `path`, which is part of the data; raise `SkippedError` if it does not exist."""
     if not path.exists():
-        msg = f"Skipped: {path.relative_to(ROOT.parent)} is not there, beside the repository."
+        msg = f"Skipped: {path.relative_to(ROOT.parent)} does not exist next to the repository."
         raise SkippedError(msg)
     return path
 
 
 def alternated(ours: Callable[[], float], baseline: Callable[[], float], times: int) -> tuple[list[float], list[float]]:
-    """Take both in turns, so that whatever slows the machine down slows both; gives the figures of each."""
+    """Run both in turns, so that a slow machine slows both; return the figures of each."""
     taken: tuple[list[float], list[float]] = ([], [])
     for _ in range(times):
         taken[0].append(ours())
@@ -69,21 +69,21 @@ def alternated(ours: Callable[[], float], baseline: Callable[[], float], times: 
 def compared(
     name: str, ours: Sequence[float], baseline: Sequence[float], unit: str, target: float | None, note: str
 ) -> Measurement:
-    """Make a measurement of the medians of both."""
-    one, other = median(ours), median(baseline)
-    return Measurement(name, round(one, 4), round(other, 4), unit, round(one / other, 3), target, note)
+    """Return a measurement with the medians of both."""
+    middle, base = median(ours), median(baseline)
+    return Measurement(name, round(middle, 4), round(base, 4), unit, round(middle / base, 3), target, note)
 
 
 def run_alone(command: Sequence[str], environment: Mapping[str, str] | None = None) -> Ran:
-    """Run a program to its end in a process of its own; `RuntimeError` with what it said if it fails.
+    """Run a program in its own process; raise `RuntimeError` with its error output if it fails.
 
-    The peak is that of the program only while the process that starts it is smaller: Linux hands it on.
+    Linux passes on the peak memory of the parent process. The peak is correct only while this process is smaller.
     """
     inherited = {
         name: value
         for name, value in os.environ.items()
         if not name.startswith("NEWSWIRE_")
-        and name != "PYTHONDONTWRITEBYTECODE"  # compiled modules are kept, as installed
+        and name != "PYTHONDONTWRITEBYTECODE"  # keep compiled modules, as an installation does
     }
     started = time.perf_counter()
     with subprocess.Popen(
@@ -93,17 +93,17 @@ def run_alone(command: Sequence[str], environment: Mapping[str, str] | None = No
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
     ) as child:
-        said = child.stderr.read() if child.stderr else b""
+        stderr = child.stderr.read() if child.stderr else b""
         _, status, usage = os.wait4(child.pid, 0)
         wall = time.perf_counter() - started
         child.returncode = os.waitstatus_to_exitcode(status)
     if child.returncode:
-        msg = f"{' '.join(command[1:4])} ended with {child.returncode}: {said.decode(errors='replace')[-500:]}"
+        msg = f"{' '.join(command[1:4])} ended with {child.returncode}: {stderr.decode(errors='replace')[-500:]}"
         raise RuntimeError(msg)
     kilo = 1024 if sys.platform == "darwin" else 1  # Linux counts in KiB, macOS in bytes
     return Ran(wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / kilo / 1024)
 
 
 def listed(figures: Sequence[float]) -> str:
-    """Write the single figures for a note."""
+    """Return the single figures as text for a note."""
     return " ".join(f"{one:.2f}" for one in figures)

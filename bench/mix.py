@@ -1,4 +1,4 @@
-"""The mix: fifty searches of every construct, as a caller sends them, each with its bare tantivy query."""
+"""Define the mix: fifty searches with every construct of the grammar, each with its plain tantivy query."""
 
 from __future__ import annotations
 
@@ -33,21 +33,21 @@ class Search(Struct, frozen=True):
     sent: Mapping[str, str]
     bare: Query
     edges: tuple[int, ...] = ()
-    """The edges of the histogram that is asked for, in milliseconds."""
+    """Edges of the requested histogram, in milliseconds."""
 
     @property
     def size(self) -> int:
-        """How many items are asked for."""
+        """Return the number of requested items."""
         return int(self.sent.get("size", "20"))
 
     @property
     def sort(self) -> str:
-        """The order, as newswire settles it."""
+        """Return the order that newswire applies."""
         return self.sent.get("sort") or ("relevance" if "q" in self.sent else "newest")
 
     @property
     def facets(self) -> tuple[str, ...]:
-        """The fields that are counted."""
+        """Return the fields to count."""
         return tuple(self.sent["facets"].split(",")) if "facets" in self.sent else ()
 
 
@@ -61,7 +61,7 @@ def _days(start: int, end: int) -> tuple[int, ...]:
 
 
 def fifty() -> Iterator[Search]:
-    """Give the mix; words are common, rare, accented, of several languages and scripts."""
+    """Yield the mix; its words are common, rare, accented, and of several languages and scripts."""
     yield from _of_words()
     yield from _of_the_grammar()
     yield from _of_dates_and_filters()
@@ -160,4 +160,4 @@ _WORDS = (
     ("Москва", "москва"),
     ("earthquakes", "earthquakes"),
 )
-"""Words as they are typed, and folded."""
+"""Words as typed, and folded."""

@@ -1,4 +1,7 @@
-"""uvicorn with an application of ten lines that answers the same bytes to everything: `python plain_server.py FILE`."""
+"""Answer every request with the same bytes, in a minimal uvicorn application: `python plain_server.py FILE`.
+
+This is the baseline of `python -m bench serve`.
+"""
 
 from __future__ import annotations
 

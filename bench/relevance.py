@@ -1,7 +1,7 @@
-"""Ranking: judged collections are loaded, their queries asked as a caller would, and nDCG@10 is worked out.
+"""Measure ranking: load a judged collection, run its queries as a caller would, and calculate nDCG@10.
 
-The figures are those of `GET /v1/search?match=any` with recency off, over documents that came in by `load`. The baseline
-is what is published for BM25 on the same collection; the ratio is baseline to ours, so that at most 1 is good.
+The queries are `GET /v1/search?match=any` with recency off, on documents loaded with `newswire load`. The baseline is
+the nDCG@10 published for BM25 on the same collection. The ratio is baseline to ours; the target is at most 1.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ QUERY_CHARACTERS = 1_000
 
 
 def measure_collection(name: str, published: float) -> Measurement:
-    """Give nDCG@10 over all judged queries of a collection."""
+    """Return nDCG@10 over all judged queries of a collection."""
     folder = needed(DATA / "relevance" / name)
     with tempfile.TemporaryDirectory(prefix="bench-relevance-") as made:
         app = App(Settings(data=str(Path(made) / "data"), recency_weight=0))
@@ -36,7 +36,7 @@ def measure_collection(name: str, published: float) -> Measurement:
 
 
 def judged_collection(app: App, folder: Path, lines: Path) -> tuple[float, int, int]:
-    """Load a collection into an empty newswire; gives nDCG@10, and how many queries and documents there were."""
+    """Load a collection into an empty newswire; return nDCG@10 and the numbers of queries and documents."""
     judged = _judged(folder)
     ids = _write_lines(folder, lines)
     report = load(app, [str(lines)], "docs")
@@ -51,7 +51,7 @@ def judged_collection(app: App, folder: Path, lines: Path) -> tuple[float, int, 
 
 
 def ndcg(found: Sequence[float], judged: Iterator[float] | Sequence[float]) -> float:
-    """Give nDCG@10 with linear gains, as trec_eval does."""
+    """Return nDCG@10 with linear gains, as trec_eval calculates it."""
     best = sorted(judged, reverse=True)[:DEPTH]
     ideal = sum(gain / math.log2(rank + 2) for rank, gain in enumerate(best))
     return sum(gain / math.log2(rank + 2) for rank, gain in enumerate(found[:DEPTH])) / ideal if ideal else 0.0
@@ -77,7 +77,7 @@ def _queries(folder: Path) -> Iterator[tuple[str, str]]:
 
 
 def _write_lines(folder: Path, target: Path) -> dict[str, str]:
-    """Write the documents as lines to be loaded; gives the document of each link."""
+    """Write the documents as lines to load; return the document id of each link."""
     ids: dict[str, str] = {}
     with gzip.open(folder / "docs.jsonl.gz", "rt") as documents, target.open("w") as lines:
         for line in documents:

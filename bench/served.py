@@ -1,4 +1,4 @@
-"""Servers that are measured: a process that says its port on standard output, asked over one connection."""
+"""Start servers to measure: processes that print their port, requested over one connection."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _PORT = re.compile(rb":(\d+)/?\s*$")
 
 
 class Served:
-    """`newswire serve` over a data folder, or another program that says its address in its first line."""
+    """`newswire serve` on a data folder, or another program that prints its URL in its first line."""
 
     def __init__(self, data: Path, program: Path | None = None, **environ: str) -> None:
         command = ["-m", "newswire", "serve", "--port", "0"] if program is None else [str(program), str(data)]
@@ -30,16 +30,16 @@ class Served:
             stdout=subprocess.PIPE,
         )
         first = cast("IO[bytes]", self._process.stdout).readline()
-        said = _PORT.search(first)
-        if said is None:
+        match = _PORT.search(first)
+        if match is None:
             self._process.kill()
-            msg = f"The server said {first!r}, and no port."
+            msg = f"The first line of the server must end with its port, got {first!r}."
             raise RuntimeError(msg)
-        self.port, self.pid = int(said.group(1)), self._process.pid
+        self.port, self.pid = int(match.group(1)), self._process.pid
         self._connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
 
     def ask(self, target: str) -> bytes:
-        """Ask, and give the body of a 200."""
+        """Request a target and return the body; raise `RuntimeError` unless the status is 200."""
         self._connection.request("GET", target)
         response = self._connection.getresponse()
         body = response.read()

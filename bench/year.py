@@ -1,4 +1,4 @@
-"""A year of real news, loaded: made once, kept in `bench/cache/`, and used by every measurement of the read side."""
+"""Provide a loaded year of real news for the search measurements, created once in `bench/cache/`."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _NO_WORD = re.compile(r"[^a-z0-9]+")
 
 
 class _Row(msgspec.Struct):
-    """A row of the timeline, as far as it is used."""
+    """The fields that are used from a row of the timeline."""
 
     feed_url: str
     link: str
@@ -33,7 +33,7 @@ class _Row(msgspec.Struct):
 
 
 class Line(msgspec.Struct):
-    """A line as `newswire load` takes it."""
+    """A line in the format of `newswire load`."""
 
     feed: str
     title: str
@@ -44,7 +44,7 @@ class Line(msgspec.Struct):
 
 
 def write_lines(target: Path, most: int | None) -> int:
-    """Write the timeline as lines to be loaded, without those that say nothing; gives how many there are."""
+    """Write the timeline as lines to load, without empty items; return the number of lines."""
     read, write = msgspec.json.Decoder(_Row).decode, msgspec.json.Encoder().encode
     count = 0
     timeline = needed(DATA / "timeline" / "timeline_2023.jsonl.gz")
@@ -63,7 +63,7 @@ def write_lines(target: Path, most: int | None) -> int:
 
 
 def loaded_year(quick: bool) -> tuple[Path, Path]:  # noqa: FBT001 - one switch, common to all measurements
-    """Give the lines of the year, and a data folder into which `newswire load` has put them."""
+    """Return the lines of the year, and a data folder into which `newswire load` has loaded them."""
     folder = CACHE / f"year-{SCHEMA}-{EXTRACTION}{'-quick' if quick else ''}"
     lines, data = folder / "lines.jsonl", folder / "data"
     if not (folder / "whole").exists():

@@ -1,1 +1,1 @@
-"""One measurement a module: `measure(quick)` gives its figure and its baseline's."""
+"""Hold the measurements, one in each module: `measure(quick)` returns a figure and its baseline."""

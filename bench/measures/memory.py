@@ -1,6 +1,7 @@
-"""The most memory that the built functions take: batches of large feeds from many hosts at once, and large searches.
+"""Measure the peak memory of the built functions, in MiB: `python -m bench memory`.
 
-The baseline is the memory that template.yaml gives them; the target leaves a quarter of it free.
+The load is batches of large feeds from many hosts at once, and large searches. The baseline is the memory size in
+template.yaml, and the target leaves a quarter of it free.
 """
 
 from __future__ import annotations
@@ -22,15 +23,15 @@ from tests.unit.test_template import resources
 
 TARGET = 0.75
 HOSTS = 20
-"""More than are fetched from at once."""
+"""More hosts than are fetched from at once."""
 MEGABYTES = (2, 4, 9)
-"""The largest of 374 real feeds has 1.6 MB; the others are just within the limits of template.yaml, as sent and as unpacked."""
+"""Body sizes in MB: the largest of 374 real feeds has 1.6, the others are just below the limits of template.yaml."""
 PACKED_FROM = 5
 SEARCHES = ("size=200&fields=content,title,summary", "q=the&facets=feed,category,author,lang&facet_size=200&size=200")
 
 
 def measure(quick: bool) -> Measurement:  # noqa: FBT001 - one switch, common to all measurements
-    """Give the larger part of its memory that either function took at most."""
+    """Return the peak of the function that uses the larger share of its memory."""
     os.environ.update(CREDENTIALS, AWS_DEFAULT_REGION="eu-central-1")  # for SAM, and for the clients of this process
     given = {name: one["MemorySize"] for name, one in resources("AWS::Lambda::Function").items()}
     with year_cluster(quick) as cluster, built_application() as built:
@@ -38,7 +39,7 @@ def measure(quick: bool) -> Measurement:  # noqa: FBT001 - one switch, common to
         cluster.forget("benchmemory")
         took["SearchFunction"] = _search(built, cluster.environ(cluster.settings.opensearch_prefix, "nowhere"))
     name = max(took, key=lambda one: took[one] / given[one])
-    note = f"MiB at most, of what template.yaml gives; {', '.join(f'{one} {took[one]:.0f} of {given[one]}' for one in took)}"
+    note = f"MiB peak, of the memory size in template.yaml; {', '.join(f'{one} {took[one]:.0f} of {given[one]}' for one in took)}"
     return Measurement(
         "memory", round(took[name]), given[name], "MiB", round(took[name] / given[name], 3), TARGET, note
     )

@@ -1,4 +1,7 @@
-"""Back-fill into OpenSearch: `newswire load` of a year of news, against the bare bulk of the same documents on the same node."""
+"""Measure the back-fill of a year of news into OpenSearch, in seconds: `python -m bench opensearch_load`.
+
+The baseline is a bare bulk load of the same documents into the same node. The target is a ratio of at most 1.3.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +25,7 @@ TARGET = 1.3
 
 
 def measure(quick: bool) -> Measurement:  # noqa: FBT001 - one switch, common to all measurements
-    """Load with both, each time into a new index; the two take turns."""
+    """Load with both in turns, each time into a new index."""
     lines, data = loaded_year(quick)
     ours: list[Ran] = []
     bare: list[Ran] = []
@@ -46,7 +49,7 @@ def measure(quick: bool) -> Measurement:  # noqa: FBT001 - one switch, common to
             cluster.forget("bare")
             return bare[-1].wall_s
 
-        run_bare()  # so that neither finds a node that has just begun
+        run_bare()  # warm up the node
         walls = alternated(run_ours, run_bare, 3 if quick else 2)
     note = (
         f"{count:,} documents; ours {listed(walls[0])}, bare streaming_bulk {listed(walls[1])}; CPU time of the client "
@@ -57,7 +60,7 @@ def measure(quick: bool) -> Measurement:  # noqa: FBT001 - one switch, common to
 
 
 def _write_documents(data: Path, target: Path) -> int:
-    """Write the documents of all items of the loaded year, as newswire sends them; gives how many there are."""
+    """Write the documents of all items in the loaded year, as newswire sends them; return their number."""
     app = App(Settings(data=str(data)))
     encode, query, count = msgspec.json.Encoder().encode, SearchQuery(sort="oldest", size=1000, with_content=True), 0
     with target.open("wb") as file:

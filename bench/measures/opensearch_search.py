@@ -1,4 +1,8 @@
-"""Searching on OpenSearch: fifty searches of every construct, against the same bodies sent bare with urllib3 and read as JSON."""
+"""Measure fifty searches on OpenSearch, in milliseconds: `python -m bench opensearch_search`.
+
+The baseline sends the same request bodies with urllib3 and decodes the JSON answers. The target is a ratio of at most
+1.15.
+"""
 
 from __future__ import annotations
 
@@ -32,13 +36,13 @@ ROUNDS = 15
 
 
 class _Sent(msgspec.Struct):
-    """Requests as the engine sent them."""
+    """Requests that the engine sent."""
 
     requests: list[tuple[str, str, bytes]]
 
 
 def measure(quick: bool) -> Measurement:  # noqa: FBT001 - one switch, common to all measurements
-    """Give the median of all samples of ours against that of the bare requests, in turns on one node."""
+    """Return the median of all samples of ours and of the bare requests, run in turns on one node."""
     with year_cluster(quick) as cluster:
         app = App(cluster.settings)
         engine = cast("OpenSearchEngine", app.engine)
@@ -49,7 +53,7 @@ def measure(quick: bool) -> Measurement:  # noqa: FBT001 - one switch, common to
             ask = partial(_ours, engine, one)
             sent = _sent_by(engine, ask)
             if len(sent.requests) != 1:
-                msg = f"{dict(one.sent)} took {len(sent.requests)} round trips, not one."
+                msg = f"{dict(one.sent)} must take one round trip, got {len(sent.requests)}."
                 raise RuntimeError(msg)
             method, path, body = sent.requests[0]
             ours.append(ask)
@@ -77,7 +81,7 @@ def _bare(pool: urllib3.PoolManager, method: str, url: str, body: bytes) -> Any:
 
 
 def _sent_by(engine: OpenSearchEngine, ask: Callable[[], object]) -> _Sent:
-    """Ask once and note what goes over the wire."""
+    """Run a search once and record its requests."""
     connection = engine.client.transport.get_connection()
     plain, sent = connection.perform_request, _Sent([])
 
@@ -96,13 +100,13 @@ def _sent_by(engine: OpenSearchEngine, ask: Callable[[], object]) -> _Sent:
 def _in_turns(
     ours: list[Callable[[], object]], bares: list[Callable[[], object]], rounds: int
 ) -> tuple[list[float], list[float]]:
-    """Ask every search both ways in turns, the order of the two changing; gives the milliseconds of each."""
+    """Run every search both ways in alternating order; return the milliseconds of each."""
     taken: tuple[list[float], list[float]] = ([], [])
     for number in range(rounds + 1):
         for pair in zip(ours, bares, strict=True):
             for kind in (0, 1) if number % 2 else (1, 0):
                 started = time.perf_counter()
                 pair[kind]()
-                if number:  # the first round only warms
+                if number:  # the first round is the warm-up
                     taken[kind].append((time.perf_counter() - started) * 1000)
     return taken

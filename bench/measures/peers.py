@@ -1,7 +1,8 @@
-"""The peers that run here: the same searches over the same year on SQLite's FTS5 and on lemon24/reader, as a table.
+"""Compare searches with SQLite FTS5 and lemon24/reader, in milliseconds: `python -m bench peers`.
 
-They do less: no stems, no time zones, no facets, no paging without an end, and reader does not filter by date. What
-they share is asked: words, phrases, OR, exclusion, prefixes, a title, and for FTS5 a range of dates and the newest.
+All search the same year of news. The baseline is FTS5, and there is no target. The searches use only what the peers
+support: words, phrases, OR, exclusion, prefixes and titles. FTS5 also runs a date range and the newest first. The
+peers have no stems, time zones, facets or unlimited paging, and reader cannot filter by date.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ _COUNTED = "SELECT count(*) FROM found JOIN items ON items.rowid = found.rowid W
 
 
 def measure(quick: bool) -> Measurement:  # noqa: FBT001 - one switch, common to all measurements
-    """Print a row for each search: milliseconds to the first twenty items and the total."""
+    """Print a row for each search: milliseconds to the first 20 items and the total."""
     lines, data = loaded_year(quick)
     fts = _fts5(lines, data.parent / "fts5.sqlite")
     reader_db = _reader(lines, data.parent / "reader.sqlite")
@@ -125,7 +126,7 @@ def _reader(lines: Path, file: Path) -> object:
     from bs4 import MarkupResemblesLocatorWarning
     from reader import make_reader
 
-    warnings.simplefilter("ignore", MarkupResemblesLocatorWarning)  # what it says of some summaries helps nobody here
+    warnings.simplefilter("ignore", MarkupResemblesLocatorWarning)  # some summaries look like file names
     made, whole = file.exists(), file.with_suffix(".whole")
     if made and not whole.exists():
         file.unlink()

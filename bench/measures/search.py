@@ -1,7 +1,8 @@
-"""Searching: fifty searches of every construct over a year of news, against bare tantivy queries; then over HTTP.
+"""Measure fifty searches over a year of news, in milliseconds: `python -m bench search`.
 
-In the process a search goes from its parameters to the answer as JSON. The bare query has the same filters and reads
-the same stored bytes. Both are asked in turns; totals are compared first, so that both do the same work.
+A search goes from its parameters to the answer as JSON, in this process. The baseline is a plain tantivy query with the
+same filters, which reads the same stored bytes. Both run in turns, after a check that their totals are equal. The
+target is a ratio of at most 2. The note also gives the times over HTTP and with recency.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ ROUNDS = 15
 
 
 def measure(quick: bool) -> Measurement:  # noqa: FBT001 - one switch, common to all measurements
-    """Give the median of all samples of ours against that of the bare queries."""
+    """Return the median of all samples of ours and of the bare queries."""
     _lines, data = loaded_year(quick)
     mix = list(fifty())
     app = App(Settings(data=str(data)))
@@ -45,9 +46,9 @@ def measure(quick: bool) -> Measurement:  # noqa: FBT001 - one switch, common to
     recent = [partial(_ours, app.engine, one, Settings().recency_weight) for one in mix]
     bares = [partial(bare.found, one.bare, one.size, one.sort, one.facets, one.edges) for one in mix]
     for one, ours, other in zip(mix, plain, bares, strict=True):
-        found, wanted = json.loads(ours())["total"]["value"], other()[0]
-        if found != wanted:
-            msg = f"{dict(one.sent)} finds {found} items, and the bare query {wanted}: they are not the same."
+        total, wanted = json.loads(ours())["total"]["value"], other()[0]
+        if total != wanted:
+            msg = f"{dict(one.sent)} finds {total} items, but the bare query finds {wanted}."
             raise RuntimeError(msg)
     taken = _in_turns((plain, bares, recent), 3 if quick else ROUNDS)
     app.close()
@@ -71,7 +72,7 @@ def _ours(engine: SearchEngine, one: Search, weight: float) -> bytes:
 
 
 def _in_turns(kinds: tuple[list[Callable[[], object]], ...], rounds: int) -> tuple[list[float], ...]:
-    """Ask every search of every kind in turns; gives the milliseconds of each kind."""
+    """Run every search of every kind in turns; return the milliseconds of each kind."""
     taken: tuple[list[float], ...] = tuple([] for _ in kinds)
     for _ in range(rounds):
         for together in zip(*kinds, strict=True):

@@ -1,7 +1,8 @@
-"""Throughput: `newswire serve` under sixteen clients on this machine, against uvicorn answering the same bytes to all.
+"""Measure `newswire serve` under sixteen clients, in milliseconds per answer: `python -m bench serve`.
 
-The clients share the processors with the server, and are a process of their own. The baseline says what uvicorn and
-the clients cost without newswire; what is above it is the search, its JSON and the way through threads.
+The clients run in one process of their own, and share the processors with the server. The baseline is uvicorn that
+answers every request with the same bytes, under the same clients. The difference is the search, its JSON and the
+threads. There is no target ratio.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from bench.year import loaded_year
 
 
 def measure(quick: bool) -> Measurement:  # noqa: FBT001 - one switch, common to all measurements
-    """Give the milliseconds of processor and waiting that one answer takes; the target of the issue is a figure, no ratio."""
+    """Return the milliseconds per answer of both servers."""
     _lines, data = loaded_year(quick)
     seconds = 3.0 if quick else 15.0
     targets = [f"/v1/search?{urlencode(one.sent)}" for one in fifty()]
@@ -40,7 +41,7 @@ def measure(quick: bool) -> Measurement:  # noqa: FBT001 - one switch, common to
         with Served(body, here / "plain_server.py") as plain:
             bare = _asked(plain.port, seconds, listed)
     note = (
-        f"ms an answer, 16 clients: {ours[0]:.0f} answers/s, median {ours[1]:.1f} ms, p99 {ours[2]:.0f} ms, with "
+        f"ms per answer, 16 clients: {ours[0]:.0f} answers/s, median {ours[1]:.1f} ms, p99 {ours[2]:.0f} ms, with "
         f"{busy:.2f} of {os.cpu_count()} processors used by the server; "
         f"uvicorn alone: {bare[0]:.0f}/s, median {bare[1]:.1f} ms, p99 {bare[2]:.0f} ms"
     )
@@ -51,14 +52,14 @@ def measure(quick: bool) -> Measurement:  # noqa: FBT001 - one switch, common to
 
 def _asked(port: int, seconds: float, listed: Path) -> list[float]:
     program = str(Path(__file__).parents[1] / "clients.py")
-    said = subprocess.run(
+    finished = subprocess.run(
         [sys.executable, program, str(port), str(seconds), str(listed)], check=True, stdout=subprocess.PIPE
     )
-    found: list[float] = json.loads(said.stdout)
-    return found
+    figures: list[float] = json.loads(finished.stdout)
+    return figures
 
 
 def _busy(pid: int) -> float:
-    """Give the processor seconds that a process has used (proc(5), fields 14 and 15 of stat)."""
+    """Return the processor seconds that a process has used (proc(5), fields 14 and 15 of stat)."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
