@@ -1,11 +1,13 @@
 """Provide AWS on loopback: a moto server, with a new table, bucket and queue for each test."""
 
 import copy
+import functools
 import io
 import json
 import logging
 import os
 import random
+import threading
 import time
 import uuid
 from collections import defaultdict
@@ -160,16 +162,36 @@ class AwsInside(Aws):
         self._mock.stop()
 
 
+_WRITES = ("put_item", "update_item", "delete_item", "transact_write_items")
+
+
 def _quickened() -> Callable[[], None]:
-    """Make moto independent of the number of rows in a table; return a function that undoes it."""
+    """Make moto's tables fast, whatever their size, and their writes atomic; return a function that undoes both."""
     plain_copy, plain_query, plain_items = models.copy, Table.query, Table.all_items
+    plain_writes = {name: getattr(models.DynamoDBBackend, name) for name in _WRITES}
     models.copy = _CopiesOfTables()
     Table.query, Table.all_items = _in_no_order(plain_query, plain_items)
+    guard = threading.RLock()
+    for name, write in plain_writes.items():
+        setattr(models.DynamoDBBackend, name, _one_at_a_time(write, guard))
 
     def undo() -> None:
         models.copy, Table.query, Table.all_items = plain_copy, plain_query, plain_items
+        for name, write in plain_writes.items():
+            setattr(models.DynamoDBBackend, name, write)
 
     return undo
+
+
+def _one_at_a_time(write, guard: threading.RLock):
+    """Check a condition and write as one step, as DynamoDB does; moto's threads do both without a lock."""
+
+    @functools.wraps(write)
+    def guarded(*arguments, **named):
+        with guard:
+            return write(*arguments, **named)
+
+    return guarded
 
 
 def _in_no_order(query, all_items):
