@@ -9,7 +9,7 @@ from typing import Any
 from aws_lambda_powertools.event_handler import APIGatewayRestResolver
 
 from newswire.app import App
-from newswire.web.api import build_api, handle_event
+from newswire.web.events import build_api, handle_event
 
 Asked = Callable[[str, Mapping[str, str]], dict[str, Any]]
 

@@ -16,7 +16,7 @@ MOST_MS = 300.0
 OURS = """
 import json
 from aws_lambda_powertools.event_handler import APIGatewayRestResolver
-from newswire.web.api import handle_event, build_api
+from newswire.web.events import handle_event, build_api
 from newswire.settings import read_settings
 from newswire.app import App
 app = App(read_settings())

@@ -23,10 +23,11 @@ from bench.year import AT_THE_END
 from newswire.app import App
 from newswire.clock import system_clock
 from newswire.engines import SearchEngine
-from newswire.search.answer import answer
+from newswire.search.answer import search
 from newswire.search.recency import bands_of
 from newswire.search.request import read_search
 from newswire.settings import Settings
+from newswire.web.search_answers import answer_out
 
 if TYPE_CHECKING:
     from newswire.engines.opensearch.engine import OpenSearchEngine
@@ -73,7 +74,7 @@ def measure(quick: bool) -> Measurement:  # noqa: FBT001 - one switch, common to
 def _ours(engine: SearchEngine, one: Search) -> bytes:
     sent = {name: [value] for name, value in one.sent.items()}
     request = read_search(sent, AT_THE_END, lambda now: bands_of(0.0, Settings().recency_days, now))
-    return msgspec.json.encode(answer(engine, request, system_clock, 3600))
+    return msgspec.json.encode(answer_out(search(engine, request, system_clock, 3600)))
 
 
 def _bare(pool: urllib3.PoolManager, method: str, url: str, body: bytes) -> Any:  # noqa: ANN401 - any JSON

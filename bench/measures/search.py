@@ -25,10 +25,11 @@ from bench.year import AT_THE_END, loaded_year
 from newswire.app import App
 from newswire.clock import system_clock
 from newswire.engines import SearchEngine
-from newswire.search.answer import answer
+from newswire.search.answer import search
 from newswire.search.recency import bands_of
 from newswire.search.request import read_search
 from newswire.settings import Settings
+from newswire.web.search_answers import answer_out
 
 TARGET = 2.0
 MOST_P99 = 20.0
@@ -68,7 +69,7 @@ def measure(quick: bool) -> Measurement:  # noqa: FBT001 - one switch, common to
 def _ours(engine: SearchEngine, one: Search, weight: float) -> bytes:
     sent = {name: [value] for name, value in one.sent.items()}
     request = read_search(sent, AT_THE_END, lambda now: bands_of(weight, Settings().recency_days, now))
-    return msgspec.json.encode(answer(engine, request, system_clock, 3600))
+    return msgspec.json.encode(answer_out(search(engine, request, system_clock, 3600)))
 
 
 def _in_turns(kinds: tuple[list[Callable[[], object]], ...], rounds: int) -> tuple[list[float], ...]:

@@ -5,12 +5,13 @@ Pure. The state is worked out when it is read, from `next_check` and a grace, so
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, get_args
 
 from newswire.clock import SECOND, Instant
 from newswire.model import FeedStatus
 
 State = Literal["ok", "stale", "failing", "paused", "never"]
+STATES: tuple[State, ...] = get_args(State)
 
 
 def state_of(status: FeedStatus, now: Instant, grace_s: int) -> State:

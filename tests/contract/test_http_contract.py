@@ -1144,7 +1144,7 @@ def test_openapi_lists_routes_and_parameters(api) -> None:
         document["paths"]
     )
     names = {one["name"] for one in document["paths"]["/v1/search"]["get"]["parameters"]}
-    from newswire.search.request import SEARCH_PARAMETERS
+    from newswire.search.parameters import SEARCH_PARAMETERS
 
     assert names == set(SEARCH_PARAMETERS)
 

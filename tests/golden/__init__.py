@@ -15,7 +15,7 @@ from pathlib import Path
 from urllib.parse import urlencode
 
 from newswire.app import App
-from newswire.cli.main import _parser
+from newswire.cli.main import make_parser
 from newswire.web.openapi import document
 from tests.support.transports import AsEvents
 
@@ -35,7 +35,7 @@ def help_text() -> str:
     before = os.environ.get("COLUMNS")
     os.environ["COLUMNS"] = "80"
     try:
-        return "".join(f"$ {parser.prog} --help\n{parser.format_help()}\n" for parser in _parsers(_parser()))
+        return "".join(f"$ {parser.prog} --help\n{parser.format_help()}\n" for parser in _parsers(make_parser()))
     finally:
         os.environ.pop("COLUMNS")
         if before is not None:

@@ -15,7 +15,7 @@ from newswire.engines import SearchEngine
 from newswire.engines.query import SearchQuery
 from newswire.ingest.poll import run_batches
 from newswire.model import Batch, Feed, ItemWrite
-from newswire.search.request import quoted_list
+from newswire.search.parameter_reader import quoted_list
 from newswire.settings import Settings
 from tests.conftest import HandClock
 from tests.contract.test_search_engine import item

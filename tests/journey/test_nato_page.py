@@ -13,8 +13,9 @@ from newswire.ingest.feeds_file import read_toml
 from newswire.ingest.poll import run_batches
 from newswire.model import Batch
 from newswire.search.ages import relative_age
-from newswire.search.answer import answer
+from newswire.search.answer import search
 from newswire.search.request import read_search
+from newswire.web.search_answers import answer_out
 from tests.conftest import ROOT
 from tests.support.seed import SNAPSHOT, in_order, publish_seed, seed_items, seed_lines, span_of
 from tests.support.transports import AsEvents
@@ -42,7 +43,9 @@ def as_listing(stories: list[dict]) -> bytes:
 
 
 def ask(app, **parameters):
-    return answer(app.engine, read_search({k: [v] for k, v in parameters.items()}, app.clock()), app.clock, 900)
+    return answer_out(
+        search(app.engine, read_search({k: [v] for k, v in parameters.items()}, app.clock()), app.clock, 900)
+    )
 
 
 @pytest.mark.parametrize("form", ["rss", "listing"])

@@ -13,7 +13,7 @@ from aws_lambda_powertools.event_handler import APIGatewayRestResolver
 
 from newswire.app import App
 from newswire.cli.server import configured, listen, make_asgi_app
-from newswire.web.api import build_api, handle_event
+from newswire.web.events import build_api, handle_event
 
 
 class Came(NamedTuple):

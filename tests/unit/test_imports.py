@@ -1,6 +1,5 @@
 """Import costs: each side and each command loads only the modules it needs."""
 
-import argparse
 import subprocess
 import sys
 
@@ -103,17 +102,11 @@ def test_offline_commands_do_not_load_http_or_parser(group: str) -> None:
     }
 
 
-def test_every_parser_command_has_a_callable() -> None:
-    from newswire.cli.main import _command, _parser
+def test_every_command_runs_a_function_of_its_own() -> None:
+    from newswire.cli.main import COMMANDS, Command
 
-    def named(parser: argparse.ArgumentParser) -> set[str]:
-        commands = {parser.get_default("run")} - {None}
-        for action in parser._actions:
-            if isinstance(action, argparse._SubParsersAction):
-                commands |= {name for subparser in action.choices.values() for name in named(subparser)}
-        return commands
+    def flat(commands: tuple[Command, ...]) -> list[Command]:
+        return [each for command in commands for each in (command, *flat(command.commands))]
 
-    names = named(_parser())
-    assert len(names) == 16
-    for name in names:
-        assert callable(_command(name)), name
+    functions = [command.run for command in flat(COMMANDS)]
+    assert len(set(functions)) == len(functions)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NoReturn, TextIO
 
 import msgspec
 
-from newswire.clock import Instant
+from newswire.clock import Instant, to_rfc3339
 from newswire.model import Fetched, FetchFailed, NotModified
 from newswire.search.ages import relative_age
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from newswire.ingest.indexing import IndexResult
     from newswire.ingest.poll import BatchReport, PollReport
-    from newswire.search.answer import Answer
+    from newswire.search.answer import SearchResult
 
 
 def say(text: str = "") -> None:
@@ -109,28 +109,29 @@ def summary_line(report: BatchReport) -> str:
     )
 
 
-def show_answer(answer: Answer) -> None:
-    """Print found items, how many there are, and what a reader should know of the feeds."""
-    for item in answer.items:
-        shown = [item.published, item.feed, item.title or (item.summary or item.id)[:100]]
-        say("  ".join(text for text in shown if text))
+def show_result(result: SearchResult) -> None:
+    """Print found items, counts, warnings, and whether the feeds were being watched."""
+    for hit in result.hits:
+        item = hit.item
+        columns = [to_rfc3339(item.published), item.feed, item.title or (item.summary or item.id)[:100]]
+        say("  ".join(columns))
         if item.link:
             say(f"    {item.link}")
-        for name, text in (item.highlights or {}).items():
+        for name, text in (hit.highlights or {}).items():
             say(f"    {name}: {html.unescape(text).replace('<mark>', '[').replace('</mark>', ']')}")
-    for name, facet in (answer.facets or {}).items():
-        listed = ", ".join(f"{one.value} {one.count:,}" for one in facet.values)
-        say(f"By {name}: {listed or 'none'}; others {facet.other:,}, without {facet.missing:,}.")
-    for bucket in answer.histogram or ():
-        say(f"{bucket.from_} to {bucket.to}: {bucket.count:,}")
-    say(f"{plural(answer.total.value, 'item')} found, {len(answer.items)} shown.")
-    for warning in answer.warnings:
+    for facet in result.facets:
+        listed = ", ".join(f"{value.value} {value.count:,}" for value in facet.values)
+        say(f"By {facet.field}: {listed or 'none'}; others {facet.other:,}, without {facet.missing:,}.")
+    for bucket in result.histogram.buckets if result.histogram else ():
+        say(f"{to_rfc3339(bucket.start)} to {to_rfc3339(bucket.end)}: {bucket.count:,}")
+    say(f"{plural(result.total, 'item')} found, {len(result.hits)} shown.")
+    for warning in result.warnings:
         say(f"Note: {warning.detail}")
-    coverage = answer.coverage
-    if coverage.not_ok_count or coverage.gap_count:
+    coverage = result.coverage
+    if not coverage.is_complete:
         say(
-            f"Of {plural(coverage.feeds, 'feed')} {coverage.not_ok_count} are not being watched as they should be, with "
-            f"{plural(coverage.gap_count, 'gap')} in this range: `newswire status` says which."
+            f"{coverage.not_ok_count} of {plural(coverage.feeds, 'feed')} are not up to date, with "
+            f"{plural(coverage.gap_count, 'gap')} in this range. Run `newswire status` to list the errors."
         )
 
 

@@ -1,7 +1,7 @@
-"""The command line: `newswire …` or `python -m newswire …`. Arguments come in, one of `cli/` is carried out.
+"""The command line: parse the arguments, and run one command of the table below.
 
-Exit status 0, 1 (something failed, said on standard error) or 2 (usage). Ctrl-C leaves everything whole.
-Only the module of the command that was asked for is loaded: a search is over before the write side is imported.
+Exit status: 0, 1 (something failed, described on standard error) or 2 (usage). Ctrl-C leaves everything whole. A
+command's module is imported when it runs, so that a search does not import the write side.
 """
 
 from __future__ import annotations
@@ -9,30 +9,45 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable, Sequence
-from importlib import import_module
+
+from msgspec import Struct
 
 from newswire import __version__
 from newswire.app import App
 from newswire.cli import FAILED, USAGE
 from newswire.cli.console import complain
+from newswire.cli.search_options import SEARCH_OPTIONS, option_of
 from newswire.errors import EngineError, IndexOutdatedError, NewswireError, UsageError
 from newswire.settings import read_settings
 from newswire.storage.data_folder import check
 
-Command = Callable[[App, argparse.Namespace], int]
+
+class Command(Struct, frozen=True):
+    """A command: its name, its line in the help, its arguments, and the function that runs it."""
+
+    name: str
+    about: str
+    run: Callable[[App, argparse.Namespace], int]
+    add_arguments: Callable[[argparse.ArgumentParser], None] = lambda _parser: None
+    uses_index: bool = True
+    """It reads or writes the index that is there, so an outdated embedded index is rebuilt first."""
+    commands: tuple[Command, ...] = ()
+    """Its own commands; without one of them, `run` runs."""
+    metavar: str = ""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Carry out one command; gives the exit status."""
-    parsed = _parser().parse_args(arguments)
+    """Run one command; return the exit status."""
+    parsed = make_parser().parse_args(arguments)
+    command: Command = parsed.command
     app = None
     try:
         settings = read_settings()
         check(settings.data_folder)
         app = App(settings)
-        if not _leaves_the_index(parsed):
-            _bring_up_to_date(app)
-        return _command(parsed.run)(app, parsed)
+        if command.uses_index and not getattr(parsed, "remote", None):
+            _rebuild_outdated_index(app)
+        return command.run(app, parsed)
     except UsageError as error:
         complain(f"newswire: {error}")
         return USAGE
@@ -43,21 +58,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stderr.close()
         return FAILED
     except KeyboardInterrupt:
-        complain("newswire: stopped; everything is whole, and the next run goes on from here.")
+        complain("newswire: stopped. Everything is whole, and the next run continues from here.")
         return FAILED
     finally:
         if app is not None:
             app.close()
 
 
-def _leaves_the_index(parsed: argparse.Namespace) -> bool:
-    """Say whether a command has nothing to do with the index that is there."""
-    module = parsed.run.partition(".")[0]
-    return module == "dlq" or parsed.run in {"reindex.reindex", "engine.engine"} or bool(getattr(parsed, "remote", ""))
-
-
-def _bring_up_to_date(app: App) -> None:
-    """Build the index anew where an older newswire wrote it; what else is wrong with it shows when it is used.
+def _rebuild_outdated_index(app: App) -> None:
+    """Rebuild an index that an older newswire wrote; any other problem with it shows when it is used.
 
     Only the embedded index, which belongs to this folder: a cluster has other readers, and perhaps other archives.
     """
@@ -66,114 +75,253 @@ def _bring_up_to_date(app: App) -> None:
     try:
         app.engine.get(())
     except IndexOutdatedError:
-        complain("newswire: the index is of an older version: it is built anew from the archive first.")
-        import_module("newswire.ingest.reindex").reindex(app)
+        complain("newswire: the index has an older schema and is rebuilt from the archive first.")
+        from newswire.ingest.reindex import reindex  # noqa: PLC0415 - only for an outdated index
+
+        reindex(app)
     except EngineError:
         pass
 
 
-def _command(name: str) -> Command:
-    """Load the module of a command and give the function that carries it out, by `module.function`."""
-    module, _, function = name.partition(".")
-    found: Command = getattr(import_module(f"newswire.cli.{module}"), function)
-    return found
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="newswire", description="Polls news feeds, keeps them, and searches them.")
+def make_parser() -> argparse.ArgumentParser:
+    """Return the parser of the whole command line; a parsed command line has its `command`."""
+    parser = argparse.ArgumentParser(prog="newswire", description="Poll news feeds, keep them, and search them.")
     parser.add_argument("--version", action="version", version=f"newswire {__version__}")
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
-
-    def command(name: str, run: str, about: str) -> argparse.ArgumentParser:
-        made = commands.add_parser(name, help=about, description=about)
-        made.set_defaults(run=run)
-        return made
-
-    made = command("serve", "serve.serve", "Answer searches over HTTP; with --poll, poll the feeds meanwhile.")
-    made.add_argument("--host", default="127.0.0.1")
-    made.add_argument("--port", type=int, default=8000)
-    made.add_argument("--poll", action="store_true", help="poll the feeds that are due meanwhile")
-    made.add_argument("--sample", metavar="FILE", help="take this document in first, if there are no items yet")
-    made.add_argument(
-        "--remote", metavar="URL", help="answer from a deployed API instead, signed with your AWS credentials"
-    )
-    made = command("poll", "poll.poll", "Fetch the feeds that are due, keep what came, and index it.")
-    made.add_argument("feeds", nargs="*", metavar="FEED", help="only these feeds, by id")
-    made.add_argument("--watch", action="store_true", help="keep on, until Ctrl-C")
-    made.add_argument("--now", action="store_true", help="also feeds that are not due")
-    made = command("feeds", "feeds.list_feeds", "List the feeds, or change the list.")
-    made.add_argument("--json", action="store_true")
-    _feeds_commands(made)
-    made = command("ingest", "ingest.ingest", "Take documents from disk, as though they had been fetched.")
-    made.add_argument("files", nargs="+", metavar="FILE")
-    made.add_argument("--feed", required=True, metavar="ID")
-    made.add_argument("--url", default="", help="the address that they are taken to come from")
-    made.add_argument("--at", metavar="TIME", help="when they are taken to have been fetched (RFC 3339)")
-    made.add_argument("--content-type", default="", metavar="T")
-    made = command("load", "load.load", "Back-fill items from JSON Lines (also gzipped; - is standard input).")
-    made.add_argument("files", nargs="+", metavar="FILE")
-    made.add_argument("--feed", metavar="ID", help="the feed of lines that name none")
-    made = command("search", "search.search", "Search, as /v1/search does.")
-    made.add_argument("words", nargs="*", metavar="WORDS", help="a query; after -- it may begin with a dash")
-    for name, about in _SEARCH_OPTIONS.items():
-        made.add_argument(f"--{name}", metavar="VALUE", help=about)
-    made.add_argument("--json", action="store_true")
-    command("reindex", "reindex.reindex", "Build the index anew from the archive, and swap it in whole.")
-    made = command("engine", "engine.engine", "Look after the search engine itself.")
-    made.add_argument("do", choices=["setup"], metavar="setup", help="make its indexes, if they are not there yet")
-    made = command("dlq", "dlq.list_letters", "List the messages that failed ten times, or take them up.")
-    made.add_argument("--json", action="store_true")
-    _dead_letter_commands(made)
-    made = command("status", "status.status", "Say how the feeds and the index are.")
-    made.add_argument("--json", action="store_true")
+    _add_commands(parser, COMMANDS, "COMMAND", required=True)
     return parser
 
 
-_SEARCH_OPTIONS = {
-    "match": "all or any of the words",
-    "from": "a date value: 2025, 2025-05, 2025-05-26, 2025-05-26T12:00, yesterday, P7D, now-36h",
-    "to": "a date value; its end counts",
-    "tz": "the time zone of dates, such as Europe/Brussels",
-    "date-field": "published, updated, changed or first_seen",
-    "feed": "list; with - before a value, without it",
-    "category": "list",
-    "author": "list",
-    "lang": "list",
-    "sort": "relevance, newest or oldest",
-    "size": "0 to 200",
-    "cursor": "where the next page begins",
-    "fields": "list of the fields of an item",
-    "highlight": "list of title, summary, content",
-    "facets": "list of feed, category, author, lang",
-    "histogram": "year, month, week, day, hour or auto",
-}
+def _add_commands(
+    parser: argparse.ArgumentParser, commands: Sequence[Command], metavar: str, *, required: bool = False
+) -> None:
+    children = parser.add_subparsers(required=required, metavar=metavar)
+    for command in commands:
+        child = children.add_parser(command.name, help=command.about, description=command.about)
+        child.set_defaults(command=command)
+        command.add_arguments(child)
+        if command.commands:
+            _add_commands(child, command.commands, command.metavar)
 
 
-def _feeds_commands(parser: argparse.ArgumentParser) -> None:
-    commands = parser.add_subparsers(metavar="ADD|REMOVE|IMPORT|EXPORT")
-    made = commands.add_parser("add", help="add a feed, by its address or that of its page")
-    made.add_argument("url", metavar="URL")
-    made.add_argument("--id")
-    made.add_argument("--title", default="")
-    made.add_argument("--kind", default="auto", choices=["auto", "syndication", "jsonfeed", "sitemap"])
-    made.set_defaults(run="feeds.add")
-    made = commands.add_parser("remove", help="stop polling a feed; with --purge, delete all that is of it")
-    made.add_argument("id", metavar="ID")
-    made.add_argument("--purge", action="store_true")
-    made.set_defaults(run="feeds.remove")
-    made = commands.add_parser("import", help="add the feeds of a TOML or OPML file")
-    made.add_argument("file", metavar="F")
-    made.set_defaults(run="feeds.import_list")
-    made = commands.add_parser("export", help="write the feeds to a TOML or OPML file")
-    made.add_argument("file", metavar="F")
-    made.set_defaults(run="feeds.export_list")
+# --- serve, poll ------------------------------------------------------------------------------------------------------
 
 
-def _dead_letter_commands(parser: argparse.ArgumentParser) -> None:
-    commands = parser.add_subparsers(metavar="REDRIVE|DISCARD")
-    made = commands.add_parser("redrive", help="put them back into the work queue, all or some")
-    made.add_argument("ids", nargs="*", metavar="ID")
-    made.set_defaults(run="dlq.redrive")
-    made = commands.add_parser("discard", help="throw some away")
-    made.add_argument("ids", nargs="+", metavar="ID")
-    made.set_defaults(run="dlq.discard")
+def _serve(app: App, arguments: argparse.Namespace) -> int:
+    from newswire.cli.serve import serve  # noqa: PLC0415 - see above, also for the functions below
+
+    return serve(app, arguments)
+
+
+def _serve_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--host", default="127.0.0.1")
+    parser.add_argument("--port", type=int, default=8000)
+    parser.add_argument("--poll", action="store_true", help="also poll the feeds that are due")
+    parser.add_argument("--sample", metavar="FILE", help="ingest this document first if there are no items yet")
+    parser.add_argument(
+        "--remote", metavar="URL", help="answer from a deployed API instead, signed with your AWS credentials"
+    )
+
+
+def _poll(app: App, arguments: argparse.Namespace) -> int:
+    from newswire.cli.poll import poll  # noqa: PLC0415
+
+    return poll(app, arguments)
+
+
+def _poll_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("feeds", nargs="*", metavar="FEED", help="only these feeds, by id")
+    parser.add_argument("--watch", action="store_true", help="keep polling until Ctrl-C")
+    parser.add_argument("--now", action="store_true", help="also poll feeds that are not due")
+
+
+# --- feeds ------------------------------------------------------------------------------------------------------------
+
+
+def _list_feeds(app: App, arguments: argparse.Namespace) -> int:
+    from newswire.cli.feeds import list_feeds  # noqa: PLC0415
+
+    return list_feeds(app, arguments)
+
+
+def _add_feed(app: App, arguments: argparse.Namespace) -> int:
+    from newswire.cli.feeds import add  # noqa: PLC0415
+
+    return add(app, arguments)
+
+
+def _add_feed_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("url", metavar="URL")
+    parser.add_argument("--id")
+    parser.add_argument("--title", default="")
+    parser.add_argument("--kind", default="auto", choices=["auto", "syndication", "jsonfeed", "sitemap"])
+
+
+def _remove_feed(app: App, arguments: argparse.Namespace) -> int:
+    from newswire.cli.feeds import remove  # noqa: PLC0415
+
+    return remove(app, arguments)
+
+
+def _remove_feed_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("id", metavar="ID")
+    parser.add_argument("--purge", action="store_true")
+
+
+def _import_feeds(app: App, arguments: argparse.Namespace) -> int:
+    from newswire.cli.feeds import import_list  # noqa: PLC0415
+
+    return import_list(app, arguments)
+
+
+def _export_feeds(app: App, arguments: argparse.Namespace) -> int:
+    from newswire.cli.feeds import export_list  # noqa: PLC0415
+
+    return export_list(app, arguments)
+
+
+def _file_argument(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("file", metavar="F")
+
+
+# --- ingest, load, search ---------------------------------------------------------------------------------------------
+
+
+def _ingest(app: App, arguments: argparse.Namespace) -> int:
+    from newswire.cli.ingest import ingest  # noqa: PLC0415
+
+    return ingest(app, arguments)
+
+
+def _ingest_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("files", nargs="+", metavar="FILE")
+    parser.add_argument("--feed", required=True, metavar="ID")
+    parser.add_argument("--url", default="", help="the URL that they count as fetched from")
+    parser.add_argument("--at", metavar="TIME", help="the time at which they count as fetched (RFC 3339)")
+    parser.add_argument("--content-type", default="", metavar="T")
+
+
+def _load(app: App, arguments: argparse.Namespace) -> int:
+    from newswire.cli.load import load  # noqa: PLC0415
+
+    return load(app, arguments)
+
+
+def _load_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("files", nargs="+", metavar="FILE")
+    parser.add_argument("--feed", metavar="ID", help="the feed of lines that name none")
+
+
+def _search(app: App, arguments: argparse.Namespace) -> int:
+    from newswire.cli.search import search  # noqa: PLC0415
+
+    return search(app, arguments)
+
+
+def _search_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("words", nargs="*", metavar="WORDS", help="a query; after -- it may begin with a dash")
+    for option in SEARCH_OPTIONS:
+        parser.add_argument(option_of(option.name), metavar="VALUE", help=option.sentence.replace("%", "%%"))
+    parser.add_argument("--json", action="store_true")
+
+
+# --- reindex, engine, dlq, status -------------------------------------------------------------------------------------
+
+
+def _reindex(app: App, arguments: argparse.Namespace) -> int:
+    from newswire.cli.reindex import reindex  # noqa: PLC0415
+
+    return reindex(app, arguments)
+
+
+def _engine(app: App, arguments: argparse.Namespace) -> int:
+    from newswire.cli.engine import engine  # noqa: PLC0415
+
+    return engine(app, arguments)
+
+
+def _engine_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("do", choices=["setup"], metavar="setup", help="make its indexes if they do not exist yet")
+
+
+def _list_letters(app: App, arguments: argparse.Namespace) -> int:
+    from newswire.cli.dlq import list_letters  # noqa: PLC0415
+
+    return list_letters(app, arguments)
+
+
+def _redrive(app: App, arguments: argparse.Namespace) -> int:
+    from newswire.cli.dlq import redrive  # noqa: PLC0415
+
+    return redrive(app, arguments)
+
+
+def _discard(app: App, arguments: argparse.Namespace) -> int:
+    from newswire.cli.dlq import discard  # noqa: PLC0415
+
+    return discard(app, arguments)
+
+
+def _status(app: App, arguments: argparse.Namespace) -> int:
+    from newswire.cli.status import status  # noqa: PLC0415
+
+    return status(app, arguments)
+
+
+def _json_argument(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--json", action="store_true")
+
+
+def _any_ids_argument(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("ids", nargs="*", metavar="ID")
+
+
+def _ids_argument(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("ids", nargs="+", metavar="ID")
+
+
+COMMANDS = (
+    Command("serve", "Answer searches over HTTP; with --poll, also poll the feeds.", _serve, _serve_arguments),
+    Command("poll", "Fetch the feeds that are due, archive their documents, and index them.", _poll, _poll_arguments),
+    Command(
+        "feeds",
+        "List the feeds, or change the list.",
+        _list_feeds,
+        _json_argument,
+        commands=(
+            Command("add", "Add a feed, by its URL or that of its page.", _add_feed, _add_feed_arguments),
+            Command(
+                "remove",
+                "Stop polling a feed; with --purge, also delete its items and its archive.",
+                _remove_feed,
+                _remove_feed_arguments,
+            ),
+            Command("import", "Add the feeds of a TOML or OPML file.", _import_feeds, _file_argument),
+            Command("export", "Write the feeds to a TOML or OPML file.", _export_feeds, _file_argument),
+        ),
+        metavar="ADD|REMOVE|IMPORT|EXPORT",
+    ),
+    Command("ingest", "Ingest documents from disk as if they had been fetched.", _ingest, _ingest_arguments),
+    Command("load", "Back-fill items from JSON Lines (also gzipped; - is standard input).", _load, _load_arguments),
+    Command("search", "Search, as /v1/search does.", _search, _search_arguments),
+    Command("reindex", "Rebuild the index from the archive, and swap it in whole.", _reindex, uses_index=False),
+    Command("engine", "Manage the search engine itself.", _engine, _engine_arguments, uses_index=False),
+    Command(
+        "dlq",
+        "List the messages that failed ten times, or retry them.",
+        _list_letters,
+        _json_argument,
+        uses_index=False,
+        commands=(
+            Command(
+                "redrive",
+                "Put messages back into the work queue, all or some.",
+                _redrive,
+                _any_ids_argument,
+                uses_index=False,
+            ),
+            Command("discard", "Delete messages.", _discard, _ids_argument, uses_index=False),
+        ),
+        metavar="REDRIVE|DISCARD",
+    ),
+    Command("status", "Print the state of the feeds and the index.", _status, _json_argument),
+)

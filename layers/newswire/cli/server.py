@@ -14,8 +14,8 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from newswire.app import App
 from newswire.errors import NewswireError
-from newswire.web.api import build_api
 from newswire.web.asgi import AsgiApp, ThreadedAsgiApp
+from newswire.web.events import build_api
 from newswire.web.messages import PROBLEM, problem_of
 
 if TYPE_CHECKING:

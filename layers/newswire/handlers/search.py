@@ -14,7 +14,7 @@ from newswire.clock import system_clock
 from newswire.engines import SearchEngine, open_engine
 from newswire.engines.opensearch.client import load_signer
 from newswire.settings import Settings
-from newswire.web.api import build_api, handle_event
+from newswire.web.events import build_api, handle_event
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext

@@ -1,100 +1,100 @@
-"""Coverage: feed statuses and a range come in, a word on whether the feeds were being watched goes out. Pure.
+"""Coverage: whether the feeds of a search were being watched in its range. Pure.
 
-It tells "nothing was published" from "we were not looking".
+It tells "nothing was published" from "newswire was not looking".
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
-from msgspec import Struct, field
+from msgspec import Struct
 
-from newswire.clock import Instant, to_rfc3339
+from newswire.clock import Instant
 from newswire.feed_status import State, state_of
 from newswire.model import FeedStatus
 
-LISTED = 20
-"""Of feeds that are not ok and of gaps, how many are listed; the counts are whole."""
-_UNSEEN = {"failing", "stale"}
+MAX_LISTED = 20
+"""Maximum unwatched feeds, and gaps, that are listed; the counts cover all of them."""
+_UNSEEN_STATES = {"failing", "stale"}
 """States in which items may come and go unseen."""
 
 
-class NotOk(Struct, frozen=True):
-    """A feed that is not being watched as it should be; `since` is when it began to fail."""
+class UnwatchedFeed(Struct, frozen=True):
+    """A feed that is not ok; `since` is when it began to fail."""
 
     feed: str
     state: State
-    last_success: str | None
-    since: str | None
+    last_success: Instant | None
+    since: Instant | None
 
 
-class GapOut(Struct, frozen=True):
-    """A time in which items of a feed may have come and gone unseen; `to` is null while it is still open."""
+class FeedGap(Struct, frozen=True):
+    """A time in which items of a feed may have come and gone unseen; `end` is None while it is open."""
 
     feed: str
-    from_: str = field(name="from")
-    to: str | None
+    start: Instant
+    end: Instant | None
 
 
-class Coverage(Struct, frozen=True):
-    """Whether the feeds that a search was about were being watched in its range."""
+class FeedCoverage(Struct, frozen=True):
+    """Whether the feeds of a search were being watched in its range."""
 
     feeds: int
     ok: int
-    oldest_success: str | None
+    oldest_success: Instant | None
     not_ok_count: int
     gap_count: int
-    not_ok: tuple[NotOk, ...]
-    gaps: tuple[GapOut, ...]
+    not_ok: tuple[UnwatchedFeed, ...]
+    gaps: tuple[FeedGap, ...]
 
     @property
-    def is_whole(self) -> bool:
-        """Say whether every feed is ok and no gap meets the range."""
+    def is_complete(self) -> bool:
+        """Return whether every feed is ok and no gap meets the range."""
         return not self.not_ok_count and not self.gap_count
 
 
 def coverage_of(
     statuses: Iterable[FeedStatus], start: Instant | None, end: Instant | None, now: Instant, grace_s: int
-) -> Coverage:
-    """Say how well the feeds were watched in a range of time."""
-    feeds = not_ok = gaps = 0
-    wrong: list[NotOk] = []
-    missed: list[GapOut] = []
-    oldest: Instant | None = None
-    for status in statuses:  # there may be ten thousand, so only what is listed is written out
+) -> FeedCoverage:
+    """Return the coverage of a half-open range; None is no bound."""
+    feeds = not_ok_count = gap_count = 0
+    not_ok: list[UnwatchedFeed] = []
+    gaps: list[FeedGap] = []
+    oldest_success: Instant | None = None
+    for status in statuses:  # there may be ten thousand, so only listed feeds become values
         feeds += 1
         state = state_of(status, now, grace_s)
         if state != "ok":
-            not_ok += 1
-            if len(wrong) < LISTED:
+            not_ok_count += 1
+            if len(not_ok) < MAX_LISTED:
                 since = status.failing_since if state == "failing" else None
-                wrong.append(NotOk(status.id, state, _time(status.last_success), _time(since)))
-        if status.gaps or state in _UNSEEN:
-            found = gaps_of(status, state, start, end)
-            gaps += len(found)
-            missed += found[: LISTED - len(missed)]
-        last = status.last_success
-        if last is not None and state != "paused" and (oldest is None or last < oldest):
-            oldest = last
-    return Coverage(feeds, feeds - not_ok, _time(oldest), not_ok, gaps, tuple(wrong), tuple(missed))
+                not_ok.append(UnwatchedFeed(status.id, state, status.last_success, since))
+        if status.gaps or state in _UNSEEN_STATES:
+            feed_gaps = gaps_of(status, state, start, end)
+            gap_count += len(feed_gaps)
+            gaps += feed_gaps[: MAX_LISTED - len(gaps)]
+        success = status.last_success
+        if success is not None and state != "paused" and (oldest_success is None or success < oldest_success):
+            oldest_success = success
+    return FeedCoverage(
+        feeds, feeds - not_ok_count, oldest_success, not_ok_count, gap_count, tuple(not_ok), tuple(gaps)
+    )
 
 
-def gaps_of(status: FeedStatus, state: State, start: Instant | None = None, end: Instant | None = None) -> list[GapOut]:
-    """Give the gaps of a feed that meet a range, the newest first.
+def gaps_of(
+    status: FeedStatus, state: State, start: Instant | None = None, end: Instant | None = None
+) -> list[FeedGap]:
+    """Return the gaps of a feed that meet a half-open range, the newest first.
 
-    While a feed fails, or is not asked at all, a gap is open since it was last seen; the next good document closes it,
-    or shows that nothing was missed.
+    While a feed fails, or is not polled at all, a gap is open from its last success. The next good document closes the
+    gap, or shows that nothing was missed.
     """
-    found = []
-    opened = status.last_success if state in _UNSEEN else None
-    if opened is not None and (end is None or opened < end):
-        found.append(GapOut(status.id, to_rfc3339(opened), None))
-    return found + [
-        GapOut(status.id, to_rfc3339(gap.start), to_rfc3339(gap.end))
+    gaps = []
+    open_since = status.last_success if state in _UNSEEN_STATES else None
+    if open_since is not None and (end is None or open_since < end):
+        gaps.append(FeedGap(status.id, open_since, None))
+    return gaps + [
+        FeedGap(status.id, gap.start, gap.end)
         for gap in status.gaps
         if (end is None or gap.start < end) and (start is None or gap.end > start)
     ]
-
-
-def _time(instant: Instant | None) -> str | None:
-    return None if instant is None else to_rfc3339(instant)

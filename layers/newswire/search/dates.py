@@ -313,6 +313,13 @@ class TooManyBucketsError(ValueError):
         self.fits = fits
 
 
+class BucketEdges(Struct, frozen=True):
+    """The edges of histogram buckets, rising, and their unit: bucket n is from edge n to before edge n + 1."""
+
+    unit: Unit | None
+    edges: tuple[Instant, ...]
+
+
 def bucket_edges(
     start: Instant | None,
     end: Instant | None,
@@ -320,23 +327,23 @@ def bucket_edges(
     unit: Unit | None,
     zone: ZoneInfo,
     most: int = AUTO_BUCKETS,
-) -> tuple[Instant, ...]:
-    """Give the edges of contiguous buckets from start to end; `unit` None takes the finest that gives at most so many.
+) -> BucketEdges:
+    """Return the edges of contiguous buckets from `start` to `end`.
 
-    Without a bound they go from the beginning of the first item's unit to the end of the last one's (`span`); the
-    first and last bucket of a bounded range are cut at its ends. Empty where there is neither bound nor item.
-    Raises `TooManyBucketsError`.
+    `unit` None takes the finest unit that gives at most `most` buckets. Without a bound the buckets reach from the start
+    of the first item's unit to the end of the last item's (`span`). A bound cuts the first or last bucket. Without bound
+    and item there are no edges. Raises `TooManyBucketsError`.
     """
     if (start is None or end is None) and span is None:
-        return ()
-    for one in reversed(UNITS) if unit is None else (unit,):
-        edges = _edges(start, end, span, one, zone, MAX_BUCKETS if unit else most)
+        return BucketEdges(None, ())
+    for tried in reversed(UNITS) if unit is None else (unit,):
+        edges = _edges(start, end, span, tried, zone, MAX_BUCKETS if unit else most)
         if edges is not None:
-            return edges
+            return BucketEdges(tried, edges)
     if unit is None:
         edges = _edges(start, end, span, "year", zone, MAX_BUCKETS)
         if edges is not None:
-            return edges
+            return BucketEdges("year", edges)
     coarser = UNITS[: UNITS.index(unit)] if unit else ()
     fits = next((one for one in reversed(coarser) if _edges(start, end, span, one, zone, MAX_BUCKETS)), None)
     raise TooManyBucketsError(fits)

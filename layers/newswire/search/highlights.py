@@ -13,6 +13,7 @@ from msgspec import Struct
 
 from newswire import analysis
 from newswire.engines.query import And, InField, Node, Or, Phrase, Prefix, Word
+from newswire.model import Item
 
 LONGEST = 300
 """So many characters of a summary or content are given, cut at words, round the best match."""
@@ -43,19 +44,20 @@ class Highlighter:
         leaves = list(_leaves(node, None))
         self._wanted = {name: _wanted(leaf for field, leaf in leaves if field in {None, name}) for name in fields}
 
-    def marked(self, texts: Mapping[str, str], lang: str | None) -> dict[str, str]:
-        """Give the fields with something to mark: escaped, with `<mark>` round what was found.
+    def highlights_of(self, item: Item) -> dict[str, str]:
+        """Return the fields with matches: escaped text with `<mark>` around each match.
 
-        `title` is whole; other fields are cut at words to 300 characters round the best match.
+        `title` is whole; other fields are cut at words to 300 characters around the best match.
         """
-        found = {}
+        texts = {"title": item.title, "summary": item.summary, "content": item.content}
+        highlights = {}
         for name, wanted in self._wanted.items():
             text = texts[name]
-            ranges = _matches(text, wanted, is_stemmed=analysis.is_stemmed(lang))
+            ranges = _matches(text, wanted, is_stemmed=analysis.is_stemmed(item.lang))
             if ranges:
                 low, high = (0, len(text)) if name == "title" else _window(text, ranges)
-                found[name] = _written(text, ranges, low, high)
-        return found
+                highlights[name] = _written(text, ranges, low, high)
+        return highlights
 
 
 def _leaves(node: Node | None, field: str | None) -> Iterator[tuple[str | None, Node]]:

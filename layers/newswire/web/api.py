@@ -1,48 +1,34 @@
-"""The HTTP API: an event in the form of an API Gateway REST proxy comes in, a response in that form goes out.
+"""The routes of the HTTP API: read a request, ask the engine, and write the response (docs/api.md).
 
-The same routes answer in Lambda and, behind `asgi.py`, on one machine. docs/api.md is the contract.
+The same routes answer in Lambda (`events.py`) and on one machine (`asgi.py`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
 import msgspec
 from aws_lambda_powertools.event_handler import Response
-from aws_lambda_powertools.event_handler.api_gateway import ApiGatewayResolver
-from aws_lambda_powertools.event_handler.exceptions import NotFoundError
-from msgspec import UNSET, Struct
+from msgspec import UNSET
 
 from newswire.clock import Clock, Instant
 from newswire.engines import SearchEngine
 from newswire.engines.query import RecencyBand
 from newswire.errors import DataError, EngineError, EngineTimeoutError
-from newswire.feed_status import state_of
+from newswire.feed_status import STATES, state_of
 from newswire.log import log_defect
-from newswire.model import Item
-from newswire.search.answer import ALL_FIELDS, Answer, ItemOut, Watch, answer_with_page, item_out, steady
-from newswire.search.cursor import read_cursor
+from newswire.search.answer import SearchResult, Watch, search
+from newswire.search.parameter_reader import BadParametersError, ParameterReader, shorten
+from newswire.search.parameters import FEED_FORMATS, ITEM_FIELDS, MAX_SIZE
 from newswire.search.recency import bands_of
-from newswire.search.request import (
-    FEED_FORMATS,
-    ITEM_FIELDS,
-    MAX_IDS,
-    MAX_SIZE,
-    STATES,
-    BadParametersError,
-    ParameterReader,
-    SearchRequest,
-    read_search,
-    shorten,
-)
+from newswire.search.request import SearchRequest, add_invalid_cursor, read_search
 from newswire.settings import Settings
-from newswire.web.feed_answers import FeedOut, FeedsOut, StatusOut, feed_out, status_out
+from newswire.web.feed_answers import DEFAULT_FEEDS_SIZE, FeedOut, FeedsOut, feed_out, status_out
 from newswire.web.messages import (
     ProblemOut,
-    RawParameters,
     Request,
     json_response,
     problem_of,
@@ -51,120 +37,29 @@ from newswire.web.messages import (
     weak_etag,
     whole_response,
 )
+from newswire.web.search_answers import (
+    ALL_FIELDS,
+    MAX_IDS,
+    Answer,
+    ItemOut,
+    ItemsOut,
+    answer_out,
+    item_out,
+    without_volatile,
+)
 
 if TYPE_CHECKING:
-    from aws_lambda_powertools.utilities.typing import LambdaContext
-
     from newswire.web.feed_formats import FeedHead
     from newswire.web.pages.routes import Pages
 
-TARGET_LENGTH = 6_000
-_PLAIN = "!$'()*,/:;?@"
-"""What a query holds without being encoded (RFC 3986, section 3.4); an event does not say how it was sent."""
-LONGEST_ANSWER = 4_000_000
-LONGEST_LINK = 2_000
-FEEDS_A_PAGE = 100
+MAX_ANSWER_BYTES = 4_000_000
+MAX_LINK_BYTES = 2_000
+_CURSOR_PREFIX = "after:"
 _encoder = msgspec.json.Encoder()
 
 
-class ItemsOut(Struct, frozen=True):
-    """The items that were asked for by id, in that order; `not_returned` are those that 4 MB had no room for."""
-
-    items: tuple[ItemOut, ...]
-    not_found: tuple[str, ...]
-    not_returned: tuple[str, ...]
-
-
-def build_api(
-    resolver: ApiGatewayResolver,
-    engine: SearchEngine,
-    settings: Settings,
-    clock: Clock,
-    watch: Watch | None = None,
-    address: str = "",
-) -> Api:
-    """Put the routes on a resolver of Powertools, over an engine that may not be open yet.
-
-    `watch` is told of searches; `address` is where this machine listens, if it does.
-    """
-    api = Api(engine, settings, clock, watch, address)
-
-    def route(path: str, answered: Callable[..., Response[Any]]) -> None:
-        def handler(**captured: str) -> Response[Any]:
-            call = api.call(resolver.current_event.raw_event)
-            if call.path != "/" and call.path.endswith(("/", "\n")):  # the resolvers would pass over it
-                return api.not_found(call)
-            return api.answered(lambda: answered(call, **captured), call)
-
-        resolver.get(path)(handler)
-
-    route("/v1/search", api.search)
-    route("/v1/items", api.items)
-    route("/v1/items/<item_id>", api.item)
-    route("/v1/feeds", api.feeds)
-    route("/v1/feeds/<feed_id>", api.feed)
-    route("/v1/status", api.status)
-    route("/openapi.json", api.openapi)
-    route("/", api.search_page)
-    route("/feeds/<feed_id>", api.feed_page)
-    route("/items/<item_id>", api.item_page)
-    route("/assets/<name>", api.asset)
-
-    @resolver.not_found
-    def not_found(_error: NotFoundError) -> Response[Any]:
-        return api.not_found(api.call(resolver.current_event.raw_event))
-
-    return api
-
-
-def handle_event(
-    resolver: ApiGatewayResolver, api: Api, event: Mapping[str, Any], context: LambdaContext
-) -> dict[str, Any]:
-    """Answer an event of an API Gateway REST proxy; whatever it holds, a response of the contract comes out."""
-    method = str(event.get("httpMethod") or "GET").upper()
-    try:
-        answered = _answered(resolver, api, event, method, context)
-    except Exception as error:  # noqa: BLE001 - the last line of defence: a defect is logged, never shown
-        answered = _as_event(api.defect(error))
-    return {**answered, "body": ""} if method == "HEAD" else answered
-
-
-def _answered(
-    resolver: ApiGatewayResolver, api: Api, event: Mapping[str, Any], method: str, context: LambdaContext
-) -> dict[str, Any]:
-    several: RawParameters = event.get("multiValueQueryStringParameters") or {}
-    target = f"{event.get('path') or '/'}?{urlencode(several, doseq=True, safe=_PLAIN, errors='surrogatepass')}"
-    refused = refusal(method, len(target.encode(errors="surrogatepass")))
-    if refused is not None:
-        return _as_event(api.said(refused, api.call(event)))
-    answered: dict[str, Any] = resolver.resolve(
-        {**event, "httpMethod": "GET", "path": event.get("path") or "/"}, context
-    )
-    return answered
-
-
-def _as_event(response: Response[Any]) -> dict[str, Any]:
-    headers = {name: [str(value)] for name, value in response.headers.items()}
-    headers["Content-Type"] = [str(response.content_type)]
-    return {
-        "statusCode": response.status_code,
-        "multiValueHeaders": headers,
-        "body": response.body,
-        "isBase64Encoded": False,
-    }
-
-
-def refusal(method: str, target_length: int) -> ProblemOut | None:
-    """Refuse what no route answers: another method than GET and HEAD, or too long an address."""
-    if method not in {"GET", "HEAD"}:
-        return problem_of(405, "method_not_allowed", "Only GET and HEAD are answered: nothing is changed here.")
-    if target_length > TARGET_LENGTH:
-        return problem_of(400, "invalid_request", f"The address is longer than {TARGET_LENGTH} bytes.")
-    return None
-
-
 class Api:
-    """What the routes answer."""
+    """The routes, each as a method that returns a response. Raises what `answer` turns into problems."""
 
     def __init__(
         self, engine: SearchEngine, settings: Settings, clock: Clock, watch: Watch | None = None, address: str = ""
@@ -178,149 +73,149 @@ class Api:
 
     # --- routes ---
 
-    def search(self, call: Request) -> Response[Any]:
-        """Answer /v1/search, in the format that was asked for."""
-        request = read_search(call.sent, self._clock(), self._bands)
-        found, items = self._answer(request)
-        body = self._written(call, request, found, items)
-        while len(body) > LONGEST_ANSWER and len(found.items) > 1:
-            request = _smaller(request, found, len(body))
-            found, items = self._answer(request)
-            body = self._written(call, request, found, items)
-        cursor = read_cursor(found.next) if found.next else None
-        steadily = _encoder.encode(steady(found, request, cursor.position if cursor else None))
+    def search(self, request: Request) -> Response[Any]:
+        """Answer /v1/search in the requested format."""
+        wanted = read_search(request.parameters, self._clock(), self._bands)
+        result, answer, body = self._render(request, wanted)
+        while len(body) > MAX_ANSWER_BYTES and len(result.hits) > 1:
+            result, answer, body = self._render(request, _with_size(wanted, _size_that_fits(answer, wanted, len(body))))
         headers = {}
-        link = _next_link(call, request.parameters, found.next)
-        if link and len(link) <= LONGEST_LINK:
+        link = _next_link(request, wanted.parameters, result.next)
+        if link and len(link) <= MAX_LINK_BYTES:
             headers["Link"] = link
-        if request.form == "json":
-            return json_response(call, body, weak_etag(steadily), headers)
-        from newswire.web.feed_formats import CONTENT_TYPES, http_date  # noqa: PLC0415 - for whoever asks
+        stable = _encoder.encode(without_volatile(answer, result))
+        if wanted.form == "json":
+            return json_response(request, body, weak_etag(stable), headers)
+        from newswire.web.feed_formats import CONTENT_TYPES, http_date  # noqa: PLC0415 - for this format only
 
-        headers["X-Total-Count"] = str(found.total.value)
-        watched = found.coverage
-        headers["X-Coverage"] = "partial" if watched.not_ok_count or watched.gap_count else "ok"
-        if request.form in FEED_FORMATS and items:
-            headers["Last-Modified"] = http_date(max(item.changed for item in items))
-        return whole_response(
-            call, body, CONTENT_TYPES[request.form], weak_etag(steadily + request.form.encode()), headers
-        )
+        headers["X-Total-Count"] = str(result.total)
+        headers["X-Coverage"] = "ok" if result.coverage.is_complete else "partial"
+        if wanted.form in FEED_FORMATS and result.hits:
+            headers["Last-Modified"] = http_date(max(hit.item.changed for hit in result.hits))
+        tag = weak_etag(stable + wanted.form.encode())
+        return whole_response(request, body, CONTENT_TYPES[wanted.form], tag, headers)
 
-    def _written(self, call: Request, request: SearchRequest, found: Answer, items: Sequence[Item]) -> bytes:
-        """Write an answer in the format that was asked for."""
-        if request.form == "json":
-            return _encoder.encode(found)
-        from newswire.web.feed_formats import write_csv, write_feed, write_lines  # noqa: PLC0415 - for whoever asks
+    def _render(self, request: Request, wanted: SearchRequest) -> tuple[SearchResult, Answer, bytes]:
+        """Search, and write the result in the requested format."""
+        result = search(self._engine, wanted, self._clock, self._settings.stale_grace_seconds, self._watch)
+        answer = answer_out(result)
+        if wanted.form == "json":
+            return result, answer, _encoder.encode(answer)
+        from newswire.web.feed_formats import write_csv, write_feed, write_lines  # noqa: PLC0415 - for this format only
 
-        if request.form == "ndjson":
-            return write_lines(found.items).encode()
-        if request.form == "csv":
-            wanted = request.fields | ({"highlights"} if request.highlight else set())
-            columns = [name for name in ITEM_FIELDS if name in wanted]
-            return write_csv(columns, map(msgspec.to_builtins, found.items)).encode()
-        return write_feed(request.form, self._head(call, request, items, found.next), items).encode()
+        if wanted.form == "ndjson":
+            text = write_lines(answer.items)
+        elif wanted.form == "csv":
+            fields = wanted.fields | ({"highlights"} if wanted.highlight else set())
+            columns = [name for name in ITEM_FIELDS if name in fields]
+            text = write_csv(columns, map(msgspec.to_builtins, answer.items))
+        else:
+            text = write_feed(wanted.form, self._head(request, result), [hit.item for hit in result.hits])
+        return result, answer, text.encode()
 
-    def _head(self, call: Request, request: SearchRequest, items: Sequence[Item], cursor: str | None) -> FeedHead:
-        """Say what a feed is about, and where it and its other pages are."""
-        from newswire.web.feed_formats import FeedHead  # noqa: PLC0415 - for whoever asks
+    def _head(self, request: Request, result: SearchResult) -> FeedHead:
+        """Describe a search as a feed: its id, title, URLs and pages."""
+        from newswire.web.feed_formats import FeedHead  # noqa: PLC0415 - for this format only
 
-        following = _following(call, request.parameters, cursor)
-        said = {name: text for name, text in request.parameters.items() if name != "cursor"}
-        asked = {name: text for name, text in said.items() if name not in {"format", "size"}}
-        about = request.q or "all news"
+        sent = result.request.parameters
+        following = _next_target(request, sent, result.next)
+        first = {name: text for name, text in sent.items() if name != "cursor"}
+        query = {name: text for name, text in first.items() if name not in {"format", "size"}}
+        about = result.request.q or "all news"
         within = " ".join(
-            f"{name} {asked[name]}" for name in ("feed", "category", "author", "lang", "from", "to") if name in asked
+            f"{name} {query[name]}" for name in ("feed", "category", "author", "lang", "from", "to") if name in query
         )
-        stable = sha256(_encoder.encode(sorted(asked.items()))).hexdigest()[:24]
+        stable = sha256(_encoder.encode(sorted(query.items()))).hexdigest()[:24]
         return FeedHead(
             id=f"urn:newswire:search:{stable}",
             title=f"newswire: {about}",
             description=f"What newswire finds for {about}{f', {within}' if within else ''}",
-            page=f"{call.origin}/?{urlencode(asked)}",
-            self=f"{call.origin}{call.path}?{urlencode(request.parameters)}",
-            first=f"{call.origin}{call.path}?{urlencode(said)}",
-            next=None if following is None else call.origin + following,
-            updated=max((item.changed for item in items), default=0),
+            page=f"{request.origin}/?{urlencode(query)}",
+            self=f"{request.origin}{request.path}?{urlencode(sent)}",
+            first=f"{request.origin}{request.path}?{urlencode(first)}",
+            next=None if following is None else request.origin + following,
+            updated=max((hit.item.changed for hit in result.hits), default=0),
         )
 
-    def items(self, call: Request) -> Response[Any]:
+    def items(self, request: Request) -> Response[Any]:
         """Answer /v1/items?ids=a,b."""
-        reader = ParameterReader(call.sent, ("ids",))
-        asked = reader.listed("ids")
-        if "ids" not in call.sent:
-            reader.wrong("ids", "invalid_value", "ids is not given.", f"1 to {MAX_IDS} ids with commas between")
-        if len(asked) > MAX_IDS:
-            reader.wrong("ids", "out_of_range", f"{len(asked)} ids are too many.", f"1 to {MAX_IDS}")
+        reader = ParameterReader(request.parameters, ("ids",))
+        ids = tuple(dict.fromkeys(listed := reader.values_of("ids")))
+        if "ids" not in request.parameters:
+            reader.add("ids", "invalid_value", "ids is missing.", f"1 to {MAX_IDS} ids with commas between")
+        if len(listed) > MAX_IDS:
+            reader.add(
+                "ids", "out_of_range", f"ids must list 1 to {MAX_IDS} ids, got {len(listed)}.", f"1 to {MAX_IDS}"
+            )
         reader.raise_if_wrong()
-        ids = tuple(dict.fromkeys(asked))
         now = self._clock()
         found = self._engine.get(ids)
         items: list[ItemOut] = []
         length = 0
-        for id_ in (one for one in ids if one in found):
-            out = item_out(found[id_], now, ALL_FIELDS - {"score"})
-            length += len(_encoder.encode(out))
-            if items and length > LONGEST_ANSWER:
-                break
-            items.append(out)
-        returned = {one.id for one in items}
-        whole = ItemsOut(
+        for item_id in ids:
+            if item_id in found:
+                item = item_out(found[item_id], now, ALL_FIELDS - {"score"})
+                length += len(_encoder.encode(item))
+                if items and length > MAX_ANSWER_BYTES:
+                    break
+                items.append(item)
+        returned = {item.id for item in items}
+        answer = ItemsOut(
             tuple(items),
-            not_found=tuple(one for one in ids if one not in found),
-            not_returned=tuple(one for one in ids if one in found and one not in returned),
+            not_found=tuple(item_id for item_id in ids if item_id not in found),
+            not_returned=tuple(item_id for item_id in ids if item_id in found and item_id not in returned),
         )
-        unaged = tuple(msgspec.structs.replace(one, age=UNSET) for one in items)
-        return json_response(
-            call, _encoder.encode(whole), weak_etag(_encoder.encode(msgspec.structs.replace(whole, items=unaged)))
-        )
+        ageless = tuple(msgspec.structs.replace(item, age=UNSET) for item in items)
+        stable = _encoder.encode(msgspec.structs.replace(answer, items=ageless))
+        return json_response(request, _encoder.encode(answer), weak_etag(stable))
 
-    def item(self, call: Request, item_id: str) -> Response[Any]:
+    def item(self, request: Request, item_id: str) -> Response[Any]:
         """Answer /v1/items/{id}, with its content."""
-        ParameterReader(call.sent, ()).raise_if_wrong()
-        found = self._engine.get([item_id]).get(item_id)
-        if found is None:
-            return _missing(f"There is no item {shorten(item_id)!r}: /v1/search finds them.")
-        out = item_out(found, self._clock(), ALL_FIELDS - {"score"})
-        return json_response(
-            call, _encoder.encode(out), weak_etag(_encoder.encode(msgspec.structs.replace(out, age=UNSET)))
-        )
+        ParameterReader(request.parameters, ()).raise_if_wrong()
+        item = self._engine.get([item_id]).get(item_id)
+        if item is None:
+            return _missing(f"There is no item {shorten(item_id)!r}; find items with /v1/search.")
+        answer = item_out(item, self._clock(), ALL_FIELDS - {"score"})
+        stable = _encoder.encode(msgspec.structs.replace(answer, age=UNSET))
+        return json_response(request, _encoder.encode(answer), weak_etag(stable))
 
-    def feeds(self, call: Request) -> Response[Any]:
+    def feeds(self, request: Request) -> Response[Any]:
         """Answer /v1/feeds, by id."""
-        reader = ParameterReader(call.sent, ("size", "cursor", "state"))
-        size = reader.whole_number("size", 1, MAX_SIZE, FEEDS_A_PAGE)
+        reader = ParameterReader(request.parameters, ("size", "cursor", "state"))
+        size = reader.whole_number("size", 1, MAX_SIZE, DEFAULT_FEEDS_SIZE)
         state = reader.choice("state", (*STATES, ""), "")
-        after = reader.said.get("cursor", "")
-        if after and not after.startswith("after:"):
-            reader.wrong("cursor", "cursor_invalid", "This is no cursor that newswire gave.", "`next` of an answer")
+        after = reader.values.get("cursor", "")
+        if after and not after.startswith(_CURSOR_PREFIX):
+            add_invalid_cursor(reader)
         reader.raise_if_wrong()
         now, grace = self._clock(), self._settings.stale_grace_seconds
-        wanted = [one for one in self._engine.statuses() if not state or state_of(one, now, grace) == state]
-        rest = [one for one in wanted if one.id > after.removeprefix("after:")]
+        statuses = [status for status in self._engine.statuses() if not state or state_of(status, now, grace) == state]
+        rest = [status for status in statuses if status.id > after.removeprefix(_CURSOR_PREFIX)]
         page = rest[:size]
-        following = f"after:{page[-1].id}" if len(rest) > size else None
-        found = FeedsOut(tuple(feed_out(one, now, grace) for one in page), len(wanted), following)
-        steadily = msgspec.structs.replace(found, feeds=tuple(map(_steady_feed, found.feeds)))
+        cursor = f"{_CURSOR_PREFIX}{page[-1].id}" if len(rest) > size else None
+        answer = FeedsOut(tuple(feed_out(status, now, grace) for status in page), len(statuses), cursor)
+        stable = msgspec.structs.replace(answer, feeds=tuple(map(_without_check_times, answer.feeds)))
         headers = {}
-        if link := _next_link(call, reader.said, following):
+        if link := _next_link(request, reader.values, cursor):
             headers["Link"] = link
-        return json_response(call, _encoder.encode(found), weak_etag(_encoder.encode(steadily)), headers)
+        return json_response(request, _encoder.encode(answer), weak_etag(_encoder.encode(stable)), headers)
 
-    def feed(self, call: Request, feed_id: str) -> Response[Any]:
-        """Answer /v1/feeds/{id}, with the last fetches and the gaps."""
-        ParameterReader(call.sent, ()).raise_if_wrong()
-        found = self._engine.statuses([feed_id])
-        if not found:
-            return _missing(f"There is no feed {shorten(feed_id)!r}: /v1/feeds lists them.")
-        out = feed_out(found[0], self._clock(), self._settings.stale_grace_seconds, whole=True)
-        return json_response(call, _encoder.encode(out), weak_etag(_encoder.encode(_steady_feed(out))))
+    def feed(self, request: Request, feed_id: str) -> Response[Any]:
+        """Answer /v1/feeds/{id}, with its last fetches and its gaps."""
+        ParameterReader(request.parameters, ()).raise_if_wrong()
+        statuses = self._engine.statuses([feed_id])
+        if not statuses:
+            return _missing(f"There is no feed {shorten(feed_id)!r}; /v1/feeds lists the feeds.")
+        answer = feed_out(statuses[0], self._clock(), self._settings.stale_grace_seconds, whole=True)
+        stable = _encoder.encode(_without_check_times(answer))
+        return json_response(request, _encoder.encode(answer), weak_etag(stable))
 
-    def status(self, call: Request) -> Response[Any]:
+    def status(self, request: Request) -> Response[Any]:
         """Answer /v1/status."""
-        ParameterReader(call.sent, ()).raise_if_wrong()
+        ParameterReader(request.parameters, ()).raise_if_wrong()
         engine = self._engine
         generation = engine.generation()
-        found: StatusOut = status_out(
+        answer = status_out(
             engine.info(),
             generation,
             engine.count(generation),
@@ -328,94 +223,89 @@ class Api:
             self._clock(),
             self._settings.stale_grace_seconds,
         )
-        body = _encoder.encode(found)
-        return json_response(call, body, weak_etag(body))
+        body = _encoder.encode(answer)
+        return json_response(request, body, weak_etag(body))
 
-    def openapi(self, call: Request) -> Response[Any]:
+    def openapi(self, request: Request) -> Response[Any]:
         """Answer /openapi.json."""
-        from newswire.web.openapi import document  # noqa: PLC0415 - made once, for whoever asks
+        from newswire.web.openapi import document  # noqa: PLC0415 - for this route only
 
-        ParameterReader(call.sent, ()).raise_if_wrong()
+        ParameterReader(request.parameters, ()).raise_if_wrong()
         body = document()
-        return json_response(call, body, weak_etag(body))
+        return json_response(request, body, weak_etag(body))
 
-    # --- routes for people ---
+    # --- pages ---
 
-    def search_page(self, call: Request) -> Response[Any]:
+    def search_page(self, request: Request) -> Response[Any]:
         """Answer / with the page of a search."""
-        return self._for_people.search(call)
+        return self._for_people.search(request)
 
-    def feed_page(self, call: Request, feed_id: str) -> Response[Any]:
+    def feed_page(self, request: Request, feed_id: str) -> Response[Any]:
         """Answer /feeds/{id} with the page of a feed."""
-        return self._for_people.feed(call, feed_id)
+        return self._for_people.feed(request, feed_id)
 
-    def item_page(self, call: Request, item_id: str) -> Response[Any]:
+    def item_page(self, request: Request, item_id: str) -> Response[Any]:
         """Answer /items/{id} with the page of an item."""
-        return self._for_people.item(call, item_id)
+        return self._for_people.item(request, item_id)
 
-    def asset(self, call: Request, name: str) -> Response[Any]:
-        """Answer /assets/{name} with what pages ask for."""
-        return self._for_people.asset(call, name) or self.not_found(call)
+    def asset(self, request: Request, name: str) -> Response[Any]:
+        """Answer /assets/{name} with a style sheet, script or icon."""
+        return self._for_people.asset(request, name) or self.not_found(request)
 
     @property
     def _for_people(self) -> Pages:
-        """Give the pages; whoever asks for JSON never loads them."""
+        """The pages, imported on first use: JSON is answered without a template engine."""
         if self._pages is None:
-            from newswire.web.pages.routes import Pages  # noqa: PLC0415 - a template engine, for whoever reads pages
+            from newswire.web.pages.routes import Pages  # noqa: PLC0415 - the template engine, for pages only
 
             self._pages = Pages(self._engine, self._settings, self._clock, self._bands, self._watch)
         return self._pages
 
-    # --- what they have in common ---
+    # --- all routes ---
 
-    def call(self, event: Mapping[str, Any]) -> Request:
-        """Read what routes need of an event."""
+    def read(self, event: Mapping[str, Any]) -> Request:
+        """Read an event into a request."""
         return read_request(event, self._settings.public_url, self._address)
 
-    def not_found(self, call: Request) -> Response[Any]:
-        """Say that no route has this address."""
-        detail = "There is nothing at this address: /openapi.json lists what there is."
-        return self.said(problem_of(404, "not_found", detail), call)
-
-    def answered(self, route: Callable[[], Response[Any]], call: Request) -> Response[Any]:
-        """Carry out a route; what it raises becomes a problem of the contract, and a page for whoever reads pages."""
+    def answer(self, route: Callable[[], Response[Any]], request: Request) -> Response[Any]:
+        """Call a route; turn what it raises into a problem of the contract, shown as a page to a browser."""
         try:
             return route()
         except BadParametersError as error:
-            detail = "The request can't be answered as it is."
-            problem = problem_of(400, "invalid_request", detail, error.problems)
+            problem = problem_of(400, "invalid_request", "The request has wrong parameters.", error.problems)
         except EngineTimeoutError:
-            problem = problem_of(504, "engine_timeout", "The search did not finish in its time; a smaller one will.")
+            detail = "The search did not finish before its deadline; a smaller one may."
+            problem = problem_of(504, "engine_timeout", detail)
         except (EngineError, DataError) as error:
-            problem = problem_of(503, "engine_unavailable", "The search engine does not answer: try again in a moment.")
+            detail = "The search engine does not answer; try again in a moment."
+            problem = problem_of(503, "engine_unavailable", detail)
             log_defect(error, problem.request_id)
         except Exception as error:  # noqa: BLE001 - the last line of defence: a defect is logged, never shown
             problem = _defect(error)
-        return self.said(problem, call)
+        return self.answer_problem(problem, request)
+
+    def not_found(self, request: Request) -> Response[Any]:
+        """Answer a request that no route matches."""
+        detail = "There is nothing at this URL; /openapi.json lists the routes."
+        return self.answer_problem(problem_of(404, "not_found", detail), request)
 
     def defect(self, error: Exception) -> Response[Any]:
-        """Log a defect of ours under the request's id, and say nothing else of it."""
+        """Log a defect under its request id, and answer with nothing else of it."""
         return problem_response(_defect(error))
 
-    def said(self, problem: ProblemOut, call: Request) -> Response[Any]:
-        """Say what went wrong as a page to whoever reads pages, and as JSON to everybody else."""
-        return self._for_people.problem(call, problem) if _is_for_people(call) else problem_response(problem)
+    def answer_problem(self, problem: ProblemOut, request: Request) -> Response[Any]:
+        """Answer with a problem: as a page to a browser, as JSON to everybody else."""
+        return self._for_people.problem(request, problem) if _is_for_people(request) else problem_response(problem)
 
     def _bands(self, now: Instant) -> tuple[RecencyBand, ...]:
         return bands_of(self._settings.recency_weight, self._settings.recency_days, now)
 
-    def _answer(self, request: SearchRequest) -> tuple[Answer, tuple[Item, ...]]:
-        found, page = answer_with_page(
-            self._engine, request, self._clock, self._settings.stale_grace_seconds, self._watch
-        )
-        return found, tuple(hit.item for hit in page.hits)
 
-
-def _is_for_people(call: Request) -> bool:
-    """Say whether an address is one of a page or, where there is nothing, whether a browser asks."""
-    if call.path in {"/v1", "/openapi.json"} or call.path.startswith("/v1/"):
+def _is_for_people(request: Request) -> bool:
+    """Return whether the path is that of a page, or a browser asks for a path that is not an API route."""
+    if request.path in {"/v1", "/openapi.json"} or request.path.startswith("/v1/"):
         return False
-    return call.path == "/" or call.path.startswith(("/feeds/", "/items/")) or "text/html" in call.accept
+    return request.path == "/" or request.path.startswith(("/feeds/", "/items/")) or "text/html" in request.accept
 
 
 def _missing(detail: str) -> Response[Any]:
@@ -428,38 +318,38 @@ def _defect(error: Exception) -> ProblemOut:
     return problem
 
 
-def _following(call: Request, said: Mapping[str, str], cursor: str | None) -> str | None:
-    """Give what is asked for the next page, if there is one: the same parameters, from the cursor on."""
+def _next_target(request: Request, sent: Mapping[str, str], cursor: str | None) -> str | None:
+    """Return path and query of the next page: the same parameters with the cursor; None on the last page."""
     if cursor is None:
         return None
-    query = {name: value for name, value in said.items() if name != "cursor"} | {"cursor": cursor}
-    return f"{call.path}?{urlencode(query)}"
+    query = {name: value for name, value in sent.items() if name != "cursor"} | {"cursor": cursor}
+    return f"{request.path}?{urlencode(query)}"
 
 
-def _next_link(call: Request, said: Mapping[str, str], cursor: str | None) -> str:
-    """Give the Link header of the next page (RFC 8288); empty where there is none."""
-    following = _following(call, said, cursor)
-    return f'<{call.base}{following}>; rel="next"' if following else ""
+def _next_link(request: Request, sent: Mapping[str, str], cursor: str | None) -> str:
+    """Return the Link header of the next page (RFC 8288); empty on the last page."""
+    target = _next_target(request, sent, cursor)
+    return f'<{request.base}{target}>; rel="next"' if target else ""
 
 
-def _smaller(request: SearchRequest, found: Answer, length: int) -> SearchRequest:
-    """Ask for as many items as fit into an answer, and one at least; in other formats than JSON for half of them."""
-    if request.form != "json":
-        return _of_size(request, len(found.items) // 2)
-    room = LONGEST_ANSWER - (length - sum(len(_encoder.encode(one)) + 1 for one in found.items))
+def _size_that_fits(answer: Answer, wanted: SearchRequest, body_bytes: int) -> int:
+    """Return how many items fit into an answer, at least one; in other formats than JSON half of them."""
+    if wanted.form != "json":
+        return len(answer.items) // 2
+    room = MAX_ANSWER_BYTES - (body_bytes - sum(len(_encoder.encode(item)) + 1 for item in answer.items))
     size = 0
-    for one in found.items:
-        room -= len(_encoder.encode(one)) + 1
+    for item in answer.items:
+        room -= len(_encoder.encode(item)) + 1
         if room < 0:
             break
         size += 1
-    return _of_size(request, max(size, 1))
+    return max(size, 1)
 
 
-def _of_size(request: SearchRequest, size: int) -> SearchRequest:
-    return msgspec.structs.replace(request, query=msgspec.structs.replace(request.query, size=size))
+def _with_size(wanted: SearchRequest, size: int) -> SearchRequest:
+    return msgspec.structs.replace(wanted, query=msgspec.structs.replace(wanted.query, size=size))
 
 
-def _steady_feed(feed: FeedOut) -> FeedOut:
-    """Give a feed without its check times, which move by themselves."""
+def _without_check_times(feed: FeedOut) -> FeedOut:
+    """Return a feed without its check times, which change by themselves, for an entity tag."""
     return msgspec.structs.replace(feed, last_checked=None, last_success=None, next_check=None, fetches=UNSET)

@@ -1,8 +1,7 @@
-"""The edge of one machine: an ASGI request comes in, goes through the routes in a thread, and its response goes out.
+"""ASGI applications that answer each request in a thread: the routes on one machine, and the base of the signing proxy.
 
-Powertools' own ASGI application runs handlers one after the other (four of one second take 4.06 s) and answers an
-undecodable header with a plain-text 500; it has no HEAD. So requests are made into events here, in the form that
-API Gateway gives them, and the resolver is asked in a thread of its own event loop.
+The ASGI application of Powertools runs handlers one after the other (four of one second take 4.06 s), answers an
+undecodable header with a plain-text 500, and has no HEAD. So each thread runs its resolver in an event loop of its own.
 """
 
 from __future__ import annotations
@@ -18,15 +17,16 @@ from urllib.parse import unquote_to_bytes
 
 from aws_lambda_powertools.event_handler import HttpResolverLocal, Response
 
-from newswire.web.api import Api, refusal
+from newswire.web.api import Api
+from newswire.web.events import refuse
 from newswire.web.messages import ProblemOut, problem_of
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
-Answered = tuple[int, list[tuple[bytes, bytes]], bytes]
-"""A status, headers and a body."""
+AsgiResponse = tuple[int, list[tuple[bytes, bytes]], bytes]
+"""Status, headers and body."""
 
 THREADS = 16
 _NOT_MODIFIED = 304
@@ -34,7 +34,7 @@ _ABSOLUTE = re.compile(r"https?://[^/?#]*", re.IGNORECASE)
 
 
 class ThreadedAsgiApp(ABC):
-    """An ASGI application that answers each request in a thread, by `answered`."""
+    """An ASGI application that answers each request in a thread, by `respond`."""
 
     def __init__(self) -> None:
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="answer")
@@ -47,16 +47,16 @@ class ThreadedAsgiApp(ABC):
         if scope["type"] != "http":
             return
         loop = asyncio.get_running_loop()
-        status, headers, body = await loop.run_in_executor(self._threads, self.answered, scope)
+        status, headers, body = await loop.run_in_executor(self._threads, self.respond, scope)
         await send({"type": "http.response.start", "status": status, "headers": headers})
         await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else body})
 
     @abstractmethod
-    def answered(self, scope: Scope) -> Answered:
-        """Answer a request of HTTP; the headers say the length of the body, where there is one."""
+    def respond(self, scope: Scope) -> AsgiResponse:
+        """Answer an HTTP request; the headers have the length of the body, if there is one."""
 
     def close(self) -> None:
-        """End the threads, when what they are answering is answered."""
+        """Wait for the answers in progress, then end the threads."""
         self._threads.shutdown(wait=True)
 
 
@@ -70,38 +70,38 @@ class AsgiApp(ThreadedAsgiApp):
         self._of_thread = threading.local()
         self._loops: list[asyncio.AbstractEventLoop] = []
 
-    def answered(self, scope: Scope) -> Answered:
-        """Answer from the routes."""
-        status, headers, body = self._routed(scope)
+    def respond(self, scope: Scope) -> AsgiResponse:
+        """Answer with the routes."""
+        status, headers, body = self._route(scope)
         if status != _NOT_MODIFIED:  # its length would be that of the whole answer (RFC 9110, section 8.6)
             headers.append((b"content-length", str(len(body)).encode()))
         return status, headers, body
 
     def close(self) -> None:
-        """End the threads and their event loops, when what they are answering is answered."""
+        """Wait for the answers in progress, then end the threads and their event loops."""
         super().close()
         for loop in self._loops:
             loop.close()
         self._loops.clear()
 
-    def _routed(self, scope: Scope) -> Answered:
+    def _route(self, scope: Scope) -> AsgiResponse:
         target = bytes(scope.get("raw_path") or b"") + b"?" + scope.get("query_string", b"")
-        refused = refusal(scope["method"], len(target))
-        if refused is not None:
-            return self._refused(scope, refused)
+        problem = refuse(scope["method"], len(target))
+        if problem is not None:
+            return self._answer_problem(scope, problem)
         try:
-            return self._asked(_inner_scope(scope))
+            return self._resolve(_inner_scope(scope))
         except UnicodeDecodeError:
-            detail = "The address is not UTF-8, once decoded."
-            return self._refused(scope, problem_of(400, "invalid_request", detail))
+            detail = "The URL must be UTF-8 once it is decoded."
+            return self._answer_problem(scope, problem_of(400, "invalid_request", detail))
         except Exception as error:  # noqa: BLE001 - the last line of defence: a defect is logged, never shown
-            return _written(self._api.defect(error))
+            return _as_asgi(self._api.defect(error))
 
-    def _refused(self, scope: Scope, problem: ProblemOut) -> Answered:
-        return _written(self._api.said(problem, self._api.call(_outline(scope))))
+    def _answer_problem(self, scope: Scope, problem: ProblemOut) -> AsgiResponse:
+        return _as_asgi(self._api.answer_problem(problem, self._api.read(_outline(scope))))
 
-    def _asked(self, scope: Scope) -> Answered:
-        """Ask the resolver in this thread's own event loop, in which nothing else runs."""
+    def _resolve(self, scope: Scope) -> AsgiResponse:
+        """Run the resolver in this thread's event loop, in which nothing else runs."""
         loop: asyncio.AbstractEventLoop | None = getattr(self._of_thread, "loop", None)
         if loop is None:
             loop = self._of_thread.loop = asyncio.new_event_loop()
@@ -121,21 +121,22 @@ class AsgiApp(ThreadedAsgiApp):
 
 
 def _outline(scope: Scope) -> Mapping[str, Any]:
-    """Give as much of a request as an event as it takes to refuse it, before it is known to be readable."""
+    """Return as much of an event as a problem needs, of a request that may be unreadable."""
     accepted = [value.decode("latin-1") for name, value in scope["headers"] if name == b"accept"]
     return {"path": scope["path"], "headers": {"accept": ", ".join(accepted)}}
 
 
 def _inner_scope(scope: Scope) -> Scope:
-    """Give a request that the resolver can read: GET, decodable headers, and a query that was strictly decoded."""
+    """Return a request that the resolver can read: GET, ASCII headers, and a query that is UTF-8.
+
+    Raises `UnicodeDecodeError`.
+    """
     query = scope.get("query_string", b"")
     unquote_to_bytes(query.replace(b"+", b" ")).decode("utf-8")
     unquote_to_bytes(bytes(scope.get("raw_path") or b"")).decode("utf-8")
     headers = [(name, value) for name, value in scope["headers"] if value.isascii() and name.isascii()]
     path = scope["path"]
-    if absolute := _ABSOLUTE.match(
-        path
-    ):  # a target in absolute form, which a server must take (RFC 9112, section 3.2.2)
+    if absolute := _ABSOLUTE.match(path):  # a server must accept the absolute form (RFC 9112, section 3.2.2)
         path = path[absolute.end() :] or "/"
     return {
         **scope,
@@ -146,7 +147,7 @@ def _inner_scope(scope: Scope) -> Scope:
     }
 
 
-def _written(response: Response[Any]) -> Answered:
+def _as_asgi(response: Response[Any]) -> AsgiResponse:
     headers = [
         (name.lower().encode(), str(value).encode())
         for name, value in response.headers.items()

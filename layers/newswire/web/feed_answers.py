@@ -10,9 +10,13 @@ from msgspec import UNSET, Struct, UnsetType
 from newswire import __version__
 from newswire.clock import Instant, to_rfc3339
 from newswire.engines import EngineInfo
-from newswire.feed_status import State, state_of
+from newswire.feed_status import STATES, State, state_of
 from newswire.model import FeedStatus, FetchLine
-from newswire.search.coverage import GapOut, gaps_of
+from newswire.search.coverage import gaps_of
+from newswire.web.search_answers import GapOut, gap_out, time_out
+
+DEFAULT_FEEDS_SIZE = 100
+"""Number of feeds on a page of /v1/feeds if `size` is not sent."""
 
 
 class FetchOut(Struct, frozen=True):
@@ -94,14 +98,14 @@ def feed_out(status: FeedStatus, now: Instant, grace_s: int, *, whole: bool = Fa
         url=status.url,
         kind=status.kind,
         state=state,
-        last_checked=_time(status.last_checked),
-        last_success=_time(status.last_success),
-        next_check=_time(status.next_check),
+        last_checked=time_out(status.last_checked),
+        last_success=time_out(status.last_success),
+        next_check=time_out(status.next_check),
         items=status.items,
-        newest=_time(status.newest),
+        newest=time_out(status.newest),
         error=FeedErrorOut(status.error_code, status.error or "") if status.error_code else None,
         fetches=tuple(map(_fetch_out, status.fetches)) if whole else UNSET,
-        gaps=tuple(gaps_of(status, state)) if whole else UNSET,
+        gaps=tuple(map(gap_out, gaps_of(status, state))) if whole else UNSET,
     )
 
 
@@ -116,8 +120,8 @@ def status_out(
         engine=EngineOut(info.name, info.version, info.healthy),
         generation=generation,
         items=items,
-        feeds={state: states[state] for state in ("ok", "stale", "failing", "paused", "never")},
-        newest=_time(max((status.newest for status in listed if status.newest is not None), default=None)),
+        feeds={state: states[state] for state in STATES},
+        newest=time_out(max((status.newest for status in listed if status.newest is not None), default=None)),
         behind=sum(status.behind for status in listed),
     )
 
@@ -133,7 +137,3 @@ def _fetch_out(line: FetchLine) -> FetchOut:
         error=line.error,
         took_ms=line.took_ms,
     )
-
-
-def _time(instant: Instant | None) -> str | None:
-    return None if instant is None else to_rfc3339(instant)

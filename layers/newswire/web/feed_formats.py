@@ -19,7 +19,7 @@ from msgspec import UNSET, Struct, UnsetType
 
 from newswire.clock import Instant, to_datetime, to_rfc3339
 from newswire.model import Item
-from newswire.search.request import Format
+from newswire.search.parameters import Format
 
 CONTENT_TYPES: Mapping[str, str] = {
     "rss": "application/rss+xml; charset=utf-8",

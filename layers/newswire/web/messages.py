@@ -14,7 +14,7 @@ import msgspec
 from aws_lambda_powertools.event_handler import Response
 from msgspec import UNSET, Struct, UnsetType
 
-from newswire.search.request import Problem
+from newswire.search.parameter_reader import Problem
 
 JSON = "application/json; charset=utf-8"
 PROBLEM = "application/problem+json; charset=utf-8"
@@ -64,7 +64,7 @@ class Request(Struct, frozen=True):
     """What a route needs to know of a request."""
 
     path: str
-    sent: RawParameters
+    parameters: RawParameters
     if_none_match: str
     if_modified_since: str
     base: str
@@ -84,7 +84,7 @@ def read_request(event: Mapping[str, Any], public_url: str, address: str) -> Req
     return Request(
         path=path,
         # `queryStringParameters` keeps only the last of repeated ones.
-        sent=event.get("multiValueQueryStringParameters") or {},
+        parameters=event.get("multiValueQueryStringParameters") or {},
         if_none_match=_header(event, "if-none-match"),
         if_modified_since=_header(event, "if-modified-since"),
         base=base,
@@ -104,12 +104,14 @@ def problem_response(problem: ProblemOut, content_type: str = PROBLEM, body: str
     return Response(problem.status, content_type, body or msgspec.json.encode(problem).decode(), headers=headers)
 
 
-def json_response(call: Request, body: bytes, tag: str, more: Mapping[str, str] | None = None) -> Response[Any]:
+def json_response(request: Request, body: bytes, tag: str, more: Mapping[str, str] | None = None) -> Response[Any]:
     """Answer with JSON, or say that it is the one that the caller has."""
-    return whole_response(call, body, JSON, tag, more or {})
+    return whole_response(request, body, JSON, tag, more or {})
 
 
-def whole_response(call: Request, body: bytes, content_type: str, tag: str, more: Mapping[str, str]) -> Response[Any]:
+def whole_response(
+    request: Request, body: bytes, content_type: str, tag: str, more: Mapping[str, str]
+) -> Response[Any]:
     """Answer with a body, or say that it is the one that the caller has (RFC 9110, section 13.2.2)."""
     headers: dict[str, str | list[str]] = {
         "Cache-Control": "private, no-cache",
@@ -118,10 +120,10 @@ def whole_response(call: Request, body: bytes, content_type: str, tag: str, more
         "X-Content-Type-Options": "nosniff",
         **more,
     }
-    if call.if_none_match:
-        is_known = _is_known(call.if_none_match, tag)
+    if request.if_none_match:
+        is_known = _is_known(request.if_none_match, tag)
     else:
-        is_known = bool(call.if_modified_since) and call.if_modified_since == more.get("Last-Modified")
+        is_known = bool(request.if_modified_since) and request.if_modified_since == more.get("Last-Modified")
     if is_known:
         return Response(304, content_type, "", headers=headers)
     return Response(200, content_type, body.decode(), headers=headers)

@@ -21,7 +21,7 @@ from botocore.session import Session
 from newswire.errors import UsageError
 from newswire.settings import LOOPBACK, read_aws_region
 from newswire.urls import hostname_of, is_api_url
-from newswire.web.asgi import THREADS, Answered, Scope, ThreadedAsgiApp
+from newswire.web.asgi import THREADS, AsgiResponse, Scope, ThreadedAsgiApp
 from newswire.web.messages import PROBLEM, ProblemCode, problem_of
 
 _SERVICE = "execute-api"
@@ -69,7 +69,7 @@ class SigningProxy(ThreadedAsgiApp):
         super().close()
         self._pool.clear()
 
-    def answered(self, scope: Scope) -> Answered:
+    def respond(self, scope: Scope) -> AsgiResponse:
         """Answer from the deployed API."""
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
         if hostname_of(f"//{headers.get('host', '')}") not in LOOPBACK:
@@ -93,7 +93,7 @@ class SigningProxy(ThreadedAsgiApp):
                 503, "engine_unavailable", f"The AWS credentials can't be used any more: log in anew ({error})."
             )
 
-    def _asked(self, method: str, url: str, sent: Mapping[str, str]) -> Answered:
+    def _asked(self, method: str, url: str, sent: Mapping[str, str]) -> AsgiResponse:
         request = AWSRequest(method=method, url=url)
         SigV4Auth(self._credentials.get_frozen_credentials(), _SERVICE, self._region).add_auth(request)
         headers: dict[str, str] = {"accept-encoding": "identity", **sent, **dict(request.headers.items())}
@@ -128,7 +128,7 @@ def _encoded(text: bytes) -> str:
     return quote(unquote_to_bytes(text.replace(b"+", b" ")), safe=_UNRESERVED)
 
 
-def _problem(status: int, code: ProblemCode, detail: str) -> Answered:
+def _problem(status: int, code: ProblemCode, detail: str) -> AsgiResponse:
     problem = problem_of(status, code, detail)
     body = msgspec.json.encode(problem)
     headers = [(b"content-type", PROBLEM.encode()), (b"x-request-id", problem.request_id.encode())]

@@ -257,7 +257,7 @@ def test_only_zones_of_the_database_are_known() -> None:
 
 def edges_of(start: str, end: str, unit: str | None, zone: str = "UTC") -> list[str]:
     bounds = (from_datetime(datetime.fromisoformat(text)) for text in (start, end))
-    return [to_rfc3339(edge) for edge in bucket_edges(*bounds, None, unit, read_zone(zone))]
+    return [to_rfc3339(edge) for edge in bucket_edges(*bounds, None, unit, read_zone(zone)).edges]
 
 
 def test_buckets_cover_days_of_23_and_25_hours() -> None:
@@ -286,15 +286,15 @@ def test_skipped_day_has_no_bucket() -> None:
 
 def test_unbounded_buckets_span_first_to_last_item() -> None:
     first, last = (from_datetime(datetime(2025, 5, day, 13, tzinfo=UTC)) for day in (3, 5))
-    edges = bucket_edges(None, None, (first, last), "day", utc())
+    edges = bucket_edges(None, None, (first, last), "day", utc()).edges
     assert [to_rfc3339(edge)[:10] for edge in edges] == ["2025-05-03", "2025-05-04", "2025-05-05", "2025-05-06"]
-    assert bucket_edges(None, None, None, "day", utc()) == ()
-    assert len(bucket_edges(None, None, (first, first), "year", utc())) == 2
+    assert bucket_edges(None, None, None, "day", utc()).edges == ()
+    assert len(bucket_edges(None, None, (first, first), "year", utc()).edges) == 2
 
 
 def test_auto_unit_is_the_finest_with_at_most_100_buckets() -> None:
     def count(days: float) -> int:
-        return len(bucket_edges(0, round(days * DAY), None, None, utc())) - 1
+        return len(bucket_edges(0, round(days * DAY), None, None, utc()).edges) - 1
 
     assert count(4) == 96
     assert count(5) == 5
@@ -305,7 +305,7 @@ def test_auto_unit_is_the_finest_with_at_most_100_buckets() -> None:
 
 
 def test_too_many_buckets_error_names_the_unit_that_fits() -> None:
-    assert len(bucket_edges(0, 1000 * DAY, None, "day", utc())) == 1001
+    assert len(bucket_edges(0, 1000 * DAY, None, "day", utc()).edges) == 1001
     for unit, days, fits in (
         ("day", 1001, "week"),
         ("hour", 50, "day"),
@@ -327,7 +327,7 @@ def test_buckets_are_contiguous_over_the_range(start: int, length: int, zone: st
     if end <= start:
         return
     try:
-        edges = bucket_edges(start, end, None, unit, read_zone(zone))
+        edges = bucket_edges(start, end, None, unit, read_zone(zone)).edges
     except TooManyBucketsError:
         return  # a fine unit over a long range exceeds 1,000 buckets
     assert (edges[0], edges[-1]) == (start, end)
@@ -339,6 +339,6 @@ def test_buckets_are_contiguous_over_the_range(start: int, length: int, zone: st
 @settings(max_examples=200)
 @given(st.integers(FIRST_INSTANT + 400 * DAY, LAST_INSTANT - 400 * DAY), ZONES, st.sampled_from(UNITS))
 def test_unbounded_histogram_of_one_item_has_one_bucket(at: int, zone: str, unit: str) -> None:
-    edges = bucket_edges(None, None, (at, at), unit, read_zone(zone))
+    edges = bucket_edges(None, None, (at, at), unit, read_zone(zone)).edges
     assert edges[0] <= at < edges[-1]
     assert len(edges) == 2

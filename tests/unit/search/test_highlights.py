@@ -3,6 +3,7 @@
 import html
 import re
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -10,12 +11,14 @@ from hypothesis import strategies as st
 from newswire import analysis
 from newswire.search.grammar import QueryTooLargeError, read_query
 from newswire.search.highlights import LONGEST, Highlighter
+from tests.contract.test_search_engine import item
 
 FIELDS = ("title", "summary", "content")
 
 
 def marked(q: str, lang: str | None = "en", **texts: str) -> dict[str, str]:
-    return Highlighter(read_query(q).node, FIELDS).marked({"title": "", "summary": "", "content": "", **texts}, lang)
+    story = msgspec.structs.replace(item(1), lang=lang, **{"title": "", "summary": "", "content": "", **texts})
+    return Highlighter(read_query(q).node, FIELDS).highlights_of(story)
 
 
 @pytest.mark.parametrize(
@@ -81,7 +84,7 @@ def test_highlights_are_escaped_excerpts_within_the_limit(q: str, text: str, fie
     except QueryTooLargeError:
         return
     texts = dict.fromkeys(FIELDS, "") | {field: text}
-    highlight = Highlighter(node, FIELDS).marked(texts, "en").get(field)
+    highlight = Highlighter(node, FIELDS).highlights_of(msgspec.structs.replace(item(1), lang="en", **texts)).get(field)
     if highlight is None:
         return
     assert "<mark>" in highlight

@@ -6,20 +6,19 @@ same search within its bucket.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from functools import lru_cache
-from itertools import pairwise
 from zoneinfo import ZoneInfo
 
 from markupsafe import Markup, escape
-from msgspec import UNSET, Struct
+from msgspec import Struct
 
-from newswire.clock import DAY, HOUR, LAST_INSTANT, MINUTE, SECOND, Instant, to_rfc3339
-from newswire.search.answer import Answer, BucketOut
+from newswire.clock import LAST_INSTANT, MINUTE, SECOND, Instant, to_rfc3339
+from newswire.search.answer import Histogram
 from newswire.search.dates import DateValueError, Unit, read_period
 from newswire.web.pages.addresses import around_range
-from newswire.web.pages.moments import MONTHS, local, read_rfc3339, short_day
+from newswire.web.pages.moments import MONTHS, local, short_day
 
 WIDTH, HEIGHT = 600, 100
 MOST_BARS = 60
@@ -44,27 +43,16 @@ class Chart(Struct, frozen=True):
     total: int
 
 
-def chart_of_answer(answer: Answer, parameters: Mapping[str, str], zone: ZoneInfo, top: str) -> Chart | None:
-    """Draw the histogram of an answer, if it has one; see `chart_of`."""
-    buckets = answer.histogram
-    if buckets is UNSET or not buckets:
-        return None
-    edges = [read_rfc3339(buckets[0].from_), *(read_rfc3339(one.to) for one in buckets)]
-    return chart_of(buckets, parameters, zone, edges, top)
+def chart_of(histogram: Histogram | None, parameters: Mapping[str, str], zone: ZoneInfo, top: str) -> Chart | None:
+    """Draw the histogram of a search with these parameters; return None for fewer than two buckets.
 
-
-def chart_of(
-    buckets: Sequence[BucketOut], parameters: Mapping[str, str], zone: ZoneInfo, edges: Sequence[Instant], top: str
-) -> Chart | None:
-    """Draw the buckets of a search with these parameters; None for fewer than two buckets.
-
-    `top` leads to the address of the search page.
+    `top` is the relative URL of the search page.
     """
-    count = len(buckets)
-    if count < 2:  # noqa: PLR2004 - one bar is no picture of when
+    if histogram is None or histogram.unit is None or len(histogram.buckets) < 2:  # noqa: PLR2004 - one bar shows nothing
         return None
-    unit = _unit_of(edges)
-    highest = max(one.count for one in buckets) or 1
+    unit, buckets = histogram.unit, histogram.buckets
+    count = len(buckets)
+    highest = max(bucket.count for bucket in buckets) or 1
     slot = WIDTH / count
     width = slot * (1 - _GAP)
     lead, rest = (escape(part) for part in around_range(parameters))
@@ -72,10 +60,9 @@ def chart_of(
     for at, bucket in enumerate(buckets):
         if not bucket.count:
             continue
-        start, end = edges[at], edges[at + 1]
         height = max(bucket.count / highest * HEIGHT, _LOWEST)
-        name, text = _names(start, unit, zone)
-        first, last = _bounds(name, start, end, zone, is_cut=at in {0, count - 1})
+        name, text = _names(bucket.start, unit, zone)
+        first, last = _bounds(name, bucket.start, bucket.end, zone, is_cut=at in {0, count - 1})
         href = f"{top}{lead}from={first}&amp;to={last}{rest}"
         left = f"{at * slot + slot * _GAP / 2:.1f}"
         whole = f"M{left} 0h{width:.1f}v{HEIGHT}h-{width:.1f}z"  # so that a low bar can be hit, too
@@ -87,10 +74,10 @@ def chart_of(
         bars=Markup("\n".join(bars)),  # noqa: S704 - of escaped addresses, dates and numbers
         rows=Markup("\n".join(rows)),  # noqa: S704 - as above
         unit=unit,
-        first=_names(edges[0], unit, zone)[1],
-        last=_names(edges[-2], unit, zone)[1],
+        first=_names(buckets[0].start, unit, zone)[1],
+        last=_names(buckets[-1].start, unit, zone)[1],
         highest=highest,
-        total=sum(one.count for one in buckets),
+        total=sum(bucket.count for bucket in buckets),
     )
 
 
@@ -113,15 +100,6 @@ def _label(at: datetime, unit: Unit) -> str:
         case "day":
             return short_day(at)
     return f"{short_day(at)}, {at:%H:%M}"
-
-
-def _unit_of(edges: Sequence[Instant]) -> Unit:
-    """Tell the unit of buckets by how long they are; the first and the last may be cut short."""
-    longest = max(high - low for low, high in pairwise(edges))
-    for unit, least in (("year", 300 * DAY), ("month", 27 * DAY), ("week", 6 * DAY), ("day", 20 * HOUR)):
-        if longest >= least:
-            return unit  # type: ignore[return-value]
-    return "hour"
 
 
 def _bounds(name: str, start: Instant, end: Instant, zone: ZoneInfo, *, is_cut: bool) -> tuple[str, str]:

@@ -9,9 +9,9 @@ from msgspec import Struct
 
 from newswire.clock import Instant
 from newswire.model import FeedStatus
-from newswire.search.coverage import Coverage, GapOut, NotOk
+from newswire.search.coverage import FeedCoverage, FeedGap, UnwatchedFeed
 from newswire.web.pages.item_rows import feed_title
-from newswire.web.pages.moments import read_rfc3339, since_when
+from newswire.web.pages.moments import since_when
 
 
 class CoverageWords(Struct, frozen=True):
@@ -23,7 +23,7 @@ class CoverageWords(Struct, frozen=True):
 
 
 def coverage_words(
-    coverage: Coverage,
+    coverage: FeedCoverage,
     statuses: Mapping[str, FeedStatus],
     zone: ZoneInfo,
     now: Instant,
@@ -38,7 +38,7 @@ def coverage_words(
         return CoverageWords(is_whole=False, summary=f"{which}: what was published is not to be found.")
     known = _Known(statuses, zone, now)
     wrong = [one for one in coverage.not_ok if not _was_seen_until(one, end)]
-    closed = [one for one in coverage.gaps if one.to is not None]
+    closed = [one for one in coverage.gaps if one.end is not None]
     unlisted = coverage.not_ok_count - len(coverage.not_ok)
     details = [*map(known.not_ok, wrong), *map(known.gap, closed)]
     if unlisted:
@@ -48,7 +48,7 @@ def coverage_words(
     if not details:
         which = "The feed is" if coverage.feeds == 1 else f"All {coverage.feeds:,} feeds are"
         summary = f"{which} being watched, and nothing is known to be missing."
-        if not coverage.is_whole:
+        if not coverage.is_complete:
             summary = "The feeds were being watched in this range of time, and nothing is known to be missing."
         return CoverageWords(is_whole=True, summary=summary)
     if len(details) == 1:
@@ -62,8 +62,8 @@ def coverage_words(
     return CoverageWords(is_whole=False, summary=summary, details=tuple(details))
 
 
-def _was_seen_until(one: NotOk, end: Instant | None) -> bool:
-    return end is not None and one.last_success is not None and read_rfc3339(one.last_success) >= end
+def _was_seen_until(one: UnwatchedFeed, end: Instant | None) -> bool:
+    return end is not None and one.last_success is not None and one.last_success >= end
 
 
 class _Known(Struct, frozen=True):
@@ -73,7 +73,7 @@ class _Known(Struct, frozen=True):
     zone: ZoneInfo
     now: Instant
 
-    def not_ok(self, one: NotOk) -> str:
+    def not_ok(self, one: UnwatchedFeed) -> str:
         title = feed_title(one.feed, self.statuses)
         if one.state == "paused":
             status = self.statuses.get(one.feed)
@@ -85,13 +85,13 @@ class _Known(Struct, frozen=True):
             return f"{title} has not answered since {last}: what it published after that may be missing."
         return f"{title} has not been asked since {last}: what it published after that may be missing."
 
-    def gap(self, one: GapOut) -> str:
-        start, end = self._when(one.from_), self._when(one.to or "")
+    def gap(self, one: FeedGap) -> str:
+        start, end = self._when(one.start), self._when(one.end or one.start)
         title = feed_title(one.feed, self.statuses)
         return f"{title} may have published items that came and went unseen between {start} and {end}."
 
-    def _when(self, text: str) -> str:
-        return since_when(read_rfc3339(text), self.zone, self.now)
+    def _when(self, instant: Instant) -> str:
+        return since_when(instant, self.zone, self.now)
 
 
 def _are(count: int) -> str:

@@ -10,19 +10,18 @@ from zoneinfo import ZoneInfo
 from msgspec import Struct
 
 from newswire.clock import Instant
-from newswire.engines import SearchPage
 from newswire.feed_status import State, state_of
 from newswire.model import FeedStatus, FetchLine
-from newswire.search.answer import Answer
+from newswire.search.answer import SearchResult
 from newswire.search.coverage import gaps_of
-from newswire.search.request import written_list
+from newswire.search.parameter_reader import included_list
 from newswire.urls import http_link, site_name
 from newswire.web.pages.addresses import address_of, following, in_zone, query_of, zone_parameter
-from newswire.web.pages.chart import Chart, chart_of_answer
+from newswire.web.pages.chart import Chart, chart_of
 from newswire.web.pages.coverage_words import CoverageWords, coverage_words
 from newswire.web.pages.formats import Formats, formats_of
 from newswire.web.pages.item_rows import LONG_TEASER, ItemRow, feed_title, item_row, shortened
-from newswire.web.pages.moments import Moment, local, moment, read_rfc3339, since_when
+from newswire.web.pages.moments import Moment, local, moment, since_when
 
 LATELY_DAYS = 30
 _STATES: Mapping[State, str] = {
@@ -78,18 +77,16 @@ class FeedView(Struct, frozen=True):
 def feed_view(
     parameters: Mapping[str, str],
     status: FeedStatus,
-    answer: Answer,
-    page: SearchPage,
-    lately: Answer,
+    result: SearchResult,
+    lately: SearchResult,
     origin: str,
-    zone: ZoneInfo,
-    now: Instant,
     grace_s: int,
 ) -> FeedView:
     """Say what is known of a feed; `lately` counts its items by day."""
+    zone, now = result.request.tz, result.now
     state = state_of(status, now, grace_s)
     statuses = {status.id: status}
-    asked = {**zone_parameter(zone), "feed": written_list([status.id])}
+    asked = {**zone_parameter(zone), "feed": included_list([status.id])}
     gaps = gaps_of(status, state)
     tail = in_zone(zone)
     return FeedView(
@@ -99,7 +96,7 @@ def feed_view(
         link=http_link(status.link),
         link_name=site_name(status.link),
         url=status.url,
-        coverage=coverage_words(answer.coverage, statuses, zone, now),
+        coverage=coverage_words(result.coverage, statuses, zone, now),
         state=state,
         state_words=_STATES[state],
         state_detail=(status.paused or "") if state == "paused" else (status.error or ""),
@@ -107,19 +104,18 @@ def feed_view(
         answered=None if status.last_success == status.last_checked else _moment(status.last_success, zone, now),
         next_check=_moment(status.next_check, zone, now),
         is_due=status.next_check is not None and status.next_check <= now,
-        total=answer.total.value,
-        items=tuple(item_row(hit.item, {}, statuses, zone, now, tail, most=LONG_TEASER) for hit in page.hits),
-        chart=chart_of_answer(lately, asked, zone, "../"),
+        total=result.total,
+        items=tuple(item_row(hit.item, {}, statuses, zone, now, tail, most=LONG_TEASER) for hit in result.hits),
+        chart=chart_of(lately.histogram, asked, zone, "../"),
         gaps=tuple(
-            f"{since_when(read_rfc3339(one.from_), zone, now)} to "
-            f"{since_when(read_rfc3339(one.to), zone, now) if one.to else 'now'}"
-            for one in gaps
+            f"{since_when(gap.start, zone, now)} to {'now' if gap.end is None else since_when(gap.end, zone, now)}"
+            for gap in gaps
         ),
         fetches=tuple(FetchRow(moment(one.at, zone, now), _outcome(one), one.new) for one in status.fetches),
         formats=formats_of(asked, origin),
         search_href=query_of(asked),
         api_href=f"v1/feeds/{quote(status.id, safe='')}",
-        next=following(parameters, answer.next),
+        next=following(parameters, result.next),
         first=address_of(parameters),
         is_first="cursor" not in parameters,
         zone=zone.key,

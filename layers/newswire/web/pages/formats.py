@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from msgspec import Struct
 
-from newswire.search.request import MAX_SIZE
+from newswire.search.parameters import MAX_SIZE
 from newswire.web.pages.addresses import query_of
 
 

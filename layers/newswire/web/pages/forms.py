@@ -9,24 +9,22 @@ from collections.abc import Mapping, Sequence
 
 from msgspec import Struct
 
-from newswire.search.request import VALUE_FIELDS
+from newswire.search.parameters import PARAMETERS, VALUE_FIELDS
 
-SEARCH_FIELDS = (
-    "q", "match", "from", "to", "tz", "date_field", "feed", "category", "author", "lang", "sort", "size", "cursor",
-)  # fmt: skip
+SEARCH_FIELDS = (*(parameter.name for parameter in PARAMETERS if parameter.belongs_to_query), "size", "cursor")
 """What the page of a search takes, in the order in which its addresses have it; anything else is passed over."""
 PAGE_FIELDS = ("tz", "size", "cursor")
 """What the page of a feed takes."""
 
 
-class Tidied(Struct, frozen=True):
+class CleanQuery(Struct, frozen=True):
     """The parameters, each once; `is_clean` says that they were sent just so."""
 
     parameters: dict[str, str]
     is_clean: bool
 
 
-def clean_query(sent: Mapping[str, Sequence[str]], known: Sequence[str]) -> Tidied:
+def clean_query(sent: Mapping[str, Sequence[str]], known: Sequence[str]) -> CleanQuery:
     """Drop empty parameters, join repeated ones (of another than a list or `q` the last one stands), pass over unknown ones."""
     found: dict[str, str] = {}
     is_clean = True
@@ -38,4 +36,4 @@ def clean_query(sent: Mapping[str, Sequence[str]], known: Sequence[str]) -> Tidi
             found[name] = ",".join(dict.fromkeys(said))
         elif said:
             found[name] = " ".join(dict.fromkeys(said)) if name == "q" else said[-1]
-    return Tidied(found, is_clean)
+    return CleanQuery(found, is_clean)

@@ -12,7 +12,7 @@ from newswire import analysis
 from newswire.clock import Instant
 from newswire.model import DateFlag, FeedStatus, Item
 from newswire.search.dates import utc
-from newswire.search.request import written_list
+from newswire.search.parameter_reader import included_list
 from newswire.urls import http_link, site_name
 from newswire.web.pages.addresses import query_of, zone_parameter
 from newswire.web.pages.formats import Formats, formats_of
@@ -98,13 +98,13 @@ def item_view(item: Item, statuses: Mapping[str, FeedStatus], zone: ZoneInfo, no
         dates=tuple(_dates(item, published, zone, now)),
         same_day_href=query_of({"from": day, "to": day, **day_tz}),
         api_href=f"v1/items/{quote(item.id, safe='')}",
-        formats=formats_of({"feed": written_list([item.feed])}, ""),
+        formats=formats_of({"feed": included_list([item.feed])}, ""),
     )
 
 
 def _values(field: str, values: tuple[str, ...], tz: Mapping[str, str]) -> tuple[Value, ...]:
     return tuple(
-        Value(value, query_of({**tz, field: written_list([value])}) if analysis.fold_whole(value) else "")
+        Value(value, query_of({**tz, field: included_list([value])}) if analysis.fold_whole(value) else "")
         for value in values[:MOST_VALUES]
     )
 

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 from msgspec import Struct
 
-from newswire.clock import DAY, FIRST_INSTANT, LAST_INSTANT, Instant, from_datetime, to_datetime, to_rfc3339
+from newswire.clock import DAY, FIRST_INSTANT, LAST_INSTANT, Instant, to_datetime, to_rfc3339
 from newswire.model import Item
 from newswire.search.ages import relative_age
 from newswire.search.dates import REACH, local_at, utc
@@ -64,11 +64,6 @@ def _ago(instant: Instant, now: Instant) -> str:
     if instant > now:
         return f"dated {relative_age(now, instant)} ahead"
     return f"{relative_age(instant, now)} ago"
-
-
-def read_rfc3339(text: str) -> Instant:
-    """Read an instant as answers write it."""
-    return from_datetime(datetime.fromisoformat(text))
 
 
 def local(instant: Instant, zone: ZoneInfo) -> datetime:

@@ -13,10 +13,11 @@ from itertools import islice
 from msgspec import Struct
 
 from newswire import analysis
+from newswire.engines import Facet
 from newswire.engines.query import ValueField
 from newswire.model import FeedStatus
-from newswire.search.answer import FacetOut
-from newswire.search.request import SearchRequest, plain_value, quoted_list, written_list
+from newswire.search.parameter_reader import included_list, quoted_list, unescape_value
+from newswire.search.request import SearchRequest
 from newswire.web.pages.addresses import address_of, changed, query_of
 from newswire.web.pages.item_rows import feed_title
 
@@ -67,7 +68,9 @@ def filters_of(
     for field, (name, _) in _NAMES.items():
         values = request.raw_lists.get(field, ())
         for raw, left in islice(_each(values), MOST_FILTERS - len(found)):
-            prefix, plain = ("not ", plain_value(raw[1:].strip())) if raw.startswith("-") else ("", plain_value(raw))
+            prefix, plain = (
+                ("not ", unescape_value(raw[1:].strip())) if raw.startswith("-") else ("", unescape_value(raw))
+            )
             shown = feed_title(plain, statuses) if field == "feed" else plain
             href = address_of(parameters, **{field: quoted_list(left) if left else None})
             found.append(Filter(f"{prefix}{name}: {shown}", href))
@@ -75,7 +78,7 @@ def filters_of(
 
 
 def facets_of(
-    facets: Mapping[ValueField, FacetOut],
+    facets: Mapping[ValueField, Facet],
     parameters: Mapping[str, str],
     statuses: Mapping[str, FeedStatus],
 ) -> tuple[FacetView, ...]:
@@ -101,7 +104,7 @@ def facets_of(
             FacetLink(
                 feed_title(value, statuses) if field == "feed" else value,
                 count,
-                f"{lead}{query_of({field: written_list([value])})[1:]}",
+                f"{lead}{query_of({field: included_list([value])})[1:]}",
             )
             for value, count in counts
         )

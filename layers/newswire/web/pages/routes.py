@@ -9,22 +9,12 @@ from urllib.parse import quote
 from aws_lambda_powertools.event_handler import Response
 
 from newswire.clock import Clock, Instant
-from newswire.engines import SearchEngine, SearchPage
+from newswire.engines import SearchEngine
 from newswire.errors import DataError, EngineError
-from newswire.search.answer import Answer, Watch, answer_with_page
-from newswire.search.cursor import read_cursor
-from newswire.search.request import (
-    MAX_SIZE,
-    BadParametersError,
-    Bands,
-    ParameterReader,
-    Problem,
-    SearchRequest,
-    read_search,
-    shorten,
-    written_list,
-    zone_of,
-)
+from newswire.search.answer import SearchResult, Watch, search
+from newswire.search.parameter_reader import BadParametersError, ParameterReader, Problem, included_list, shorten
+from newswire.search.parameters import MAX_SIZE
+from newswire.search.request import Bands, read_search, read_zone_parameter
 from newswire.settings import Settings
 from newswire.web.messages import (
     RETRY_AFTER_S,
@@ -38,7 +28,7 @@ from newswire.web.messages import (
 from newswire.web.pages.addresses import query_of
 from newswire.web.pages.chart import MOST_BARS
 from newswire.web.pages.feed_page import feed_view, lately_from
-from newswire.web.pages.forms import PAGE_FIELDS, SEARCH_FIELDS, Tidied, clean_query
+from newswire.web.pages.forms import PAGE_FIELDS, SEARCH_FIELDS, CleanQuery, clean_query
 from newswire.web.pages.item_page import item_view
 from newswire.web.pages.narrowing import FACETS
 from newswire.web.pages.render import assets, render
@@ -71,110 +61,90 @@ class Pages:
 
     # --- pages ---
 
-    def search(self, call: Request) -> Response[Any]:
-        """Answer /: what was found, or what is wrong with what was asked, beside its field."""
-        sent = clean_query(call.sent, SEARCH_FIELDS)
+    def search(self, request: Request) -> Response[Any]:
+        """Answer / with the found items, or with the form and what is wrong in its fields."""
+        sent = clean_query(request.parameters, SEARCH_FIELDS)
         if not sent.is_clean:
-            return _see_other(call.top, sent)
+            return _see_other(request.top, sent)
         parameters, now = sent.parameters, self._clock()
-        # Of the items as the API writes them only the highlights are shown; the rest is read from the items themselves.
-        asked = parameters | {
-            "fields": "id",
-            "highlight": "title,summary,content",
-            "facets": FACETS,
-            "histogram": "auto",
-        }
+        query = parameters | {"highlight": "title,summary,content", "facets": FACETS, "histogram": "auto"}
         try:
             try:
-                request, answer, page = self._asked(asked, now)
+                result = self._search(query, now)
             except BadParametersError as error:
                 if any(problem.param != "histogram" for problem in error.problems):
                     raise
-                del asked["histogram"]  # thousands of years have no picture, and nobody asked for one
-                request, answer, page = self._asked(asked, now)
+                del query["histogram"]  # thousands of years make no chart, and nobody asked for one
+                result = self._search(query, now)
         except BadParametersError as error:
-            return self._wrong(call, parameters, error.problems, now)
-        # With a filter that names feeds the engine gives only theirs; the form offers the others too.
-        listed = request.lists.get("feed")
-        statuses = self._engine.statuses() if listed and listed.any_of else page.statuses
-        view = search_view(parameters, request, answer, page, statuses, call.top, call.origin, now)
-        return self._page(call, "search.html", call.top, answer.next, view=view)
+            return self._wrong(request, parameters, error.problems, now)
+        # A filter that names feeds brings only their statuses; the form offers the other feeds too.
+        feeds = result.request.lists.get("feed")
+        statuses = self._engine.statuses() if feeds and feeds.any_of else result.statuses
+        view = search_view(parameters, result, statuses, request.top, request.origin)
+        return self._page(request, "search.html", request.top, result, view=view)
 
-    def feed(self, call: Request, feed_id: str) -> Response[Any]:
+    def feed(self, request: Request, feed_id: str) -> Response[Any]:
         """Answer /feeds/{id}."""
-        sent = clean_query(call.sent, PAGE_FIELDS)
+        sent = clean_query(request.parameters, PAGE_FIELDS)
         if not sent.is_clean:
-            return _see_other(quote(call.path.rpartition("/")[2]), sent)
+            return _see_other(quote(request.path.rpartition("/")[2]), sent)
         now = self._clock()
         found = self._engine.statuses([feed_id])
         if not found:
-            return self.problem(call, problem_of(404, "not_found", f"There is no feed {shorten(feed_id)!r}."))
+            return self.problem(request, problem_of(404, "not_found", f"There is no feed {shorten(feed_id)!r}."))
         status = found[0]
-        asked = {**sent.parameters, "feed": written_list([status.id]), "fields": "id"}
-        request, answer, page = self._asked(asked, now)
-        since = {"from": lately_from(now, request.tz), "to": "today", "histogram": "day", "size": "0"}
-        _, lately, _ = self._asked(
-            {name: asked[name] for name in ("feed", "tz") if name in asked} | since, now, least=0
-        )
-        view = feed_view(
-            sent.parameters,
-            status,
-            answer,
-            page,
-            lately,
-            call.origin,
-            request.tz,
-            now,
-            self._settings.stale_grace_seconds,
-        )
-        return self._page(call, "feed.html", "../", answer.next, view=view)
+        query = {**sent.parameters, "feed": included_list([status.id])}
+        result = self._search(query, now)
+        since = {"from": lately_from(now, result.request.tz), "to": "today", "histogram": "day", "size": "0"}
+        lately = self._search({name: query[name] for name in ("feed", "tz") if name in query} | since, now, least=0)
+        grace_s = self._settings.stale_grace_seconds
+        view = feed_view(sent.parameters, status, result, lately, request.origin, grace_s)
+        return self._page(request, "feed.html", "../", result, view=view)
 
-    def item(self, call: Request, item_id: str) -> Response[Any]:
+    def item(self, request: Request, item_id: str) -> Response[Any]:
         """Answer /items/{id}."""
-        sent = clean_query(call.sent, ("tz",))
+        sent = clean_query(request.parameters, ("tz",))
         if not sent.is_clean:
-            return _see_other(quote(call.path.rpartition("/")[2]), sent)
+            return _see_other(quote(request.path.rpartition("/")[2]), sent)
         reader = ParameterReader(_each_once(sent.parameters), ("tz",))
-        zone = zone_of(reader)
+        zone = read_zone_parameter(reader)
         reader.raise_if_wrong()
         found = self._engine.get([item_id]).get(item_id)
         if found is None:
-            return self.problem(call, problem_of(404, "not_found", f"There is no item {shorten(item_id)!r}."))
+            return self.problem(request, problem_of(404, "not_found", f"There is no item {shorten(item_id)!r}."))
         statuses = {status.id: status for status in self._engine.statuses([found.feed])}
         view = item_view(found, statuses, zone, self._clock())
-        return self._page(call, "item.html", "../", view=view)
+        return self._page(request, "item.html", "../", view=view)
 
-    def asset(self, call: Request, name: str) -> Response[Any] | None:
+    def asset(self, request: Request, name: str) -> Response[Any] | None:
         """Answer /assets/{name}, named after what it holds, so it is asked for once; None if it is not there."""
         found = assets().get(name)
         if found is None:
             return None
         kept = {**SAFETY, "Cache-Control": "public, max-age=31536000, immutable"}
         body = found.text.encode()
-        return whole_response(call, body, found.content_type, weak_etag(body), kept)
+        return whole_response(request, body, found.content_type, weak_etag(body), kept)
 
-    def problem(self, call: Request, problem: ProblemOut) -> Response[Any]:
+    def problem(self, request: Request, problem: ProblemOut) -> Response[Any]:
         """Say on a page what went wrong, and what can be done about it."""
-        top = call.top if call.path == "/" else "../" * (call.path.count("/") - 1) or "./"
+        top = request.top if request.path == "/" else "../" * (request.path.count("/") - 1) or "./"
         body = render("error.html", top=top, problem=problem, retry_after_s=RETRY_AFTER_S)
         return _safe(problem_response(problem, HTML, body))
 
     # --- what they have in common ---
 
-    def _asked(
-        self, parameters: Mapping[str, str], now: Instant, least: int = 1
-    ) -> tuple[SearchRequest, Answer, SearchPage]:
-        """Ask the engine what the API would ask it; the clock is read once for a page."""
+    def _search(self, parameters: Mapping[str, str], now: Instant, least: int = 1) -> SearchResult:
+        """Search as the API does, with one reading of the clock for the whole page."""
         request = read_search(_each_once(parameters), now, self._bands)
         if request.query.size < least:
-            problem = Problem("size", "out_of_range", "A page has one item at least.", f"1 to {MAX_SIZE}")
+            problem = Problem("size", "out_of_range", "size must be at least 1 on a page.", f"1 to {MAX_SIZE}")
             raise BadParametersError([problem])
-        grace = self._settings.stale_grace_seconds
-        answer, page = answer_with_page(self._engine, request, lambda: now, grace, self._watch, MOST_BARS)
-        return request, answer, page
+        grace_s = self._settings.stale_grace_seconds
+        return search(self._engine, request, lambda: now, grace_s, self._watch, MOST_BARS)
 
     def _wrong(
-        self, call: Request, parameters: Mapping[str, str], problems: tuple[Problem, ...], now: Instant
+        self, request: Request, parameters: Mapping[str, str], problems: tuple[Problem, ...], now: Instant
     ) -> Response[Any]:
         """Give the form back as it was sent, with what is wrong beside each field."""
         try:
@@ -184,23 +154,26 @@ class Pages:
         form = form_view(parameters, {status.id: status for status in statuses}, now, problems=problems)
         heading = "This cannot be searched for as it is"
         view = SearchView(f"Error: {heading}", heading, form, is_wrong=True)
-        body = render("search.html", top=call.top, view=view)
+        body = render("search.html", top=request.top, view=view)
         body = body.encode(errors="replace").decode()  # it quotes what was sent, and an event can hold half a character
         problem = problem_of(400, "invalid_request", "The request can't be answered as it is.", problems)
         return _safe(problem_response(problem, HTML, body))
 
-    def _page(self, call: Request, template: str, top: str, cursor: str | None = None, **said: object) -> Response[Any]:
-        """Answer with a page; one that would look the same is not sent again.
+    def _page(
+        self, request: Request, template: str, top: str, result: SearchResult | None = None, **values: object
+    ) -> Response[Any]:
+        """Answer with a page, or 304 if it would look the same.
 
-        `cursor` is that of the next page. It holds when the search was made, so its position stands for it in the tag.
+        The cursor of the next page holds the time of the search, so its position stands for it in the entity tag.
         """
-        body = render(template, top=top, **said).encode()
-        following = read_cursor(cursor) if cursor else None
-        steadily = body.replace(cursor.encode(), str(following.position).encode()) if cursor and following else body
-        return whole_response(call, body, HTML, weak_etag(steadily), SAFETY)
+        body = render(template, top=top, **values).encode()
+        stable = body
+        if result is not None and result.next is not None:
+            stable = body.replace(result.next.encode(), str(result.next_position).encode())
+        return whole_response(request, body, HTML, weak_etag(stable), SAFETY)
 
 
-def _see_other(here: str, sent: Tidied) -> Response[Any]:
+def _see_other(here: str, sent: CleanQuery) -> Response[Any]:
     """Lead to the clean address, so that it is what a reader sends to somebody."""
     headers: dict[str, str | list[str]] = {
         **SAFETY,

@@ -9,28 +9,20 @@ from msgspec import Struct
 
 from newswire import analysis
 from newswire.clock import Instant
+from newswire.engines import Facet
 from newswire.model import FeedStatus
-from newswire.search.answer import FacetOut
 from newswire.search.dates import read_zone, utc
-from newswire.search.request import ParameterReader, Problem, SearchRequest, plain_value, quoted_list, written_list
+from newswire.search.parameter_reader import ParameterReader, Problem, included_list, quoted_list, unescape_value
+from newswire.search.parameters import PARAMETERS
+from newswire.search.request import SearchRequest
 from newswire.web.pages.addresses import address_of
 from newswire.web.pages.item_rows import feed_title
 from newswire.web.pages.moments import local
 
 MOST_FEEDS = 20
 """So many feeds are offered as checkboxes; others are named in a field of their own."""
-LABELS = {
-    "q": "Search the news",
-    "from": "From",
-    "to": "To",
-    "tz": "Time zone",
-    "sort": "Order",
-    "match": "Words",
-    "date_field": "Dates are",
-    "size": "Items a page",
-    "feed": "Feeds",
-}
-"""What the fields are called; a parameter that is not here has none."""
+LABELS = {parameter.name: parameter.label for parameter in PARAMETERS if parameter.label}
+"""The labels of the form's fields; a parameter without a label has no field."""
 AT_ONCE = ("q", "from", "to", "tz", "sort")
 """The fields that are always seen; the others are folded away until one of them says something."""
 ZONES = (
@@ -86,7 +78,7 @@ def form_view(
     statuses: Mapping[str, FeedStatus],
     now: Instant,
     request: SearchRequest | None = None,
-    found: FacetOut | None = None,
+    found: Facet | None = None,
     problems: Iterable[Problem] = (),
 ) -> SearchForm:
     """Fill the form with what was sent; without a request it was not understood, and `problems` say why.
@@ -94,8 +86,8 @@ def form_view(
     Feeds that are asked for come first, then those of which most was found, then the others by id.
     """
     zone = request.tz if request else read_zone(parameters.get("tz", "")) or utc()
-    raws = ParameterReader({"feed": [parameters["feed"]]}, ("feed",)).listed("feed") if "feed" in parameters else ()
-    chosen = {raw: analysis.fold_whole(plain_value(raw)) for raw in raws if not raw.startswith("-")}
+    raws = ParameterReader({"feed": [parameters["feed"]]}, ("feed",)).values_of("feed") if "feed" in parameters else ()
+    chosen = {raw: analysis.fold_whole(unescape_value(raw)) for raw in raws if not raw.startswith("-")}
     most_found = (one.value for one in found.values) if found else ()
     order = dict.fromkeys(feed for feed in (*chosen.values(), *most_found, *statuses) if feed in statuses)
     offered = list(order)[:MOST_FEEDS]
@@ -114,7 +106,7 @@ def form_view(
             if name in parameters and name not in by_field
         },
         feeds=tuple(
-            FeedChoice(written_list([feed]), feed_title(feed, statuses), feed in chosen.values()) for feed in offered
+            FeedChoice(included_list([feed]), feed_title(feed, statuses), feed in chosen.values()) for feed in offered
         ),
         other_feeds=others,
         has_other_feeds=len(order) > len(offered) or bool(others),

@@ -5,21 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from zoneinfo import ZoneInfo
 
-from msgspec import UNSET, Struct
+from msgspec import Struct
 
 from newswire.clock import DAY, Instant
-from newswire.engines import SearchPage
 from newswire.engines.query import DateField
 from newswire.model import FeedStatus
-from newswire.search.answer import Answer, WarningOut
+from newswire.search.answer import SearchResult, SearchWarning
 from newswire.search.dates import local_at
-from newswire.search.request import SearchRequest
+from newswire.search.grammar import understood as written_query
 from newswire.web.pages.addresses import address_of, following, in_zone
-from newswire.web.pages.chart import Chart, chart_of_answer
+from newswire.web.pages.chart import Chart, chart_of
 from newswire.web.pages.coverage_words import CoverageWords, coverage_words
 from newswire.web.pages.formats import Formats, formats_of
 from newswire.web.pages.item_rows import ItemRow, item_row
-from newswire.web.pages.moments import local, read_rfc3339, short_day
+from newswire.web.pages.moments import local, short_day
 from newswire.web.pages.narrowing import FacetView, Filter, facets_of, filters_of
 from newswire.web.pages.search_form import SearchForm, form_view
 
@@ -77,37 +76,32 @@ class SearchView(Struct, frozen=True):
 
 def search_view(
     parameters: Mapping[str, str],
-    request: SearchRequest,
-    answer: Answer,
-    page: SearchPage,
+    result: SearchResult,
     of_all_feeds: Iterable[FeedStatus],
     top: str,
     origin: str,
-    now: Instant,
 ) -> SearchView:
     """Say what was found; `parameters` are those of the page's address, which is at `top`; absolute ones begin with `origin`."""
     statuses = {status.id: status for status in of_all_feeds}
-    facets = answer.facets if answer.facets is not UNSET else {}
+    request, now = result.request, result.now
+    facets = {facet.field: facet for facet in result.facets}
     zone, date_field, tail = request.tz, request.query.date_field, in_zone(request.tz)
     filters = filters_of(parameters, request, statuses)
-    rows = tuple(
-        item_row(hit.item, out.highlights if out.highlights is not UNSET else {}, statuses, zone, now, tail, date_field)
-        for hit, out in zip(page.hits, answer.items, strict=True)
-    )
-    understood = answer.query.understood or ""
+    rows = tuple(item_row(hit.item, hit.highlights or {}, statuses, zone, now, tail, date_field) for hit in result.hits)
+    understood = written_query(request.node) if request.node is not None else ""
     found = Found(
-        total=answer.total.value,
-        said=(*_dates_said(answer, zone), _ORDERS[answer.query.sort], f"Times in {zone.key}"),
+        total=result.total,
+        said=(*_dates_said(result, zone), _ORDERS[request.query.sort], f"Times in {zone.key}"),
         understood="" if understood == (request.q or "").strip() else understood,
         filters=filters,
-        warnings=tuple(_warning(one, request.q or "") for one in answer.warnings[:_MOST_WARNINGS]),
+        warnings=tuple(_warning(one, request.q or "") for one in result.warnings[:_MOST_WARNINGS]),
         more_filters=sum(map(len, request.raw_lists.values())) - len(filters),
         items=rows,
         facets=facets_of(facets, parameters, statuses),
-        chart=chart_of_answer(answer, parameters, zone, top),
-        coverage=coverage_words(answer.coverage, statuses, zone, now, request.query.end),
-        suggestions=() if answer.total.value else tuple(_wider(parameters, filters)),
-        next=following(parameters, answer.next),
+        chart=chart_of(result.histogram, parameters, zone, top),
+        coverage=coverage_words(result.coverage, statuses, zone, now, request.query.end),
+        suggestions=() if result.total else tuple(_wider(parameters, filters)),
+        next=following(parameters, result.next),
         first=address_of(parameters),
         is_first="cursor" not in parameters,
     )
@@ -121,12 +115,11 @@ def search_view(
     )
 
 
-def _dates_said(answer: Answer, zone: ZoneInfo) -> tuple[str, ...]:
+def _dates_said(result: SearchResult, zone: ZoneInfo) -> tuple[str, ...]:
     """Say which dates were searched, and in which range: whole days by their names, both included, else to the second."""
-    query = answer.query
+    query = result.request.query
     what = _DATES[query.date_field]
-    start = None if query.from_ is None else read_rfc3339(query.from_)
-    end = None if query.to is None else read_rfc3339(query.to)
+    start, end = query.start, query.end
     if start is None and end is None:
         return () if query.date_field == "published" else (f"By when they were {what}",)
     is_whole = all(bound is None or local_at(bound, zone) % DAY == 0 for bound in (start, end))
@@ -145,9 +138,9 @@ def _bound(instant: Instant, zone: ZoneInfo, *, is_whole: bool = False) -> str:
     return f"{short_day(at)}, {at:%H:%M:%S}" if at.second else f"{short_day(at)}, {at:%H:%M}"
 
 
-def _warning(warning: WarningOut, q: str) -> str:
+def _warning(warning: SearchWarning, q: str) -> str:
     """Say what a caller should know, with the piece of the query that it is about."""
-    if warning.position is UNSET:
+    if warning.position is None:
         return warning.detail
     piece = q[warning.position : warning.position + _PIECE]
     return f"{warning.detail} At “{piece}{'…' if len(q) > warning.position + _PIECE else ''}”."

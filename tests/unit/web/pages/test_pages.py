@@ -11,12 +11,13 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from newswire import analysis
-from newswire.clock import DAY, HOUR, MINUTE, SECOND, to_rfc3339
+from newswire.clock import DAY, HOUR, MINUTE, SECOND
 from newswire.model import FeedStatus
-from newswire.search.answer import BucketOut
-from newswire.search.coverage import Coverage, GapOut, NotOk
-from newswire.search.dates import bucket_edges, read_period, read_zone
-from newswire.search.request import ParameterReader, quoted_list, read_search, written_list
+from newswire.search.answer import Bucket, Histogram
+from newswire.search.coverage import FeedCoverage, FeedGap, UnwatchedFeed
+from newswire.search.dates import BucketEdges, bucket_edges, read_period, read_zone
+from newswire.search.parameter_reader import ParameterReader, included_list, quoted_list
+from newswire.search.request import read_search
 from newswire.urls import http_link, site_name
 from newswire.web.pages.chart import MOST_BARS, chart_of
 from newswire.web.pages.coverage_words import coverage_words
@@ -46,8 +47,8 @@ def hrefs(drawn: str) -> list[str]:
     return [unescape(href) for href in re.findall(r'href="([^"]*)"', drawn)]
 
 
-def buckets_of(edges) -> list[BucketOut]:
-    return [BucketOut(to_rfc3339(low), to_rfc3339(high), 1) for low, high in pairwise(edges)]
+def histogram_of(buckets: BucketEdges) -> Histogram:
+    return Histogram(buckets.unit, tuple(Bucket(low, high, 1) for low, high in pairwise(buckets.edges)))
 
 
 @given(instants, spans, zones, st.booleans(), st.booleans())
@@ -56,10 +57,10 @@ def test_each_bar_links_to_its_bucket(start: int, span: int, zone, has_start: bo
     """Parse the dates of each link as a search does and compare them with the bucket's edges."""
     end = start + span
     low, high = (start if has_start else None), (end if has_end else None)
-    edges = bucket_edges(low, high, (start, end - 1), None, zone, MOST_BARS)
-    chart = chart_of(
-        buckets_of(edges), {"q": 'from=1&to=2 "<', "tz": zone.key, "from": "1999", "cursor": "old"}, zone, edges, "./"
-    )
+    buckets = bucket_edges(low, high, (start, end - 1), None, zone, MOST_BARS)
+    edges = buckets.edges
+    parameters = {"q": 'from=1&to=2 "<', "tz": zone.key, "from": "1999", "cursor": "old"}
+    chart = chart_of(histogram_of(buckets), parameters, zone, "./")
     if len(edges) < 3:
         assert chart is None
         return
@@ -80,8 +81,7 @@ def test_bars_are_labelled_with_their_period() -> None:
 
     def first_bar(start: str, end: str):
         low, high = read_period(start, zone, NOON).start, read_period(end, zone, NOON).end
-        edges = bucket_edges(low, high, None, None, zone, MOST_BARS)
-        chart = chart_of(buckets_of(edges), {}, zone, edges, "")
+        chart = chart_of(histogram_of(bucket_edges(low, high, None, None, zone, MOST_BARS)), {}, zone, "")
         return chart.first, hrefs(chart.bars)[0]
 
     assert first_bar("1990", "2020") == ("1990", "?from=1990&to=1990")
@@ -94,9 +94,8 @@ def test_bars_are_labelled_with_their_period() -> None:
 
 def test_bars_scale_to_the_highest_and_skip_empty_buckets() -> None:
     zone = read_zone("UTC")
-    edges = [NOON + n * DAY for n in range(4)]
-    made = [BucketOut(to_rfc3339(edges[n]), to_rfc3339(edges[n + 1]), count) for n, count in enumerate((10, 0, 10_000))]
-    chart = chart_of(made, {}, zone, edges, "")
+    days = [Bucket(NOON + n * DAY, NOON + (n + 1) * DAY, count) for n, count in enumerate((10, 0, 10_000))]
+    chart = chart_of(Histogram("day", tuple(days)), {}, zone, "")
     assert re.findall("<title>(.*?)</title>", chart.bars) == ["24 Nov 2025: 10", "26 Nov 2025: 10000"]
     assert re.findall(r"v-([\d.]+)h", chart.bars) == ["2.0", "100.0"]  # a bar for 0.1 % stays visible
     assert (chart.highest, chart.total) == (10_000, 10_010)
@@ -114,11 +113,11 @@ texts = st.text(st.characters(exclude_categories=("Cs", "Cc", "Zs", "Zl", "Zp"))
 )
 def test_written_list_is_read_back_unchanged(values: list[str]) -> None:
     if all(analysis.fold_whole(value) for value in values):
-        request = read_search({"category": [written_list(values)]}, NOON)
+        request = read_search({"category": [included_list(values)]}, NOON)
         assert request.lists["category"].any_of == tuple(values)
         assert request.lists["category"].none_of == ()
     reader = ParameterReader({"category": [quoted_list(values)]}, ("category",))
-    assert reader.listed("category") == tuple(values)
+    assert reader.values_of("category") == tuple(values)
     assert reader.problems == []
 
 
@@ -177,92 +176,104 @@ def status(feed: str, **fields: object) -> FeedStatus:
     )
 
 
-TUESDAY = "2025-11-18T14:00:00Z"
+TUESDAY = NOON - 6 * DAY + 2 * HOUR
 
 
 @pytest.mark.parametrize(
     ("coverage", "summary", "details"),
     [
         (
-            Coverage(0, 0, None, 0, 0, (), ()),
+            FeedCoverage(0, 0, None, 0, 0, (), ()),
             "None of these feeds is known here: what was published is not to be found.",
             0,
         ),
-        (Coverage(1, 1, None, 0, 0, (), ()), "The feed is being watched, and nothing is known to be missing.", 0),
+        (FeedCoverage(1, 1, None, 0, 0, (), ()), "The feed is being watched, and nothing is known to be missing.", 0),
         (
-            Coverage(1200, 1200, None, 0, 0, (), ()),
+            FeedCoverage(1200, 1200, None, 0, 0, (), ()),
             "All 1,200 feeds are being watched, and nothing is known to be missing.",
             0,
         ),
         (
-            Coverage(
-                3, 2, None, 1, 1, (NotOk("harbour", "failing", TUESDAY, TUESDAY),), (GapOut("harbour", TUESDAY, None),)
+            FeedCoverage(
+                3,
+                2,
+                None,
+                1,
+                1,
+                (UnwatchedFeed("harbour", "failing", TUESDAY, TUESDAY),),
+                (FeedGap("harbour", TUESDAY, None),),
             ),
             "Harbour has not answered since Tuesday 14:00: what it published after that may be missing.",
             0,
         ),
         (
-            Coverage(
-                1, 0, None, 1, 1, (NotOk("harbour", "stale", TUESDAY, None),), (GapOut("harbour", TUESDAY, None),)
+            FeedCoverage(
+                1,
+                0,
+                None,
+                1,
+                1,
+                (UnwatchedFeed("harbour", "stale", TUESDAY, None),),
+                (FeedGap("harbour", TUESDAY, None),),
             ),
             "Harbour has not been asked since Tuesday 14:00: what it published after that may be missing.",
             0,
         ),
         (
-            Coverage(1, 0, None, 1, 0, (NotOk("harbour", "never", None, None),), ()),
+            FeedCoverage(1, 0, None, 1, 0, (UnwatchedFeed("harbour", "never", None, None),), ()),
             "Harbour has never answered: what it publishes may be missing.",
             0,
         ),
         (
-            Coverage(2, 1, None, 1, 0, (NotOk("quiet", "paused", TUESDAY, None),), ()),
+            FeedCoverage(2, 1, None, 1, 0, (UnwatchedFeed("quiet", "paused", TUESDAY, None),), ()),
             "Quiet is not being watched. It answered 410: it is gone for good.",
             0,
         ),
         (
-            Coverage(2, 2, None, 0, 1, (), (GapOut("harbour", TUESDAY, "2025-11-19T09:30:00Z"),)),
+            FeedCoverage(2, 2, None, 0, 1, (), (FeedGap("harbour", TUESDAY, NOON - 5 * DAY - 2 * HOUR - 30 * MINUTE),)),
             "Harbour may have published items that came and went unseen between Tuesday 14:00 and Wednesday 09:30.",
             0,
         ),
         (
-            Coverage(
+            FeedCoverage(
                 40,
                 15,
                 None,
                 25,
                 30,
-                tuple(NotOk("harbour", "never", None, None) for _ in range(20)),
-                (GapOut("harbour", TUESDAY, None),),
+                tuple(UnwatchedFeed("harbour", "never", None, None) for _ in range(20)),
+                (FeedGap("harbour", TUESDAY, None),),
             ),
             "25 of 40 feeds are not being watched: items may be missing.",
             22,
         ),
         (
-            Coverage(2, 2, None, 0, 2, (), tuple(GapOut("harbour", TUESDAY, TUESDAY) for _ in range(2))),
+            FeedCoverage(2, 2, None, 0, 2, (), tuple(FeedGap("harbour", TUESDAY, TUESDAY) for _ in range(2))),
             "The feeds are being watched now, but there were times in which items may have been missed.",
             2,
         ),
     ],
 )
-def test_coverage_is_described_in_plain_words(coverage: Coverage, summary: str, details: int) -> None:
+def test_coverage_is_described_in_plain_words(coverage: FeedCoverage, summary: str, details: int) -> None:
     known = {
         feed.id: feed for feed in (status("harbour"), status("quiet", paused="It answered 410: it is gone for good."))
     }
     words = coverage_words(coverage, known, read_zone("UTC"), NOON)
     assert words.summary == summary
     assert len(words.details) == details
-    assert words.is_whole == (bool(coverage.feeds) and coverage.is_whole)
+    assert words.is_whole == (bool(coverage.feeds) and coverage.is_complete)
 
 
 def test_failure_after_the_range_does_not_reduce_coverage() -> None:
-    failing = Coverage(
-        1, 0, None, 1, 1, (NotOk("harbour", "failing", TUESDAY, TUESDAY),), (GapOut("harbour", TUESDAY, None),)
+    failing = FeedCoverage(
+        1, 0, None, 1, 1, (UnwatchedFeed("harbour", "failing", TUESDAY, TUESDAY),), (FeedGap("harbour", TUESDAY, None),)
     )
     known, zone = {"harbour": status("harbour")}, read_zone("UTC")
     before = coverage_words(failing, known, zone, NOON, NOON - 7 * DAY)
     assert before.is_whole
     assert before.summary == "The feeds were being watched in this range of time, and nothing is known to be missing."
     assert not coverage_words(failing, known, zone, NOON, NOON).is_whole
-    none = coverage_words(Coverage(0, 0, None, 0, 0, (), ()), {}, zone, NOON)
+    none = coverage_words(FeedCoverage(0, 0, None, 0, 0, (), ()), {}, zone, NOON)
     assert none.summary == "No feed is being watched yet: what was published is not to be found."
 
 
