@@ -1,83 +1,111 @@
-# What you do with newswire, one target each. `make help` prints this list.
+# The commands of the project. `make help` prints this list.
 
 PYTHON ?= python3
 PORT ?= 8000
 VENV := .venv
 BIN := $(VENV)/bin
-STAMP := $(VENV)/.installed
+SETUP := $(VENV)/.setup
+RUN := $(VENV)/.run
+# uv installs several times as fast; pip is everywhere.
+UV := $(shell command -v uv 2> /dev/null)
+INSTALL := $(if $(UV),$(UV) pip install --python $(BIN)/python,$(BIN)/python -m pip install --disable-pip-version-check --progress-bar on)
+QUICK := not long and not opensearch and not bundle and not validate
+COVERAGE := $(if $(CI),--cov --cov-report=,)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-long bundle validate check format bench screenshots opensearch opensearch-stop local-aws lock clean
+.PHONY: help setup run unit test test-long bundle validate check format coverage bench screenshots opensearch opensearch-stop local-aws lock clean
 
 help: ## print this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-setup: $(STAMP) ## make the virtual environment (.venv) from the lock
-
-$(STAMP): requirements.lock pyproject.toml
+$(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "newswire needs Python 3.11 or later: set PYTHON=" >&2; exit 1; }
-	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements.lock
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
-	@touch $(STAMP)
+	@echo "Making a virtual environment in $(VENV)"
+	@$(if $(UV),$(UV) venv --quiet --seed --python $(PYTHON) $(VENV),$(PYTHON) -m venv $(VENV))
 
-run: setup ## load the sample feed into an empty data folder, serve on http://127.0.0.1:$(PORT), poll meanwhile
-	@$(BIN)/newswire serve --port $(PORT) --poll --sample sample/nato-sample.xml
+setup: $(SETUP) ## install everything for developers into .venv, from requirements-dev.lock
 
-test: setup ## run the whole test suite (but what takes minutes)
-	$(BIN)/python -m pytest -m "not long and not opensearch and not bundle and not validate" -n 2 --dist worksteal
-	$(BIN)/python -m pytest -m "opensearch and not long and not bundle"
+$(SETUP): requirements-dev.lock pyproject.toml | $(BIN)/python
+	$(INSTALL) --require-hashes --requirement requirements-dev.lock
+	$(INSTALL) --no-deps --no-build-isolation --editable .
+	@touch $(SETUP) $(RUN)
+
+# What `make run` needs and no more: 18 packages, and the library by its path.
+$(RUN): requirements.lock | $(BIN)/python
+	@echo "Installing the packages that newswire runs with"
+	@$(INSTALL) --require-hashes --requirement requirements.lock
+	@touch $(RUN)
+
+run: $(RUN) ## load the sample feed into an empty data folder, serve on http://127.0.0.1:$(PORT), and poll
+	@PYTHONPATH=layers $(BIN)/python -m newswire serve --port $(PORT) --poll --sample sample/nato-sample.xml
+
+unit: setup ## run the unit tests (seconds)
+	$(BIN)/python -m pytest tests/unit -n 2 -q
+
+test: setup ## run the whole test suite, without the tests that take minutes
+	$(BIN)/python -m pytest -m "$(QUICK)" -n 2 --dist worksteal $(COVERAGE)
+	$(BIN)/python -m pytest -m "opensearch and not long and not bundle" $(COVERAGE)
 
 test-long: setup ## run the tests that take minutes
 	$(BIN)/python -m pytest -m long
 
-bundle: setup ## build the AWS application with the SAM CLI (in a cache of its own), and run what was built as Lambda does
+bundle: setup ## build the AWS application with the SAM CLI, and run the built functions as Lambda does
 	$(BIN)/python -m pytest -m bundle
 
-validate: setup ## look at template.yaml, and what SAM makes of it, with sam validate, cfn-lint and checkov
+validate: setup ## check template.yaml with sam validate, cfn-lint and checkov
 	$(BIN)/python -m pytest -m validate
 
-check: setup ## check style and types: ruff, mypy strict
+check: setup ## check style, types, imports, documents and commit messages
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
+	$(BIN)/python -m tests.support.prose_rules
+	$(BIN)/python -m tests.support.commit_rules
 
-format: setup ## put the code into the common format
+format: setup ## format the code
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+coverage: setup ## report the coverage of the tests that ran with --cov, and fail below the gate
+	$(BIN)/coverage combine --quiet --keep || true
+	$(BIN)/coverage report
 
 bench: setup ## measure against named baselines, print a table, keep bench/results/*.json
 	$(BIN)/python -m bench
 
-screenshots: setup ## make the pictures in docs/screenshots anew, with an installed Chromium
+screenshots: setup ## take the pictures in docs/screenshots again, with an installed Chromium
 	@$(BIN)/python -m tests.support.screenshots
 
-opensearch: setup ## start a node of OpenSearch for development, with Maven and a JDK, and say where it answers
+opensearch: setup ## start an OpenSearch node for development (Docker, or Maven and a JDK) and print its URL
 	@$(BIN)/python -m tests.support.opensearch_node start
 
-opensearch-stop: ## end that node; its data stays
+opensearch-stop: ## stop that node; its data stays
 	@$(BIN)/python -m tests.support.opensearch_node stop
 
-local-aws: setup ## start OpenSearch and what stands for the rest of AWS with Docker, for `sam local`
+local-aws: setup ## start OpenSearch and a stand-in for AWS with Docker, for `sam local`
 	docker compose up --detach --wait
 	@$(BIN)/python -m tests.support.local_aws http://127.0.0.1:5555
 
-lock: ## write the locks anew, with hashes and no index addresses
+lock: ## write all locks again, with hashes and no index addresses
 	$(PYTHON) -m venv .venv-lock
 	.venv-lock/bin/python -m pip install --quiet --disable-pip-version-check uv
 	.venv-lock/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
-	  --no-annotate --custom-compile-command "make lock" --group dev --output-file requirements.lock pyproject.toml
+	  --no-annotate --custom-compile-command "make lock" --all-extras --group dev \
+	  --output-file requirements-dev.lock pyproject.toml
+	.venv-lock/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	  --no-annotate --custom-compile-command "make lock" --constraint requirements-dev.lock \
+	  --output-file requirements.lock pyproject.toml
 	.venv-lock/bin/uv pip compile --quiet --python-version 3.13 --python-platform aarch64-manylinux_2_28 --generate-hashes \
-	  --no-emit-index-url --no-annotate --custom-compile-command "make lock" --constraint requirements.lock \
+	  --no-emit-index-url --no-annotate --custom-compile-command "make lock" --constraint requirements-dev.lock \
 	  --no-emit-package grpcio --no-emit-package protobuf --no-emit-package opensearch-protobufs \
 	  --output-file layers/requirements.lock layers/requirements.in
-	.venv-lock/bin/uv pip compile --quiet --universal --python-version 3.13 --generate-hashes --no-emit-index-url \
-	  --no-annotate --custom-compile-command "make lock" --output-file tests/bundle/runtime.lock tests/bundle/runtime.in
-	.venv-lock/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
-	  --no-annotate --custom-compile-command "make lock" --output-file tests/bundle/sam.lock tests/bundle/sam.in
-	.venv-lock/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
-	  --no-annotate --custom-compile-command "make lock" --output-file tests/bundle/checkov.lock tests/bundle/checkov.in
+	for tool in runtime sam checkov; do \
+	  case $$tool in runtime) version=3.13;; *) version=3.11;; esac; \
+	  .venv-lock/bin/uv pip compile --quiet --universal --python-version $$version --generate-hashes --no-emit-index-url \
+	    --no-annotate --custom-compile-command "make lock" --output-file tests/bundle/$$tool.lock tests/bundle/$$tool.in; \
+	done
 	rm -rf .venv-lock
 
 clean: ## delete the virtual environment and caches; data folders stay
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage .coverage.*

@@ -69,11 +69,11 @@ def test_documented_modules_and_test_folders_exist() -> None:
             assert (ROOT / folder).is_dir(), (page.name, folder)
 
 
-def test_readme_names_every_package() -> None:
-    text = (ROOT / "README.md").read_text()
+def test_architecture_names_every_package() -> None:
+    text = (ROOT / "docs" / "architecture.md").read_text()
     packages = [file.parent.name for file in (ROOT / "layers" / "newswire").glob("*/__init__.py")]
     assert len(packages) == 7
-    assert not [name for name in packages if f"\n  {name}/ " not in text]
+    assert not [name for name in packages if f"`{name}/`" not in text]
 
 
 def test_every_module_has_a_docstring() -> None:
