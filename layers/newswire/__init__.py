@@ -1,3 +1,3 @@
-"""newswire: polls news feeds, keeps what it fetched, and answers dated full-text searches."""
+"""newswire: poll news feeds, keep every document, and answer dated full-text searches."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

@@ -64,7 +64,9 @@ def markdown_findings(file: Path) -> Iterator[Finding]:
         for end in SENTENCE_END.finditer(plain):
             before = plain[: end.start() + 1]
             if not ABBREVIATIONS.search(before) and not re.fullmatch(r"\d+\.", before.strip()):
-                yield Finding(file, number, f"a line must have one sentence; a second one begins at {plain[end.end() :][:30]!r}")
+                yield Finding(
+                    file, number, f"a line must have one sentence; a second one begins at {plain[end.end() :][:30]!r}"
+                )
                 break
         yield from _banned(file, number, prose)
 

@@ -18,6 +18,7 @@ from newswire.cli import FAILED, USAGE
 from newswire.cli.console import complain
 from newswire.cli.search_options import SEARCH_OPTIONS, option_of
 from newswire.errors import EngineError, IndexOutdatedError, NewswireError, UsageError
+from newswire.extras import needs_extra
 from newswire.settings import read_settings
 from newswire.storage.data_folder import check
 
@@ -244,19 +245,22 @@ def _engine_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _list_letters(app: App, arguments: argparse.Namespace) -> int:
-    from newswire.cli.dlq import list_letters  # noqa: PLC0415
+    with needs_extra("aws", "newswire dlq"):
+        from newswire.cli.dlq import list_letters  # noqa: PLC0415
 
     return list_letters(app, arguments)
 
 
 def _redrive(app: App, arguments: argparse.Namespace) -> int:
-    from newswire.cli.dlq import redrive  # noqa: PLC0415
+    with needs_extra("aws", "newswire dlq"):
+        from newswire.cli.dlq import redrive  # noqa: PLC0415
 
     return redrive(app, arguments)
 
 
 def _discard(app: App, arguments: argparse.Namespace) -> int:
-    from newswire.cli.dlq import discard  # noqa: PLC0415
+    with needs_extra("aws", "newswire dlq"):
+        from newswire.cli.dlq import discard  # noqa: PLC0415
 
     return discard(app, arguments)
 

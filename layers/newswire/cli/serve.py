@@ -16,6 +16,7 @@ from newswire.cli.server import serve as answer_until_stopped
 from newswire.clock import to_rfc3339
 from newswire.engines.query import SearchQuery
 from newswire.errors import EngineError, FeedsFileError, NewswireError, UsageError
+from newswire.extras import needs_extra
 from newswire.ingest.feed_list import merge_feeds_file
 from newswire.log import log_defect
 from newswire.settings import LOOPBACK
@@ -39,7 +40,8 @@ def serve(app: App, arguments: argparse.Namespace) -> int:
 
 def _stand_for(arguments: argparse.Namespace) -> int:
     """Answer from a deployed API, signing for whoever asks here."""
-    from newswire.web.signing_proxy import SigningProxy  # noqa: PLC0415 - botocore takes 60 ms
+    with needs_extra("aws", "newswire serve --remote"):
+        from newswire.web.signing_proxy import SigningProxy  # noqa: PLC0415 - botocore takes 60 ms
 
     if arguments.poll or arguments.sample:
         raise UsageError("--remote stands for an API that is elsewhere: it goes without --poll and --sample.")

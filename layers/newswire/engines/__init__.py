@@ -9,6 +9,7 @@ from msgspec import Struct
 
 from newswire.clock import Instant
 from newswire.engines.query import Position, SearchQuery, ValueField
+from newswire.extras import check_package, needs_extra
 from newswire.model import FeedStatus, IndexReport, Item, ItemWrite
 
 if TYPE_CHECKING:
@@ -181,8 +182,12 @@ TITLE_BOOST = 0.3
 def open_engine(settings: Settings) -> SearchEngine:
     """Return the engine that the settings name. Opens nothing yet, and imports no other engine."""
     if settings.engine == "opensearch":
-        from newswire.engines.opensearch.engine import OpenSearchEngine  # noqa: PLC0415 - only the chosen one is loaded
+        with needs_extra("opensearch", "NEWSWIRE_ENGINE=opensearch"):
+            from newswire.engines.opensearch.engine import OpenSearchEngine  # noqa: PLC0415 - only the chosen one
 
+        if settings.opensearch_signing:
+            with needs_extra("aws", "NEWSWIRE_OPENSEARCH_SIGNING"):
+                check_package("botocore")
         return OpenSearchEngine(
             settings.opensearch_url,
             prefix=settings.opensearch_prefix,

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 import msgspec
 
 from newswire.errors import DataError, DataNewerError
+from newswire.extras import needs_extra
 from newswire.model import Record
 
 if TYPE_CHECKING:
@@ -51,7 +52,8 @@ class Archive(Protocol):
 def open_archive(settings: Settings) -> Archive:
     """Give the archive that the settings name; opens nothing yet."""
     if settings.bucket:
-        from newswire.storage.archive.s3 import S3Archive  # noqa: PLC0415 - only the chosen one is loaded
+        with needs_extra("aws", "NEWSWIRE_BUCKET"):
+            from newswire.storage.archive.s3 import S3Archive  # noqa: PLC0415 - only the chosen one is loaded
 
         return S3Archive(settings.bucket)
     from newswire.storage.archive.folder import FolderArchive  # noqa: PLC0415 - only the chosen one is loaded

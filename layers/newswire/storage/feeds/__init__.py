@@ -17,6 +17,7 @@ from msgspec import Struct
 
 from newswire.clock import SECOND, Instant
 from newswire.errors import UsageError
+from newswire.extras import needs_extra
 from newswire.model import Feed, FoldState, ItemState, PollState
 from newswire.urls import host_of
 
@@ -219,7 +220,8 @@ def polled_host(feed: Feed, poll: PollState) -> str:
 def open_feeds(settings: Settings) -> FeedStore:
     """Return the feed store that the settings name. Opens nothing yet."""
     if settings.table:
-        from newswire.storage.feeds.dynamodb import DynamoFeedStore  # noqa: PLC0415 - only the chosen one is loaded
+        with needs_extra("aws", "NEWSWIRE_TABLE"):
+            from newswire.storage.feeds.dynamodb import DynamoFeedStore  # noqa: PLC0415 - only the chosen one
 
         return DynamoFeedStore(settings.table)
     from newswire.storage.feeds.sqlite import SqliteFeedStore  # noqa: PLC0415 - only the chosen one is loaded
