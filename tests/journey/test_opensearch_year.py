@@ -16,6 +16,7 @@ from newswire.app import App
 from newswire.clock import from_datetime
 from newswire.ingest.backfill import load
 from newswire.settings import Settings
+from tests import golden
 from tests.support.generated import Material, some_search
 from tests.support.opensearch_node.indexes import delete_indexes
 from tests.support.processes import command
@@ -76,6 +77,12 @@ def year(lines, tmp_path_factory, opensearch_nodes, prefix) -> Iterator[Year]:
     yield Year(*both, total)
     for one in both:
         one.close()
+
+
+def test_fifty_searches_give_the_golden_answers_on_both_engines(year) -> None:
+    answers = json.loads(golden.read("answers.json"))
+    assert golden.answers(year.embedded, scored=True) == answers["tantivy"]
+    assert golden.answers(year.cluster, scored=False) == answers["opensearch"]
 
 
 def asked(api: AsEvents, sent: dict[str, str]) -> dict:

@@ -1,5 +1,6 @@
 """Test a year of real news: load 251,270 lines, count the items, and count again after a reindex."""
 
+import json
 from collections import Counter
 
 import pytest
@@ -8,13 +9,15 @@ from newswire.clock import DAY
 from newswire.engines.query import FacetQuery, SearchQuery, ValueFilter
 from newswire.ingest.backfill import load
 from newswire.ingest.reindex import reindex
+from tests import golden
 from tests.support.timeline import LINES, write_lines
 
-YEAR_START = 1_672_531_200_000
+YEAR_START, END_OF_2023 = 1_672_531_200_000, 1_704_067_200_000
 
 
 @pytest.mark.long
 def test_year_of_news_survives_a_reindex(app, shared, tmp_path, clock) -> None:
+    clock.at = END_OF_2023
     file = tmp_path / "timeline.jsonl.gz"
     winners = write_lines(shared, file)
     report = load(app, [str(file)], None)
@@ -51,3 +54,4 @@ def test_year_of_news_survives_a_reindex(app, shared, tmp_path, clock) -> None:
     check()
     assert reindex(app).items == len(winners)
     check()
+    assert golden.items_digest(app) == json.loads(golden.read("items.json"))
