@@ -281,7 +281,7 @@ def test_name_resolving_to_a_private_address_is_refused(server, address: str) ->
 def test_connection_uses_the_checked_address(server, monkeypatch) -> None:
     answers = iter([["192.0.2.99"], ["127.0.0.1"]])
     monkeypatch.setattr("newswire.ingest.connect.is_public", lambda address: address == "192.0.2.99")
-    monkeypatch.setattr("newswire.ingest.connect._CONNECT_S", 0.2)
+    monkeypatch.setattr("newswire.ingest.connect.CONNECT_SECONDS", 0.2)
     fetcher = Fetcher(
         msgspec.structs.replace(OPEN, fetch_allow_private=False), resolver=lambda _host, _port: next(answers)
     )
@@ -323,7 +323,7 @@ def test_slow_dns_lookup_fails_at_the_deadline(server) -> None:
     took = time.monotonic() - started
     given_up.set()
     assert outcome.code == "timeout"
-    assert "The name slow.example could not be looked up in the time of a fetch" in outcome.sentence
+    assert "The name lookup of slow.example missed the deadline of the fetch" in outcome.sentence
     assert 0.9 < took < 2
     assert server.asked == []
 

@@ -1,8 +1,8 @@
-"""Connections to publishers: a host name comes in, a socket to an address that was checked goes out.
+"""Connect to publishers: resolve a host, check its addresses, open a socket, and keep the deadline of the fetch.
 
-The address that is checked is the one that is connected to: the name is resolved once for each connection, here, so a
-resolver that answers differently the second time is not asked a second time. Every receive and send has what is left
-of the fetch's total time, so a server that drips one byte now and then can't hold a fetch for ever.
+Each connection resolves its host name once, and connects to the address that was checked. A resolver that changes its
+answer (DNS rebinding) is not asked a second time. Every receive and send waits for the remaining time of the fetch at
+most. So a server that drips bytes cannot hold a fetch for ever.
 """
 
 from __future__ import annotations
@@ -23,17 +23,21 @@ from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
 from newswire.errors import FetchError
 
-logging.getLogger("urllib3").setLevel(logging.ERROR)  # what servers do wrong is in the outcome of the fetch
-
 Resolver = Callable[[str, int], list[str]]
-"""Gives the addresses of a host, in the order to try them."""
+"""Returns the addresses of a host, in the order to try them."""
+
+CONNECT_SECONDS = 15.0
+"""Maximum time for one address to accept a connection, so that a dead address leaves time for the next."""
+MAX_WAIT_SECONDS = 3_600.0
+"""Maximum time of one wait in a thread without a deadline: a socket's timeout must be finite."""
+MAX_QUOTED_CHARACTERS = 100
 
 _Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
-# What `is_global` of some Python version calls global and what no publisher is served from (measured on 3.11: it is True
-# for NAT64 and 6to4 forms of private addresses, ::127.0.0.1, fec0::1, 192.0.0.192 and multicast).
-# IANA's special-purpose registries, RFC 6890 and its successors.
-_DENIED = tuple(
+# Networks that serve no publisher, from IANA's special-purpose registries (RFC 6890 and its successors). The standard
+# library's `is_global` is not enough. On Python 3.11 it is True for NAT64 and 6to4 forms of private addresses, and for
+# ::127.0.0.1, fec0::1, 192.0.0.192 and multicast.
+_DENIED_NETWORKS = tuple(
     ipaddress.ip_network(network)
     for network in [
         "0.0.0.0/8",
@@ -64,172 +68,175 @@ _DENIED = tuple(
 )
 _SIX_TO_FOUR = ipaddress.IPv6Network("2002::/16")
 _TEREDO = ipaddress.IPv6Network("2001::/32")
-# The low 32 bits are an IPv4 address in these: mapped, compatible, translated (RFC 2765), NAT64 (RFC 6052, RFC 8215).
-_LOW_32 = tuple(
+# Their low 32 bits are an IPv4 address: mapped, compatible, translated (RFC 2765), NAT64 (RFC 6052, RFC 8215).
+_LOW_32_NETWORKS = tuple(
     ipaddress.IPv6Network(n) for n in ("::ffff:0:0/96", "::/96", "::ffff:0:0:0/96", "64:ff9b::/96", "64:ff9b:1::/48")
 )
-_ISATAP = 0x5EFE  # RFC 5214: the interface identifier says that an IPv4 address follows
+_ISATAP_MARK = 0x5EFE  # RFC 5214: an IPv4 address follows this mark in the interface identifier
 
 
 def system_resolver(host: str, port: int) -> list[str]:
-    """Ask the machine's resolver; `FetchError` (`dns`) when it knows no address."""
+    """Resolve a host with the resolver of this machine; raise `FetchError` (`dns`) if it has no address."""
     try:
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        answers = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError) as error:
-        raise FetchError("dns", f"The name {host[:100]} has no address.") from error
-    return list(dict.fromkeys(str(address[4][0]) for address in found))
+        raise FetchError("dns", f"The host name {host[:MAX_QUOTED_CHARACTERS]} has no address.") from error
+    return list(dict.fromkeys(str(answer[4][0]) for answer in answers))
 
 
-def embedded(address: _Address) -> list[_Address]:
-    """Give an address and every IPv4 address that it carries within it."""
-    found: list[_Address] = [address]
-    if isinstance(address, ipaddress.IPv6Address):
-        number = int(address)
-        if any(address in network for network in _LOW_32) or (number >> 32) & 0xFFFF == _ISATAP:
-            found.append(ipaddress.IPv4Address(number & 0xFFFFFFFF))
-        if address in _SIX_TO_FOUR:
-            found.append(ipaddress.IPv4Address(number >> 80 & 0xFFFFFFFF))
-        if address in _TEREDO:
-            found.append(ipaddress.IPv4Address(number >> 64 & 0xFFFFFFFF))
-            found.append(ipaddress.IPv4Address(~number & 0xFFFFFFFF))
-    return found
+def embedded_addresses(address: _Address) -> list[_Address]:
+    """Return the IPv4 addresses that an IPv6 address contains; none for an IPv4 address."""
+    if isinstance(address, ipaddress.IPv4Address):
+        return []
+    embedded: list[_Address] = []
+    number = int(address)
+    if any(address in network for network in _LOW_32_NETWORKS) or (number >> 32) & 0xFFFF == _ISATAP_MARK:
+        embedded.append(ipaddress.IPv4Address(number & 0xFFFFFFFF))
+    if address in _SIX_TO_FOUR:
+        embedded.append(ipaddress.IPv4Address(number >> 80 & 0xFFFFFFFF))
+    if address in _TEREDO:
+        embedded.append(ipaddress.IPv4Address(number >> 64 & 0xFFFFFFFF))
+        embedded.append(ipaddress.IPv4Address(~number & 0xFFFFFFFF))
+    return embedded
 
 
 def is_public(text: str) -> bool:
-    """Say whether an address, in all that it carries, is a public one."""
+    """Return whether an address, and every address that it contains, is public."""
     try:
         address = ipaddress.ip_address(text.partition("%")[0])
     except ValueError:
         return False
-    *carried, own = reversed(embedded(address))
-    if any(own in network for network in _DENIED if network.version == own.version):
-        # A mapped or compatible form lies in ::/96 or its like, and is what it carries.
+    if _is_denied(address):
         return False
-    return all(
-        one.is_global and not one.is_multicast and not any(one in n for n in _DENIED if n.version == one.version)
-        for one in (carried or [own])
+    return all(  # an IPv6 form of an IPv4 address is as public as that address
+        part.is_global and not part.is_multicast and not _is_denied(part)
+        for part in (embedded_addresses(address) or [address])
     )
 
 
+def _is_denied(address: _Address) -> bool:
+    return any(address in network for network in _DENIED_NETWORKS if network.version == address.version)
+
+
 class _Deadline(threading.local):
-    """When the fetch that this thread carries out must be over, on the monotonic clock."""
+    """The instant, on the monotonic clock, at which the fetch of this thread must have ended.
+
+    Thread-local: a kept-alive socket outlives the fetch that opened it, and urllib3 passes no argument down to a socket's
+    receives. A value would have to be written into each socket that a pool reuses.
+    """
 
     at: float = float("inf")
 
 
 _deadline = _Deadline()
-_LONGEST_WAIT_S = 3_600.0
 
 
 def set_deadline(seconds: float) -> None:
-    """Give every connection that this thread uses from now on so many seconds in all."""
+    """Set the deadline of this thread to `seconds` from now; it holds for every connection that the thread uses."""
     _deadline.at = time.monotonic() + seconds
 
 
 def time_left() -> float:
-    """Give the seconds that are left; `TimeoutError` when there are none."""
+    """Return the seconds until the deadline; raise `TimeoutError` if it has passed."""
     left = _deadline.at - time.monotonic()
     if left <= 0:
         raise TimeoutError
-    return min(left, _LONGEST_WAIT_S)
+    return min(left, MAX_WAIT_SECONDS)
 
 
-class _TimedSocket(socket.socket):
-    """A socket that waits for no longer than what is left."""
+class _DeadlineSocket(socket.socket):
+    """A socket that waits until the deadline at most."""
 
-    def recv_into(self, *args: Any, **named: Any) -> int:  # noqa: ANN401 - as the standard library has it
+    def recv_into(self, *args: Any, **named: Any) -> int:  # noqa: ANN401 - the signature of the standard library
         self.settimeout(time_left())
         return super().recv_into(*args, **named)
 
-    def sendall(self, *args: Any, **named: Any) -> None:  # noqa: ANN401 - as the standard library has it
+    def sendall(self, *args: Any, **named: Any) -> None:  # noqa: ANN401 - the signature of the standard library
         self.settimeout(time_left())
         super().sendall(*args, **named)
 
 
-class _TimedTlsSocket(_TimedSocket, ssl.SSLSocket):
-    """The same over TLS."""
+class _DeadlineTlsSocket(_DeadlineSocket, ssl.SSLSocket):
+    """A TLS socket that waits until the deadline at most."""
 
 
-def _resolved(host: str, port: int, resolver: Resolver) -> list[str]:
-    """Resolve a host within what is left of the fetch's time; an address is its own.
+def _resolve(host: str, port: int, resolver: Resolver) -> list[str]:
+    """Resolve `host` within the remaining deadline; return IP literals unchanged.
 
-    A lookup can't be given a time (the system's may take minutes), so it is made in a thread that is left to itself when it
-    takes too long. That costs some 60 µs for each new connection to a name.
+    The system's lookup has no timeout and may take minutes. So a thread of its own does it, and is abandoned if it takes
+    too long. That costs about 60 µs for each new connection to a name.
     """
     try:
         return [str(ipaddress.ip_address(host))]
     except ValueError:
         pass
-    answered: queue.SimpleQueue[list[str] | Exception] = queue.SimpleQueue()
+    answers: queue.SimpleQueue[list[str] | Exception] = queue.SimpleQueue()
 
     def look_up() -> None:
         try:
-            answered.put(resolver(host, port))
+            answers.put(resolver(host, port))
         except Exception as error:  # noqa: BLE001 - raised again by the thread that waits
-            answered.put(error)
+            answers.put(error)
 
     threading.Thread(target=look_up, name="resolve", daemon=True).start()
     try:
-        found = answered.get(timeout=time_left())
+        answer = answers.get(timeout=time_left())
     except queue.Empty as error:
-        msg = f"The name {host[:100]} could not be looked up in the time of a fetch (NEWSWIRE_FETCH_TIMEOUT_SECONDS)."
+        quoted = host[:MAX_QUOTED_CHARACTERS]
+        msg = f"The name lookup of {quoted} missed the deadline of the fetch (NEWSWIRE_FETCH_TIMEOUT_SECONDS)."
         raise FetchError("timeout", msg) from error
-    if isinstance(found, Exception):
-        raise found
-    return found
+    if isinstance(answer, Exception):
+        raise answer
+    return answer
 
 
-def connected(host: str, port: int, resolver: Resolver, *, allow_private: bool) -> socket.socket:
-    """Resolve a host, check every address, connect to the first that answers.
+def connect(host: str, port: int, resolver: Resolver, *, allow_private: bool) -> socket.socket:
+    """Resolve a host, check all of its addresses, and connect to the first that answers.
 
-    Raises `FetchError`: `private_address` if any of the addresses is not public, `dns`, `connect`, `timeout`.
+    Raises `FetchError`: `private_address` if any address is not public, `dns`, `connect`, `timeout`.
     """
-    bare = host.strip("[]")
-    addresses = _resolved(bare, port, resolver)
+    quoted = host[:MAX_QUOTED_CHARACTERS]
+    addresses = _resolve(host.strip("[]"), port, resolver)
     if not allow_private:
         for address in addresses:
             if not is_public(address):
-                msg = f"{host[:100]} leads to {address}, which is not a public address (NEWSWIRE_FETCH_ALLOW_PRIVATE)."
+                msg = f"{quoted} resolves to {address}, which is not a public address (NEWSWIRE_FETCH_ALLOW_PRIVATE)."
                 raise FetchError("private_address", msg)
-    last: OSError | None = None
+    last_error: OSError | None = None
     for address in addresses:
         family = socket.AF_INET6 if ":" in address else socket.AF_INET
-        sock = _TimedSocket(family, socket.SOCK_STREAM)
+        sock = _DeadlineSocket(family, socket.SOCK_STREAM)
         try:
-            sock.settimeout(min(time_left(), _CONNECT_S))
+            sock.settimeout(min(time_left(), CONNECT_SECONDS))
             sock.connect((address, port))
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            sock.settimeout(time_left())  # what a handshake of TLS has; all that follows sets its own
+            sock.settimeout(time_left())  # for the TLS handshake; later receives and sends set their own
         except OSError as error:
             sock.close()
-            last = error
+            last_error = error
             continue
         return sock
-    if isinstance(last, TimeoutError):
-        raise FetchError("timeout", f"{host[:100]} did not take the connection in time.") from last
-    raise FetchError(
-        "connect", f"{host[:100]} can't be connected to ({getattr(last, 'strerror', None) or 'no address'})."
-    )
+    if isinstance(last_error, TimeoutError):
+        raise FetchError("timeout", f"{quoted} did not accept the connection in time.") from last_error
+    reason = getattr(last_error, "strerror", None) or "no address"
+    raise FetchError("connect", f"The connection to {quoted} failed ({reason}).")
 
 
-_CONNECT_S = 15.0
+class ConnectionPools:
+    """One connection pool per origin; every connection comes from `connect`, and nothing is redirected or retried.
 
-
-class Pools:
-    """The one pooled client: a pool for each origin, whose connections all come from `connected`; it follows and retries nothing.
-
-    urllib3's own `PoolManager` makes a key of 26 fields and takes the URL apart twice for each request, a fifth of the
-    whole; here a pool is found by its origin. The pools that were not used for longest are closed first.
+    urllib3's `PoolManager` builds a key of 26 fields and parses the URL twice per request, a fifth of the whole time. Here
+    the origin is the key. Above `max_pools`, the least recently used pool is closed.
     """
 
-    def __init__(self, resolver: Resolver, *, allow_private: bool, most: int) -> None:
+    def __init__(self, resolver: Resolver, *, allow_private: bool, max_pools: int) -> None:
         class CheckedHttp(HTTPConnection):
             def _new_conn(self) -> socket.socket:
-                return connected(self.host, self.port or 80, resolver, allow_private=allow_private)
+                return connect(self.host, self.port or 80, resolver, allow_private=allow_private)
 
         class CheckedHttps(HTTPSConnection):
             def _new_conn(self) -> socket.socket:
-                return connected(self.host, self.port or 443, resolver, allow_private=allow_private)
+                return connect(self.host, self.port or 443, resolver, allow_private=allow_private)
 
         class HttpPool(HTTPConnectionPool):
             ConnectionCls = CheckedHttp
@@ -237,40 +244,42 @@ class Pools:
         class HttpsPool(HTTPSConnectionPool):
             ConnectionCls = CheckedHttps
 
+        # urllib3 warns about faults of servers; the outcome of a fetch has them already.
+        logging.getLogger("urllib3").setLevel(logging.ERROR)
         self._http: type[HTTPConnectionPool] = HttpPool
         self._https: type[HTTPSConnectionPool] = HttpsPool
-        self._most = most
+        self._max_pools = max_pools
         self._guard = threading.Lock()
         self._pools: OrderedDict[tuple[str, str, int | None], HTTPConnectionPool] = OrderedDict()
         self._context: ssl.SSLContext | None = None
 
-    def of(self, scheme: str, host: str, port: int | None) -> HTTPConnectionPool:
-        """Give the pool of an origin, made on first use."""
+    def pool_of(self, scheme: str, host: str, port: int | None) -> HTTPConnectionPool:
+        """Return the pool of an origin; make it on first use."""
         key = (scheme, host, port)
-        closed = None
+        evicted = None
         with self._guard:
             pool = self._pools.get(key)
             if pool is None:
-                pool = self._pools[key] = self._made(scheme, host, port)
-                if len(self._pools) > self._most:
-                    closed = self._pools.popitem(last=False)[1]
+                pool = self._pools[key] = self._make_pool(scheme, host, port)
+                if len(self._pools) > self._max_pools:
+                    evicted = self._pools.popitem(last=False)[1]
             else:
                 self._pools.move_to_end(key)
-        if closed is not None:
-            closed.close()
+        if evicted is not None:
+            evicted.close()
         return pool
 
-    def clear(self) -> None:
-        """Close all connections."""
+    def close(self) -> None:
+        """Close all connections; the next fetch opens new ones."""
         with self._guard:
             pools, self._pools = list(self._pools.values()), OrderedDict()
         for pool in pools:
             pool.close()
 
-    def _made(self, scheme: str, host: str, port: int | None) -> HTTPConnectionPool:
+    def _make_pool(self, scheme: str, host: str, port: int | None) -> HTTPConnectionPool:
         if scheme == "http":
             return self._http(host, port, maxsize=1, block=False, retries=False)
         if self._context is None:
             self._context = ssl.create_default_context()
-            self._context.sslsocket_class = _TimedTlsSocket
+            self._context.sslsocket_class = _DeadlineTlsSocket
         return self._https(host, port, maxsize=1, block=False, retries=False, ssl_context=self._context)

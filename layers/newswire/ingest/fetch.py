@@ -32,7 +32,7 @@ from urllib3.util import parse_url
 
 from newswire.app import App, DocumentFetcher
 from newswire.errors import FetchError
-from newswire.ingest.connect import Pools, Resolver, set_deadline, system_resolver
+from newswire.ingest.connect import ConnectionPools, Resolver, set_deadline, system_resolver
 from newswire.model import Fetched, FetchFailed, FetchRequest, Hop, NotModified, Outcome
 from newswire.settings import Settings
 from newswire.urls import hostname_of, origin_of, user_info_of
@@ -59,7 +59,7 @@ class Fetcher:
         self._settings = settings
         self._ports = settings.ports
         most = max(64, settings.poll_concurrency * 2)
-        self._pools = Pools(resolver, allow_private=settings.fetch_allow_private, most=most)
+        self._pools = ConnectionPools(resolver, allow_private=settings.fetch_allow_private, max_pools=most)
 
     def fetch(self, request: FetchRequest) -> Outcome:
         """Fetch a document. Everything that can go wrong with it is a `FetchFailed`, nothing is raised."""
@@ -96,7 +96,7 @@ class Fetcher:
 
     def close(self) -> None:
         """Close all connections."""
-        self._pools.clear()
+        self._pools.close()
 
     def _too_slow(self, request: FetchRequest, walk: _RedirectChain) -> FetchFailed:
         seconds = self._settings.fetch_timeout_seconds
@@ -106,7 +106,7 @@ class Fetcher:
     def _follow(self, request: FetchRequest, walk: _RedirectChain) -> Outcome:
         while True:
             at = _checked(walk.url, self._ports)
-            response = self._pools.of(at.scheme, at.host, at.port).urlopen(
+            response = self._pools.pool_of(at.scheme, at.host, at.port).urlopen(
                 "GET",
                 at.target,
                 headers=self._headers(request, walk.url),
