@@ -1,4 +1,4 @@
-"""Finding the feed of a page: a URL that a person gave comes in, the URL of a feed goes out."""
+"""Find the feed of a URL that a person gave: the URL itself, or the feed that its web page links to."""
 
 from __future__ import annotations
 
@@ -10,41 +10,44 @@ from newswire.errors import UsageError
 from newswire.ingest.parse.sniff import sniff
 from newswire.model import Fetched, FetchFailed, FetchRequest, Refusal
 
-_TYPES = {"application/rss+xml", "application/atom+xml", "application/feed+json", "application/rdf+xml"}
+_FEED_MEDIA_TYPES = {"application/rss+xml", "application/atom+xml", "application/feed+json", "application/rdf+xml"}
+MAX_PAGE_BYTES = 500_000
+"""Bytes of a page that are searched for links: the links to its feeds are in its head."""
 
 
-class _Links(HTMLParser):
-    """Collects the addresses of `<link rel="alternate">` elements that are feeds."""
+class _FeedLinkParser(HTMLParser):
+    """Collects the URLs of `<link rel="alternate">` elements with the media type of a feed."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.found: list[str] = []
+        self.feed_links: list[str] = []
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        said = {name: value or "" for name, value in attrs}
-        is_feed = said.get("type", "").lower() in _TYPES
-        if tag == "link" and "alternate" in said.get("rel", "").lower().split() and is_feed and said.get("href"):
-            self.found.append(said["href"])
+        attributes = {name: value or "" for name, value in attrs}
+        is_feed = attributes.get("type", "").lower() in _FEED_MEDIA_TYPES
+        is_alternate = "alternate" in attributes.get("rel", "").lower().split()
+        if tag == "link" and is_alternate and is_feed and attributes.get("href"):
+            self.feed_links.append(attributes["href"])
 
 
 def feed_url_of(fetcher: DocumentFetcher, url: str, user_agent: str) -> tuple[str, str | None]:
-    """Give the URL of the feed at an address, and a remark where it is not sure.
+    """Return the URL of the feed at `url`, and a remark for the person if `url` is a page or could not be fetched.
 
-    A feed is given back as it is; of a page the first `<link rel="alternate">` counts; an address that can't be fetched
-    now is taken as it is, with a remark. Raises `UsageError` for a page that names no feed.
+    The URL of a feed is returned unchanged. In a page, the first `<link rel="alternate">` to a feed counts. Raises
+    `UsageError` for a page without such a link.
     """
     outcome = fetcher.fetch(FetchRequest(url, user_agent))
     if isinstance(outcome, FetchFailed):
-        return url, f"It could not be fetched just now ({outcome.sentence}) and will be tried again."
+        return url, f"The fetch failed and will be retried. {outcome.sentence}"
     if not isinstance(outcome, Fetched):
         return url, None
     sniffed = sniff(outcome.body, outcome.content_type)
     if not isinstance(sniffed, Refusal):
         return url, None
-    links = _Links()
-    links.feed(outcome.body[:500_000].decode("utf-8", "replace"))
-    if not links.found:
-        msg = f"{url} is no feed and names none: {sniffed.sentence}"
+    parser = _FeedLinkParser()
+    parser.feed(outcome.body[:MAX_PAGE_BYTES].decode("utf-8", "replace"))
+    if not parser.feed_links:
+        msg = f"{url} is not a feed, and does not link to one. {sniffed.sentence}"
         raise UsageError(msg)
-    found = urljoin(outcome.final_url, links.found[0])
-    return found, f"{url} is a page; its feed is {found}."
+    feed_url = urljoin(outcome.final_url, parser.feed_links[0])
+    return feed_url, f"{url} is a web page; its feed is {feed_url}."
