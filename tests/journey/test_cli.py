@@ -92,7 +92,7 @@ def test_feeds_are_added_polled_listed_and_removed(run, server) -> None:
 def test_adding_a_page_without_a_feed_is_refused(run, server) -> None:
     status, _out, err = run("feeds", "add", server.says("/page", "<!doctype html><p>hello"))
     assert status == 2
-    assert "is no feed and names none" in err
+    assert "is not a feed, and does not link to one" in err
 
 
 def test_failing_feed_prints_a_line_and_exits_1(run, server) -> None:
@@ -135,7 +135,7 @@ def test_feed_list_round_trips_through_toml_and_opml(run, tmp_path) -> None:
         ("[feed.x]\nurl = 'http://a.example'\nminimum_seconds = 1\n", "line 3, key feed.x.minimum_seconds"),
         ("[feed.x]\nurl = 'http://a.example'\nkind = 'listing'\n", "listing"),
         ("[feed.x]\nurl = 'http://a.example'\nlisting = { rows = 'a[' }\n", "JMESPath"),
-        ("[feed.X]\nurl = 'http://a.example'\n", "'X' can't be the id"),
+        ("[feed.X]\nurl = 'http://a.example'\n", "letter or digit, got 'X'"),
         ("other = 1\n", "unknown key 'other'"),
         ("\xff", "UTF-8"),
     ],
@@ -183,12 +183,12 @@ def test_serve_reports_a_broken_feeds_file_once_and_polls_on(app, server, clock,
 
     assert said() == ""
     feeds.write_text("[feed.a\n")
-    assert "this is no TOML" in said()
+    assert "this is not valid TOML" in said()
     assert said() == ""
     feeds.unlink()
     assert "does not exist" in said()
     feeds.write_text("[feed.a\n")
-    assert "this is no TOML" in said()
+    assert "this is not valid TOML" in said()
     assert server.count("/a") == 5
 
 
