@@ -1,4 +1,4 @@
-"""What does a body look like? Bytes come in, one of three families of documents goes out, or why it is no feed."""
+"""Detect the family of a document from its first bytes."""
 
 from __future__ import annotations
 
@@ -9,41 +9,51 @@ from newswire.model import Refusal
 
 Sniffed = Literal["syndication", "sitemap", "json"]
 
-_LOOKED_AT = 100_000
-_SPACE = b" \t\r\n\x00\xef\xbb\xbf\xff\xfe"
+GZIP_MAGIC = b"\x1f\x8b"
+"""The first bytes of a gzip file (RFC 1952 section 2.3.1)."""
+MAX_SNIFFED_BYTES = 100_000
+"""Bytes that are searched for the root element; it may come after long comments or a document type."""
+_SPACE_AND_BOM = b" \t\r\n\x00\xef\xbb\xbf\xff\xfe"
 _ROOT = re.compile(
     rb"<(?:[\w.-]+:)?(rss|feed|rdf|channel|urlset|sitemapindex|html|opml|item|entry)[\s>/]", re.IGNORECASE
 )
-_COMMENT = re.compile(rb"<!--.*?-->|<\?.*?\?>|<!doctype[^\[>]*(?:\[.*?\]\s*)?>", re.DOTALL | re.IGNORECASE)
+_PROLOG = re.compile(rb"<!--.*?-->|<\?.*?\?>|<!doctype[^\[>]*(?:\[.*?\]\s*)?>", re.DOTALL | re.IGNORECASE)
 _HTML = re.compile(rb"<!doctype\s+html|<html[\s>]", re.IGNORECASE)
+_CHARSET = re.compile(r"charset\s*=\s*[\"']?([\w.:-]+)", re.IGNORECASE)
 
 
 def sniff(body: bytes, content_type: str = "") -> Sniffed | Refusal:
-    """Tell the family of a document by its first bytes; the content type only explains a refusal.
+    """Return the family of a document, or a refusal; the content type only appears in the sentence of a refusal.
 
-    Servers call feeds `text/html` and error pages `application/xml`, so what stands in the body decides.
+    The body decides, since servers label feeds `text/html` and error pages `application/xml`.
     """
-    head = body[:_LOOKED_AT].lstrip(_SPACE)
+    head = body[:MAX_SNIFFED_BYTES].lstrip(_SPACE_AND_BOM)
     if not head:
         return Refusal("empty", "The document is empty.")
-    ascii_head = head.replace(b"\x00", b"")  # UTF-16 looks like ASCII then, which is enough to find the root
+    ascii_head = head.replace(b"\x00", b"")  # makes UTF-16 look like ASCII, which is enough to find the root
     if ascii_head[:1] in {b"{", b"["}:
         return "json"
-    root = _ROOT.search(_COMMENT.sub(b"", ascii_head))
+    root = _ROOT.search(_PROLOG.sub(b"", ascii_head))
     name = root.group(1).lower() if root else b""
     if name in {b"rss", b"feed", b"rdf", b"channel", b"item", b"entry"} and not _comes_after_html(ascii_head, name):
         return "syndication"
     if name in {b"urlset", b"sitemapindex"}:
         return "sitemap"
     if name == b"html" or _HTML.search(ascii_head):
-        return Refusal("html_page", "An HTML page came, not a feed: look in it for the address of its feed.")
+        return Refusal("html_page", "The document is an HTML page, not a feed: set the URL of the page's feed.")
     if name == b"opml":
-        return Refusal("opml_list", "This is an OPML list of feeds: take it in with `newswire feeds import`.")
-    said = f" (the server calls it {content_type[:60]})" if content_type else ""
-    return Refusal("not_a_feed", f"The document is no RSS, Atom, RDF, CDF, JSON Feed, listing or sitemap{said}.")
+        return Refusal("opml_list", "The document is an OPML list of feeds: import it with `newswire feeds import`.")
+    label = f" (its content type is {content_type[:60]})" if content_type else ""
+    return Refusal("not_a_feed", f"The document is not RSS, Atom, RDF, CDF, JSON Feed, a listing or a sitemap{label}.")
+
+
+def charset_of(content_type: str) -> str | None:
+    """Return the charset parameter of a Content-Type header, or None; the name may be unknown to Python."""
+    charset = _CHARSET.search(content_type)
+    return charset[1] if charset else None
 
 
 def _comes_after_html(head: bytes, name: bytes) -> bool:
-    """Say whether an HTML page begins before the element that looks like a feed's."""
+    """Return whether an HTML page begins before the first element of this name."""
     page = _HTML.search(head)
     return page is not None and page.start() < head.lower().find(b"<" + name)
