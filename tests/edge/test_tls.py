@@ -85,7 +85,7 @@ def test_wrong_host_certificate_error_names_the_host(server, host: str) -> None:
     outcome = fetched_from(host, server)
     assert isinstance(outcome, FetchFailed)
     assert outcome.code == "tls"
-    assert f"The certificate of {host} is not right (" in outcome.sentence
+    assert f"The certificate of {host} is invalid (" in outcome.sentence
     assert f"certificate is not valid for '{host}')." in outcome.sentence
     assert len(server.asked) == before, "nothing was asked for, and no header shown"
 
@@ -94,8 +94,8 @@ def test_unknown_authority_error_suggests_ssl_cert_file(server) -> None:
     outcome = fetched_from("news.example", server)
     assert outcome.code == "tls"
     assert outcome.sentence == (
-        "The certificate of news.example is not right (unable to get local issuer certificate). If you trust who signed it, "
-        "put their certificate into a file and name the file in SSL_CERT_FILE."
+        "The certificate of news.example is invalid (unable to get local issuer certificate). If you trust its issuer, "
+        "write the issuer's certificate into a file and set SSL_CERT_FILE to it."
     )
 
 
@@ -118,7 +118,7 @@ def test_expired_certificate_is_reported(authority) -> None:
         outcome = fetched_from("late.example", late)
     finally:
         late.close()
-    assert outcome.sentence == "The certificate of late.example is not right (certificate has expired)."
+    assert outcome.sentence == "The certificate of late.example is invalid (certificate has expired)."
 
 
 @pytest.mark.usefixtures("trusted")
@@ -173,7 +173,7 @@ def test_poll_command_reads_ssl_cert_file(authority, tmp_path: Path) -> None:
     try:
         (tmp_path / "feeds.toml").write_text(f'[feed.a]\nurl = "{local.says("/feed", BODY)}"\n')
         out, err = command(tmp_path / "data", "poll", "--now").communicate(timeout=30)
-        assert "a: failed: The certificate of 127.0.0.1 is not right" in out, err
+        assert "a: failed: The certificate of 127.0.0.1 is invalid" in out, err
         told = command(tmp_path / "data", "poll", "--now", SSL_CERT_FILE=str(authority.file))
         out, err = told.communicate(timeout=30)
         assert "1 item new" in out, err

@@ -1,8 +1,8 @@
-"""Fetching: a request for a feed's document comes in, what came of it goes out as a value.
+"""Fetch the document of a feed over HTTP, and return the outcome as a value.
 
-Conditional GET with the validators exactly as received, redirects followed by our own rules, limits on time, size
-before and after decompression, and redirects. Only http and https, only the ports that are set, no proxies and no
-netrc from the environment. The codes of failures are explained in docs/feeds.md.
+A fetch is a conditional GET with the validators exactly as received. It follows redirects by its own rules. It limits the
+time, the redirects, and the size before and after decompression. Only http and https and the configured ports are
+allowed. Proxies and netrc of the environment are ignored. docs/feeds.md explains the failure codes.
 """
 
 from __future__ import annotations
@@ -32,7 +32,8 @@ from urllib3.util import parse_url
 
 from newswire.app import App, DocumentFetcher
 from newswire.errors import FetchError
-from newswire.ingest.connect import ConnectionPools, Resolver, set_deadline, system_resolver
+from newswire.ingest.connect import MAX_QUOTED_CHARACTERS, ConnectionPools, Resolver, set_deadline, system_resolver
+from newswire.ingest.parse.sniff import GZIP_MAGIC
 from newswire.model import Fetched, FetchFailed, FetchRequest, Hop, NotModified, Outcome
 from newswire.settings import Settings
 from newswire.urls import hostname_of, origin_of, user_info_of
@@ -41,56 +42,58 @@ _ACCEPT = (
     "application/atom+xml, application/rss+xml, application/feed+json, application/rdf+xml;q=0.9, "
     "application/xml;q=0.8, application/json;q=0.8, text/xml;q=0.7, */*;q=0.1"
 )
-_REDIRECTS = frozenset({301, 302, 303, 307, 308})
-_CHUNK = 65_536
-_HEADER_LENGTH = 2_000
-_URL_LENGTH = 4_000
+_REDIRECT_STATUSES = frozenset({301, 302, 303, 307, 308})
+CHUNK_BYTES = 65_536
+"""Maximum bytes of one read; a body up to this size is read to its end even if it is not used."""
+MAX_HEADER_CHARACTERS = 2_000
+"""A longer header value is cut, since the archive stores the headers with the document."""
+MAX_URL_CHARACTERS = 4_000
+MIN_POOLS = 64
 _SECRET_HEADERS = frozenset({"set-cookie", "set-cookie2", "authorization", "proxy-authorization", "cookie"})
-_GZIP_MAGIC = b"\x1f\x8b"
+_ZLIB_FIRST_BYTE = b"\x78"  # RFC 1950: deflate with a window of 32 kB, the usual header
+_WBITS_DETECT = 47  # zlib: the largest window, and detect a gzip or zlib header
+_WBITS_RAW = -15
 
 
 class Fetcher:
-    """The one pooled HTTP client. Its connections stay open between fetches; nothing is opened before the first.
+    """The pooled HTTP client. Connections stay open between fetches; the first fetch opens the first one.
 
-    May be used from several threads; each fetch is carried out wholly in its caller's.
+    Safe to use from several threads; each fetch runs in the thread of its caller.
     """
 
     def __init__(self, settings: Settings, resolver: Resolver = system_resolver) -> None:
         self._settings = settings
         self._ports = settings.ports
-        most = max(64, settings.poll_concurrency * 2)
-        self._pools = ConnectionPools(resolver, allow_private=settings.fetch_allow_private, max_pools=most)
+        max_pools = max(MIN_POOLS, settings.poll_concurrency * 2)
+        self._pools = ConnectionPools(resolver, allow_private=settings.fetch_allow_private, max_pools=max_pools)
 
     def fetch(self, request: FetchRequest) -> Outcome:
-        """Fetch a document. Everything that can go wrong with it is a `FetchFailed`, nothing is raised."""
+        """Fetch a document. Every fault of the request, the network or the server is a `FetchFailed`; none is raised."""
         started = time.monotonic()
         set_deadline(self._settings.fetch_timeout_seconds)
-        walk = _RedirectChain(request.url)
+        chain = _RedirectChain(request.url)
         try:
-            outcome = self._follow(request, walk)
+            outcome = self._follow_redirects(request, chain)
         except FetchError as error:
-            outcome = FetchFailed(request.url, error.code, str(error), hops=tuple(walk.hops))
+            outcome = chain.failure(error.code, str(error))
         except (TimeoutError, Urllib3TimeoutError):
-            outcome = self._too_slow(request, walk)
+            outcome = self._timeout_failure(chain)
         except SSLError as error:
-            outcome = FetchFailed(request.url, "tls", _tls_sentence(_host(walk.url), error), hops=tuple(walk.hops))
+            outcome = chain.failure("tls", _tls_sentence(_host_of(chain.url), error))
         except (NewConnectionError, OSError) as error:
-            sentence = f"The connection to {_host(walk.url)} failed ({_said(error)})."
-            outcome = FetchFailed(request.url, "connect", sentence, hops=tuple(walk.hops))
+            outcome = chain.failure("connect", f"The connection to {_host_of(chain.url)} failed ({_reason_of(error)}).")
         except ProtocolError as error:
             if isinstance(error.__context__, TimeoutError):
-                outcome = self._too_slow(request, walk)
+                outcome = self._timeout_failure(chain)
             else:
-                sentence = f"{_host(walk.url)} closed the connection or answered in no HTTP ({_said(error)})."
-                outcome = FetchFailed(request.url, "bad_response", sentence, hops=tuple(walk.hops))
+                sentence = f"{_host_of(chain.url)} closed the connection or sent invalid HTTP ({_reason_of(error)})."
+                outcome = chain.failure("bad_response", sentence)
         except (LocationValueError, UnicodeError, ValueError) as error:
-            # Not what the error says: that may quote a header, and a header may be a key.
-            sentence = f"The address, a header or the user agent can't be sent as they are ({type(error).__name__})."
-            outcome = FetchFailed(request.url, "invalid_url", sentence, hops=tuple(walk.hops))
+            # The text of the error may quote a header, and a header may be a secret.
+            sentence = f"The URL, a header or the user agent cannot be sent ({type(error).__name__}): correct the feed."
+            outcome = chain.failure("invalid_url", sentence)
         except HTTPError as error:
-            outcome = FetchFailed(
-                request.url, "bad_response", f"The answer can't be read ({_said(error)}).", hops=tuple(walk.hops)
-            )
+            outcome = chain.failure("bad_response", f"The response cannot be read ({_reason_of(error)}).")
         took = round((time.monotonic() - started) * 1000)
         return msgspec.structs.replace(outcome, took_ms=took)
 
@@ -98,18 +101,20 @@ class Fetcher:
         """Close all connections."""
         self._pools.close()
 
-    def _too_slow(self, request: FetchRequest, walk: _RedirectChain) -> FetchFailed:
+    def _timeout_failure(self, chain: _RedirectChain) -> FetchFailed:
         seconds = self._settings.fetch_timeout_seconds
-        sentence = f"{_host(walk.url)} did not deliver within {seconds} s (NEWSWIRE_FETCH_TIMEOUT_SECONDS)."
-        return FetchFailed(request.url, "timeout", sentence, hops=tuple(walk.hops))
+        sentence = (
+            f"{_host_of(chain.url)} did not send the document within {seconds} s (NEWSWIRE_FETCH_TIMEOUT_SECONDS)."
+        )
+        return chain.failure("timeout", sentence)
 
-    def _follow(self, request: FetchRequest, walk: _RedirectChain) -> Outcome:
+    def _follow_redirects(self, request: FetchRequest, chain: _RedirectChain) -> Outcome:
         while True:
-            at = _checked(walk.url, self._ports)
-            response = self._pools.pool_of(at.scheme, at.host, at.port).urlopen(
+            destination = _destination_of(chain.url, self._ports)
+            response = self._pools.pool_of(destination.scheme, destination.host, destination.port).urlopen(
                 "GET",
-                at.target,
-                headers=self._headers(request, walk.url),
+                destination.target,
+                headers=self._headers_for(request, chain.url),
                 redirect=False,
                 retries=False,
                 preload_content=False,
@@ -117,12 +122,13 @@ class Fetcher:
                 assert_same_host=False,
             )
             location = response.headers.get("location")
-            if response.status not in _REDIRECTS or not location:
-                return self._answered(request, walk, response)
-            _finish(response)
-            walk.go(response.status, urljoin(walk.url, location), self._settings.fetch_max_redirects)
+            if response.status not in _REDIRECT_STATUSES or not location:
+                return self._outcome_of(request, chain, response)
+            _discard(response)
+            chain.follow(response.status, urljoin(chain.url, location), self._settings.fetch_max_redirects)
 
-    def _headers(self, request: FetchRequest, url: str) -> dict[str, str]:
+    def _headers_for(self, request: FetchRequest, url: str) -> dict[str, str]:
+        """Return the request headers for one URL of a chain: secrets and validators only go where they belong."""
         headers = {"User-Agent": request.user_agent, "Accept": _ACCEPT, "Accept-Encoding": "gzip"}
         if origin_of(url) == (request.secret_origin or origin_of(request.url)):
             user = user_info_of(url) or user_info_of(request.url)
@@ -137,26 +143,26 @@ class Fetcher:
                 headers["If-Modified-Since"] = validators.last_modified
         return headers
 
-    def _answered(self, request: FetchRequest, walk: _RedirectChain, response: urllib3.BaseHTTPResponse) -> Outcome:
+    def _outcome_of(self, request: FetchRequest, chain: _RedirectChain, response: urllib3.BaseHTTPResponse) -> Outcome:
         headers = _plain_headers(response.headers)
-        hops = tuple(walk.hops)
+        hops = tuple(chain.hops)
         if response.status == 304:  # noqa: PLR2004 - Not Modified
-            _finish(response)
-            if request.validators is None or request.validators.url != walk.url:
-                sentence = "The server says that nothing changed, and was not asked that."
+            _discard(response)
+            if request.validators is None or request.validators.url != chain.url:
+                sentence = "The server answered 304 (Not Modified) to an unconditional request."
                 return FetchFailed(request.url, "bad_response", sentence, 304, headers, hops)
-            return NotModified(request.url, walk.url, headers, hops, 0)
+            return NotModified(request.url, chain.url, headers, hops, 0)
         if response.status != 200:  # noqa: PLR2004 - OK
-            _finish(response)
-            sentence = f"{_host(walk.url)} answers {response.status} {_REASONS.get(response.status, '')}".rstrip() + "."
-            return FetchFailed(request.url, f"http_{response.status}", sentence, response.status, headers, hops)
-        raw, truncated = self._read(response)
+            _discard(response)
+            answer = f"{_host_of(chain.url)} answers {response.status} {_REASONS.get(response.status, '')}".rstrip()
+            return FetchFailed(request.url, f"http_{response.status}", f"{answer}.", response.status, headers, hops)
+        raw, truncated = self._read_body(response)
         if not raw:
-            raise FetchError("empty", f"{_host(walk.url)} answers with an empty document.")
-        body, cut = self._decoded(raw, headers.get("content-encoding", ""), truncated=truncated)
+            raise FetchError("empty", f"{_host_of(chain.url)} sent an empty document.")
+        body, cut = self._decode(raw, headers.get("content-encoding", ""), truncated=truncated)
         return Fetched(
             url=request.url,
-            final_url=walk.url,
+            final_url=chain.url,
             status=response.status,
             headers=headers,
             body=body,
@@ -167,8 +173,8 @@ class Fetcher:
             wire_bytes=len(raw),
         )
 
-    def _read(self, response: urllib3.BaseHTTPResponse) -> tuple[bytes, bool]:
-        """Read the body as it comes over the wire; says whether it ended before its promised length."""
+    def _read_body(self, response: urllib3.BaseHTTPResponse) -> tuple[bytes, bool]:
+        """Read the body as sent, still compressed; return it, and whether it ended before its declared length."""
         limit = self._settings.fetch_max_bytes
         length = response.headers.get("content-length", "")
         if length.isdigit() and int(length) > limit:
@@ -179,7 +185,7 @@ class Fetcher:
         parts: list[bytes] = []
         size = 0
         try:
-            while chunk := response.read(_CHUNK, decode_content=False):
+            while chunk := response.read(CHUNK_BYTES, decode_content=False):
                 size += len(chunk)
                 if size > limit:
                     response.close()
@@ -197,22 +203,24 @@ class Fetcher:
         response.release_conn()
         return b"".join(parts), False
 
-    def _decoded(self, raw: bytes, encoding: str, *, truncated: bool) -> tuple[bytes, bool]:
-        """Decompress, by what the server says or by what the bytes are; says whether the stream ended early."""
-        named = encoding.strip().lower()
-        if named not in {"", "identity", "gzip", "x-gzip", "deflate"}:
+    def _decode(self, raw: bytes, encoding: str, *, truncated: bool) -> tuple[bytes, bool]:
+        """Decompress a body by its Content-Encoding and its first bytes; return it, and whether the stream ended early."""
+        encoding = encoding.strip().lower()
+        if encoding not in {"", "identity", "gzip", "x-gzip", "deflate"}:
             raise FetchError(
-                "content_encoding", f"The document is compressed as {named[:40]!r}, which was not asked for."
+                "content_encoding",
+                f"The document is compressed as {encoding[:40]!r}, which the request did not accept.",
             )
-        if named in {"", "identity"} and not raw.startswith(_GZIP_MAGIC):
+        # Servers mislabel both ways: a plain body declared as gzip, and a gzip file without Content-Encoding.
+        if encoding != "deflate" and not raw.startswith(GZIP_MAGIC):
             return raw, False
-        if named in {"gzip", "x-gzip"} and not raw.startswith(_GZIP_MAGIC):
-            return raw, False  # said to be compressed, and is not
-        return self._inflated(raw, truncated=truncated)
+        return self._decompress(raw, truncated=truncated)
 
-    def _inflated(self, raw: bytes, *, truncated: bool) -> tuple[bytes, bool]:
+    def _decompress(self, raw: bytes, *, truncated: bool) -> tuple[bytes, bool]:
         limit = self._settings.fetch_max_decoded_bytes
-        wbits = 47 if raw.startswith(_GZIP_MAGIC) or raw[:1] == b"\x78" else -15
+        # RFC 9110 section 8.4.1.2: "deflate" is a zlib stream, but some servers send a raw deflate stream.
+        has_header = raw.startswith(GZIP_MAGIC) or raw[:1] == _ZLIB_FIRST_BYTE
+        wbits = _WBITS_DETECT if has_header else _WBITS_RAW
         parts: list[bytes] = []
         size = 0
         rest = raw
@@ -222,11 +230,11 @@ class Fetcher:
                 part = stream.decompress(rest, limit + 1 - size)
             except zlib.error as error:
                 if parts:
-                    break  # what follows the first whole stream is no stream: some servers pad
+                    break  # some servers send padding after the stream
                 if truncated:
                     return b"", True
                 raise FetchError(
-                    "content_encoding", "The document is said to be compressed and can't be decompressed."
+                    "content_encoding", "The document is declared as compressed, but decompression failed."
                 ) from error
             size += len(part)
             if size > limit:
@@ -247,21 +255,29 @@ def fetcher_of(app: App) -> DocumentFetcher:
 
 
 class _RedirectChain:
-    """The way from the URL that was asked for to the one that answered."""
+    """The redirects of one fetch, from the requested URL to the current one."""
 
     def __init__(self, url: str) -> None:
         self.url = url
+        """The URL to request next, or that answered."""
         self.hops: list[Hop] = []
+        self._requested_url = url
         self._seen = {url}
 
-    def go(self, status: int, target: str, most: int) -> None:
+    def follow(self, status: int, target: str, max_redirects: int) -> None:
+        """Add a redirect; raise `FetchError` (`redirect_loop`, `too_many_redirects`)."""
         self.hops.append(Hop(status, target))
         if target in self._seen:
-            raise FetchError("redirect_loop", f"The redirects lead back to {_host(target)} in a loop.")
-        if len(self.hops) > most:
-            raise FetchError("too_many_redirects", f"More than {most} redirects (NEWSWIRE_FETCH_MAX_REDIRECTS).")
+            raise FetchError("redirect_loop", f"The redirects lead back to {_host_of(target)} in a loop.")
+        if len(self.hops) > max_redirects:
+            msg = f"There are more than {max_redirects} redirects (NEWSWIRE_FETCH_MAX_REDIRECTS)."
+            raise FetchError("too_many_redirects", msg)
         self._seen.add(target)
         self.url = target
+
+    def failure(self, code: str, sentence: str) -> FetchFailed:
+        """Return a failure of the fetch without a status, with the redirects so far."""
+        return FetchFailed(self._requested_url, code, sentence, hops=tuple(self.hops))
 
 
 _REASONS: Mapping[int, str] = {
@@ -278,53 +294,57 @@ _REASONS: Mapping[int, str] = {
 }
 
 
-class _Address(Struct, frozen=True):
-    """Where a request goes: what a pool is found by, and what is asked for there."""
+class _Destination(Struct, frozen=True):
+    """The origin that a request goes to, which is the key of its pool, and the request target."""
 
     scheme: str
     host: str
     port: int | None
+    """The port in the URL; None for the default of the scheme."""
     target: str
 
 
-@lru_cache(maxsize=4096)  # a feed's address is the same at each poll
-def _checked(url: str, ports: frozenset[int]) -> _Address:
-    """Check the form of a URL and give it as it is sent: no user info, no fragment, host in ASCII."""
-    if len(url) > _URL_LENGTH:
-        msg = f"The address has {len(url)} characters; at most {_URL_LENGTH} are fetched."
+@lru_cache(maxsize=4096)  # the URL of a feed is the same at each poll
+def _destination_of(url: str, ports: frozenset[int]) -> _Destination:
+    """Return the destination of a URL, with the host in ASCII and without user info and fragment.
+
+    Raises `FetchError`: `invalid_url`, or `port` for a port that is not in `ports` (if it is not empty).
+    """
+    if len(url) > MAX_URL_CHARACTERS:
+        msg = f"A URL must have at most {MAX_URL_CHARACTERS} characters, got {len(url)}."
         raise FetchError("invalid_url", msg)
     parts = urlsplit(url)
     if parts.scheme not in {"http", "https"}:
-        raise FetchError("invalid_url", f"Only http and https are fetched, not {parts.scheme[:20] or 'nothing'}:.")
+        raise FetchError("invalid_url", f"The scheme of a URL must be http or https, got {parts.scheme[:20]!r}.")
     host = parts.hostname
     if not host:
-        raise FetchError("invalid_url", "The address has no host.")
+        raise FetchError("invalid_url", "A URL must have a host.")
     port = parts.port or (443 if parts.scheme == "https" else 80)
     if ports and port not in ports:
-        allowed = ", ".join(str(one) for one in sorted(ports))
-        msg = f"Port {port} is not fetched from, only {allowed} (NEWSWIRE_FETCH_PORTS)."
-        raise FetchError("port", msg)
+        allowed = ", ".join(str(number) for number in sorted(ports))
+        raise FetchError("port", f"The port must be one of {allowed} (NEWSWIRE_FETCH_PORTS), got {port}.")
     host = host if host.isascii() else host.encode("idna").decode("ascii")
-    sent = parse_url(
+    parsed = parse_url(
         urlunsplit((parts.scheme, f"[{host}]" if ":" in host else host, parts.path or "/", parts.query, ""))
     )
-    return _Address(parts.scheme, sent.host or host, parts.port, sent.request_uri)
+    return _Destination(parts.scheme, parsed.host or host, parts.port, parsed.request_uri)
 
 
 def _plain_headers(headers: Mapping[str, str]) -> dict[str, str]:
+    """Return response headers by lower-case name, read as UTF-8, without those that hold secrets."""
     plain: dict[str, str] = {}
-    for name, value in headers.items():
-        low = name.lower()
-        if low not in _SECRET_HEADERS:
-            clean = value.encode("latin-1", "replace").decode("utf-8", "replace")[:_HEADER_LENGTH]
-            plain[low] = f"{plain[low]}, {clean}"[:_HEADER_LENGTH] if low in plain else clean
+    for header, value in headers.items():
+        name = header.lower()
+        if name not in _SECRET_HEADERS:
+            text = value.encode("latin-1", "replace").decode("utf-8", "replace")[:MAX_HEADER_CHARACTERS]
+            plain[name] = f"{plain[name]}, {text}"[:MAX_HEADER_CHARACTERS] if name in plain else text
     return plain
 
 
-def _finish(response: urllib3.BaseHTTPResponse) -> None:
-    """Leave a response whose body nobody wants: a small one is read, so that the connection can be used again."""
+def _discard(response: urllib3.BaseHTTPResponse) -> None:
+    """End a response whose body is not used; read a small body, so that its connection can be reused."""
     try:
-        if not response.read(_CHUNK, decode_content=False) or response.length_remaining == 0:
+        if not response.read(CHUNK_BYTES, decode_content=False) or response.length_remaining == 0:
             response.release_conn()
             return
     except (HTTPError, OSError):
@@ -332,26 +352,26 @@ def _finish(response: urllib3.BaseHTTPResponse) -> None:
     response.close()
 
 
-def _host(url: str) -> str:
-    return hostname_of(url)[:100] or "the server"
+def _host_of(url: str) -> str:
+    return hostname_of(url)[:MAX_QUOTED_CHARACTERS] or "the server"
 
 
 _UNKNOWN_AUTHORITY = frozenset({18, 19, 20, 21})
-"""OpenSSL's codes for a certificate that no authority we know has signed, directly or at the end of its chain."""
+"""OpenSSL's verify codes for a certificate whose chain does not end at a known authority."""
 
 
 def _tls_sentence(host: str, error: SSLError) -> str:
     reason = error.args[0] if error.args else error
     if not isinstance(reason, ssl.SSLCertVerificationError):
-        return f"TLS with {host} failed ({_said(error)})."
-    sentence = f"The certificate of {host} is not right ({reason.verify_message.rstrip('.')})."
+        return f"TLS with {host} failed ({_reason_of(error)})."
+    sentence = f"The certificate of {host} is invalid ({reason.verify_message.rstrip('.')})."
     if reason.verify_code in _UNKNOWN_AUTHORITY:
-        sentence += " If you trust who signed it, put their certificate into a file and name the file in SSL_CERT_FILE."
+        sentence += " If you trust its issuer, write the issuer's certificate into a file and set SSL_CERT_FILE to it."
     return sentence
 
 
-def _said(error: BaseException) -> str:
-    """Give the innermost reason of an error, short, without addresses of objects."""
+def _reason_of(error: BaseException) -> str:
+    """Return the innermost reason of an error in at most 150 characters, without memory addresses of objects."""
     reason: BaseException = error
     for argument in error.args:
         if isinstance(argument, BaseException):
