@@ -1,7 +1,7 @@
-"""The fold: the state of a feed, a record and the candidates in it come in; the state after it and the writes go out.
+"""Fold a record into the state of its feed: compute the next state, and the items to write.
 
-Pure: no clock, no engine, nothing random. Every time in an item is its record's `fetched_at`, so replaying a log gives
-the same items: ids, `first_seen`, `revision`, `changed`, flags.
+Pure: no clock, no engine, no randomness. Every time in an item comes from its record's `fetched_at`. Replaying a log
+therefore produces the same items, with the same ids, `first_seen`, `revision`, `changed` and flags.
 """
 
 from __future__ import annotations
@@ -27,15 +27,22 @@ from newswire.model import (
     Refusal,
 )
 
-KEPT = 20
-"""Of the last records, how many counts and gaps are kept."""
-_WINDOW_KEPT = 1_000
-_SHORT_ID = 10
-_USUAL_WEIGHT = 0.2
+HISTORY_LENGTH = 20
+"""Maximum counts, gaps and refused items that the state of a feed keeps, the newest first."""
+MAX_WINDOW_ENTRIES = 1_000
+"""Maximum entries of the last document that the state keeps, to detect a gap at the next one."""
+WINDOW_ID_DIGITS = 10
+"""Digits of an id in the window: 40 bits tell the entries of two documents apart."""
+USUAL_WEIGHT = 0.2
+"""Weight of the newest document in the moving average of entries per document."""
+RATE_WEIGHT = 0.3
+"""Weight of the newest document in the moving average of items per day."""
+MAX_RATE_DATES = 10
+"""Number of newest dates that the rate of a feed is estimated from."""
 
 
 class Step(Struct, frozen=True):
-    """What one record changes."""
+    """The changes that one record makes."""
 
     fold: FoldState
     states: dict[str, ItemState]
@@ -44,10 +51,10 @@ class Step(Struct, frozen=True):
 
 
 def wanted_ids(candidates: Iterable[Candidate], known: Mapping[str, ItemState | None]) -> set[str]:
-    """Say which item states must still be read before `step` can be taken; ask again until there are none.
+    """Return the ids of the item states that `step` still needs; call again with those added until the set is empty.
 
-    `known` has an id for each state that was asked for, with None where there is none. The ids of guid and link
-    together are only needed where a guid stands, or has stood, on several links.
+    `known` maps every id that was looked up to its state, or to None if it has none. An id of guid and link together is
+    only needed for a guid that has, or once had, several links.
     """
     wanted: set[str] = set()
     links: dict[str, set[str]] = {}
@@ -70,7 +77,7 @@ def step(
     candidates: Sequence[Candidate],
     known: Mapping[str, ItemState | None],
 ) -> Step:
-    """Apply one record. A record at or below the cursor changes nothing; so does an item state of this or a later record."""
+    """Fold one record. A record at or below the cursor changes nothing, nor does an item whose state is as new as it."""
     if record.seq <= fold.cursor:
         return Step(fold, {}, (), Count(record.seq, 0, 0, 0))
     if isinstance(read, Refusal):
@@ -78,25 +85,25 @@ def step(
             fold, cursor=record.seq, refused_seq=record.seq, refused_code=read.code, refused=read.sentence
         )
         return Step(refused, {}, (), Count(record.seq, 0, 0, 0))
-    chosen, states, splits = _identified(candidates, known)
+    chosen, states, splits = _identify(candidates, known)
     writes: list[ItemWrite] = []
     new = changed = unchanged = 0
     newest = fold.newest
     for id_, candidate in chosen.items():
         before = states.get(id_, known.get(id_))
-        if before is not None and before.seq == record.seq:  # applied, and the run ended before its cursor moved
+        if before is not None and before.seq == record.seq:  # folded by a run that died before it saved the cursor
             is_new = before.revision == 1 and before.first_seen == record.fetched_at
             is_edit = before.revision > 1 and before.changed == record.fetched_at
             new, changed, unchanged = new + is_new, changed + is_edit, unchanged + (not is_new and not is_edit)
             newest = max(newest or before.date.at, before.date.at)
             continue
-        after, written = _folded(before, candidate, record)
+        after, is_written = _fold_item(before, candidate, record)
         if after is not None:
             states[id_] = msgspec.structs.replace(after, split=True) if id_ in splits else after
-        if not written or after is None:
+        if not is_written or after is None:
             unchanged += 1
             continue
-        writes.append(ItemWrite(_item(id_, candidate, after, record.feed), record.seq))
+        writes.append(ItemWrite(_item_of(id_, candidate, after, record.feed), record.seq))
         newest = max(newest or after.date.at, after.date.at)
         if before is None:
             new += 1
@@ -105,29 +112,29 @@ def step(
         else:
             unchanged += 1
     count = Count(record.seq, new, changed, unchanged)
-    was_known = any(_knew(known.get(id_), record) for id_ in chosen)
-    after_index = msgspec.structs.replace(
+    after_fold = msgspec.structs.replace(
         fold,
         cursor=record.seq,
         items=fold.items + new,
         newest=newest,
-        counts=(count, *fold.counts)[:KEPT],
+        counts=(count, *fold.counts)[:HISTORY_LENGTH],
     )
     if record.kind == "document":
-        after_index = _described(after_index, record, read, chosen, count, was_known=was_known)
-    return Step(after_index, states, tuple(writes), count)
+        shares_item = any(_was_known(known.get(id_), record) for id_ in chosen)
+        after_fold = _fold_feed(after_fold, record, read, chosen, count, shares_item=shares_item)
+    return Step(after_fold, states, tuple(writes), count)
 
 
-# --- who is who -------------------------------------------------------------------------------------------------------
+# --- identity ---------------------------------------------------------------------------------------------------------
 
 
-def _identified(
+def _identify(
     candidates: Sequence[Candidate], known: Mapping[str, ItemState | None]
 ) -> tuple[dict[str, Candidate], dict[str, ItemState], set[str]]:
-    """Give each candidate its id, one candidate for each; the states that a guid's split changes; the ids that are split.
+    """Return one candidate per id, the states that a split changes, and the ids of split guids.
 
-    A guid on several links splits by link and stays split: the entry with the stored link keeps the plain id; where nothing
-    is stored, the first does. The same id twice: the later-dated.
+    A guid with several links is split by link, for ever. The entry with the stored link keeps the plain id; without a stored
+    link the first entry keeps it. Of two candidates for one id, the later-dated counts.
     """
     groups: dict[str, list[Candidate]] = {}
     for candidate in candidates:
@@ -140,11 +147,11 @@ def _identified(
         by_link: dict[str, Candidate] = {}
         for candidate in group:
             twin = by_link.get(candidate.canonical_link)
-            by_link[candidate.canonical_link] = candidate if twin is None else _later(twin, candidate)
+            by_link[candidate.canonical_link] = candidate if twin is None else _later_dated(twin, candidate)
         if group[0].split_id is None or (len(by_link) == 1 and not (stored and stored.split)):
             best = group[0]
             for candidate in group[1:]:
-                best = _later(best, candidate)
+                best = _later_dated(best, candidate)
             chosen[plain_id] = best
             continue
         splits.add(plain_id)
@@ -153,56 +160,59 @@ def _identified(
         keeper = stored.link if stored is not None else next(iter(by_link))
         for link, candidate in by_link.items():
             split_id = candidate.split_id or plain_id
-            own = link == keeper and known.get(split_id) is None
-            chosen[plain_id if own else split_id] = candidate
+            keeps_plain_id = link == keeper and known.get(split_id) is None
+            chosen[plain_id if keeps_plain_id else split_id] = candidate
     return chosen, states, splits
 
 
-def _later(one: Candidate, other: Candidate) -> Candidate:
-    """Give the later-dated of two candidates for one item; the first of the document where neither is later."""
-    return other if (has_date(other.date), other.date.at) > (has_date(one.date), one.date.at) else one
+def _later_dated(first: Candidate, second: Candidate) -> Candidate:
+    """Return the later-dated of two candidates for one item, or the first in the document if neither is later."""
+    return second if (has_date(second.date), second.date.at) > (has_date(first.date), first.date.at) else first
 
 
 # --- one item ---------------------------------------------------------------------------------------------------------
 
 
-def _folded(before: ItemState | None, candidate: Candidate, record: Record) -> tuple[ItemState | None, bool]:
-    """Give the state after this record, or None where it stays, and whether the item is to be written."""
-    loaded = record.kind == "load"
+def _fold_item(before: ItemState | None, candidate: Candidate, record: Record) -> tuple[ItemState | None, bool]:
+    """Return the state after this record, or None if it does not change, and whether the item must be written.
+
+    A loaded line never changes an item that a fetched document had.
+    """
+    is_loaded = record.kind == "load"
     if before is None:
-        return _first_state(candidate, record, loaded=loaded), True
-    if before.seq >= record.seq or (loaded and not before.loaded):
+        return _first_state(candidate, record), True
+    if before.seq >= record.seq or (is_loaded and not before.loaded):
         return None, False
-    date = _kept_date(before, candidate.date)
-    same = candidate.entry_hash == before.entry_hash and (
+    date = _choose_date(before, candidate.date)
+    is_same = candidate.entry_hash == before.entry_hash and (
         not has_date(candidate.date) or candidate.date.raw == before.date.raw
     )
-    if same and before.extraction == EXTRACTION:
-        if before.loaded and not loaded:
+    if is_same and before.extraction == EXTRACTION:
+        if before.loaded and not is_loaded:
             return msgspec.structs.replace(before, loaded=False), False
         return None, False
     after = msgspec.structs.replace(
         before,
         entry_hash=candidate.entry_hash,
         extraction=EXTRACTION,
-        revision=before.revision if same else before.revision + 1,
-        changed=before.changed if same else record.fetched_at,
+        revision=before.revision if is_same else before.revision + 1,
+        changed=before.changed if is_same else record.fetched_at,
         date=date,
         link=candidate.canonical_link,
         seq=record.seq,
-        loaded=loaded,
+        loaded=is_loaded,
     )
     return after, True
 
 
-def _knew(state: ItemState | None, record: Record) -> bool:
-    """Say whether an item was known before this record, also when the record has been applied to it already."""
+def _was_known(state: ItemState | None, record: Record) -> bool:
+    """Return whether an item was known before this record, even if this record is folded into its state already."""
     if state is None:
         return False
     return state.seq < record.seq or state.first_seen < record.fetched_at or state.revision > 1
 
 
-def _first_state(candidate: Candidate, record: Record, *, loaded: bool) -> ItemState:
+def _first_state(candidate: Candidate, record: Record) -> ItemState:
     return ItemState(
         entry_hash=candidate.entry_hash,
         extraction=EXTRACTION,
@@ -212,16 +222,16 @@ def _first_state(candidate: Candidate, record: Record, *, loaded: bool) -> ItemS
         date=candidate.date,
         link=candidate.canonical_link,
         seq=record.seq,
-        loaded=loaded,
+        loaded=record.kind == "load",
         split=False,
     )
 
 
-def _kept_date(before: ItemState, date: ItemDate) -> ItemDate:
-    """Choose between the date that we have and the one that the entry has now.
+def _choose_date(before: ItemState, date: ItemDate) -> ItemDate:
+    """Choose between the stored date of an item and the current date of its entry.
 
-    A date that appears replaces the time of first sight, one that disappears is kept, and an item that never had one
-    stays where it was first seen.
+    A date that appears replaces the time of first sight. A date that disappears is kept. An item that never had a date
+    keeps its time of first sight.
     """
     if has_date(date):
         return date
@@ -230,7 +240,7 @@ def _kept_date(before: ItemState, date: ItemDate) -> ItemDate:
     return msgspec.structs.replace(date, at=before.first_seen)
 
 
-def _item(id_: str, candidate: Candidate, state: ItemState, feed: str) -> Item:
+def _item_of(id_: str, candidate: Candidate, state: ItemState, feed: str) -> Item:
     return Item(
         id=id_,
         feed=feed,
@@ -256,20 +266,20 @@ def _item(id_: str, candidate: Candidate, state: ItemState, feed: str) -> Item:
 # --- the feed ---------------------------------------------------------------------------------------------------------
 
 
-def _described(
+def _fold_feed(
     fold: FoldState,
     record: Record,
     document: Document,
     chosen: Mapping[str, Candidate],
     count: Count,
     *,
-    was_known: bool,
+    shares_item: bool,
 ) -> FoldState:
-    """Take over what a document says of its feed, and hold it against the document before."""
-    short = [id_[:_SHORT_ID] for id_ in chosen][:_WINDOW_KEPT]
+    """Fold a valid document into the description of its feed, and compare its entries with the previous document's."""
+    window_ids = [id_[:WINDOW_ID_DIGITS] for id_ in chosen][:MAX_WINDOW_ENTRIES]
     entries = len(document.entries)
     start = record.confirmed_at if record.confirmed_at is not None else fold.good_at
-    gap = gap_between(fold.window, short, fold.usual, start, record.fetched_at) if fold.good_seq else None
+    gap = gap_between(fold.window, window_ids, fold.usual, start, record.fetched_at) if fold.good_seq else None
     return msgspec.structs.replace(
         fold,
         title=document.title or fold.title,
@@ -282,26 +292,26 @@ def _described(
         good_at=record.fetched_at,
         refused_code=None,
         refused=None,
-        usual=entries if not fold.good_seq else fold.usual + _USUAL_WEIGHT * (entries - fold.usual),
-        per_day=_per_day(fold, chosen, count, record.fetched_at),
+        usual=entries if not fold.good_seq else fold.usual + USUAL_WEIGHT * (entries - fold.usual),
+        per_day=_estimate_rate(fold, chosen, count, record.fetched_at),
         last_new=count.new,
         last_entries=entries,
-        window={id_: fold.window.get(id_, 0) + 1 for id_ in short},
-        shared_url=record.final_url if was_known else fold.shared_url,
-        gaps=((gap, *fold.gaps) if gap else fold.gaps)[:KEPT],
+        window={id_: fold.window.get(id_, 0) + 1 for id_ in window_ids},
+        shared_url=record.final_url if shares_item else fold.shared_url,
+        gaps=((gap, *fold.gaps) if gap else fold.gaps)[:HISTORY_LENGTH],
     )
 
 
-_DATES_LOOKED_AT = 10
+def _estimate_rate(fold: FoldState, chosen: Mapping[str, Candidate], count: Count, now: Instant) -> float | None:
+    """Return the items per day: from the dates of the newest entries, else from the new items since the last document.
 
-
-def _per_day(fold: FoldState, chosen: Mapping[str, Candidate], count: Count, now: Instant) -> float | None:
-    """Estimate how many items a day the feed has: by the dates of its newest entries, else by what came since last time."""
-    dates = sorted((c.date.at for c in chosen.values() if has_date(c.date)), reverse=True)[:_DATES_LOOKED_AT]
+    None if there is no estimate yet.
+    """
+    dates = sorted((c.date.at for c in chosen.values() if has_date(c.date)), reverse=True)[:MAX_RATE_DATES]
     if len(dates) > 1 and now - dates[-1] >= HOUR:
         return round(len(dates) * DAY / max(now - dates[-1], HOUR), 4)
     if fold.good_at is None or now <= fold.good_at:
         return fold.per_day
-    seen = count.new * DAY / (now - fold.good_at)
-    before = fold.per_day if fold.per_day is not None else seen
-    return round(before + 0.3 * (seen - before), 4)
+    rate = count.new * DAY / (now - fold.good_at)
+    before = fold.per_day if fold.per_day is not None else rate
+    return round(before + RATE_WEIGHT * (rate - before), 4)

@@ -1,4 +1,4 @@
-"""Detect gaps: times in which items may have come and gone between two fetches of a feed. Pure."""
+"""Detect gaps: periods in which items may have appeared and disappeared between two fetches of a feed. Pure."""
 
 from __future__ import annotations
 
@@ -7,29 +7,31 @@ from collections.abc import Iterable, Mapping
 from newswire.clock import Instant
 from newswire.model import Gap
 
-_FULL = 0.8
-
-
-_FRESH = 0.5
-
-
-PINNED_AFTER = 10
-"""An entry that stood in so many documents in a row is taken for pinned, and says nothing about a gap."""
+MIN_FULLNESS = 0.8
+"""Minimum share of the usual number of entries: a shorter document has room left, so nothing was pushed out of it."""
+MIN_NEW_SHARE = 0.5
+"""Minimum share of new entries: a document with fewer has little more than its pinned entries."""
+PINNED_AFTER_DOCUMENTS = 10
+"""Consecutive documents after which an entry counts as pinned: it then does not show that nothing was missed."""
 
 
 def gap_between(
     older: Mapping[str, int], newer: Iterable[str], usual: float, start: Instant | None, end: Instant
 ) -> Gap | None:
-    """Say whether items may have come and gone between two successive good documents of a feed.
+    """Return the gap between two successive valid documents of a feed, or None.
 
-    `older` has the entries of the older document with the number of documents in a row each stood in. There is a gap
-    if the newer document has at least 80 % of the usual number of entries, none that the older had too but pinned ones,
-    and at least half of its entries are new (else it is one that only its pinned entries are left of).
+    `older` has the entries of the older document, each with the number of consecutive documents that had it. There is a
+    gap if all of these hold:
+
+    - the newer document has at least 80 % of the usual number of entries;
+    - the two share no entries, except pinned ones;
+    - at least half of the newer document's entries are new.
     """
     entries = set(newer)
-    if start is None or start >= end or not older or not entries or len(entries) < _FULL * usual:
+    if start is None or start >= end or not older or not entries or len(entries) < MIN_FULLNESS * usual:
         return None
     shared = entries & older.keys()
-    if any(older[id_] < PINNED_AFTER for id_ in shared) or len(entries) - len(shared) < _FRESH * len(entries):
+    new = len(entries) - len(shared)
+    if any(older[id_] < PINNED_AFTER_DOCUMENTS for id_ in shared) or new < MIN_NEW_SHARE * len(entries):
         return None
     return Gap(start, end)

@@ -14,7 +14,7 @@ from msgspec import Struct
 from newswire.app import App
 from newswire.clock import SECOND
 from newswire.errors import DataError
-from newswire.ingest.fold import KEPT, step, wanted_ids
+from newswire.ingest.fold import HISTORY_LENGTH, step, wanted_ids
 from newswire.ingest.item import candidates_of
 from newswire.ingest.parse import parse
 from newswire.model import Count, FoldState, ItemState, ItemWrite, Record, Refusal, RefusedItem
@@ -224,7 +224,7 @@ class _IndexRun:
         if refused:
             feed.fold = msgspec.structs.replace(
                 feed.fold,
-                refused_items=(*refused, *feed.fold.refused_items)[:KEPT],
+                refused_items=(*refused, *feed.fold.refused_items)[:HISTORY_LENGTH],
                 refused_count=feed.fold.refused_count + len(refused),
             )
         saved = self._app.feeds.save(self._generation, feed.row.feed.id, feed.lease.token, feed.fold, feed.states)
@@ -243,7 +243,7 @@ class _IndexRun:
             records=before.records + feed.records,
             refusal=feed.refusal,
             problem=feed.problem,
-            refused_items=(before.refused_items + refused)[:KEPT],
+            refused_items=(before.refused_items + refused)[:HISTORY_LENGTH],
         )
 
     def _is_half_over(self, lease: Lease) -> bool:
