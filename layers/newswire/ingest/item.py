@@ -1,6 +1,6 @@
-"""Items: an entry comes in, a `Candidate` goes out: who it is, when it was published, and what it says in plain text.
+"""Turn an entry into a `Candidate`: its identity, its date of publication, and its text without markup.
 
-Pure: the clock, the engine and what is known of other items play no part. `fold.py` makes items of candidates.
+Pure: no clock, no engine, and no knowledge of other items. `fold.py` turns candidates into items.
 """
 
 from __future__ import annotations
@@ -17,104 +17,103 @@ import nh3
 from newswire.clock import DAY, FIRST_INSTANT, SECOND, Instant
 from newswire.ingest.parse.feed_dates import ReadDate, read_feed_date
 from newswire.model import VALUE_LENGTH, Candidate, DateFlag, Document, Entry, ItemDate, Markup, RawDate
-from newswire.urls import (
-    canonical_link,
-    safe_link,
-)
+from newswire.urls import canonical_link, safe_link
 
 EXTRACTION = 3
-"""The version of the rules in this module and in `parse/`: an item that was made by an older one is written anew,
-without a new revision, when its entry is seen again."""
-
-
+"""Version of the rules in this module and in `parse/`. An item of an older version is rewritten, without a new revision,
+when its entry is seen again."""
 ID_DIGITS = 32
-
-# --- links ------------------------------------------------------------------------------------------------------------
-
+"""Hexadecimal digits of an item's id: 128 bits."""
+ENTRY_HASH_DIGITS = 24
+"""Hexadecimal digits of the hash of an entry, which is only compared within one item."""
 
 # --- text -------------------------------------------------------------------------------------------------------------
 
-_BLOCKS = re.compile(
+_BLOCK_TAGS = re.compile(
     r"<(?=/?(?:p|br|div|li|ul|ol|h[1-6]|tr|td|th|table|blockquote|section|article|figure|figcaption|hr|pre|dd|dt)\b)",
     re.IGNORECASE,
 )
-_UNWANTED = {"script", "style", "noscript", "template", "iframe", "object", "svg", "math", "head"}
-_CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]+")
+_DROPPED_ELEMENTS = {"script", "style", "noscript", "template", "iframe", "object", "svg", "math", "head"}
+_CONTROL_CHARACTERS = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]+")
 
 
 def plain_text(markup: Markup) -> str:
-    """Strip the markup (nh3), decode entities once more, and fold white space; plain text is only folded."""
+    """Return text without markup and control characters, with entities decoded once more and white space collapsed.
+
+    Block tags separate words. Only `html` markup is stripped and decoded.
+    """
     text = markup.text
     if not text:
         return ""
     if markup.html and ("<" in text or "&" in text):
         if "<" in text:
-            text = nh3.clean(_BLOCKS.sub(" <", text), tags=set(), clean_content_tags=_UNWANTED)
+            text = nh3.clean(_BLOCK_TAGS.sub(" <", text), tags=set(), clean_content_tags=_DROPPED_ELEMENTS)
         text = html.unescape(text)
     if not text.isprintable():
-        text = _CONTROL.sub("", text)
+        text = _CONTROL_CHARACTERS.sub("", text)
     return " ".join(text.split())
 
 
-def _values(values: Iterable[str]) -> tuple[str, ...]:
-    """Clean a list of values: plain, cut, no empty ones, none twice."""
-    return tuple(dict.fromkeys(cleaned for value in values if (cleaned := _value(value))))
+def _clean_values(values: Iterable[str]) -> tuple[str, ...]:
+    """Return the distinct values that are not empty, as plain text of at most `VALUE_LENGTH` characters."""
+    return tuple(dict.fromkeys(cleaned for value in values if (cleaned := _clean_value(value))))
 
 
-@lru_cache(maxsize=8192)  # authors and categories come again and again
-def _value(value: str) -> str:
+@lru_cache(maxsize=8192)  # authors and categories repeat from entry to entry
+def _clean_value(value: str) -> str:
     return plain_text(Markup(value))[:VALUE_LENGTH].strip()
 
 
 # --- dates ------------------------------------------------------------------------------------------------------------
 
-_FUTURE_AFTER = DAY
+MAX_AHEAD_OF_FETCH = DAY
+"""Maximum time by which a date may be later than the fetch: a wrong time zone makes hours, not days."""
 
 
 def date_of(candidates: Iterable[RawDate], fetched_at: Instant) -> ItemDate:
-    """Choose the date of publication from what the feed said, best first.
+    """Choose the date of publication from the dates of an entry, best first.
 
-    The first candidate that can be read counts, or a later one that gives the same second with its fraction (RSS has no
-    fractions in pubDate, and dc:date beside it may). Without one (undated, unreadable), or with one that can't be true (the
-    zero of a clock, 1970 or year 1; more than 24 h after the fetch), the date is that of the fetch, and says so in its
-    source and flags.
+    The first readable date counts, or a later one with the same second and a fraction. RSS has no fractions in pubDate,
+    but may have a dc:date as well. The instant of the fetch replaces a missing, unreadable or impossible date; source and
+    flags say so. Impossible are the zero of a clock (1970 or year 1), and more than 24 h after the fetch.
     """
-    said: RawDate | None = None
+    first: RawDate | None = None
     rest = iter(candidates)
     for candidate in rest:
-        said = said or candidate
+        first = first or candidate
         read = read_feed_date(candidate.raw)
         if read is not None:
-            return _judged(*_exacter(candidate, read, rest), fetched_at)
-    raw = said.raw[:VALUE_LENGTH] if said else None
-    flag: DateFlag = "unreadable" if said else "undated"
+            return _check_date(*_prefer_fraction(candidate, read, rest), fetched_at)
+    raw = first.raw[:VALUE_LENGTH] if first else None
+    flag: DateFlag = "unreadable" if first else "undated"
     return ItemDate(fetched_at, "first_seen", "second", raw, (flag,))
 
 
-def _exacter(said: RawDate, read: ReadDate, others: Iterable[RawDate]) -> tuple[RawDate, ReadDate]:
-    """Give the candidate that says the same second with its fraction, if one does."""
+def _prefer_fraction(raw: RawDate, read: ReadDate, others: Iterable[RawDate]) -> tuple[RawDate, ReadDate]:
+    """Return the first of `others` with the same second and a fraction, if there is one, else `raw`."""
     if read.precision == "second" and read.at % SECOND == 0:
         for other in others:
             exact = read_feed_date(other.raw) if "." in other.raw else None
             if exact is not None and exact.at // SECOND == read.at // SECOND:
                 return other, exact
-    return said, read
+    return raw, read
 
 
-def _judged(said: RawDate, read: ReadDate, fetched_at: Instant) -> ItemDate:
+def _check_date(raw: RawDate, read: ReadDate, fetched_at: Instant) -> ItemDate:
+    """Return the date with its flags; an impossible date becomes that of the fetch."""
     flags: list[DateFlag] = []
     if read.at in {0, -1000, 1000} or read.at < FIRST_INSTANT + 2 * DAY:
         flags.append("epoch")
-    if read.at > fetched_at + _FUTURE_AFTER:
+    if read.at > fetched_at + MAX_AHEAD_OF_FETCH:
         flags.append("future")
     if flags:
-        return ItemDate(fetched_at, "first_seen", "second", said.raw[:VALUE_LENGTH], tuple(flags))
+        return ItemDate(fetched_at, "first_seen", "second", raw.raw[:VALUE_LENGTH], tuple(flags))
     midnight: tuple[DateFlag, ...] = ("midnight",) if read.precision != "day" and read.at % DAY == 0 else ()
-    return ItemDate(read.at, said.source, read.precision, said.raw[:VALUE_LENGTH], midnight)
+    return ItemDate(read.at, raw.source, read.precision, raw.raw[:VALUE_LENGTH], midnight)
 
 
 def has_date(date: ItemDate) -> bool:
-    """Say whether the feed gave a date that we believe."""
+    """Return whether the date comes from the feed, not from the fetch."""
     return date.source != "first_seen"
 
 
@@ -124,15 +123,15 @@ _encoder = msgspec.json.Encoder()
 
 
 def item_id(*parts: str) -> str:
-    """Hash the parts of an identity into 32 hexadecimal digits; no two lists of parts run together."""
+    """Return the hash of an identity, as 32 hexadecimal digits. Different lists of parts have different encodings."""
     return sha256(_encoder.encode(parts)).hexdigest()[:ID_DIGITS]
 
 
 def candidate_of(entry: Entry, feed: str, fetched_at: Instant, lang: str | None = None) -> Candidate | None:
-    """Clean and identify an entry; None for one that says nothing at all (no title, no text, no link, no guid).
+    """Clean and identify an entry; return None if it has no title, text, link or guid.
 
-    `lang` is the feed's, for entries that name none. The identity is, in this order: feed and guid; feed and
-    canonical link; feed, title and raw date; feed, title and text (for these two an edit makes a new item).
+    `lang` is the feed's, for an entry without a language. The identity is the first available of: feed and guid; feed and
+    canonical link; feed, title and raw date; feed, title and text. With the last two, an edit makes a new item.
     """
     title = plain_text(entry.title)
     summary = plain_text(entry.summary)
@@ -164,8 +163,8 @@ def candidate_of(entry: Entry, feed: str, fetched_at: Instant, lang: str | None 
         link=link,
         summary=summary,
         content=content if content != summary else "",
-        authors=_values(entry.authors),
-        categories=_values(entry.categories),
+        authors=_clean_values(entry.authors),
+        categories=_clean_values(entry.categories),
         lang=language_tag(entry.lang or lang),
         date=date_of(entry.published, fetched_at),
         updated=updated.at if updated else None,
@@ -174,10 +173,10 @@ def candidate_of(entry: Entry, feed: str, fetched_at: Instant, lang: str | None 
 
 
 def _entry_hash(entry: Entry, canonical: str) -> str:
-    """Hash what the parser gave but the date of publication: a change of our own extraction is no change of the entry.
+    """Return the hash of an entry as parsed, without its date: a new version of the extraction is not an edit.
 
-    The date is compared by itself, since one that disappears from an entry is kept. Trackers in the link change from
-    fetch to fetch at some publishers, so the link counts in its canonical form.
+    The fold compares the date separately, since it keeps a date that disappears. The link counts in its canonical form:
+    some publishers change its trackers at every fetch.
     """
     fields = (
         canonical,
@@ -188,19 +187,19 @@ def _entry_hash(entry: Entry, canonical: str) -> str:
         entry.categories,
         entry.updated.raw if entry.updated else "",
     )
-    return sha256(_encoder.encode(fields)).hexdigest()[:24]
+    return sha256(_encoder.encode(fields)).hexdigest()[:ENTRY_HASH_DIGITS]
 
 
 _LANG = re.compile(r"[A-Za-z]{2,3}(?:[-_][A-Za-z0-9]{1,8})*")
 
 
-def language_tag(said: str | None) -> str | None:
-    """Give a language tag in lower case with hyphens (RFC 5646 compares them so), or None for what is none."""
-    tag = (said or "").strip()[:VALUE_LENGTH]
+def language_tag(text: str | None) -> str | None:
+    """Return a language tag in lower case with hyphens, since tags ignore case (RFC 5646 section 2.1.1), or None."""
+    tag = (text or "").strip()[:VALUE_LENGTH]
     return tag.replace("_", "-").lower() if _LANG.fullmatch(tag) else None
 
 
 def candidates_of(document: Document, feed: str, fetched_at: Instant, lang: str | None = None) -> list[Candidate]:
-    """Clean and identify all entries of a document, in its order; entries that say nothing at all are left out."""
-    found = (candidate_of(entry, feed, fetched_at, lang or document.lang) for entry in document.entries)
-    return [candidate for candidate in found if candidate is not None]
+    """Return the candidates of a document in its order; empty entries are left out."""
+    candidates = (candidate_of(entry, feed, fetched_at, lang or document.lang) for entry in document.entries)
+    return [candidate for candidate in candidates if candidate is not None]
