@@ -22,7 +22,14 @@ from newswire.errors import DataError, EngineError
 from newswire.ingest.archiving import MAX_FEEDS_PER_SEARCH, append, reconcile, record_of, with_log_head
 from newswire.ingest.generations import serving_generation
 from newswire.ingest.indexing import IndexResult, index_feeds, publish
-from newswire.ingest.poll_policy import TOO_MANY, UNAVAILABLE, body_hash, decide, request_for, starting_state
+from newswire.ingest.poll_policy import (
+    SERVICE_UNAVAILABLE,
+    TOO_MANY_REQUESTS,
+    body_hash,
+    decide,
+    request_for,
+    starting_state,
+)
 from newswire.ingest.schedule import limits_of
 from newswire.log import log_defect
 from newswire.model import Batch, Fetched, FetchFailed, FetchRequest, NotModified, Outcome, PollState
@@ -259,8 +266,8 @@ class _PollRun:
             if unavailable < MAX_UNAVAILABLE_PER_HOST and has_time:
                 outcome = _fetch(fetcher, task.request)
                 status = outcome.status if isinstance(outcome, FetchFailed) else None
-                unavailable += status == UNAVAILABLE
-                if status == TOO_MANY:
+                unavailable += status == SERVICE_UNAVAILABLE
+                if status == TOO_MANY_REQUESTS:
                     unavailable = MAX_UNAVAILABLE_PER_HOST
             self._done.put(_TaskDone(task, outcome))
         self._done.put(_HostDone(host))

@@ -1,7 +1,4 @@
-"""What does polling remember? A feed as it was and what came of fetching it come in, its new state goes out. Pure.
-
-`poll.py` carries out what is decided here.
-"""
+"""Compute a feed's next poll state from its previous state and a fetch outcome. Pure; `poll.py` carries the decision out."""
 
 from __future__ import annotations
 
@@ -15,7 +12,6 @@ from newswire.clock import DAY, HOUR, SECOND, Instant
 from newswire.ingest.parse import parse
 from newswire.ingest.parse.sniff import sniff
 from newswire.ingest.schedule import (
-    DAY_S,
     Limits,
     interval_after_error,
     interval_after_success,
@@ -39,17 +35,20 @@ from newswire.model import (
 from newswire.storage.feeds import FeedRow, configuration_of
 from newswire.urls import origin_of, scheme_of
 
-LINES_KEPT = 20
-FULL_EVERY = DAY
-"""So often the whole document is asked for, whatever its validators say."""
-MOVE_SIGHTINGS = 3
-MOVE_AFTER = 48 * HOUR
-FAILURES_TO_RETURN = 5
-"""After so many failures an adopted address is given up for the configured one."""
-_PERMANENT = {301, 308}
-_GONE = 410
-TOO_MANY = 429
-UNAVAILABLE = 503
+MAX_FETCH_LINES = 20
+"""Number of recent fetches that the state of a feed keeps, the newest first."""
+FULL_FETCH_INTERVAL = DAY
+"""Time after which a request is unconditional: some servers answer 304 although the document has changed."""
+MIN_MOVE_SIGHTINGS = 3
+MIN_MOVE_AGE = 48 * HOUR
+"""A permanent redirect is adopted after both, so that a short-lived mistake of a publisher is not."""
+FAILURES_BEFORE_RETURN = 5
+"""Consecutive failures after which an adopted URL is dropped for the configured one."""
+BODY_HASH_DIGITS = 32
+_PERMANENT_REDIRECTS = {301, 308}
+GONE = 410
+TOO_MANY_REQUESTS = 429
+SERVICE_UNAVAILABLE = 503
 
 _COMMENT = re.compile(rb"<!--.*?-->", re.DOTALL)
 _FIRST_ENTRY = re.compile(rb"<(?:[\w.-]+:)?(?:item|entry)[\s>]", re.IGNORECASE)
@@ -57,22 +56,21 @@ _VOLATILE = re.compile(
     rb"<((?:[\w.-]+:)?(?:lastbuilddate|pubdate|updated|modified|date))(?:\s[^>]*)?>.*?</\1\s*>",
     re.IGNORECASE | re.DOTALL,
 )
-
-
-_VOLATILE_TAIL = re.compile(rb"<lastBuildDate>[^<]*</lastBuildDate>")  # stands behind the entries in some feeds
+_VOLATILE_TAIL = re.compile(rb"<lastBuildDate>[^<]*</lastBuildDate>")  # comes after the entries in some feeds
 
 
 class Decision(Struct, frozen=True):
-    """What is to be remembered, and how long the host is to be left alone."""
+    """The next poll state of a feed, and the consequences for its host."""
 
     poll: PollState
     hold_host_until: Instant = 0
+    """The instant until which no feed of the host is fetched; 0 for no hold."""
     is_unavailable: bool = False
-    """The feed answered 503: after three of them the host is left alone."""
+    """The feed answered 503; after three of them `poll.py` holds the host."""
 
 
 def starting_state(row: FeedRow) -> PollState:
-    """Give what is remembered of a feed, without what was learnt under another configuration of it."""
+    """Return the poll state of a feed; an edit of its configuration resets what was learnt under the old one."""
     configured = configuration_of(row.feed)
     if row.poll.configured == configured:
         return row.poll
@@ -89,20 +87,23 @@ def starting_state(row: FeedRow) -> PollState:
 
 
 def request_for(row: FeedRow, poll: PollState, now: Instant, user_agent: str) -> FetchRequest:
-    """Say what to ask for: conditionally, but once in 24 hours, and after a document that was no feed, unconditionally."""
-    due_whole = now - poll.full_at >= FULL_EVERY
-    was_no_feed = poll.head > 0 and row.fold.refused_seq == poll.head
+    """Build the request of a feed: unconditional once in 24 hours and after a refused document, else conditional."""
+    is_full = now - poll.full_at >= FULL_FETCH_INTERVAL
+    was_refused = poll.head > 0 and row.fold.refused_seq == poll.head
     return FetchRequest(
         url=poll.adopted_url or row.feed.url,
         user_agent=row.feed.user_agent or user_agent,
         headers=row.feed.headers,
-        validators=None if due_whole or was_no_feed else poll.validators,
+        validators=None if is_full or was_refused else poll.validators,
         secret_origin=origin_of(row.feed.url),
     )
 
 
 def body_hash(body: bytes) -> str:
-    """Hash a body without its known volatile parts: comments, and the feed's own dates before its first entry."""
+    """Return the hash of a body without its volatile parts.
+
+    These are comments, the feed's own dates before its first entry, and `lastBuildDate` after the entries.
+    """
     if body.lstrip()[:1] == b"<":
         if b"<!--" in body:
             body = _COMMENT.sub(b"", body)
@@ -111,52 +112,54 @@ def body_hash(body: bytes) -> str:
         head = _VOLATILE.sub(b"", body[:end])
         digest = sha256(head)
         digest.update(_VOLATILE_TAIL.sub(b"", body[end:]))
-        return digest.hexdigest()[:32]
-    return sha256(body).hexdigest()[:32]
+        return digest.hexdigest()[:BODY_HASH_DIGITS]
+    return sha256(body).hexdigest()[:BODY_HASH_DIGITS]
 
 
 def decide(row: FeedRow, poll: PollState, outcome: Outcome, now: Instant, limits: Limits, seq: int | None) -> Decision:
-    """Decide what to remember of a fetch.
+    """Decide the next poll state after a fetch.
 
-    `poll` is what `starting_state` gave; `seq` is the number of the record that was archived for the outcome, if its
-    document was new.
+    `poll` is the result of `starting_state`. `seq` is the number of the record that was archived for the outcome; None if
+    its document was not new.
     """
-    was_no_feed = row.fold.refused_code is not None and row.fold.refused_seq == poll.head
+    was_refused = row.fold.refused_code is not None and row.fold.refused_seq == poll.head
     poll = msgspec.structs.replace(
-        poll, last_checked=now, fetches=(_line(outcome, now, seq), *poll.fetches)[:LINES_KEPT]
+        poll, last_checked=now, fetches=(_fetch_line(outcome, now, seq), *poll.fetches)[:MAX_FETCH_LINES]
     )
     if seq is not None:
         poll = msgspec.structs.replace(poll, head=seq, head_at=max(now, poll.head_at))
     floor = retry_after_s(outcome.headers, now)
     match outcome:
         case Fetched():
-            poll = _took_over(poll, outcome, now)
-            refused = _refusal_of(row, outcome, now, was_no_feed=was_no_feed, is_new=seq is not None)
-            if refused is not None:
+            poll = _keep_validators(poll, outcome, now)
+            refusal = _refusal_of(row, outcome, now, was_refused=was_refused, is_new=seq is not None)
+            if refusal is not None:
                 poll = msgspec.structs.replace(poll, validators=None)
-                return Decision(_failed(row, poll, refused.code, refused.sentence, now, limits, floor))
-            return Decision(_succeeded(row, poll, outcome, now, limits, floor))
+                return Decision(_after_failure(row, poll, refusal.code, refusal.sentence, now, limits, floor))
+            return Decision(_after_success(row, poll, outcome, now, limits, floor))
         case NotModified():
-            return Decision(_succeeded(row, poll, outcome, now, limits, floor))
+            return Decision(_after_success(row, poll, outcome, now, limits, floor))
         case FetchFailed():
-            failed = _failed(row, poll, outcome.code, outcome.sentence, now, limits, floor)
-            if outcome.status == _GONE:
-                gone = "The publisher says that this feed is gone for good (410): give its new address, or remove it."
-                failed = msgspec.structs.replace(failed, paused=gone)
+            failed = _after_failure(row, poll, outcome.code, outcome.sentence, now, limits, floor)
+            if outcome.status == GONE:
+                sentence = (
+                    "The publisher answers that this feed is gone permanently (410): set its new URL, or remove it."
+                )
+                failed = msgspec.structs.replace(failed, paused=sentence)
             hold = 0
-            if outcome.status == TOO_MANY:
+            if outcome.status == TOO_MANY_REQUESTS:
                 hold = now + (floor or interval_after_error(limits, failed.errors)) * SECOND
-            return Decision(failed, hold, outcome.status == UNAVAILABLE)
+            return Decision(failed, hold, outcome.status == SERVICE_UNAVAILABLE)
 
 
-def _refusal_of(row: FeedRow, outcome: Fetched, now: Instant, *, was_no_feed: bool, is_new: bool) -> Refusal | None:
-    """Say why a document is no feed, as far as polling can tell.
+def _refusal_of(row: FeedRow, outcome: Fetched, now: Instant, *, was_refused: bool, is_new: bool) -> Refusal | None:
+    """Return why a document is not a feed, as far as polling can tell; None if it may be one.
 
-    Its first bytes tell mostly, and indexing tells the rest later on. Where the document before was none, a new one is read
-    whole here: else a page that differs each time and only looks like a feed would never count as an error.
+    Mostly the first bytes decide, and indexing detects the other refusals later. After a refused document, a new one is
+    parsed here. Otherwise a page that only looks like a feed, and changes each time, would never count as a failure.
     """
     sniffed = sniff(outcome.body, outcome.content_type)
-    if isinstance(sniffed, Refusal) or not was_no_feed:
+    if isinstance(sniffed, Refusal) or not was_refused:
         return sniffed if isinstance(sniffed, Refusal) else None
     if not is_new:
         return Refusal(row.fold.refused_code or "", row.fold.refused or "")
@@ -181,8 +184,8 @@ def _refusal_of(row: FeedRow, outcome: Fetched, now: Instant, *, was_no_feed: bo
     return read if isinstance(read, Refusal) else None
 
 
-def _took_over(poll: PollState, outcome: Fetched, now: Instant) -> PollState:
-    """Remember the document's hash and its validators; a transfer that was cut short leaves none."""
+def _keep_validators(poll: PollState, outcome: Fetched, now: Instant) -> PollState:
+    """Return the state with the hash and the validators of a document; a truncated transfer has no validators."""
     etag, modified = outcome.headers.get("etag"), outcome.headers.get("last-modified")
     validators = None
     if (etag or modified) and not outcome.truncated:
@@ -190,11 +193,11 @@ def _took_over(poll: PollState, outcome: Fetched, now: Instant) -> PollState:
     return msgspec.structs.replace(poll, body_hash=body_hash(outcome.body), validators=validators, full_at=now)
 
 
-def _succeeded(
+def _after_success(
     row: FeedRow, poll: PollState, outcome: Fetched | NotModified, now: Instant, limits: Limits, floor_s: int
 ) -> PollState:
     interval = interval_after_success(limits, row.fold, outcome.headers, poll.interval_s)
-    move, adopted = _moved(row, poll, outcome, now)
+    move, adopted = _track_move(row, poll, outcome, now)
     return msgspec.structs.replace(
         poll,
         last_success=now,
@@ -210,11 +213,12 @@ def _succeeded(
     )
 
 
-def _failed(
+def _after_failure(
     row: FeedRow, poll: PollState, code: str, sentence: str, now: Instant, limits: Limits, floor_s: int
 ) -> PollState:
+    """Return the state after a failure: the backoff ignores `skipHours` and `skipDays`, and is at most 24 hours."""
     errors = poll.errors + 1
-    adopted = poll.adopted_url if errors % FAILURES_TO_RETURN else None
+    adopted = poll.adopted_url if errors % FAILURES_BEFORE_RETURN else None
     interval = interval_after_error(limits, errors)
     at = next_check(
         row.feed.id, now, interval, msgspec.structs.replace(row.fold.hints, skip_hours=(), skip_days=()), floor_s
@@ -225,28 +229,33 @@ def _failed(
         errors=errors,
         error_code=code,
         error=sentence,
-        next_check=min(at, now + DAY_S * SECOND),
+        next_check=min(at, now + DAY),
         adopted_url=adopted,
         validators=poll.validators if adopted == poll.adopted_url else None,
     )
 
 
 def leading_permanent(url: str, hops: tuple[Hop, ...]) -> str | None:
-    """Give where the leading permanent redirects of a chain lead (301, 308), or None; never from https to http."""
+    """Return the target of the permanent redirects (301, 308) that begin a chain, or None; never from https to http."""
     target = None
-    secure = url.lower().startswith("https:")
+    is_secure = url.lower().startswith("https:")
     for hop in hops:
-        if hop.status not in _PERMANENT or scheme_of(hop.target) not in ({"https"} if secure else {"http", "https"}):
+        schemes = {"https"} if is_secure else {"http", "https"}
+        if hop.status not in _PERMANENT_REDIRECTS or scheme_of(hop.target) not in schemes:
             break
         target = hop.target
-        secure = secure or hop.target.lower().startswith("https:")
+        is_secure = is_secure or hop.target.lower().startswith("https:")
     return target
 
 
-def _moved(
+def _track_move(
     row: FeedRow, poll: PollState, outcome: Fetched | NotModified, now: Instant
 ) -> tuple[Move | None, str | None]:
-    """Adopt a permanent redirect after three sightings over 48 hours that share an item with the feed."""
+    """Return the pending move and the adopted URL after a success.
+
+    A permanent redirect is adopted after three consecutive sightings over at least 48 hours. The last document from its
+    target must share an item with the feed.
+    """
     target = leading_permanent(outcome.url, outcome.hops)
     if target is None:
         return None, poll.adopted_url
@@ -255,12 +264,12 @@ def _moved(
         return Move(target, now, 1), poll.adopted_url
     move = Move(target, move.since, move.sightings + 1)
     shares = row.fold.shared_url == outcome.final_url
-    if move.sightings >= MOVE_SIGHTINGS and now - move.since >= MOVE_AFTER and shares:
+    if move.sightings >= MIN_MOVE_SIGHTINGS and now - move.since >= MIN_MOVE_AGE and shares:
         return None, target
     return move, poll.adopted_url
 
 
-def _line(outcome: Outcome, now: Instant, seq: int | None) -> FetchLine:
+def _fetch_line(outcome: Outcome, now: Instant, seq: int | None) -> FetchLine:
     status: int | None
     match outcome:
         case Fetched():
