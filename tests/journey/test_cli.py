@@ -220,9 +220,9 @@ def test_load_takes_good_lines_and_lists_bad_ones_by_number(run, tmp_path, monke
     monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BufferedReader(io.BytesIO(b'{"title": "From a pipe"}\n'))))
     assert "1 item new" in run("load", "-", "--feed", "back")[1]
     assert run("load", str(tmp_path / "none"), "--feed", "back")[0] == 2
-    assert "it names no feed" in run("load", str(file))[2]
+    assert "the line must name a feed" in run("load", str(file))[2]
     (tmp_path / "cut.gz").write_bytes(gzip.compress(b'{"title": "x"}\n' * 5000)[:40])
-    assert "can't be read to its end" in run("load", str(tmp_path / "cut.gz"), "--feed", "back")[2]
+    assert "cannot be read to its end" in run("load", str(tmp_path / "cut.gz"), "--feed", "back")[2]
 
 
 @pytest.mark.parametrize(

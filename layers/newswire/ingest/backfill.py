@@ -1,6 +1,6 @@
-"""Back-fill: JSON Lines come in, are checked, archived in records of about 1,000 lines, and indexed.
+"""Back-fill items from JSON Lines: check each line, archive the lines in records of about 1,000, and index them.
 
-A loaded line never changes an item that a fetched document gave; among loads the later one wins.
+A loaded line never changes an item that a fetched document had. Among loads the later one wins.
 """
 
 from __future__ import annotations
@@ -21,21 +21,22 @@ from newswire.errors import UsageError
 from newswire.ingest.archiving import RecordSource, append_to_feed
 from newswire.ingest.feed_list import make_feed
 from newswire.ingest.indexing import IndexResult, index_feeds, publish
-from newswire.ingest.parse.load_lines import LONGEST_LINE, LoadLine, read_line
-from newswire.storage.feeds import FEED_ID
+from newswire.ingest.parse.load_lines import MAX_LINE_BYTES, LoadLine, read_line
+from newswire.ingest.parse.sniff import GZIP_MAGIC
+from newswire.storage.feeds import check_feed_id
 
-LINES_A_RECORD = 1_000
-LINES_HELD = 20_000
-"""So many lines are held in memory at most, over all feeds."""
-REFUSED_SHOWN = 1_000
+MAX_LINES_PER_RECORD = 1_000
+MAX_BUFFERED_LINES = 20_000
+"""Maximum lines in memory, over all feeds."""
+MAX_REPORTED_LINES = 1_000
+"""Maximum refused lines that a report keeps; it counts all of them."""
 
-_GZIP_MAGIC = b"\x1f\x8b"
 _BOM = b"\xef\xbb\xbf"
 _encoder = msgspec.json.Encoder()
 
 
 class RefusedLine(Struct, frozen=True):
-    """A line that was not taken: where it stands and why."""
+    """A line that was refused, and the reason."""
 
     file: str
     line: int
@@ -43,58 +44,58 @@ class RefusedLine(Struct, frozen=True):
 
 
 class LoadReport(Struct, frozen=True):
-    """What a load did."""
+    """The result of a load."""
 
     lines: int
+    """Number of lines that were accepted."""
     refused: tuple[RefusedLine, ...]
+    """The first refused lines; `refused_count` is the number of all."""
     refused_count: int
     indexed: tuple[IndexResult, ...]
 
 
 def load(app: App, files: list[str], feed: str | None, progress: Callable[[int], object] | None = None) -> LoadReport:
-    """Load files (gzipped or not, `-` is standard input); a line without `feed` belongs to the given one.
+    """Load files, gzipped or plain; `-` is standard input. A line without `feed` belongs to the feed of the argument.
 
-    `progress` is told of lines as they are archived, and of items as they are indexed.
+    `progress` is called with the number of lines of each archived record, then with the number of items of each indexed
+    one. Raises `UsageError` for a file that cannot be read.
     """
-    keeper = _LineBuffer(app, progress)
+    buffer = _LineBuffer(app, progress)
     refused: list[RefusedLine] = []
     refused_count = lines = 0
     for name in files:
-        with _opened(name) as stream:
-            for number, text in _lines(stream):
-                read = read_line(text.removeprefix(_BOM) if number == 1 else text)
-                if isinstance(read, LoadLine):
-                    feed_id = read.feed or feed
-                    if feed_id is None:
-                        read = "it names no feed, and no --feed was given"
-                    elif not FEED_ID.fullmatch(feed_id):
-                        read = f"feed {feed_id[:80]!r} can't be the id of a feed"
-                if isinstance(read, str):
+        with _open(name) as stream:
+            for number, text in _read_lines(stream):
+                line = read_line(text.removeprefix(_BOM) if number == 1 else text)
+                if isinstance(line, LoadLine):
+                    line = _with_feed(line, feed)
+                if isinstance(line, str):
                     refused_count += 1
-                    if len(refused) < REFUSED_SHOWN:
-                        refused.append(RefusedLine(name, number, read))
+                    if len(refused) < MAX_REPORTED_LINES:
+                        refused.append(RefusedLine(name, number, line))
                     continue
                 lines += 1
-                keeper.keep(read.feed or feed or "", read)
-    keeper.flush_all()
-    indexed = index_feeds(app, keeper.feeds, progress=progress)
-    publish(app, keeper.feeds)
+                buffer.add(line.feed or feed or "", line)
+    buffer.flush_all()
+    indexed = index_feeds(app, buffer.feeds, progress=progress)
+    publish(app, buffer.feeds)
     return LoadReport(lines, tuple(refused), refused_count, tuple(indexed))
 
 
 class _RepeatDetector:
-    """Whether a load is one that came before, of one feed: its records are held against those that end the log.
+    """Detects a repeated load of one feed by comparing its records with the tail of the feed's log.
 
-    A load that is repeated, whole or after it was cut off, would let an item that stands in two of its records change to and
-    fro, each time a revision. So records are passed over while they are those of the log, from the last one that
-    equals the first on to the log's end; if they part before that end, what was passed over is archived after all.
+    A load may be repeated as a whole, or after it was interrupted. An item in two of its records would then change back
+    and forth, each time with a new revision. So records that equal those of the log are skipped, from the last record that
+    equals the first one to the end of the log. If they differ before that end, the skipped records are archived after all.
     """
 
     def __init__(self, app: App, feed_id: str, first: bytes) -> None:
         self._app = app
         self._feed_id = feed_id
-        self._rest: list[int] = []
-        self._passed: list[int] = []
+        self._expected: list[int] = []
+        """Numbers of the records in the log that a repeated load has next."""
+        self._skipped: list[int] = []
         archive = app.archive
         head = archive.head(feed_id)
         for seq in range(head, 0, -1):
@@ -102,64 +103,67 @@ class _RepeatDetector:
             if record is None or record.kind != "load":
                 break
             if record.body == first:
-                self._rest = list(range(seq, head + 1))
+                self._expected = list(range(seq, head + 1))
                 break
 
-    def knows(self, body: bytes) -> bool:
-        """Say whether this record, the next one, is the next of the log."""
-        if not self._rest:
+    def skip(self, body: bytes) -> bool:
+        """Skip the next record of the load if it is the next one of the log; return whether it was skipped."""
+        if not self._expected:
             return False
-        record = self._app.archive.get(self._feed_id, self._rest[0])
+        record = self._app.archive.get(self._feed_id, self._expected[0])
         if record is None or record.body != body:
             return False
-        self._passed.append(self._rest.pop(0))
+        self._skipped.append(self._expected.pop(0))
         return True
 
-    def parted(self) -> Iterator[bytes]:
-        """Give the bodies that were passed over and have to be archived after all, since the log went on otherwise."""
-        passed, is_same = self._passed, not self._rest
-        self._passed, self._rest = [], []
-        for seq in [] if is_same else passed:
+    def end(self) -> Iterator[bytes]:
+        """End the comparison; yield the skipped bodies if the load is not a repeated one, so that they are archived."""
+        skipped, is_repeated = self._skipped, not self._expected
+        self._skipped, self._expected = [], []
+        for seq in [] if is_repeated else skipped:
             record = self._app.archive.get(self._feed_id, seq)
             if record is not None:
                 yield record.body
 
 
 class _LineBuffer:
-    """Holds checked lines by feed, and archives them in records."""
+    """Collects checked lines by feed, and archives them in records."""
 
     def __init__(self, app: App, progress: Callable[[int], object] | None) -> None:
         self._app = app
         self._progress = progress
-        self._held: dict[str, list[bytes]] = {}
+        self._lines: dict[str, list[bytes]] = {}
         self._count = 0
         self.feeds: dict[str, _RepeatDetector] = {}
+        """The detector of each feed that has a record; its keys are the feeds to index."""
 
-    def keep(self, feed_id: str, line: LoadLine) -> None:
-        held = self._held.setdefault(feed_id, [])
-        held.append(_encoder.encode(line))
+    def add(self, feed_id: str, line: LoadLine) -> None:
+        """Add a line; archive the lines of its feed, or of the feed with the most lines, when the buffer is full."""
+        lines = self._lines.setdefault(feed_id, [])
+        lines.append(_encoder.encode(line))
         self._count += 1
-        if len(held) >= LINES_A_RECORD:
+        if len(lines) >= MAX_LINES_PER_RECORD:
             self._flush(feed_id)
-        elif self._count >= LINES_HELD:
-            self._flush(max(self._held, key=lambda one: len(self._held[one])))
+        elif self._count >= MAX_BUFFERED_LINES:
+            self._flush(max(self._lines, key=lambda other_id: len(self._lines[other_id])))
 
     def flush_all(self) -> None:
-        for feed_id in list(self._held):
+        """Archive everything that is left."""
+        for feed_id in list(self._lines):
             self._flush(feed_id)
-        for feed_id, again in self.feeds.items():
-            self._append(feed_id, again.parted())
+        for feed_id, detector in self.feeds.items():
+            self._append(feed_id, detector.end())
 
     def _flush(self, feed_id: str) -> None:
-        lines = self._held.pop(feed_id)
+        lines = self._lines.pop(feed_id)
         self._count -= len(lines)
         body = b"\n".join(lines)
         if feed_id not in self.feeds:
             make_feed(self._app, feed_id)
             self.feeds[feed_id] = _RepeatDetector(self._app, feed_id, body)
-        again = self.feeds[feed_id]
-        if not again.knows(body):
-            self._append(feed_id, again.parted())
+        detector = self.feeds[feed_id]
+        if not detector.skip(body):
+            self._append(feed_id, detector.end())
             self._append(feed_id, [body])
         if self._progress is not None:
             self._progress(len(lines))
@@ -169,32 +173,47 @@ class _LineBuffer:
             append_to_feed(self._app, feed_id, body, RecordSource("load"))
 
 
+def _with_feed(line: LoadLine, feed: str | None) -> LoadLine | str:
+    """Return the line, or the reason why it has no valid feed; `feed` is the one for lines that name none."""
+    feed_id = line.feed or feed
+    if feed_id is None:
+        return "the line must name a feed, since --feed is not set"
+    try:
+        check_feed_id(feed_id)
+    except UsageError as error:
+        return str(error)
+    return line
+
+
 @contextmanager
-def _opened(name: str) -> Iterator[IO[bytes]]:
-    """Open a file, or standard input for `-`, unpacking it if it is gzipped."""
+def _open(name: str) -> Iterator[IO[bytes]]:
+    """Open a file, or standard input for `-`; decompress it if it is gzipped."""
     try:
         stream = cast("BufferedReader", sys.stdin.buffer if name == "-" else Path(name).open("rb"))  # noqa: SIM115 - closed below
     except OSError as error:
-        msg = f"{name} can't be read ({(error.strerror or 'no such file').lower()}): give the path of a file of JSON Lines."
+        msg = f"{name} cannot be read ({(error.strerror or 'no such file').lower()}): name a file of JSON Lines."
         raise UsageError(msg) from error
     try:
         start = stream.peek(2)[:2]
-        yield cast("IO[bytes]", gzip.GzipFile(fileobj=stream)) if start == _GZIP_MAGIC else stream
+        yield cast("IO[bytes]", gzip.GzipFile(fileobj=stream)) if start == GZIP_MAGIC else stream
     except (EOFError, gzip.BadGzipFile, OSError) as error:
-        msg = f"{name} can't be read to its end ({error}): what came before was taken; mend the file and load it again."
+        msg = (
+            f"{name} cannot be read to its end ({error}): repair the file and load it again. Lines before that point may be "
+            "loaded already; repeated lines do no harm."
+        )
         raise UsageError(msg) from error
     finally:
         if name != "-":
             stream.close()
 
 
-def _lines(stream: IO[bytes]) -> Iterator[tuple[int, bytes]]:
-    """Give lines with their numbers, empty ones left out; of an overlong one its beginning."""
+def _read_lines(stream: IO[bytes]) -> Iterator[tuple[int, bytes]]:
+    """Yield the lines that are not empty, with their numbers; cut an overlong one, so that `read_line` refuses it."""
     number = 0
-    while line := stream.readline(LONGEST_LINE + 2):
+    while line := stream.readline(MAX_LINE_BYTES + 2):
         number += 1
-        if len(line) > LONGEST_LINE and not line.endswith(b"\n"):
-            while (rest := stream.readline(LONGEST_LINE)) and not rest.endswith(b"\n"):
+        if len(line) > MAX_LINE_BYTES and not line.endswith(b"\n"):
+            while (rest := stream.readline(MAX_LINE_BYTES)) and not rest.endswith(b"\n"):
                 pass
         if stripped := line.strip():
-            yield number, line if len(line) > LONGEST_LINE else stripped
+            yield number, line if len(line) > MAX_LINE_BYTES else stripped

@@ -1,4 +1,4 @@
-"""Lines of a back-fill: JSON Lines come in, entries go out. `backfill.py` checks them before they are archived."""
+"""Read the lines of a back-fill, in the format JSON Lines; `backfill.py` checks them before it archives them."""
 
 from __future__ import annotations
 
@@ -8,12 +8,15 @@ from msgspec import Struct
 from newswire.ingest.parse.feed_dates import read_feed_date
 from newswire.model import VALUE_LENGTH, Document, Entry, Markup, RawDate, Record
 
-LONGEST_LINE = 2_000_000
-"""Characters of a line; a longer one is refused."""
+MAX_LINE_BYTES = 2_000_000
+"""A longer line is refused, so that one line cannot fill the memory."""
+MAX_GUID_CHARACTERS = VALUE_LENGTH * 8
+"""A longer guid is cut; guids are often URLs."""
+MAX_QUOTED_CHARACTERS = 60
 
 
 class LoadLine(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """One line: an item as somebody has it; a title, a text or a link is enough, and null is as good as left out."""
+    """One line: an item. A title, a text or a link is enough; null means that a field is missing."""
 
     guid: str | None = None
     title: str | None = None
@@ -31,33 +34,33 @@ class LoadLine(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=Tr
 _line = msgspec.json.Decoder(LoadLine)
 
 
-def read_line(text: str | bytes) -> LoadLine | str:
-    """Read and check one line; a string is the reason why it is refused."""
-    if len(text) > LONGEST_LINE:
-        return f"the line is longer than {LONGEST_LINE:,} characters"
+def read_line(text: bytes) -> LoadLine | str:
+    """Read and check one line; return the reason, as a clause, if it is refused."""
+    if len(text) > MAX_LINE_BYTES:
+        return f"the line must have at most {MAX_LINE_BYTES:,} bytes"
     try:
         line = _line.decode(text)
     except msgspec.ValidationError as error:
         return str(error)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        return f"not JSON: {error}"
-    if not any(text and text.strip() for text in (line.title, line.summary, line.content, line.link)):
-        return "it has no title, summary, content or link"
+        return f"the line must be JSON: {error}"
+    if not any(value and value.strip() for value in (line.title, line.summary, line.content, line.link)):
+        return "the line must have a title, summary, content or link"
     for name in ("published", "updated"):
-        said = getattr(line, name)
-        if said and read_feed_date(said) is None:
-            return f"{name} {said[:60]!r} can't be read as a date; RFC 3339 is best"
+        date = getattr(line, name)
+        if date and read_feed_date(date) is None:
+            return f"{name} must be a date, best in RFC 3339, got {date[:MAX_QUOTED_CHARACTERS]!r}"
     return line
 
 
 def parse_load(record: Record) -> Document:
-    """Read the lines of a record that `backfill.py` has checked."""
+    """Return the document of a record of lines, which `backfill.py` has checked."""
     return Document(kind="load", entries=tuple(_entry(_line.decode(line)) for line in record.body.splitlines() if line))
 
 
 def _entry(line: LoadLine) -> Entry:
     return Entry(
-        guid=(line.guid or "")[: VALUE_LENGTH * 8],
+        guid=(line.guid or "")[:MAX_GUID_CHARACTERS],
         guid_is_link=True,
         link=line.link or "",
         title=Markup(line.title or ""),
