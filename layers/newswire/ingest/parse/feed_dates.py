@@ -1,8 +1,8 @@
-"""Dates as feeds write them: text comes in, an instant with its precision goes out, or nothing.
+"""Read dates as feeds write them, into an instant with its precision. Wrong is worse than nothing: in doubt, return None.
 
-feedparser reads `2025/09/19 12:00` as 1 November and epoch seconds as the year 1758, takes CEST, BST and IST for UTC,
-and gives nothing for dates with no zone, with dots or slashes, or in other languages than English. So dates are read
-here, from what the feed wrote: rightly, or not at all. A date that could mean two days (`03/04/2025`) is not read.
+feedparser is not used for dates. It reads `2025/09/19 12:00` as 1 November, epoch seconds as the year 1758, and CEST, BST
+and IST as UTC. It does not read dates without a zone, with dots or slashes, or in other languages than English. A date
+that could mean two days (`03/04/2025`) is not read here.
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ from newswire.model import Precision
 
 
 class ReadDate(Struct, frozen=True, gc=False):
-    """What a date says: an instant in UTC, and how exactly it says it (a bare day is its midnight in UTC)."""
+    """An instant in UTC, and the precision of the text it was read from; a day without a time is its midnight in UTC."""
 
     at: Instant
     precision: Precision
 
 
-# Zone abbreviations as feeds mean them; where one has several meanings, the one that news publishers use.
+# Zone abbreviations in feeds, in hours from UTC. Of several meanings, the one that news publishers use.
 # RFC 822 section 5.1 defines the North American ones and UT, GMT, Z.
-_ZONES = {
-    # RFC 5322 section 4.3: the military letters were misdefined in RFC 822 and mean nothing more than "not known".
+_ZONE_HOURS = {
+    # RFC 5322 section 4.3: RFC 822 defined the military letters wrongly, so they only mean an unknown zone.
     **dict.fromkeys("abcdefghiklmnopqrstuvwxyz", 0.0),
     **dict.fromkeys(("ut", "utc", "gmt", "gm", "wet", "azost"), 0.0),
     **dict.fromkeys(("bst", "cet", "met", "mez", "west", "wat"), 1.0),
@@ -61,7 +61,7 @@ _ZONES = {
     **dict.fromkeys(("hst",), -10.0),
 }
 
-# Names of months by their first letters, folded: in English and in the languages that feeds use without translating.
+# Names and abbreviations of months, folded, in English and in other languages of feeds.
 _MONTH_NAMES = (
     "jan january janv janvier januar janner jaenner enero ene gennaio gen januari janeiro stycznia styczen sty leden ledna "
     "januara ianuarie ian ocak января январь янв січня",
@@ -124,26 +124,25 @@ _NUMBERS = re.compile(
 _EPOCH = re.compile(r"(?P<number>\d{9,10}|\d{12,13})(?:\.\d+)?")
 _OFFSET = re.compile(r"(?:gmt|utc|ut)?\s*(?P<sign>[+-])(?P<hours>\d{1,2}):?(?P<minutes>\d{2})?")
 
-_STRICT = re.compile(r"\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}:\d{2}(?:\.\d{3})?(?:Z|[+-](?:0\d|1[0-4]):[0-5]\d)", re.ASCII)
-_MAX_LENGTH = 100
-_HOURS_A_DAY = 24
-_CENTURY_PIVOT = 69  # POSIX: two-digit years 69 to 99 are of the last century
-_MAX_OFFSET_HOURS = 15  # the widest in use is +14:00
+_RFC_3339 = re.compile(r"\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}:\d{2}(?:\.\d{3})?(?:Z|[+-](?:0\d|1[0-4]):[0-5]\d)", re.ASCII)
+_MAX_CHARACTERS = 100
+_CENTURY_PIVOT = 69  # POSIX: the two-digit years 69 to 99 are in the last century
+_MAX_OFFSET_HOURS = 15  # the widest offset in use is +14:00
 
 
 def read_feed_date(raw: str) -> ReadDate | None:
-    """Read a date as a feed writes it; None where it can't be read, or could be read in two ways.
+    """Read a date as a feed writes it; return None if it is unreadable or ambiguous.
 
-    A date without a zone is taken as UTC (RFC 5322 section 3.3 knows none such; publishers that leave the zone out
-    mostly mean UTC). Fractions are cut to milliseconds; a leap second is the second after it.
+    A date without a zone is UTC: RFC 5322 section 3.3 requires a zone, and publishers that omit it mostly mean UTC.
+    Fractions are cut to milliseconds. A leap second becomes the second after it.
     """
-    if len(raw) > _MAX_LENGTH:
+    if len(raw) > _MAX_CHARACTERS:
         return None
-    if _STRICT.fullmatch(raw):  # RFC 3339, by far the commonest in back-fills; the rest takes five times as long
+    if _RFC_3339.fullmatch(raw):  # by far the most common form in back-fills; the other path takes five times as long
         try:
             return ReadDate(from_datetime(datetime.fromisoformat(raw)), "second")
         except ValueError:
-            pass  # a leap second, or a day that does not exist: read or refused below
+            pass  # a leap second, which is read below, or a day that does not exist
     return _read(" ".join(raw.replace("\u2212", "-").split()).lower())
 
 
@@ -160,22 +159,23 @@ def _read(text: str) -> ReadDate | None:
     return None
 
 
-def _build(said: dict[str, str | None]) -> ReadDate | None:
-    day = _day(said)
-    offset = _offset(said.get("zone"))
+def _build(parts: dict[str, str | None]) -> ReadDate | None:
+    """Return the date of the named parts of a pattern; None for parts that are out of their range."""
+    day = _read_day(parts)
+    offset = _read_offset(parts.get("zone"))
     if day is None or offset is None:
         return None
-    hour, minute, second = (int(said.get(part) or 0) for part in ("hour", "minute", "second"))
-    if half := said.get("half"):
+    hour, minute, second = (int(parts.get(name) or 0) for name in ("hour", "minute", "second"))
+    if half := parts.get("half"):
         if not 1 <= hour <= 12:  # noqa: PLR2004 - the hours of a clock face
             return None
         hour = hour % 12 + (12 if half == "p" else 0)
     spill = timedelta()
-    if hour == _HOURS_A_DAY and not minute and not second:  # ISO 8601: 24:00 is the end of the day
+    if hour == 24 and not minute and not second:  # noqa: PLR2004 - ISO 8601: 24:00 is the end of the day
         hour, spill = 0, timedelta(days=1)
     if second == 60:  # noqa: PLR2004 - a leap second
         second, spill = 59, timedelta(seconds=1)
-    fraction = (said.get("fraction") or "0").ljust(3, "0")[:3]
+    fraction = (parts.get("fraction") or "0").ljust(3, "0")[:3]
     try:
         local = datetime(*day, hour, minute, second, int(fraction) * 1000, tzinfo=timezone(offset))
         at = from_datetime(local.astimezone(UTC) + spill)
@@ -183,36 +183,39 @@ def _build(said: dict[str, str | None]) -> ReadDate | None:
         return None
     if not FIRST_INSTANT <= at <= LAST_INSTANT:
         return None
-    precision: Precision = "day" if said.get("hour") is None else "minute" if said.get("second") is None else "second"
+    precision: Precision = "day" if parts.get("hour") is None else "minute" if parts.get("second") is None else "second"
     return ReadDate(at, precision)
 
 
-def _day(said: dict[str, str | None]) -> tuple[int, int, int] | None:
-    """Give year, month and day; None for a name that is no month, or two numbers that could each be the month."""
-    written = said.get("year") or ""
-    year = int(written)
-    if len(written) == 2:  # noqa: PLR2004 - digits
+def _read_day(parts: dict[str, str | None]) -> tuple[int, int, int] | None:
+    """Return year, month and day, not checked against the calendar.
+
+    None for a name that is not a month, and for two numbers that could each be the month.
+    """
+    digits = parts.get("year") or ""
+    year = int(digits)
+    if len(digits) == 2:  # noqa: PLR2004 - digits
         year += 1900 if year >= _CENTURY_PIVOT else 2000
-    if name := said.get("name"):
+    if name := parts.get("name"):
         month = _MONTHS.get(fold(name).replace("ß", "ss"))
-        return (year, month, int(said["day"] or 0)) if month else None
-    if first := said.get("first"):
-        a, b = int(first), int(said["other"] or 0)
-        if said["mark"] == "/" and a <= 12 and b <= 12 and a != b:  # noqa: PLR2004 - months
-            return None  # 03/04/2025 is March in one country and April in another
-        if said["mark"] == "/" and b > 12:  # noqa: PLR2004 - months
-            return year, a, b
-        return year, b, a
-    return year, int(said["month"] or 0), int(said.get("day") or 1)
+        return (year, month, int(parts["day"] or 0)) if month else None
+    if number := parts.get("first"):
+        first, second = int(number), int(parts["other"] or 0)
+        if parts["mark"] == "/" and first <= 12 and second <= 12 and first != second:  # noqa: PLR2004 - months
+            return None  # 03/04/2025 is in March in one country, and in April in another
+        if parts["mark"] == "/" and second > 12:  # noqa: PLR2004 - months
+            return year, first, second
+        return year, second, first
+    return year, int(parts["month"] or 0), int(parts.get("day") or 1)
 
 
-def _offset(zone: str | None) -> timedelta | None:
-    """Give the offset from UTC; nothing said is UTC, an unknown abbreviation is None."""
+def _read_offset(zone: str | None) -> timedelta | None:
+    """Return the offset from UTC: 0 without a zone, None for an unknown abbreviation or an impossible offset."""
     if not zone:
         return timedelta()
     text = zone.strip()
-    if text in _ZONES:
-        return timedelta(hours=_ZONES[text])
+    if text in _ZONE_HOURS:
+        return timedelta(hours=_ZONE_HOURS[text])
     match = _OFFSET.fullmatch(text)
     if match is None:
         return None
