@@ -1,9 +1,8 @@
-"""JSON Feed 1.x, and JSON listings described by JMESPath: a record comes in, its entries go out."""
+"""Parse JSON Feed 1.x, and JSON listings whose rows a feed locates with JMESPath."""
 
 from __future__ import annotations
 
 import codecs
-import re
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Any
@@ -12,67 +11,68 @@ from urllib.parse import urljoin
 import jmespath
 import msgspec
 
+from newswire.ingest.parse.sniff import charset_of
 from newswire.model import Document, Entry, Listing, Markup, RawDate, Record, Refusal
 
-_DEEPEST = 100
-_CHARSET = re.compile(r"charset\s*=\s*[\"']?([\w.:-]+)", re.IGNORECASE)
+MAX_DEPTH = 100
+"""Nesting up to which a truncated document is repaired; feeds are nested a few levels deep."""
 
 
 def parse_json(record: Record, max_entries: int) -> Document | Refusal:
-    """Read a JSON Feed, or a listing by the feed's own expressions; a cut document gives the rows that are whole."""
-    text = _decoded(record.body, record.content_type)
-    value, cut = _loaded(text)
+    """Parse a JSON Feed, or a listing with the expressions of its feed; of a truncated document, return the complete rows."""
+    text = _decode(record.body, record.content_type)
+    value, cut = _load(text)
     if isinstance(value, Refusal):
         return value
     if record.listing is not None and record.feed_kind in {"listing", "auto"}:
-        return _listing(value, record, record.listing, max_entries, cut=cut or record.truncated)
+        return _read_listing(value, record, record.listing, max_entries, cut=cut or record.truncated)
     if isinstance(value, dict) and (
         "jsonfeed.org" in str(value.get("version")) or isinstance(value.get("items"), list)
     ):
-        return _json_feed(value, record, max_entries, cut=cut or record.truncated)
+        return _read_json_feed(value, record, max_entries, cut=cut or record.truncated)
     return Refusal(
         "not_a_feed",
-        "JSON came that is no JSON Feed; a listing needs `listing` expressions in feeds.toml (docs/feeds.md).",
+        "The document is JSON, but not a JSON Feed: to read it as a listing, set `listing` in feeds.toml (docs/feeds.md).",
     )
 
 
-def _decoded(body: bytes, content_type: str) -> str:
-    """Decode by a byte order mark, else as UTF-8 (RFC 8259 section 8.1), else by the charset that the server names."""
+def _decode(body: bytes, content_type: str) -> str:
+    """Decode by the byte order mark, else as UTF-8 (RFC 8259 section 8.1), else by the charset of the content type."""
     if body.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         return body.decode("utf-16", "replace")
     try:
         return body.decode("utf-8-sig")
     except UnicodeDecodeError:
-        named = _CHARSET.search(content_type)
         try:
-            return body.decode(named[1] if named else "utf-8", "replace")
+            return body.decode(charset_of(content_type) or "utf-8", "replace")
         except LookupError:
             return body.decode("utf-8", "replace")
 
 
-def _loaded(text: str) -> tuple[Any, bool]:
-    """Load the text; where it ends in the middle, what was whole of it."""
+def _load(text: str) -> tuple[Any, bool]:
+    """Return the value of a JSON text, and whether it had to be repaired; the value may be a `Refusal`."""
     try:
         return msgspec.json.decode(text), False
     except msgspec.DecodeError as error:
-        repaired = _closed(text)
+        repaired = _repair(text)
         if repaired is not None:
             try:
                 return msgspec.json.decode(repaired), True
             except msgspec.DecodeError:
                 pass
         return Refusal(
-            "unreadable", f"The document begins like JSON and can't be read as such: {str(error)[:120]}."
+            "unreadable", f"The document begins like JSON, but is not valid JSON: {str(error)[:120]}."
         ), False
 
 
-def _closed(text: str) -> str | None:  # noqa: C901 - one state machine, read from top to bottom
-    """Cut a JSON text after the last row that is whole, and close what is open there.
+def _repair(text: str) -> str | None:  # noqa: C901 - one state machine, read from top to bottom
+    """Cut a truncated JSON text after its last complete row, and close the arrays and objects that are open there.
 
-    A row is an object within an array; None where the text is not cut or no row is whole.
+    A row is an object in an array. Returns None if the text is not truncated, has no complete row, or is nested deeper
+    than `MAX_DEPTH`.
     """
-    opened: list[str] = []
-    kept: tuple[int, tuple[str, ...]] | None = None
+    open_brackets: list[str] = []
+    cut_at: tuple[int, tuple[str, ...]] | None = None
     in_string = escaped = False
     for position, letter in enumerate(text):
         if in_string:
@@ -85,20 +85,21 @@ def _closed(text: str) -> str | None:  # noqa: C901 - one state machine, read fr
         elif letter == '"':
             in_string = True
         elif letter in "{[":
-            opened.append("}" if letter == "{" else "]")
-            if len(opened) > _DEEPEST:
+            open_brackets.append("}" if letter == "{" else "]")
+            if len(open_brackets) > MAX_DEPTH:
                 return None
         elif letter in "}]":
-            if not opened or opened.pop() != letter:
+            if not open_brackets or open_brackets.pop() != letter:
                 return None
-            if letter == "}" and opened and opened[-1] == "]" and (kept is None or len(opened) <= len(kept[1])):
-                kept = position + 1, tuple(opened)
-    if not opened or kept is None:
+            is_row = letter == "}" and open_brackets[-1:] == ["]"]
+            if is_row and (cut_at is None or len(open_brackets) <= len(cut_at[1])):
+                cut_at = position + 1, tuple(open_brackets)
+    if not open_brackets or cut_at is None:
         return None
-    return text[: kept[0]] + "".join(reversed(kept[1]))
+    return text[: cut_at[0]] + "".join(reversed(cut_at[1]))
 
 
-def _json_feed(value: dict[str, Any], record: Record, max_entries: int, *, cut: bool) -> Document:
+def _read_json_feed(value: dict[str, Any], record: Record, max_entries: int, *, cut: bool) -> Document:
     base = record.final_url or record.url
     rows = value.get("items")
     rows = [row for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []
@@ -140,7 +141,8 @@ def _json_feed_entry(row: dict[str, Any], base: str, feed_authors: object) -> En
 
 def _authors(value: object) -> tuple[str, ...]:
     people = [value] if isinstance(value, dict) else _list(value)
-    return tuple(_string(one.get("name")) for one in people if isinstance(one, dict) and _string(one.get("name")))
+    names = (_string(person.get("name")) for person in people if isinstance(person, dict))
+    return tuple(name for name in names if name)
 
 
 def _list(value: object) -> Sequence[Any]:
@@ -148,7 +150,7 @@ def _list(value: object) -> Sequence[Any]:
 
 
 def _string(value: object) -> str:
-    """Give a string; numbers are written out (ids often are numbers), anything else is nothing."""
+    """Return a string without outer spaces, or a number as text (many ids are numbers); "" for any other type."""
     if isinstance(value, str):
         return value.strip()
     if isinstance(value, (int, float)) and not isinstance(value, bool):
@@ -166,31 +168,35 @@ def _link(link: str, base: str) -> str:
 
 
 @lru_cache(maxsize=256)
-def _compiled(expression: str) -> Callable[[Any], Any]:
+def _compile(expression: str) -> Callable[[Any], Any]:
     search: Callable[[Any], Any] = jmespath.compile(expression).search
     return search
 
 
 def check_listing(listing: Listing) -> str | None:
-    """Say which expression of a listing is no JMESPath, or None."""
+    """Return a clause that names the first expression of a listing that is not valid JMESPath; None if all are."""
     for name in ("rows", "title", "link", "date", "summary", "guid"):
         expression = getattr(listing, name)
         if not expression:
             continue
         try:
-            _compiled(expression)
+            _compile(expression)
         except jmespath.exceptions.JMESPathError as error:
-            return f"listing.{name} is no JMESPath expression: {str(error).splitlines()[0]}"
+            return f"listing.{name} must be a JMESPath expression ({str(error).splitlines()[0]})"
     return None
 
 
-def _listing(value: object, record: Record, listing: Listing, max_entries: int, *, cut: bool) -> Document | Refusal:
+def _read_listing(
+    value: object, record: Record, listing: Listing, max_entries: int, *, cut: bool
+) -> Document | Refusal:
     try:
-        rows = _compiled(listing.rows)(value)
+        rows = _compile(listing.rows)(value)
     except jmespath.exceptions.JMESPathError as error:
-        return Refusal("wrong_listing", f"listing.rows can't be worked out: {str(error)[:120]}.")
+        return Refusal("wrong_listing", f"listing.rows cannot be evaluated in this document: {str(error)[:120]}.")
     if not isinstance(rows, list):
-        return Refusal("wrong_listing", f"There are no rows at {listing.rows!r} in this document.")
+        return Refusal(
+            "wrong_listing", f"listing.rows must lead to a list in this document, got none at {listing.rows!r}."
+        )
     rows = [row for row in rows if isinstance(row, dict)]
     base = listing.base or record.final_url or record.url
     return Document(
@@ -201,20 +207,20 @@ def _listing(value: object, record: Record, listing: Listing, max_entries: int, 
 
 
 def _listing_entry(row: dict[str, Any], listing: Listing, base: str) -> Entry:
-    def said(expression: str) -> str:
+    def evaluate(expression: str) -> str:
         if not expression:
             return ""
         try:
-            return _string(_compiled(expression)(row))
+            return _string(_compile(expression)(row))
         except jmespath.exceptions.JMESPathError:
             return ""
 
-    date = said(listing.date)
+    date = evaluate(listing.date)
     return Entry(
-        guid=said(listing.guid),
+        guid=evaluate(listing.guid),
         guid_is_link=True,
-        link=_link(said(listing.link), base),
-        title=Markup(said(listing.title), html=True),
-        summary=Markup(said(listing.summary), html=True),
+        link=_link(evaluate(listing.link), base),
+        title=Markup(evaluate(listing.title), html=True),
+        summary=Markup(evaluate(listing.summary), html=True),
         published=(RawDate("pubDate", date),) if date else (),
     )

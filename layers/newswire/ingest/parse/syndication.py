@@ -1,7 +1,7 @@
-"""RSS, Atom, RDF and CDF: a record comes in, the entries as feedparser reads them go out.
+"""Parse RSS, Atom, RDF and CDF with feedparser.
 
-feedparser is given a stream and nothing else: given bytes or text it may open them as a file name or a URL. Its own
-sanitising is off (half of its time); `item.py` strips markup.
+feedparser only gets a stream: it may open bytes or text as a file name or a URL. Its own sanitising, half of its time, is
+off; `item.py` strips markup.
 """
 
 from __future__ import annotations
@@ -9,19 +9,19 @@ from __future__ import annotations
 import io
 import re
 import warnings
-from collections.abc import Iterator
 from typing import Any
 from urllib.parse import urljoin
 
 import feedparser
 
+from newswire.ingest.parse.sniff import charset_of
 from newswire.model import Document, Entry, Hints, Markup, RawDate, Record, Refusal
 
 _ENTRY = rb"(?:[\w.-]+:)?(?:item|entry)"
 _OPEN = re.compile(rb"<" + _ENTRY + rb"[\s>]", re.IGNORECASE)
 _CLOSE = re.compile(rb"</" + _ENTRY + rb"\s*>|/>\s*$", re.IGNORECASE)
 _ROOT_CLOSE = re.compile(rb"</(?:[\w.-]+:)?(?:rss|feed|rdf|channel)\s*>", re.IGNORECASE)
-_NO_PERMALINK = re.compile(
+_HIDDEN_GUID = re.compile(
     rb"""<guid[^>]*ispermalink\s*=\s*["']\s*(?:false|no|0)\s*["'][^>]*>(.*?)</guid""", re.IGNORECASE | re.DOTALL
 )
 _CDATA = re.compile(rb"<!\[CDATA\[(.*?)\]\]>", re.DOTALL)
@@ -29,10 +29,9 @@ _SKIP_HOURS = re.compile(rb"<skiphours[^>]*>(.*?)</skiphours", re.IGNORECASE | r
 _SKIP_DAYS = re.compile(rb"<skipdays[^>]*>(.*?)</skipdays", re.IGNORECASE | re.DOTALL)
 _DAYS = (b"monday", b"tuesday", b"wednesday", b"thursday", b"friday", b"saturday", b"sunday")
 _SCHEME = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]*:")
-_CHARSET = re.compile(r"charset\s*=\s*[\"']?([\w.:-]+)", re.IGNORECASE)
 
-# RSS 1.0 module Syndication, and the other spellings that mediacloud's rss-fetcher has met.
-_PERIODS = {
+# RSS 1.0 module Syndication, and other spellings that mediacloud's rss-fetcher found in feeds.
+_PERIOD_SECONDS = {
     "minutely": 60,
     "hourly": 3_600,
     "hour": 3_600,
@@ -45,61 +44,65 @@ _PERIODS = {
     "yearly": 31_536_000,
     "year": 31_536_000,
 }
-_LONGEST_S = 366 * 86_400
+MAX_TTL_SECONDS = 366 * 86_400
+MAX_NUMBER_DIGITS = 9
 
 
 def parse_syndication(record: Record, max_entries: int) -> Document | Refusal:
-    """Read RSS, Atom, RDF or CDF; a document that ends in the middle gives the entries that are whole."""
-    body, cut = _whole_entries(record.body)
-    parsed = _feedparser_of(body, record)
+    """Parse RSS, Atom, RDF or CDF; of a truncated document, return the complete entries."""
+    body, cut = _cut_open_entry(record.body)
+    parsed = _run_feedparser(body, record)
     if isinstance(parsed, Refusal):
         return parsed
     version = str(parsed.get("version") or "")
     raw_entries = parsed.entries
     if not version and not raw_entries:
-        reason = parsed.get("bozo_exception")
-        why = f" ({type(reason).__name__})" if reason is not None else ""
-        return Refusal("not_a_feed", f"The document looks like XML, and is no RSS, Atom, RDF or CDF{why}.")
-    about = parsed.feed
-    hidden = _not_permalinks(record.body)
+        error = parsed.get("bozo_exception")
+        reason = f" ({type(error).__name__})" if error is not None else ""
+        return Refusal("not_a_feed", f"The document looks like XML, but is not RSS, Atom, RDF or CDF{reason}.")
+    channel = parsed.feed
+    hidden_guids = _find_hidden_guids(record.body)
     is_atom = version.startswith("atom")
-    dated = "dc:date" if not is_atom and b":date>" in record.body else "updated"
+    # feedparser puts dc:date into `updated`.
+    date_source = "dc:date" if not is_atom and b":date>" in record.body else "updated"
     base = record.final_url or record.url
-    entries = tuple(_entry(raw, base, hidden, dated, is_atom=is_atom) for raw in raw_entries[:max_entries])
+    entries = tuple(
+        _build_entry(raw, base, hidden_guids, date_source, is_atom=is_atom) for raw in raw_entries[:max_entries]
+    )
     return Document(
         kind=version or "syndication",
-        title=_text(about, "title"),
-        description=_text(about, "subtitle"),
-        link=_absolute(_text(about, "link"), base),
-        lang=_text(about, "language") or None,
-        hints=_hints(about, record.body),
+        title=_text(channel, "title"),
+        description=_text(channel, "subtitle"),
+        link=_resolve(_text(channel, "link"), base),
+        lang=_text(channel, "language") or None,
+        hints=_read_hints(channel, record.body),
         entries=entries,
         cut=cut or record.truncated or len(raw_entries) > max_entries,
     )
 
 
-def _feedparser_of(body: bytes, record: Record) -> Any:  # noqa: ANN401 - feedparser has no types
+def _run_feedparser(body: bytes, record: Record) -> Any:  # noqa: ANN401 - feedparser has no types
     headers = {"content-type": "application/xml"}
-    if charset := _CHARSET.search(record.content_type):
-        headers["content-type"] = f"application/xml; charset={charset[1]}"
+    if charset := charset_of(record.content_type):
+        headers["content-type"] = f"application/xml; charset={charset}"
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # feedparser's advice to its callers says nothing of the document
+            warnings.simplefilter("ignore")  # feedparser's warnings are about its API, not about the document
             return feedparser.parse(
                 io.BytesIO(body), response_headers=headers, sanitize_html=False, resolve_relative_uris=False
             )
     except RecursionError:
         raise
-    except Exception as error:  # noqa: BLE001 - whatever a hostile document does to the parser is its own outcome
-        return Refusal("unreadable", f"The document could not be read ({type(error).__name__}).")
+    except Exception as error:  # noqa: BLE001 - a hostile document may make the parser fail in any way
+        return Refusal("unreadable", f"The document cannot be parsed ({type(error).__name__}).")
 
 
-def _whole_entries(body: bytes) -> tuple[bytes, bool]:
-    """Cut a last entry that was begun and never closed; says whether the document ends in the middle."""
-    if body[:2] in {b"\xff\xfe", b"\xfe\xff"}:  # UTF-16 is not searched byte by byte
+def _cut_open_entry(body: bytes) -> tuple[bytes, bool]:
+    """Return a body without a last entry that is not closed, and whether the document is truncated."""
+    if body[:2] in {b"\xff\xfe", b"\xfe\xff"}:  # the patterns do not match UTF-16
         return body, False
     last = None
-    for last in _OPEN.finditer(body):  # noqa: B007 - only the last one is wanted
+    for last in _OPEN.finditer(body):  # noqa: B007 - only the last one counts
         pass
     start = last.start() if last else 0
     if _ROOT_CLOSE.search(body, start):
@@ -109,17 +112,17 @@ def _whole_entries(body: bytes) -> tuple[bytes, bool]:
     return body[:start], True
 
 
-def _not_permalinks(body: bytes) -> frozenset[str]:
-    """Give the guids that are marked `isPermaLink="false"`: feedparser forgets the mark when a link came first."""
-    found = set()
-    for match in _NO_PERMALINK.finditer(body):
+def _find_hidden_guids(body: bytes) -> frozenset[str]:
+    """Return the guids with `isPermaLink="false"`: feedparser loses the attribute if a link comes before the guid."""
+    guids = set()
+    for match in _HIDDEN_GUID.finditer(body):
         raw = _CDATA.sub(rb"\1", match[1]).strip()
-        found.add(raw.decode("utf-8", "replace").replace("&amp;", "&"))
-    return frozenset(found)
+        guids.add(raw.decode("utf-8", "replace").replace("&amp;", "&"))
+    return frozenset(guids)
 
 
 def _get(raw: Any, name: str) -> Any:  # noqa: ANN401 - feedparser has no types
-    """Get exactly this key: feedparser's own look-up gives `published` for a missing `updated`."""
+    """Return the value of exactly this key: feedparser's own lookup returns `published` for a missing `updated`."""
     return dict.get(raw, name)
 
 
@@ -131,8 +134,8 @@ def _text(raw: Any, name: str) -> str:  # noqa: ANN401 - feedparser has no types
 def _markup(raw: Any, name: str, *, is_atom: bool) -> Markup:  # noqa: ANN401 - feedparser has no types
     text = _text(raw, name)
     detail = _get(raw, f"{name}_detail")
-    plain = is_atom and isinstance(detail, dict) and dict.get(detail, "type") == "text/plain"
-    return Markup(text, html=not plain)
+    is_plain = is_atom and isinstance(detail, dict) and dict.get(detail, "type") == "text/plain"
+    return Markup(text, html=not is_plain)
 
 
 def _content(raw: Any) -> Markup:  # noqa: ANN401 - feedparser has no types
@@ -144,34 +147,41 @@ def _content(raw: Any) -> Markup:  # noqa: ANN401 - feedparser has no types
     return Markup()
 
 
-def _entry(raw: Any, base: str, hidden: frozenset[str], dated: str, *, is_atom: bool) -> Entry:  # noqa: ANN401 - feedparser has no types
+def _build_entry(
+    raw: Any,  # noqa: ANN401 - feedparser has no types
+    base: str,
+    hidden_guids: frozenset[str],
+    date_source: str,
+    *,
+    is_atom: bool,
+) -> Entry:
     guid = _text(raw, "id")
     updated = _text(raw, "updated")
     detail = _get(raw, "title_detail")
     candidates = [
         RawDate("pubDate", _text(raw, "published")),
-        RawDate(dated, updated),
+        RawDate(date_source, updated),
         RawDate("pubDate", _text(raw, "created")),
     ]
     return Entry(
         guid=guid,
-        guid_is_link=guid not in hidden,
-        link=_absolute(_text(raw, "link") or _enclosure(raw), base),
+        guid_is_link=guid not in hidden_guids,
+        link=_resolve(_text(raw, "link") or _enclosure_url(raw), base),
         title=_markup(raw, "title", is_atom=is_atom),
         summary=_markup(raw, "summary", is_atom=is_atom),
         content=_content(raw),
         published=tuple(candidate for candidate in candidates if candidate.raw),
-        updated=RawDate("updated", updated) if updated and dated == "updated" else None,
-        authors=tuple(_names(raw)),
+        updated=RawDate("updated", updated) if updated and date_source == "updated" else None,
+        authors=tuple(_author_names(raw)),
         categories=tuple(
-            str(said).strip() for tag in _get(raw, "tags") or [] if (said := _get(tag, "label") or _get(tag, "term"))
+            str(label).strip() for tag in _get(raw, "tags") or [] if (label := _get(tag, "label") or _get(tag, "term"))
         ),
         lang=(dict.get(detail, "language") if isinstance(detail, dict) else None) or None,
     )
 
 
-def _absolute(link: str, base: str) -> str:
-    """Resolve a relative link against the document's own address (feedparser has seen to `xml:base` by then)."""
+def _resolve(link: str, base: str) -> str:
+    """Resolve a relative link against the URL of the document; feedparser has applied `xml:base` already."""
     if not link or _SCHEME.match(link):
         return link
     try:
@@ -180,43 +190,37 @@ def _absolute(link: str, base: str) -> str:
         return link
 
 
-def _enclosure(raw: Any) -> str:  # noqa: ANN401 - feedparser has no types
-    """Give the address of the first enclosure: an episode without a page is found where its sound is."""
+def _enclosure_url(raw: Any) -> str:  # noqa: ANN401 - feedparser has no types
+    """Return the URL of the first enclosure, the link of a podcast episode without a web page; "" if there is none."""
     for link in _get(raw, "links") or []:
         if dict.get(link, "rel") == "enclosure" and dict.get(link, "href"):
             return str(link["href"])
     return ""
 
 
-def _names(raw: Any) -> Iterator[str]:  # noqa: ANN401 - feedparser has no types
+def _author_names(raw: Any) -> list[str]:  # noqa: ANN401 - feedparser has no types
     authors = _get(raw, "authors") or []
-    found = False
-    for author in authors:
-        name = str(_get(author, "name") or _get(author, "email") or "").strip()
-        if name:
-            found = True
-            yield name
-    if not found and (name := _text(raw, "author")):
-        yield name
+    names = [str(_get(author, "name") or _get(author, "email") or "").strip() for author in authors]
+    return [name for name in names if name] or [name for name in [_text(raw, "author")] if name]
 
 
-def _hints(about: Any, body: bytes) -> Hints:  # noqa: ANN401 - feedparser has no types
-    period = _PERIODS.get(_text(about, "sy_updateperiod").lower())
-    frequency = _whole(_text(about, "sy_updatefrequency")) or 1
-    ttl = _whole(_text(about, "ttl"))
-    hours = _SKIP_HOURS.search(body)
-    days = _SKIP_DAYS.search(body)
-    named = re.findall(rb"(\w+)\s*</day", days[1].lower()) if days else []
+def _read_hints(channel: Any, body: bytes) -> Hints:  # noqa: ANN401 - feedparser has no types
+    period = _PERIOD_SECONDS.get(_text(channel, "sy_updateperiod").lower())
+    frequency = _positive_integer(_text(channel, "sy_updatefrequency")) or 1
+    ttl = _positive_integer(_text(channel, "ttl"))
+    skip_hours = _SKIP_HOURS.search(body)
+    skip_days = _SKIP_DAYS.search(body)
+    hours = re.findall(rb"(\d{1,2})\s*</hour", skip_hours[1]) if skip_hours else []
+    days = re.findall(rb"(\w+)\s*</day", skip_days[1].lower()) if skip_days else []
     return Hints(
-        ttl_s=min(ttl * 60, _LONGEST_S) if ttl else None,
+        ttl_s=min(ttl * 60, MAX_TTL_SECONDS) if ttl else None,
         update_period_s=period // frequency if period else None,
-        skip_hours=tuple(sorted({int(hour) % 24 for hour in re.findall(rb"(\d{1,2})\s*</hour", hours[1])}))
-        if hours
-        else (),
-        skip_days=tuple(sorted({_DAYS.index(day) for day in named if day in _DAYS})),
+        skip_hours=tuple(sorted({int(hour) % 24 for hour in hours})),
+        skip_days=tuple(sorted({_DAYS.index(day) for day in days if day in _DAYS})),
     )
 
 
-def _whole(text: str) -> int | None:
-    """Read a positive whole number of at most nine digits."""
-    return int(text) if text.isascii() and text.isdigit() and len(text) <= 9 and int(text) > 0 else None  # noqa: PLR2004
+def _positive_integer(text: str) -> int | None:
+    """Return the positive integer that a text of at most nine digits is, or None."""
+    is_number = text.isascii() and text.isdigit() and len(text) <= MAX_NUMBER_DIGITS
+    return (int(text) or None) if is_number else None
