@@ -1,7 +1,7 @@
-"""Parsing: a record comes in, a `Document` of entries goes out, or a `Refusal` that names why there is none.
+"""Parse a record into a `Document` of entries, or return a `Refusal` with the reason.
 
-Nothing is opened, fetched or resolved here: a body is bytes, whatever it looks like. Each kind of document has a
-module, which is imported when the first document of its kind comes.
+Parsing opens, fetches and resolves nothing: a body is only bytes, whatever it looks like. Each kind of document has a
+module, which is imported for the first document of its kind.
 """
 
 from __future__ import annotations
@@ -10,13 +10,13 @@ from newswire.ingest.parse.sniff import Sniffed, sniff
 from newswire.model import Document, Record, Refusal
 
 MAX_ENTRIES = 10_000
-"""Entries taken of one document unless the caller says otherwise; the rest is cut and said so."""
+"""Default maximum of entries per document; the rest is dropped, and `Document.cut` is set."""
 
 
 def parse(record: Record, max_entries: int = MAX_ENTRIES) -> Document | Refusal:
-    """Read a record's body by the kind of its feed, or by what it looks like where the kind is `auto`.
+    """Parse the body of a record by the kind of its feed; `auto` accepts every kind.
 
-    Never raises for anything that a body may hold, and never gives part of an entry.
+    Never raises for any body, and never returns part of an entry.
     """
     if record.kind == "load":
         from newswire.ingest.parse.load_lines import parse_load  # noqa: PLC0415 - loaded for the first back-fill
@@ -25,7 +25,7 @@ def parse(record: Record, max_entries: int = MAX_ENTRIES) -> Document | Refusal:
     sniffed = sniff(record.body, record.content_type)
     if isinstance(sniffed, Refusal):
         return sniffed
-    kind = _kind(record, sniffed)
+    kind = _check_kind(record, sniffed)
     if isinstance(kind, Refusal):
         return kind
     try:
@@ -41,12 +41,12 @@ def parse(record: Record, max_entries: int = MAX_ENTRIES) -> Document | Refusal:
 
         return parse_json(record, max_entries)
     except RecursionError:
-        return Refusal("too_deep", "The document is nested more deeply than any feed is.")
+        return Refusal("too_deep", "The document is nested more deeply than any real feed.")
 
 
-def _kind(record: Record, sniffed: Sniffed) -> Sniffed | Refusal:
-    """Hold what the document looks like against what the feed was configured as."""
+def _check_kind(record: Record, sniffed: Sniffed) -> Sniffed | Refusal:
+    """Return the sniffed kind, or a refusal if the feed is configured as another kind."""
     wanted = {"jsonfeed": "json", "listing": "json"}.get(record.feed_kind, record.feed_kind)
     if wanted in {"auto", sniffed}:
         return sniffed
-    return Refusal("wrong_kind", f"The feed is configured as {record.feed_kind}, and something like {sniffed} came.")
+    return Refusal("wrong_kind", f"The document must match the feed's kind ({record.feed_kind}), got {sniffed}.")

@@ -1,7 +1,7 @@
-"""News sitemaps: a record comes in, an entry for each address that carries news goes out.
+"""Parse news sitemaps: one entry for each URL with a `news:news` element.
 
-The protocol is that of sitemaps.org with Google's news extension; addresses without a `news:news` element are pages,
-not news, and are passed over. expat reads it, with entity declarations refused.
+The format is that of sitemaps.org with Google's news extension. A URL without `news:news` is a page, not news, and is
+skipped. expat parses the XML, and entity declarations are refused.
 """
 
 from __future__ import annotations
@@ -13,21 +13,23 @@ from newswire.model import Document, Entry, Markup, RawDate, Record, Refusal
 
 
 class _EntityDeclaredError(Exception):
-    """The document declares entities, which no sitemap needs and attacks do."""
+    """The document declares entities: no sitemap needs them, and attacks use them."""
 
 
-class _Reader:
-    """Collects the addresses of one sitemap as expat walks it."""
+class _SitemapHandler:
+    """Collects the entries of a sitemap from the events of expat."""
 
     def __init__(self, base: str, max_entries: int) -> None:
         self.entries: list[Entry] = []
         self.urls = 0
         self.root = ""
-        self.more = False
+        self.has_more = False
+        """There are more entries than the maximum."""
         self._base = base
-        self._max = max_entries
-        self._said: dict[str, str] = {}
-        self._news = False
+        self._max_entries = max_entries
+        self._fields: dict[str, str] = {}
+        """The first text of each element of the current URL, by local name."""
+        self._is_news = False
         self._text: list[str] = []
 
     def start(self, name: str, _attributes: dict[str, str]) -> None:
@@ -36,63 +38,63 @@ class _Reader:
         if not self.root:
             self.root = local
         if local == "url":
-            self._said, self._news = {}, False
+            self._fields, self._is_news = {}, False
         elif local == "news":
-            self._news = True
+            self._is_news = True
 
     def text(self, text: str) -> None:
         self._text.append(text)
 
     def end(self, name: str) -> None:
         space, _, local = name.rpartition(" ")
-        said = "".join(self._text).strip()
+        text = "".join(self._text).strip()
         self._text = []
         if local == "url":
             self.urls += 1
-            if self._news and len(self.entries) >= self._max:
-                self.more = True
-            elif self._news:
-                self.entries.append(self._entry())
-        elif said and "image" not in space and "video" not in space:
-            self._said.setdefault(local, said)
+            if self._is_news and len(self.entries) >= self._max_entries:
+                self.has_more = True
+            elif self._is_news:
+                self.entries.append(self._build_entry())
+        elif text and "image" not in space and "video" not in space:
+            self._fields.setdefault(local, text)
 
-    def _entry(self) -> Entry:
-        said = self._said
-        link = said.get("loc", "")
-        dates = (RawDate("pubDate", said.get("publication_date", "")), RawDate("updated", said.get("lastmod", "")))
+    def _build_entry(self) -> Entry:
+        fields = self._fields
+        link = fields.get("loc", "")
+        dates = (RawDate("pubDate", fields.get("publication_date", "")), RawDate("updated", fields.get("lastmod", "")))
         return Entry(
             link=urljoin(self._base, link) if link else "",
-            title=Markup(said.get("title", ""), html=False),
+            title=Markup(fields.get("title", ""), html=False),
             published=tuple(date for date in dates if date.raw),
             updated=dates[1] if dates[1].raw else None,
-            categories=tuple(word.strip() for word in said.get("keywords", "").split(",") if word.strip()),
-            lang=said.get("language") or None,
+            categories=tuple(word.strip() for word in fields.get("keywords", "").split(",") if word.strip()),
+            lang=fields.get("language") or None,
         )
 
 
 def parse_sitemap(record: Record, max_entries: int) -> Document | Refusal:
-    """Read a news sitemap; one that ends in the middle gives the addresses that are whole."""
-    reader = _Reader(record.final_url or record.url, max_entries)
+    """Parse a news sitemap; of a truncated one, return the complete entries."""
+    handler = _SitemapHandler(record.final_url or record.url, max_entries)
     parser = expat.ParserCreate(namespace_separator=" ")
-    parser.StartElementHandler = reader.start
-    parser.EndElementHandler = reader.end
-    parser.CharacterDataHandler = reader.text
+    parser.StartElementHandler = handler.start
+    parser.EndElementHandler = handler.end
+    parser.CharacterDataHandler = handler.text
     parser.buffer_text = True
     parser.EntityDeclHandler = _refuse_entities
     cut = record.truncated
     try:
-        parser.Parse(record.body, True)  # noqa: FBT003 - expat's own way to say that this is all
+        parser.Parse(record.body, True)  # noqa: FBT003 - expat's signature: True marks the end of the document
     except _EntityDeclaredError:
-        return Refusal("entities", "The sitemap declares XML entities, which are not expanded.")
+        return Refusal("entities", "The sitemap declares XML entities, which newswire does not expand.")
     except expat.ExpatError as error:
-        if not reader.entries:
-            return Refusal("unreadable", f"The sitemap can't be read: {expat.ErrorString(error.code)}.")
+        if not handler.entries:
+            return Refusal("unreadable", f"The sitemap is not valid XML: {expat.ErrorString(error.code)}.")
         cut = True
-    if reader.root == "sitemapindex":
-        return Refusal("sitemap_index", "This is an index of sitemaps: add the address of one of its sitemaps instead.")
-    if not reader.entries:
-        return Refusal("no_news", f"The sitemap has {reader.urls} addresses and none with a news:news element.")
-    return Document(kind="sitemap", entries=tuple(reader.entries), cut=cut or reader.more)
+    if handler.root == "sitemapindex":
+        return Refusal("sitemap_index", "The document is an index of sitemaps: set the URL of one of its sitemaps.")
+    if not handler.entries:
+        return Refusal("no_news", f"None of the {handler.urls} URLs in the sitemap has a news:news element.")
+    return Document(kind="sitemap", entries=tuple(handler.entries), cut=cut or handler.has_more)
 
 
 def _refuse_entities(*_: object) -> None:
