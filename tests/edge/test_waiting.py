@@ -59,9 +59,9 @@ def test_load_without_wait_time_reports_the_busy_feed(tmp_path, holder) -> None:
     process = load(tmp_path, NEWSWIRE_LOCK_WAIT_SECONDS="0")
     out, err = process.communicate(timeout=20)
     assert (process.returncode, out) == (1, "")
-    assert "The feed busy is being polled or loaded into by another process" in err
+    assert "Another process has polled the feed busy, or loaded into it" in err
     assert "NEWSWIRE_LOCK_WAIT_SECONDS" in err
-    assert "run it again" in err
+    assert "run the command again" in err
     assert holder.row("busy").poll.head == 0
     assert holder.release("busy", "ours"), "the lease stayed with its holder"
 
@@ -72,7 +72,7 @@ def test_load_stops_waiting_when_the_feed_is_deleted(tmp_path, holder) -> None:
     holder.remove("busy")
     _out, err = process.communicate(timeout=20)
     assert process.returncode == 1
-    assert "The feed busy was deleted by another process meanwhile: run it again" in err
+    assert "Another process deleted the feed busy meanwhile: run the command again" in err
 
 
 def test_orphaned_lease_is_not_waited_for(tmp_path, holder) -> None:
