@@ -14,7 +14,7 @@ from tests.conftest import ROOT
 from tests.support.deployment import event
 from tests.support.feed_server import rss, story
 from tests.support.pages import Page
-from tests.unit.test_template import resources
+from tests.support.template import resources
 
 pytestmark = [pytest.mark.bundle, pytest.mark.opensearch]
 MOST_MB = 30

@@ -4,7 +4,6 @@ import json
 import time
 from urllib.parse import unquote
 
-import msgspec
 import pytest
 
 from newswire.model import Batch
@@ -12,12 +11,12 @@ from newswire.storage.archive.s3 import S3Archive
 from newswire.storage.feeds import Lease
 from newswire.storage.queue.sqs import SqsQueue, batch_of, message_of
 from tests.bundle.stack import Stack, asked
-from tests.contract.test_archive import record
+from tests.factories import record
 from tests.support.deployment import event
 from tests.support.feed_server import FeedServer, rss, story
 from tests.support.opensearch_node.indexes import delete_indexes
 from tests.support.policies import BUCKET, CONDITIONS, DOMAIN, NAMES, QUEUE, TABLE, Call, Grant, grants
-from tests.unit.test_template import resources
+from tests.support.template import resources
 
 pytestmark = [pytest.mark.bundle, pytest.mark.opensearch]
 
@@ -131,8 +130,8 @@ def _polls_everything_that_can_happen(stack: Stack, ingest, server: FeedServer) 
     # The lease holder died between archiving and remembering.
     now = int(time.time() * 1000)
     row = stack.feeds.claim("ours", Lease("dead", now - 1), now - 2)
-    left = record(row.poll.head + 1, "ours", body=rss(story(4), title="Ours"))
-    assert S3Archive(stack.bucket).put(msgspec.structs.replace(left, fetched_at=now))
+    left = record(row.poll.head + 1, feed="ours", fetched_at=now, body=rss(story(4), title="Ours"))
+    assert S3Archive(stack.bucket).put(left)
     ingest.call(event("schedule"))
     ingest.call({"Records": [message("ours")]})
     # Some messages wait, and one has too little time left.

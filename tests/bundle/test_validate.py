@@ -10,7 +10,7 @@ import pytest
 
 from tests.bundle.build import tool
 from tests.conftest import ROOT
-from tests.unit.test_template import COMBINATIONS, transformed
+from tests.support.template import COMBINATIONS, transformed
 
 pytestmark = pytest.mark.validate
 

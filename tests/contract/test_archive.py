@@ -10,6 +10,7 @@ from newswire.model import Listing, Record
 from newswire.storage.archive import decode_record, encode_record
 from newswire.storage.archive.folder import FolderArchive
 from newswire.storage.archive.s3 import S3Archive
+from tests import factories
 from tests.support.memory import MemoryArchive
 
 
@@ -31,22 +32,19 @@ def archive(request, tmp_path):
 
 
 def record(seq: int = 1, feed: str = "f", body: bytes = b"<rss/>") -> Record:
-    return Record(
-        feed,
+    """Return a record whose every field has a value."""
+    return factories.record(
         seq,
-        "document",
-        5,
-        3,
-        "http://a/\u00e9",
-        "http://b",
-        200,
-        {"etag": '"x"'},
-        "text/xml",
-        "listing",
-        Listing(rows="pages"),
-        "en",
-        False,
-        body,
+        feed=feed,
+        confirmed_at=3,
+        url="http://a/\u00e9",
+        final_url="http://b",
+        headers={"etag": '"x"'},
+        content_type="text/xml",
+        feed_kind="listing",
+        listing=Listing(rows="pages"),
+        lang="en",
+        body=body,
     )
 
 

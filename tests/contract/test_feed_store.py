@@ -6,11 +6,12 @@ import time
 import msgspec
 import pytest
 
-from newswire.model import Feed, FoldState, ItemDate, ItemState
+from newswire.model import Feed, FoldState
 from newswire.storage.feeds import Lease, PollResult
 from newswire.storage.feeds.dynamodb import DynamoFeedStore
 from newswire.storage.feeds.metadata import BegunReindex, LastTick, Metadata
 from newswire.storage.feeds.sqlite import SqliteFeedStore
+from tests.factories import item_state
 from tests.support.aws import LateIndexes
 from tests.support.memory import MemoryFeedStore, MemoryFeedStores
 
@@ -74,10 +75,6 @@ def store(make):
 
 def lease(token: str = "t", seconds: int = 300) -> Lease:
     return Lease(token, NOW + seconds * 1000)
-
-
-def state(seq: int = 1) -> ItemState:
-    return ItemState("h", 1, 1, 5, 5, ItemDate(5, "pubDate", "second", "x"), "l", seq)
 
 
 def remember(store, token: str, **fields):
@@ -206,7 +203,7 @@ def test_feed_is_behind_until_its_cursor_reaches_its_head(store) -> None:
     remember(store, "t", head=2)
     soon(lambda: store.behind(1), ["a"])
     store.claim_index(1, "a", lease("i"), NOW)
-    assert store.save(1, "a", "i", FoldState(cursor=2, items=3), {"x": state()})
+    assert store.save(1, "a", "i", FoldState(cursor=2, items=3), {"x": item_state()})
     assert store.behind(1) == []
     soon(lambda: store.behind(2), ["a"])
     assert store.row("a", 1).fold.items == 3
@@ -238,7 +235,7 @@ def test_behind_is_tracked_per_generation(store) -> None:
 
 def test_item_states_are_kept_per_generation(store) -> None:
     store.claim_index(1, "a", lease("i"), NOW)
-    many = {f"{n:032x}": state(n) for n in range(1200)}
+    many = {f"{n:032x}": item_state(n) for n in range(1200)}
     store.save(1, "a", "i", FoldState(cursor=1), many)
     assert store.item_states(1, "a", [*many, "none"]) == many
     assert store.item_states(2, "a", many) == {}
@@ -250,7 +247,7 @@ def test_index_lease_covers_only_its_generation(store) -> None:
     assert store.claim_index(1, "a", lease("j"), NOW) is None
     assert store.claim_index(2, "a", lease("j"), NOW) is not None
     assert store.index_leases(1, NOW) == 1
-    assert not store.save(1, "a", "j", FoldState(cursor=9), {"x": state()})
+    assert not store.save(1, "a", "j", FoldState(cursor=9), {"x": item_state()})
     assert store.item_states(1, "a", ["x"]) == {}
     assert store.release_index(1, "a", "i")
     assert store.index_leases(1, NOW) == 0
@@ -268,12 +265,12 @@ def test_polling_and_indexing_keep_each_others_state(store) -> None:
 def test_drop_generation_removes_all_its_states(store) -> None:
     for generation in (1, 2):
         store.claim_index(generation, "a", lease("i"), NOW)
-        store.save(generation, "a", "i", FoldState(cursor=1), {"x": state()})
+        store.save(generation, "a", "i", FoldState(cursor=1), {"x": item_state()})
     assert store.generations() == [1, 2]
     store.drop_generation(1)
     assert store.generations() == [2]
     assert store.item_states(1, "a", ["x"]) == {}
-    assert store.item_states(2, "a", ["x"]) == {"x": state()}
+    assert store.item_states(2, "a", ["x"]) == {"x": item_state()}
 
 
 def test_named_locks_are_exclusive_and_renewable(store) -> None:

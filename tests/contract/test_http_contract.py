@@ -16,6 +16,7 @@ from newswire.errors import EngineTimeoutError, EngineUnavailableError
 from newswire.ingest.item import item_id
 from newswire.model import FeedStatus, FetchLine, Gap, Item, ItemWrite
 from newswire.search.cursor import LONGEST, read_cursor
+from tests import factories
 from tests.conftest import NOON, ROOT
 from tests.support.contract_ids import Contract
 from tests.support.transports import AsEvents, OverHttp, rest_event
@@ -38,29 +39,20 @@ def at(text: str) -> int:
     return from_datetime(datetime.fromisoformat(text).replace(tzinfo=UTC))
 
 
-def item(name: str, feed: str = "alpha", published: str = "2025-05-26T12:00", **more) -> Item:
+def item(name: str, feed: str = "alpha", published: str = "2025-05-26T12:00", **overrides: object) -> Item:
+    """Return an item with this title, changed and first seen an hour after it was published."""
     when = at(published)
-    fields = {
-        "id": item_id(name),
-        "feed": feed,
-        "title": name,
-        "link": f"https://a.example/{quote(name)}",
-        "summary": "",
-        "content": "",
-        "authors": (),
-        "categories": (),
-        "lang": "en",
-        "published": when,
-        "published_source": "pubDate",
-        "published_precision": "second",
-        "published_raw": None,
-        "date_flags": (),
-        "updated": None,
-        "changed": when + HOUR,
-        "first_seen": when + HOUR,
-        "revision": 1,
-    } | more
-    return msgspec.convert(fields, Item)
+    made = factories.item(
+        title=name,
+        id=item_id(name),
+        feed=feed,
+        link=f"https://a.example/{quote(name)}",
+        lang="en",
+        published=when,
+        changed=when + HOUR,
+        first_seen=when + HOUR,
+    )
+    return msgspec.structs.replace(made, **overrides)
 
 
 ITEMS = [
@@ -78,27 +70,24 @@ ITEMS = [
 ]  # fmt: skip
 
 
-def status(feed: str, **more) -> FeedStatus:
-    fields = dict.fromkeys(FeedStatus.__struct_fields__) | {
-        "id": feed,
-        "rev": 1,
-        "title": feed.title(),
-        "description": f"About {feed}",
-        "link": f"https://{feed.strip('-')}.example/",
-        "url": f"https://{feed.strip('-')}.example/feed?key=…",
-        "kind": "rss20",
-        "items": 3,
-        "behind": False,
-        "last_checked": NOON - HOUR,
-        "last_success": NOON - HOUR,
-        "next_check": NOON + HOUR,
-        "newest": at("2025-06-01"),
-        "fetches": (FetchLine(NOON - HOUR, 200, 1234, 56, None, 1, 3, 0, 0),),
-        "gaps": (),
-        "refused_items": (),
-        "deleted": False,
-    }
-    return msgspec.convert(fields | more, FeedStatus)
+def status(feed: str, **overrides: object) -> FeedStatus:
+    """Return the status of a feed that was polled an hour ago."""
+    host = f"https://{feed.strip('-')}.example"
+    made = factories.feed_status(
+        feed,
+        title=feed.title(),
+        description=f"About {feed}",
+        link=f"{host}/",
+        url=f"{host}/feed?key=…",
+        kind="rss20",
+        items=3,
+        last_checked=NOON - HOUR,
+        last_success=NOON - HOUR,
+        next_check=NOON + HOUR,
+        newest=at("2025-06-01"),
+        fetches=(FetchLine(NOON - HOUR, 200, 1234, 56, None, 1, 3, 0, 0),),
+    )
+    return msgspec.structs.replace(made, **overrides)
 
 
 STATUSES = [

@@ -26,8 +26,8 @@ from newswire.engines.query import (
     Word,
 )
 from newswire.errors import EngineUnavailableError, IndexOutdatedError, IndexSchemaError
-from newswire.ingest.item import item_id
-from newswire.model import FeedStatus, Item, ItemWrite
+from newswire.model import Item, ItemWrite
+from tests.factories import feed_status, item
 from tests.support.contract_ids import Contract
 from tests.support.engines import ENGINES, place_of
 
@@ -60,30 +60,6 @@ def make(place):
 @pytest.fixture
 def engine(make):
     return make()
-
-
-def item(number: int, title: str = "", **more) -> Item:
-    fields = {
-        "id": item_id(str(number)),
-        "feed": "news",
-        "title": title,
-        "link": f"https://a.example/{number}",
-        "summary": "",
-        "content": "",
-        "authors": (),
-        "categories": (),
-        "lang": None,
-        "published": number * DAY,
-        "published_source": "pubDate",
-        "published_precision": "second",
-        "published_raw": None,
-        "date_flags": (),
-        "updated": None,
-        "changed": number * DAY,
-        "first_seen": number * DAY,
-        "revision": 1,
-    } | more
-    return msgspec.convert(fields, Item)
 
 
 def put(engine, *items: Item, seq: int = 1, generation: int = 1):
@@ -286,7 +262,7 @@ def test_refused_item_does_not_block_the_others(engine) -> None:
 @contract.covers("SE-1")
 def test_statuses_are_separate_from_items_and_generations(engine) -> None:
     put(engine, item(1))
-    engine.publish([status("news", 1)])
+    engine.publish([feed_status("news", 1)])
     assert engine.search(SearchQuery()).total == 1
     put(engine, item(1), generation=2)
     engine.swap(2)
@@ -297,52 +273,33 @@ def test_statuses_are_separate_from_items_and_generations(engine) -> None:
 # --- statuses ---
 
 
-def status(feed: str, rev: int, **more) -> FeedStatus:
-    fields = dict.fromkeys(FeedStatus.__struct_fields__) | {
-        "id": feed,
-        "rev": rev,
-        "title": "",
-        "description": "",
-        "link": "",
-        "url": "",
-        "kind": "",
-        "items": 0,
-        "behind": False,
-        "fetches": (),
-        "gaps": (),
-        "refused_items": (),
-        "deleted": False,
-    }
-    return msgspec.convert(fields | more, FeedStatus)
-
-
 @contract.covers("SE-17", "SE-41")
 def test_status_with_the_highest_rev_wins(engine) -> None:
-    engine.publish([status("a", 5, title="five"), status("b", 1)])
-    engine.publish([status("a", 4, title="four")])
-    engine.publish([status("a", 6, title="six")])
+    engine.publish([feed_status("a", 5, title="five"), feed_status("b", 1)])
+    engine.publish([feed_status("a", 4, title="four")])
+    engine.publish([feed_status("a", 6, title="six")])
     assert [(one.id, one.title) for one in engine.statuses()] == [("a", "six"), ("b", "")]
     assert [one.id for one in engine.statuses(["b", "none"])] == ["b"]
 
 
 @contract.covers("SE-17")
 def test_older_status_does_not_restore_a_deleted_one(engine) -> None:
-    engine.publish([status("a", 5)])
-    engine.publish([status("a", 6, deleted=True)])
-    engine.publish([status("a", 5)])
+    engine.publish([feed_status("a", 5)])
+    engine.publish([feed_status("a", 6, deleted=True)])
+    engine.publish([feed_status("a", 5)])
     assert engine.statuses() == []
-    engine.publish([status("a", 7)])
+    engine.publish([feed_status("a", 7)])
     assert len(engine.statuses()) == 1
 
 
 @contract.covers("SE-41")
 def test_statuses_of_another_process_are_seen_at_once(make) -> None:
     one, other = make(), make()
-    one.publish([status("a", 1, title="first")])
+    one.publish([feed_status("a", 1, title="first")])
     assert [status.title for status in other.statuses()] == ["first"]
-    one.publish([status("a", 2, title="second"), status("b", 1)])
+    one.publish([feed_status("a", 2, title="second"), feed_status("b", 1)])
     assert [(status.id, status.title) for status in other.statuses()] == [("a", "second"), ("b", "")]
-    other.publish([status("b", 2, deleted=True)])
+    other.publish([feed_status("b", 2, deleted=True)])
     assert [status.id for status in one.statuses()] == ["a"]
 
 
@@ -353,7 +310,7 @@ def test_search_returns_statuses_of_the_filtered_feeds(engine) -> None:
         return [one.id for one in engine.search(query).statuses]
 
     assert beside() == []
-    engine.publish([status(feed, 1) for feed in "bca"])
+    engine.publish([feed_status(feed, 1) for feed in "bca"])
     assert beside() == ["a", "b", "c"]  # nothing was indexed yet
     put(engine, item(1))
     assert beside() == ["a", "b", "c"]
@@ -364,7 +321,7 @@ def test_search_returns_statuses_of_the_filtered_feeds(engine) -> None:
 
 
 def test_all_of_many_statuses_are_returned(engine) -> None:
-    engine.publish([status(f"feed-{n:05}", 1) for n in range(2345)])
+    engine.publish([feed_status(f"feed-{n:05}", 1) for n in range(2345)])
     wanted = [f"feed-{n:05}" for n in range(2345)]
     assert [one.id for one in engine.statuses()] == wanted
     assert [one.id for one in engine.search(SearchQuery(with_statuses=True)).statuses] == wanted
@@ -375,7 +332,7 @@ def test_published_status_is_not_ahead_of_the_items(make) -> None:
     writer, reader = make(), make()
     for n in range(3):
         writer.index([ItemWrite(item(n), 1)], 1)
-        writer.publish([status("news", n + 1)])
+        writer.publish([feed_status("news", n + 1)])
         page = reader.search(SearchQuery(with_statuses=True))
         assert (page.total, page.statuses[0].rev) == (n + 1, n + 1)
 
@@ -701,7 +658,7 @@ def test_constructing_an_engine_opens_nothing(make, place) -> None:
 @contract.covers("SE-4", "SE-42")
 def test_damaged_index_is_unavailable_and_unhealthy(engine, make, place) -> None:
     put(engine, item(1))
-    engine.publish([status("a", 1)])
+    engine.publish([feed_status("a", 1)])
     engine.close()
     place.damage()
     broken = make()

@@ -14,6 +14,7 @@ from newswire.ingest.fold import step, wanted_ids
 from newswire.ingest.item import candidates_of
 from newswire.ingest.parse import parse
 from newswire.model import FoldState, Record, Refusal
+from tests import factories
 from tests.conftest import ROOT
 
 NOW = 1_763_985_600_000
@@ -61,7 +62,7 @@ def rows(shared: Path) -> list[dict]:
 
 def record(body: bytes, path: str = "x") -> Record:
     url = f"http://feeds.example/{path}"
-    return Record("f", 1, "document", NOW, None, url, url, 200, {}, "", "auto", None, None, False, body)
+    return factories.record(feed="f", fetched_at=NOW, url=url, final_url=url, body=body)
 
 
 def items_of(rec: Record):

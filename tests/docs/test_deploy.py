@@ -7,9 +7,9 @@ import sys
 import pytest
 
 from tests.conftest import ROOT
-from tests.journey.test_remote import Gateway
+from tests.support.gateway import Gateway
 from tests.support.serverless import REGION
-from tests.unit.test_template import resources, transformed
+from tests.support.template import resources, transformed
 
 PAGE = (ROOT / "docs" / "deploy.md").read_text()
 

@@ -4,13 +4,13 @@ import msgspec
 import pytest
 
 from newswire.errors import DataError
-from newswire.model import Batch, Feed, FetchLine, FoldState, ItemDate, ItemState, Validators
+from newswire.model import Batch, Feed, FetchLine, FoldState, ItemDate, Validators
 from newswire.storage.archive.s3 import S3Archive
 from newswire.storage.aws import make_client
 from newswire.storage.feeds import Lease, PollResult
 from newswire.storage.feeds.dynamodb import DynamoFeedStore
 from newswire.storage.queue.sqs import SqsQueue
-from tests.contract.test_archive import record
+from tests.factories import item_state, record
 from tests.support.aws import Trouble
 
 NOW = 1_763_985_600_000
@@ -111,7 +111,8 @@ def test_feed_row_with_full_history_stays_under_4_kb(aws) -> None:
     )  # fmt: skip
     assert store.remember([PollResult("news", "t", poll)]) == []
     store.claim_index(1, "news", Lease("i", NOW + 9), NOW)
-    states = {f"{n:032x}": ItemState("h" * 32, 1, 1, NOW, NOW, ItemDate(NOW, "pubDate", "second", "Mon, 24 Nov 2025"), "https://n.example/x", 9) for n in range(200)}  # fmt: skip
+    date = ItemDate(NOW, "pubDate", "second", "Mon, 24 Nov 2025")
+    states = {f"{n:032x}": item_state(9, entry_hash="h" * 32, first_seen=NOW, changed=NOW, date=date, link="https://n.example/x") for n in range(200)}  # fmt: skip
     assert store.save(1, "news", "i", FoldState(cursor=4_000, window={f"{n:08x}": n % 9 for n in range(60)}), states)
     assert store.item_states(1, "news", states) == states
     sizes = {}

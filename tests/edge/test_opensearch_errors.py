@@ -14,7 +14,7 @@ from newswire.engines.opensearch.engine import OpenSearchEngine
 from newswire.engines.query import SearchQuery
 from newswire.errors import EngineError, EngineTimeoutError, EngineUnavailableError
 from newswire.model import ItemWrite
-from tests.contract.test_search_engine import item, status
+from tests.factories import feed_status, item
 from tests.support.loopback import Asked, Loopback, Reply
 
 CALLS = {
@@ -24,7 +24,7 @@ CALLS = {
     "statuses": lambda engine: engine.statuses(),
     "count": lambda engine: engine.count(1),
     "index": lambda engine: engine.index([ItemWrite(item(1), 1)], 1),
-    "publish": lambda engine: engine.publish([status("a", 1)]),
+    "publish": lambda engine: engine.publish([feed_status("a", 1)]),
     "delete_feed": lambda engine: engine.delete_feed("a", 1),
     "refresh": lambda engine: engine.refresh(),
     "generation": lambda engine: engine.generation(),

@@ -9,7 +9,7 @@ from newswire.engines.opensearch.engine import OpenSearchEngine
 from newswire.engines.query import SearchQuery
 from newswire.errors import EngineUnavailableError
 from newswire.model import ItemWrite
-from tests.contract.test_search_engine import item, status
+from tests.factories import feed_status, item
 from tests.support.serverless import REGION, SECRET, Collection, SignatureError, check_signature
 
 
@@ -20,7 +20,7 @@ def test_every_request_is_signed_for_its_service(service: str, opensearch_nodes)
     engine = OpenSearchEngine(domain.url, prefix=f"signed-{service}", signing=service, region=REGION)
     try:
         engine.index([ItemWrite(item(n, "Łódź"), 1) for n in range(20)], 1)
-        engine.publish([status("news", 1)])
+        engine.publish([feed_status("news", 1)])
         engine.refresh()
         page = engine.search(SearchQuery(with_statuses=True))
         assert (page.total, len(page.statuses)) == (20, 1)

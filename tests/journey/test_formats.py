@@ -17,7 +17,7 @@ from newswire.engines.query import SearchQuery
 from newswire.ingest.poll import run_batches
 from newswire.model import Batch, Feed, ItemWrite
 from tests.conftest import NOON
-from tests.contract.test_search_engine import item
+from tests.factories import item
 from tests.support.feed_server import Answer
 from tests.support.transports import AsEvents
 

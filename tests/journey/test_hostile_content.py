@@ -18,7 +18,7 @@ from newswire.model import Batch, Feed, ItemWrite
 from newswire.search.parameter_reader import quoted_list
 from newswire.settings import Settings
 from tests.conftest import HandClock
-from tests.contract.test_search_engine import item
+from tests.factories import item
 from tests.support.browser import Reading
 from tests.support.feed_server import Answer, FeedServer
 from tests.support.formats import assert_valid

@@ -12,7 +12,7 @@ from newswire.errors import EngineUnavailableError, IndexSchemaError
 from newswire.model import ItemWrite
 from newswire.settings import Settings
 from tests.conftest import ROOT
-from tests.contract.test_search_engine import item, status
+from tests.factories import feed_status, item
 from tests.support.feed_server import rss, story
 from tests.support.opensearch_node.indexes import delete_indexes
 from tests.support.processes import Served, command
@@ -118,7 +118,7 @@ def test_search_with_facets_takes_one_round_trip(tmp_path, opensearch_nodes) -> 
         )
     )
     app.engine.index([ItemWrite(item(n, "tank"), 1) for n in range(30)], 1)
-    app.engine.publish([status("news", 1)])
+    app.engine.publish([feed_status("news", 1)])
     api, before = AsEvents(app), domain.passed
     query = "q=tank&facets=feed,category,author,lang&histogram=year&from=1970&to=1971&feed=news&size=5&highlight=title"
     answer = api.ask(f"/v1/search?{query}").json()

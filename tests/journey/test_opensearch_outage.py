@@ -19,7 +19,7 @@ from newswire.ingest.poll import run_batches
 from newswire.model import Batch, Feed
 from newswire.storage.feeds.sqlite import SqliteFeedStore
 from tests.conftest import NOON, absent
-from tests.journey.test_crash import FEEDS, REINDEX_STEPS, child, everything, speak
+from tests.support.crash import FEEDS, REINDEX_STEPS, child, everything, speak
 from tests.support.feed_server import FeedServer, rss, story
 from tests.support.opensearch_node.node import CannotStartError, Node
 from tests.support.processes import command

@@ -17,9 +17,8 @@ from newswire.clock import LAST_INSTANT
 from newswire.ingest.backfill import load
 from newswire.model import ItemWrite
 from newswire.web.pages.forms import SEARCH_FIELDS, clean_query
+from tests import factories
 from tests.conftest import NOON
-from tests.contract.test_search_engine import item as item_of
-from tests.contract.test_search_engine import status as status_of
 from tests.support.hostile import some_request
 from tests.support.newsroom import furnish
 from tests.support.pages import Page
@@ -234,7 +233,7 @@ def added(number: int) -> str:
 
 def add(app, *changes: dict, feed: str = "coast-dispatch") -> None:
     """Index items as they are, without cleaning."""
-    made = [msgspec.structs.replace(item_of(n), id=added(n), feed=feed, **one) for n, one in enumerate(changes)]
+    made = [msgspec.structs.replace(factories.item(n), id=added(n), feed=feed, **one) for n, one in enumerate(changes)]
     assert app.engine.index([ItemWrite(one, 99) for one in made], 1).refused == ()
     app.engine.refresh()
 
@@ -325,7 +324,7 @@ def test_feed_content_cannot_make_a_page_too_long(app) -> None:
         {"title": "", "content": '"' * 1_000_000, "authors": tuple(f"{n} {loud[:256]}" for n in range(3_000))},
         feed="loud",
     )
-    app.engine.publish([msgspec.structs.replace(status_of("loud", 1), title=loud, description=loud)])
+    app.engine.publish([msgspec.structs.replace(factories.feed_status("loud", 1), title=loud, description=loud)])
     api = AsEvents(app)
     for target in (
         "/?size=200",

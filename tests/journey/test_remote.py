@@ -4,39 +4,13 @@ import json
 import os
 from urllib.parse import urljoin
 
-import msgspec
 import pytest
 
 from newswire.ingest.backfill import load
-from tests.support.loopback import Asked, Loopback, Reply
+from tests.support.gateway import Gateway
 from tests.support.pages import Page
 from tests.support.processes import Served, command
-from tests.support.serverless import REGION, SignatureError, check_signature
-from tests.support.transports import AsEvents, rest_event
-
-
-class Gateway:
-    """API Gateway with IAM authorization and a stage, in front of the real routes."""
-
-    def __init__(self, app) -> None:
-        self._server = Loopback(self._answer)
-        self.url = f"{self._server.url}/live"
-        app.settings = msgspec.structs.replace(app.settings, public_url=self.url)
-        self._api = AsEvents(app)
-        self.asked: list[Asked] = []
-
-    def _answer(self, asked: Asked) -> Reply:
-        self.asked.append(asked)
-        try:
-            check_signature(*asked, "execute-api")
-        except SignatureError as error:
-            return Reply(403, json.dumps({"message": str(error)}).encode())
-        event = rest_event(asked.target.removeprefix("/live"), asked.method, asked.headers)
-        came = self._api.event(event)
-        return Reply(came.status, came.body, headers=came.headers)
-
-    def close(self) -> None:
-        self._server.close()
+from tests.support.serverless import REGION
 
 
 @pytest.fixture

@@ -10,13 +10,12 @@ from newswire.model import Feed, FetchLine, FoldState, Gap, PollState
 from newswire.storage.feeds import FeedRow
 from newswire.storage.feeds.status import status_of
 from newswire.urls import redacted
+from tests.factories import feed_row
 
 NOW = 1_763_985_600_000
-ROW = FeedRow(
+ROW = feed_row(
     Feed(id="a", url="https://u:p@a.example/f?key=s3cret&x#y"),
     PollState(last_checked=NOW, last_success=NOW, next_check=NOW + HOUR),
-    FoldState(),
-    7,
 )
 
 

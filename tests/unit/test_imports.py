@@ -1,9 +1,14 @@
 """Import costs: each side and each command loads only the modules it needs."""
 
+import ast
 import subprocess
 import sys
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
+
+TESTS = Path(__file__).parent.parent
 
 
 def loaded_by(code: str) -> set[str]:
@@ -110,3 +115,22 @@ def test_every_command_runs_a_function_of_its_own() -> None:
 
     functions = [command.run for command in flat(COMMANDS)]
     assert len(set(functions)) == len(functions)
+
+
+def imported_modules(source: str) -> Iterator[str]:
+    """Yield the full name of each module, and of each name, that a file imports."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield from (f"{node.module or ''}.{alias.name}" for alias in node.names)
+
+
+def test_no_file_imports_a_test_file() -> None:
+    wrong = {
+        f"{file.relative_to(TESTS)} imports {name}"
+        for file in TESTS.rglob("*.py")
+        for name in imported_modules(file.read_text())
+        if name.startswith("tests.") and any(part.startswith("test_") for part in name.split("."))
+    }
+    assert wrong == set(), "move what both files need into tests/factories.py or tests/support"

@@ -1,44 +1,15 @@
 """template.yaml after the transformation by SAM's own translator."""
 
-import itertools
 import json
-from functools import cache
 
 import pytest
-from samtranslator.parser.parser import Parser
-from samtranslator.translator.translator import Translator
-from samtranslator.yaml_helper import yaml_parse
 
 from newswire.settings import Settings, read_settings
 from newswire.storage.feeds.dynamodb import ATTENTION, BEHIND
 from tests.conftest import ROOT
 from tests.support.aws import TABLE
 from tests.support.policies import CONDITIONS, NAMES, grants, grants_of, resolved
-
-CHOICES = {
-    "Search": ["domain", "serverless", "existing"],
-    "Authorization": ["iam", "key", "private"],
-    "ManageApiGatewayLogging": ["true", "false"],
-}
-COMBINATIONS = [dict(zip(CHOICES, values, strict=True)) for values in itertools.product(*CHOICES.values())]
-
-
-@cache
-def transformed(combination: tuple[tuple[str, str], ...] = ()) -> dict:
-    """Return the template that SAM generates for these parameters, with a placeholder for the packaged code."""
-    template = yaml_parse((ROOT / "template.yaml").read_text())
-    for resource in template["Resources"].values():
-        for name in ("CodeUri", "ContentUri"):
-            if name in resource.get("Properties", {}):
-                resource["Properties"][name] = {"Bucket": "code", "Key": "code.zip"}
-    values = {name: entry.get("Default", "") for name, entry in template["Parameters"].items()} | dict(combination)
-    values |= {"AWS::Region": "eu-central-1", "AWS::Partition": "aws", "AWS::StackName": "newswire"}
-    translator = Translator({}, Parser())
-    return translator.translate(template, values)
-
-
-def resources(kind: str) -> dict[str, dict]:
-    return {name: one.get("Properties", {}) for name, one in transformed()["Resources"].items() if one["Type"] == kind}
+from tests.support.template import resources, transformed
 
 
 def test_every_api_route_requires_authorization() -> None:

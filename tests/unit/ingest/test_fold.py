@@ -6,15 +6,17 @@ from hypothesis import strategies as st
 
 from newswire.ingest.fold import step, wanted_ids
 from newswire.ingest.item import candidates_of
-from newswire.model import Document, Entry, FoldState, Item, ItemState, Markup, RawDate, Record, Refusal
+from newswire.model import Document, Entry, FoldState, Item, ItemState, Record, Refusal
+from tests import factories
+from tests.factories import entry
 
 HOUR = 3_600_000
 START = 1_763_985_600_000
 
 
 def record(seq: int, kind: str = "document", at: int | None = None) -> Record:
-    when = START + seq * HOUR if at is None else at
-    return Record("f", seq, kind, when, None, "u", "u", 200, {}, "", "auto", None, None, False, b"")
+    """Return a record that was fetched `seq` hours after `START`, or at the given instant."""
+    return factories.record(seq, feed="f", kind=kind, fetched_at=START + seq * HOUR if at is None else at)
 
 
 class Fold:
@@ -49,13 +51,6 @@ class Fold:
     def one(self) -> Item:
         assert len(self.items) == 1
         return next(iter(self.items.values()))
-
-
-def entry(
-    guid: str = "1", link: str = "https://a.example/1", title: str = "One", date: str = "2025-11-01T10:00:00Z", **more
-) -> Entry:
-    dates = (RawDate("pubDate", date),) if date else ()
-    return Entry(guid=guid, link=link, title=Markup(title), published=dates, **more)
 
 
 def test_an_unchanged_document_writes_nothing() -> None:

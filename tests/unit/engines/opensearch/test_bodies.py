@@ -32,7 +32,7 @@ from newswire.engines.query import (
     Word,
 )
 from newswire.model import ItemWrite
-from tests.contract.test_search_engine import item, status
+from tests.factories import feed_status, item
 
 DRILLS = Word("drills", "drill")
 IN_TEXT = {
@@ -198,8 +198,8 @@ def test_seen_and_feed_bodies_select_by_id_and_feed() -> None:
 
 def test_deleted_status_keeps_only_its_sequence_number() -> None:
     gone = {"id": "a", "seq": 4, "mark": 9, "deleted": True, "status": {}}
-    assert status_document(status("a", 4, deleted=True), 9) == gone
-    kept = status("a", 4)
+    assert status_document(feed_status("a", 4, deleted=True), 9) == gone
+    kept = feed_status("a", 4)
     assert status_document(kept, 9) == gone | {"deleted": False, "status": kept}
 
 
@@ -221,4 +221,4 @@ def test_templates_are_strict_and_serverless_sets_no_shards() -> None:
     kept = statuses_template("n", 2)["template"]
     assert kept["settings"] == {"number_of_shards": 1, "number_of_replicas": 2}
     assert kept["mappings"]["dynamic"] == "strict"
-    assert set(kept["mappings"]["properties"]) == set(status_document(status("a", 1), 2))
+    assert set(kept["mappings"]["properties"]) == set(status_document(feed_status("a", 1), 2))

@@ -2,20 +2,16 @@
 
 import json
 
-import msgspec
 import pytest
 
 from newswire.ingest.parse import parse
 from newswire.model import Document, Listing, RawDate, Record, Refusal
+from tests import factories
 from tests.support.feed_server import rss, story
-
-BASE = "https://news.example/feed"
 
 
 def record(body: bytes | str, **more) -> Record:
-    data = body.encode() if isinstance(body, str) else body
-    plain = Record("f", 1, "document", 0, None, BASE, BASE, 200, {}, "", "auto", None, None, False, data)
-    return msgspec.structs.replace(plain, **more)
+    return factories.record(body=body.encode() if isinstance(body, str) else body, **more)
 
 
 def read(body: bytes | str, **more) -> Document:

@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 
 from newswire import analysis
 from newswire.clock import DAY, HOUR, MINUTE, SECOND
-from newswire.model import FeedStatus
 from newswire.search.answer import Bucket, Histogram
 from newswire.search.coverage import FeedCoverage, FeedGap, UnwatchedFeed
 from newswire.search.dates import BucketEdges, bucket_edges, read_period, read_zone
@@ -23,7 +22,7 @@ from newswire.web.pages.chart import MOST_BARS, chart_of
 from newswire.web.pages.coverage_words import coverage_words
 from newswire.web.pages.item_rows import shortened
 from newswire.web.pages.moments import moment, published_moment, since_when
-from tests.contract.test_search_engine import item
+from tests.factories import feed_status, item
 
 NOON = 1_763_985_600_000
 """Monday 24 November 2025, 12:00 UTC."""
@@ -156,26 +155,6 @@ def test_date_without_a_time_shows_no_time() -> None:
     assert published.full == "Monday 24 November 2025, no time of day given"
 
 
-def status(feed: str, **fields: object) -> FeedStatus:
-    plain = {"id": feed, "rev": 1, "title": feed.title(), "description": "", "link": "", "url": "", "kind": "rss"}
-    empty = dict.fromkeys(
-        (
-            "last_checked",
-            "last_success",
-            "next_check",
-            "failing_since",
-            "error_code",
-            "error",
-            "paused",
-            "newest",
-            "per_day",
-        )
-    )
-    return msgspec.convert(
-        {**plain, **empty, "items": 0, "behind": False, "fetches": [], "gaps": [], **fields}, FeedStatus
-    )
-
-
 TUESDAY = NOON - 6 * DAY + 2 * HOUR
 
 
@@ -256,7 +235,11 @@ TUESDAY = NOON - 6 * DAY + 2 * HOUR
 )
 def test_coverage_is_described_in_plain_words(coverage: FeedCoverage, summary: str, details: int) -> None:
     known = {
-        feed.id: feed for feed in (status("harbour"), status("quiet", paused="It answered 410: it is gone for good."))
+        feed.id: feed
+        for feed in (
+            feed_status("harbour", title="Harbour"),
+            feed_status("quiet", title="Quiet", paused="It answered 410: it is gone for good."),
+        )
     }
     words = coverage_words(coverage, known, read_zone("UTC"), NOON)
     assert words.summary == summary
@@ -268,7 +251,7 @@ def test_failure_after_the_range_does_not_reduce_coverage() -> None:
     failing = FeedCoverage(
         1, 0, None, 1, 1, (UnwatchedFeed("harbour", "failing", TUESDAY, TUESDAY),), (FeedGap("harbour", TUESDAY, None),)
     )
-    known, zone = {"harbour": status("harbour")}, read_zone("UTC")
+    known, zone = {"harbour": feed_status("harbour", title="Harbour")}, read_zone("UTC")
     before = coverage_words(failing, known, zone, NOON, NOON - 7 * DAY)
     assert before.is_whole
     assert before.summary == "The feeds were being watched in this range of time, and nothing is known to be missing."

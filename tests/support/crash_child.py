@@ -1,4 +1,4 @@
-"""Run one newswire action in its own process for test_crash.py, and kill it with SIGKILL at a chosen step.
+"""Run one newswire action in its own process for crash.py, and kill it with SIGKILL at a chosen step.
 
 The only argument is JSON: the data folder, the clock in milliseconds, and the action (`poll`, `load` or `reindex`).
 `die` optionally names the step: a method of the feed store, archive or engine, the number of its call, and when.
