@@ -1,11 +1,15 @@
 """Read the ids of a contract's promises, and compare them with the ids that tests cover."""
 
+import importlib
 import inspect
 import re
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator
 from itertools import pairwise
+from pathlib import Path
 from typing import NamedTuple
+
+from tests.conftest import ROOT
 
 MARKDOWN_ID = re.compile(r"<!-- ([A-Z]+-?[0-9]+) -->")
 DOCSTRING_ID = re.compile(r"\s*\[([A-Z]+-?[0-9]+)\](?=\.)")
@@ -57,6 +61,12 @@ class Contract:
         """Fail unless each promise has one id of its own, and the tests cover exactly these ids."""
         problems = self.problems()
         assert not problems, "\n".join(problems)
+
+
+def import_tests(folder: Path) -> None:
+    """Import every test file of a folder, so that all its tests are recorded even if only one file is run."""
+    for file in sorted(folder.glob("test_*.py")):
+        importlib.import_module(".".join(file.relative_to(ROOT).with_suffix("").parts))
 
 
 def markdown_promises(text: str, informative: Collection[str] = ()) -> Iterator[Promise]:

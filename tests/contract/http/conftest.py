@@ -1,0 +1,33 @@
+"""Provide the API over a socket and as events of a REST API."""
+
+import pytest
+
+from newswire.app import App
+from newswire.model import ItemWrite
+from tests.conftest import NOON
+from tests.contract.http.library import ITEMS, STATUSES
+from tests.support.transports import AsEvents, OverHttp
+
+
+@pytest.fixture(scope="module")
+def library(tmp_path_factory):
+    from newswire.settings import Settings
+
+    made = App(Settings(data=str(tmp_path_factory.mktemp("library")), recency_weight=0), clock=lambda: NOON)
+    made.engine.index([ItemWrite(one, 1) for one in ITEMS], 1)
+    made.engine.publish(STATUSES)
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="module", params=[OverHttp, AsEvents], ids=["uvicorn", "rest-api-event"])
+def api(request, library):
+    made = request.param(library)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def events(app):
+    """The API over its own empty index."""
+    return AsEvents(app)

@@ -1,0 +1,284 @@
+"""Test docs/api.md: the answer of a search."""
+
+import re
+
+import msgspec
+import pytest
+
+from newswire.app import App
+from newswire.clock import DAY
+from newswire.model import Gap, ItemWrite
+from newswire.search.cursor import LONGEST, read_cursor
+from tests.conftest import NOON
+from tests.contract.http.contract import contract
+from tests.contract.http.helpers import found, target, wrong
+from tests.contract.http.library import at, item, status
+from tests.support.transports import AsEvents
+
+
+@contract.covers("A1", "A2")
+def test_total_is_exact_past_10_000(events, app) -> None:
+    app.engine.index([ItemWrite(item(f"one n{n}", published="2025-01-01T00:00"), 1) for n in range(12_345)], 1)
+    assert found(events, q="one OR n1", size=0)["total"] == {"value": 12_345, "exact": True}
+    more, ids = {}, set()
+    while True:
+        answer = found(events, size=200, fields="id", **more)
+        assert answer["total"]["value"] == 12_345
+        ids |= {one["id"] for one in answer["items"]}
+        if answer["next"] is None:
+            break
+        more = {"cursor": answer["next"]}
+    assert len(ids) == 12_345
+
+
+@contract.covers("A3")
+def test_counts_cover_all_pages(api) -> None:
+    first = found(api, size=1, facets="feed", histogram="year")
+    whole = found(api, size=200, facets="feed", histogram="year")
+    assert first["facets"] == whole["facets"]
+    assert first["histogram"] == whole["histogram"]
+    later = found(api, size=1, facets="feed", histogram="year", cursor=first["next"])
+    assert later["facets"] == whole["facets"]
+
+
+@contract.covers("A4", "A5", "A6", "A7", "A8")
+def test_facet_is_ordered_and_complete(api) -> None:
+    facet = found(api, facets="category:2")["facets"]["category"]
+    assert facet == {
+        "values": [{"value": "Air", "count": 2}, {"value": "-dash", "count": 1}],
+        "other": 3,
+        "missing": 7,
+        "exact": True,
+    }
+
+
+@contract.covers("A9", "A10", "A11", "A12", "A13")
+def test_buckets_are_contiguous_and_add_up(api) -> None:
+    for sent in ({"from_": "2025-10-26", "to": "2025-10-26", "tz": "Europe/Brussels", "histogram": "hour"},
+                 {"from_": "2025-03-30", "to": "2025-03-30", "tz": "Europe/Brussels", "histogram": "hour"},
+                 {"histogram": "month"}, {"histogram": "day", "from_": "2025"}, {"histogram": "week", "to": "2025-05"}):  # fmt: skip
+        answer = found(api, size=0, **sent)
+        buckets = answer["histogram"]
+        assert [one["to"] for one in buckets[:-1]] == [one["from"] for one in buckets[1:]]
+        assert sum(one["count"] for one in buckets) == answer["total"]["value"]
+        if "from_" in sent:
+            assert buckets[0]["from"] == answer["query"]["from"]
+        if "to" in sent:
+            assert buckets[-1]["to"] == answer["query"]["to"]
+        if sent["histogram"] == "hour":
+            assert len(buckets) == (25 if "10" in sent["from_"] else 23)
+    unbounded = found(api, histogram="month", size=0)["histogram"]
+    assert (unbounded[0]["from"], unbounded[-1]["to"]) == ("2024-02-01T00:00:00Z", "2025-11-01T00:00:00Z")
+    assert {one["count"] for one in unbounded} >= {0}
+    refused = api.ask(target(histogram="day", from_="2020", to="2025")).json()["errors"][0]
+    assert (refused["param"], refused["code"]) == ("histogram", "out_of_range")
+    assert "week" in refused["allowed"]
+    assert found(api, q="nothing", histogram="day")["histogram"] == []
+
+
+@contract.covers("A14")
+def test_auto_takes_the_finest_unit_that_fits(api) -> None:
+    assert len(found(api, histogram="auto", from_="2025-05-01", to="2025-05-04")["histogram"]) == 96
+    assert len(found(api, histogram="auto", from_="2025-05-01", to="2025-05-05")["histogram"]) == 5
+    assert len(found(api, histogram="auto")["histogram"]) == len(found(api, histogram="week")["histogram"])
+
+
+@contract.covers("A15", "A16", "A17")
+def test_link_header_is_the_same_as_next(api) -> None:
+    came = api.ask(target(q="air OR drill", size=1, category="-Ä,-ö"))
+    link = re.fullmatch(r'<[^>]*?(/v1/search\?[^>]+)>; rel="next"', came.headers["link"])[1]
+    assert f"cursor={came.json()['next']}" in link
+    second = api.ask(link).json()
+    assert second["items"][0]["id"] != came.json()["items"][0]["id"]
+    assert second["query"]["category"] == ["-Ä", "-ö"]
+    last = api.ask("/v1/search?size=200")
+    assert last.json()["next"] is None
+    assert "link" not in last.headers
+    long = api.ask(target(size=1, feed=",".join(f"-x{n:04d}" for n in range(400))))
+    assert long.json()["next"]
+    assert "link" not in long.headers
+
+
+@contract.covers("A18", "A19", "A20")
+def test_cursor_belongs_to_its_query(api) -> None:
+    sent = {"q": "air OR drill", "sort": "newest", "from_": "2024", "tz": "Europe/Brussels"}
+    cursor = found(api, size=1, **sent)["next"]
+    free = {"size": 2, "fields": "title", "highlight": "title", "facets": "feed", "histogram": "year", "format": "json"}
+    assert len(found(api, cursor=cursor, **sent, **free)["items"]) == 2
+    for change in ({"q": "air"}, {"sort": "oldest"}, {"from_": "2023"}, {"tz": "UTC"}, {"feed": "beta"}, {"to": "2030"},
+                   {"match": "any"}, {"date_field": "changed"}, {"lang": "en"}, {"category": "x"}, {"author": "x"}):  # fmt: skip
+        assert wrong(api, cursor=cursor, **(sent | change)) == [("cursor", "cursor_mismatch")], change
+
+
+@contract.covers("A21", "A22", "A23")
+def test_forged_cursor_only_moves_the_start(api) -> None:
+    import base64
+
+    from newswire.engines.query import Position
+    from newswire.search.cursor import write_cursor
+
+    cursor = found(api, q="secretword OR air", size=1, sort="newest")["next"]
+    assert len(cursor) <= LONGEST
+    assert b"secretword" not in base64.urlsafe_b64decode(cursor + "===")
+    read = read_cursor(cursor)
+    for position in (Position(at("2025-05-27T08:00"), 0), Position(0, 5), Position(at("2030-01-01"), 1 << 59)):
+        forged = write_cursor(read.fingerprint, position, read.now, b"")
+        items = found(api, q="secretword OR air", size=50, sort="newest", cursor=forged)["items"]
+        assert {one["title"].split()[0] for one in items} <= {"Air"}
+
+
+@contract.covers("A24")
+def test_cursor_works_in_another_process(api, library) -> None:
+    cursor = found(api, size=3, sort="newest")["next"]
+    other = App(
+        msgspec.structs.replace(library.settings, recency_weight=2.0, stale_grace_seconds=1), clock=lambda: NOON + DAY
+    )
+    try:
+        again = found(AsEvents(other), size=3, sort="newest", cursor=cursor)
+    finally:
+        other.close()
+    assert [one["id"] for one in again["items"]] == [
+        one["id"] for one in found(api, size=3, sort="newest", cursor=cursor)["items"]
+    ]
+
+
+@contract.covers("A25", "A26", "A27")
+@pytest.mark.parametrize("sort", ["newest", "oldest"])
+def test_pages_by_date_give_every_item_once(events, app, sort: str) -> None:
+    app.engine.index([ItemWrite(item(f"n{n}"), 1) for n in range(25_000)], 1)
+    added = 0
+    more, ids = {}, []
+    while True:
+        answer = found(events, size=200, fields="id", sort=sort, **more)
+        ids += [one["id"] for one in answer["items"]]
+        if answer["next"] is None:
+            break
+        more = {"cursor": answer["next"]}
+        if len(ids) % 5000 == 0:
+            added += 1
+            app.engine.index(
+                [
+                    *(
+                        ItemWrite(item(f"added{added}-{k}", published=p), 1)
+                        for k in range(5)
+                        for p in ("2025-05-26T12:00", "2030-01-01")
+                    ),
+                    *(ItemWrite(item(f"n{n}", summary="edited"), 1 + added) for n in range(added, 25_000, 5000)),
+                ],
+                1,
+            )
+    assert len(ids) == len(set(ids))
+    assert {item(f"n{n}").id for n in range(25_000)} <= set(ids)
+
+
+@contract.covers("A28", "A29", "A30", "A31")
+def test_relevance_warns_of_its_depth_and_of_changes(events, app) -> None:
+    app.engine.index([ItemWrite(item(f"word n{n}", summary="word " * (n % 7)), 1) for n in range(10_300)], 1)
+    more, ids = {}, []
+    while True:
+        answer = found(events, q="word", size=200, fields="id", **more)
+        ids += [one["id"] for one in answer["items"]]
+        if answer["next"] is None:
+            break
+        assert answer["warnings"] == []
+        more = {"cursor": answer["next"]}
+    assert len(ids) == len(set(ids)) == 10_000
+    assert [one["code"] for one in answer["warnings"]] == ["relevance_depth"]
+    first = found(events, q="word", size=1)
+    app.engine.index([ItemWrite(item("word anew"), 1)], 1)
+    second = found(events, q="word", size=1, cursor=first["next"])
+    assert [one["code"] for one in second["warnings"]] == ["order_changed"]
+    third = found(events, q="word", size=1, cursor=second["next"])
+    assert [one["code"] for one in third["warnings"]] == ["order_changed"]
+
+
+@contract.covers("A32", "A33")
+def test_score_is_null_without_scored_words(api) -> None:
+    scores = [one["score"] for one in found(api, q="air OR drill OR tank")["items"]]
+    assert scores == sorted(scores, reverse=True)
+    assert all(score > 0 for score in scores)
+    assert {one["score"] for one in found(api, q="air", sort="newest")["items"]} == {None}
+    assert {one["score"] for one in found(api)["items"]} == {None}
+
+
+@contract.covers("A34", "A35")
+def test_age_has_two_units(events, app) -> None:
+    for number, (published, age) in enumerate(
+        [
+            ("2025-11-24T09:01", "2 hours 59 minutes"),
+            ("2025-10-27T12:00", "4 weeks"),
+            ("2025-10-18T12:00", "1 month 1 week"),
+        ]
+    ):
+        app.engine.index([ItemWrite(item(f"a{number}", published=published), 1)], 1)
+        assert found(events, q=f"a{number}")["items"][0]["age"] == age
+
+
+@contract.covers("A36", "A37", "A38", "A39", "A40")
+def test_highlights_mark_the_matches(api) -> None:
+    assert found(api, q="siauliai", highlight="title,summary")["items"][0]["highlights"] == {
+        "summary": "Ships train near <mark>Šiauliai</mark> &amp; Klaipėda."
+    }
+    marked = found(api, q='"air policing" exercise -tank', highlight="title,summary")["items"][0]["highlights"]
+    assert marked == {
+        "title": "<mark>Air policing</mark> over Iceland",
+        "summary": "A show of <mark>exercises</mark> in the air",
+    }
+    content = found(api, q="submarine", highlight="content")["items"][0]["highlights"]["content"]
+    assert "Deep inside stands a <mark>submarine</mark>." in content
+    assert content.startswith("…")
+    assert content.endswith("…")
+    assert len(re.sub("</?mark>", "", content)) <= 300
+
+
+@contract.covers("A41")
+def test_coverage_describes_the_filtered_feeds(api) -> None:
+    whole = found(api)["coverage"]
+    assert (whole["feeds"], whole["ok"], whole["not_ok_count"]) == (5, 3, 2)
+    assert {one["feed"]: one["state"] for one in whole["not_ok"]} == {"delta": "failing", "gamma": "stale"}
+    assert whole["oldest_success"] == "2025-11-21T12:00:00Z"
+    one = found(api, feed="alpha")["coverage"]
+    assert (one["feeds"], one["ok"], one["not_ok_count"], one["gap_count"]) == (1, 1, 0, 0)
+    assert found(api, feed="-delta,-gamma")["coverage"]["ok"] == 3
+    assert found(api, feed="none")["coverage"]["feeds"] == 0
+
+
+@contract.covers("A41", "A44", "A45")
+def test_gaps_are_those_that_meet_the_range(api) -> None:
+    gaps = {one["feed"]: one for one in found(api)["coverage"]["gaps"]}
+    assert gaps["beta"] == {"feed": "beta", "from": "2025-05-01T00:00:00Z", "to": "2025-05-02T00:00:00Z"}
+    assert gaps["delta"] == {"feed": "delta", "from": "2025-11-21T12:00:00Z", "to": None}
+    for sent, count in (
+        ({"from_": "2025-05-01", "to": "2025-05-01"}, 1),
+        ({"from_": "2025-05-02", "to": "2025-05-02"}, 0),
+        ({"to": "2025-04-30"}, 0),
+        ({"from_": "2025-11-22"}, 2),
+        ({"feed": "beta"}, 1),
+    ):
+        assert found(api, **sent)["coverage"]["gap_count"] == count, sent
+
+
+@contract.covers("A46", "A47")
+def test_coverage_lists_20_and_counts_all(events, app) -> None:
+    day = at("2025-05-01")
+    app.engine.publish(
+        [
+            *(status(f"f{n:02d}", paused="stopped") for n in range(30)),
+            status("gappy", gaps=tuple(Gap(day + n * DAY, day + n * DAY + 1) for n in range(25))),
+        ]
+    )
+    coverage = found(events)["coverage"]
+    assert (coverage["not_ok_count"], len(coverage["not_ok"])) == (30, 20)
+    assert (coverage["gap_count"], len(coverage["gaps"])) == (25, 20)
+
+
+@contract.covers("A42", "A43")
+def test_empty_answer_with_full_coverage_means_nothing(api) -> None:
+    def coverage(feed: str) -> tuple[int, int, int]:
+        answer = found(api, feed=feed, q="nothingofthekind")
+        assert answer["items"] == []
+        return tuple(answer["coverage"][name] for name in ("ok", "not_ok_count", "gap_count"))
+
+    assert coverage("alpha") == (1, 0, 0)
+    assert coverage("beta") == (1, 0, 1)
+    assert coverage("delta") == (0, 1, 1)

@@ -1,0 +1,95 @@
+"""Test docs/api.md, rules for every route: headers, size and links."""
+
+import re
+
+import msgspec
+
+from newswire.app import App
+from newswire.clock import DAY, HOUR
+from newswire.model import ItemWrite
+from tests.conftest import NOON
+from tests.contract.http.contract import contract
+from tests.contract.http.helpers import target
+from tests.contract.http.library import item, status
+from tests.support.transports import AsEvents, OverHttp
+
+
+@contract.covers("R23")
+def test_request_id_is_never_the_callers(api) -> None:
+    ids = [api.ask("/v1/search", headers={"X-Request-Id": "theirs"}).headers["x-request-id"] for _ in range(3)]
+    assert len(set(ids)) == 3
+    assert "theirs" not in ids
+
+
+@contract.covers("R24", "R25", "R26")
+def test_etag_ignores_time_and_gets_304(events, app, clock) -> None:
+    app.engine.index([ItemWrite(item(f"n{n}"), 1) for n in range(30)], 1)
+    app.engine.publish([status("alpha", last_checked=NOON, last_success=NOON, next_check=NOON + DAY)])
+    paths = ("/v1/search?q=from&size=5&from=P10Y&to=now&histogram=year", "/v1/search?size=7&sort=oldest", "/v1/feeds",
+             "/v1/feeds/alpha", f"/v1/items/{item('n1').id}", f"/v1/items?ids={item('n1').id}", "/v1/status", "/openapi.json")  # fmt: skip
+    before = {path: events.ask(path) for path in paths}
+    clock.go(hours=2)
+    app.engine.publish(
+        [status("alpha", rev=2, last_checked=NOON + HOUR, last_success=NOON + HOUR, next_check=NOON + DAY)]
+    )
+    for path, first in before.items():
+        tag = first.headers["etag"]
+        assert re.fullmatch(r'W/"[0-9a-f]+"', tag)
+        again = events.ask(path, headers={"If-None-Match": tag})
+        assert (again.status, again.body) == (304, b""), path
+        assert again.headers["etag"] == tag
+        for header in (f'"x", {tag}', tag.removeprefix("W/"), "*"):
+            assert events.ask(path, headers={"if-none-match": header}).status == 304
+        assert events.ask(path, headers={"If-None-Match": 'W/"other"'}).status == 200
+    app.engine.index([ItemWrite(item("another"), 1)], 1)
+    assert events.ask(paths[1], headers={"If-None-Match": before[paths[1]].headers["etag"]}).status == 200
+
+
+@contract.covers("R27")
+def test_answers_are_private_and_revalidated(api) -> None:
+    for path in ("/v1/search", "/v1/feeds", "/v1/status", "/openapi.json"):
+        assert api.ask(path).headers["cache-control"] == "private, no-cache"
+
+
+@contract.covers("R28", "R29")
+def test_answer_stops_at_4_mb(events, app) -> None:
+    app.engine.index([ItemWrite(item(f"n{n}", content="Ж" * 100_000), 1) for n in range(60)], 1)
+    sent, ids = {"size": 200, "fields": "content", "sort": "oldest"}, []
+    while True:
+        came = events.ask(target(**sent))
+        answer = came.json()
+        assert len(came.body) <= 4_000_000
+        ids += [one["id"] for one in answer["items"]]
+        if answer["next"] is None:
+            break
+        assert 1 <= len(answer["items"]) < 60
+        sent["cursor"] = answer["next"]
+    assert len(ids) == len(set(ids)) == 60
+    several = events.ask(target("/v1/items", ids=",".join(ids))).json()
+    assert len(several["items"]) + len(several["not_returned"]) == 60
+    assert several["not_returned"]
+
+
+@contract.covers("R30", "R31")
+def test_links_never_depend_on_the_host_header(api, library, settings, tmp_path) -> None:
+    came = api.ask("/v1/search?size=1", headers={} if isinstance(api, OverHttp) else {"Host": "evil.example"})
+    link = came.headers["link"]
+    if isinstance(api, OverHttp):
+        assert link.startswith("</v1/search?size=1&cursor=")
+    else:
+        assert link.startswith("<https://abc123.execute-api.eu-west-1.amazonaws.com/live/v1/search?size=1&cursor=")
+    named = App(msgspec.structs.replace(library.settings, public_url="https://news.example/api/"), clock=lambda: NOON)
+    try:
+        given = AsEvents(named).ask("/v1/search?size=1", headers={"Host": "evil.example"}).headers["link"]
+    finally:
+        named.close()
+    assert given.startswith("<https://news.example/api/v1/search?")
+
+
+@contract.covers("R2")
+def test_instants_are_rfc_3339_in_utc(api) -> None:
+    written = api.ask("/v1/search?size=200").body.decode() + api.ask("/v1/feeds").body.decode()
+    instants = re.findall(r'"(?:published|changed|first_seen|newest|last_checked|since)":"([^"]*)"', written)
+    assert len(instants) > 30
+    for instant in instants:
+        assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{3})?Z", instant)

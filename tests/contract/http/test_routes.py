@@ -1,0 +1,107 @@
+"""Test docs/api.md: the other routes."""
+
+import re
+
+from tests.contract.http.contract import contract
+from tests.contract.http.helpers import target
+from tests.contract.http.library import ITEMS
+
+
+@contract.covers("O1")
+def test_item_by_id_has_its_content(api) -> None:
+    came = api.ask(f"/v1/items/{ITEMS[2].id}")
+    whole = came.json()
+    assert came.status == 200
+    assert whole["content"] == ITEMS[2].content
+    assert "score" not in whole
+    assert whole["published"] == "2025-05-31T22:30:00Z"
+
+
+@contract.covers("O2")
+def test_items_by_id_are_in_the_requested_order(api) -> None:
+    ids = [ITEMS[3].id, "none", ITEMS[0].id]
+    answer = api.ask(target("/v1/items", ids=",".join(ids))).json()
+    assert [one["id"] for one in answer["items"]] == [ITEMS[3].id, ITEMS[0].id]
+    assert (answer["not_found"], answer["not_returned"]) == (["none"], [])
+    assert "content" in answer["items"][0]
+    assert api.ask(target("/v1/items", ids=",".join(f"i{n}" for n in range(100)))).status == 200
+    for bad in ("/v1/items", "/v1/items?ids=", target("/v1/items", ids=",".join(f"i{n}" for n in range(101)))):
+        assert api.ask(bad).json()["errors"][0]["param"] == "ids"
+
+
+@contract.covers("O3")
+def test_feeds_are_paged_by_id_and_filtered_by_state(api) -> None:
+    answer = api.ask("/v1/feeds").json()
+    assert [one["id"] for one in answer["feeds"]] == ["-odd", "alpha", "beta", "delta", "gamma"]
+    assert set(answer["feeds"][0]) == {
+        "id", "title", "description", "link", "url", "kind", "state", "last_checked", "last_success", "next_check",
+        "items", "newest", "error",
+    }  # fmt: skip
+    assert answer["feeds"][3]["error"] == {"code": "http_status", "detail": "The server answered 500."}
+    assert answer["feeds"][0]["url"].endswith("?key=…")
+    first = api.ask("/v1/feeds?size=2")
+    assert re.search(r'/v1/feeds\?size=2&cursor=[^>]+>; rel="next"', first.headers["link"])
+    rest = api.ask(target("/v1/feeds", size=200, cursor=first.json()["next"])).json()
+    assert [one["id"] for one in rest["feeds"]] == ["beta", "delta", "gamma"]
+    assert rest["next"] is None
+    assert [one["id"] for one in api.ask("/v1/feeds?state=failing").json()["feeds"]] == ["delta"]
+    for bad, param in (("state=up", "state"), ("size=0", "size"), ("cursor=x", "cursor"), ("q=x", "q")):
+        assert api.ask(f"/v1/feeds?{bad}").json()["errors"][0]["param"] == param
+
+
+@contract.covers("O4")
+def test_feed_has_its_fetches_and_gaps(api) -> None:
+    feed = api.ask("/v1/feeds/beta").json()
+    assert feed["fetches"] == [
+        {"time": "2025-11-24T11:00:00Z", "status": 200, "bytes": 1234, "new": 3, "changed": 0, "unchanged": 0, "error": None, "took_ms": 56}
+    ]  # fmt: skip
+    assert feed["gaps"] == [{"feed": "beta", "from": "2025-05-01T00:00:00Z", "to": "2025-05-02T00:00:00Z"}]
+    assert api.ask("/v1/feeds/delta").json()["gaps"][0]["to"] is None
+
+
+@contract.covers("O5")
+def test_status_reports_engine_items_and_feeds(api) -> None:
+    whole = api.ask("/v1/status").json()
+    assert whole["engine"]["name"] == "tantivy"
+    assert whole["engine"]["healthy"] is True
+    assert (whole["items"], whole["generation"], whole["behind"]) == (len(ITEMS), 1, 1)
+    assert whole["feeds"] == {"ok": 3, "stale": 1, "failing": 1, "paused": 0, "never": 0}
+    assert whole["newest"] == "2025-06-01T00:00:00Z"
+
+
+@contract.covers("O6")
+def test_openapi_lists_routes_and_parameters(api) -> None:
+    document = api.ask("/openapi.json").json()
+    assert document["openapi"].startswith("3.1")
+    assert {"/v1/search", "/v1/items", "/v1/items/{item_id}", "/v1/feeds", "/v1/feeds/{feed_id}", "/v1/status"} <= set(
+        document["paths"]
+    )
+    names = {one["name"] for one in document["paths"]["/v1/search"]["get"]["parameters"]}
+    from newswire.search.parameters import SEARCH_PARAMETERS
+
+    assert names == set(SEARCH_PARAMETERS)
+
+
+@contract.covers("O7")
+def test_pages_tolerate_what_forms_send(api) -> None:
+    """Other tests of the pages are in tests/journey."""
+    item = api.ask("/v1/search?size=1").json()["items"][0]
+    for path, shown in (
+        ("/", "Tank drill"),
+        (f"/feeds/{item['feed']}", "Checked"),
+        (f"/items/{item['id']}", "First seen"),
+    ):
+        came = api.ask(path)
+        assert (came.status, came.headers["content-type"]) == (200, "text/html; charset=utf-8")
+        assert shown in came.body.decode()
+        assert api.ask(f"{path}?nope=1").body == came.body
+        assert api.ask(f"{path}?tz=").status == 303
+    assert api.ask("/?feed=alpha&feed=beta").headers["location"] == "./?feed=alpha,beta"
+
+
+@contract.covers("O8")
+def test_items_by_id_have_no_score_and_no_highlights(api) -> None:
+    one = api.ask(f"/v1/items/{ITEMS[0].id}").json()
+    (other,) = api.ask(f"/v1/items?ids={ITEMS[0].id}").json()["items"]
+    assert one == other
+    assert not {"score", "highlights"} & set(one)
