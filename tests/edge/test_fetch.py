@@ -365,11 +365,14 @@ def test_unusual_notation_of_a_private_address_is_refused(server, odd: str) -> N
     assert server.asked == []
 
 
-def test_one_fetcher_fetches_a_url_repeatedly(fetch, server) -> None:
-    url = server.says("/feed", BODY)
-    for _ in range(3):
-        assert isinstance(fetch(url), Fetched)
-    assert len(server.asked) == 3
+def test_fetcher_reuses_the_connection_of_a_host(fetch, server) -> None:
+    urls = [server.says("/feed", BODY), server.says("/other", BODY), server.says("/feed", BODY)]
+    assert all(isinstance(fetch(url), Fetched) for url in urls)
+    assert (len(server.asked), server.connections) == (3, 1)
+    server.says("/last", BODY, headers={"Connection": "close"})
+    for _ in range(2):
+        assert isinstance(fetch(server.url("/last")), Fetched)
+    assert server.connections == 2
 
 
 def test_proxy_environment_variables_are_ignored(fetch, server, monkeypatch) -> None:

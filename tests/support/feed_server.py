@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from email.utils import formatdate
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 
 @dataclass
@@ -35,11 +36,15 @@ class Asked:
 
 
 class FeedServer:
-    """Listen on a free port until closed, with TLS if a certificate and its key are given."""
+    """Listen on a free port until closed, with TLS if a certificate and its key are given.
+
+    `connections` counts the accepted connections; `most_together` is the maximum of concurrent requests.
+    """
 
     def __init__(self, host: str = "127.0.0.1", certificate: Path | None = None) -> None:
         self.answers: dict[str, Answer | Callable[[Asked], Answer]] = {}
         self.asked: list[Asked] = []
+        self.connections = 0
         self.together = 0
         self.most_together = 0
         self.names_asked_for: list[str | None] = []
@@ -59,6 +64,10 @@ class FeedServer:
         class Server(ThreadingHTTPServer):
             daemon_threads = True
             request_queue_size = 64
+
+            def process_request(self, *accepted: Any) -> None:
+                outer.connections += 1
+                super().process_request(*accepted)
 
             def handle_error(self, *_: object) -> None:
                 pass

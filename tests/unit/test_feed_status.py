@@ -1,13 +1,14 @@
-"""Feed status: state, errors, fetches and gaps."""
+"""Feed status: names, state, errors and fetches."""
 
 import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from newswire.clock import HOUR
 from newswire.feed_status import state_of
-from newswire.ingest.gaps import gap_between
-from newswire.model import Feed, FetchLine, FoldState, Gap, PollState
-from newswire.storage.feeds import FeedRow
+from newswire.model import Count, Feed, FetchLine, FoldState, PollState
+from newswire.storage.feeds import FeedRow, configuration_of
 from newswire.storage.feeds.status import status_of
 from newswire.urls import redacted
 from tests.factories import feed_row
@@ -53,8 +54,6 @@ def test_refused_document_becomes_the_feed_error() -> None:
 
 def test_fetches_carry_their_item_counts() -> None:
     line = FetchLine(NOW, 200, 10, 5, seq=2)
-    from newswire.model import Count
-
     row = msgspec.structs.replace(
         changed(head=3, fetches=(line,)), fold=FoldState(cursor=2, counts=(Count(2, 1, 2, 3),))
     )
@@ -62,22 +61,47 @@ def test_fetches_carry_their_item_counts() -> None:
 
 
 @pytest.mark.parametrize(
-    ("older", "newer", "usual", "gap"),
+    ("feed", "fold", "shown"),
     [
-        ({"a": 1}, ["b"], 1, True),
-        ({"a": 1}, ["a", "b"], 2, False),
-        ({"a": 20}, ["a", "b"], 2, True),
-        ({"a": 20}, ["a"], 1, False),
-        ({"a": 1, "b": 1, "c": 1, "d": 1}, ["x", "y"], 4, False),
-        ({}, ["x"], 1, False),
-        ({"a": 1}, [], 1, False),
+        ({}, {}, ("", "", "", "auto")),
+        ({}, {"title": "T", "description": "D", "link": "L", "kind": "rss20"}, ("T", "D", "L", "rss20")),
+        ({"title": "Ours", "description": "Our", "link": "O"}, {"title": "T"}, ("Ours", "Our", "O", "auto")),
     ],
 )
-def test_gap_is_a_full_document_without_overlap(older: dict, newer: list, usual: float, gap: bool) -> None:
-    result = gap_between(older, newer, usual, NOW, NOW + HOUR)
-    assert result == (Gap(NOW, NOW + HOUR) if gap else None)
+def test_configured_names_override_those_of_the_document(feed: dict, fold: dict, shown: tuple[str, ...]) -> None:
+    row = msgspec.structs.replace(ROW, feed=msgspec.structs.replace(ROW.feed, **feed), fold=FoldState(**fold))
+    status = status_of(row)
+    assert (status.title, status.description, status.link, status.kind) == shown
 
 
-def test_gap_needs_a_time_span() -> None:
-    assert gap_between({"a": 1}, ["b"], 1, None, NOW) is None
-    assert gap_between({"a": 1}, ["b"], 1, NOW, NOW) is None
+def test_paused_or_unchecked_feed_has_no_next_check() -> None:
+    ours = configuration_of(ROW.feed)
+    assert status_of(ROW).next_check == NOW + HOUR
+    assert status_of(changed(last_checked=None)).next_check is None
+    paused = status_of(changed(paused="Gone.", configured=ours))
+    assert (paused.paused, paused.next_check) == ("Gone.", None)
+    edited = status_of(changed(paused="Gone.", configured="another"))
+    assert (edited.paused, edited.next_check) == (None, NOW + HOUR)
+
+
+def test_poll_error_comes_before_a_refused_document() -> None:
+    refused = FoldState(cursor=3, refused_seq=3, refused_code="html_page", refused="A page.")
+    row = msgspec.structs.replace(changed(head=3, error_code="dns", error="x"), fold=refused)
+    assert (status_of(row).error_code, status_of(row).error) == ("dns", "x")
+    later = msgspec.structs.replace(changed(head=4), fold=refused)
+    assert status_of(later).error_code is None, "a newer document replaced the refused one"
+
+
+@given(st.integers(0, 9), st.integers(0, 9), st.lists(st.integers(0, 9), max_size=5), st.sets(st.integers(0, 9)))
+def test_counts_are_joined_by_record_and_behind_by_cursor(
+    head: int, cursor: int, fetched: list[int], counted: set[int]
+) -> None:
+    lines = tuple(FetchLine(NOW, 200, 10, 5, seq=seq or None) for seq in fetched)
+    counts = tuple(Count(seq, seq, seq + 1, seq + 2) for seq in counted)
+    row = msgspec.structs.replace(changed(head=head, fetches=lines), fold=FoldState(cursor=cursor, counts=counts))
+    status = status_of(row)
+    assert status.behind == (head > cursor)
+    for line, shown in zip(lines, status.fetches, strict=True):
+        is_counted = line.seq is not None and line.seq in counted
+        assert shown.new == (line.seq if is_counted else None)
+        assert msgspec.structs.replace(shown, new=None, changed=None, unchanged=None) == line

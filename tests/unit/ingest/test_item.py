@@ -1,4 +1,4 @@
-"""Items from entries: links, plain text, dates and identity."""
+"""Items from entries: plain text, dates and identity."""
 
 import pytest
 from hypothesis import given
@@ -6,39 +6,8 @@ from hypothesis import strategies as st
 
 from newswire.ingest.item import candidate_of, date_of, plain_text
 from newswire.model import Entry, Markup, RawDate
-from newswire.urls import canonical_link, safe_link
 
 NOW = 1_763_985_600_000
-
-
-@pytest.mark.parametrize(
-    ("link", "canonical"),
-    [
-        ("HTTP://News.Example:80/a?utm_source=x&id=3&at_medium=RSS", "https://news.example/a?id=3"),
-        ("https://news.example:443", "https://news.example/"),
-        ("https://news.example:8443/a", "https://news.example:8443/a"),
-        ("https://news.example/?p=12&rss=1", "https://news.example/?p=12"),
-        ("https://news.example/a?src=rss&src=print", "https://news.example/a?src=print"),
-        ("https://news.example/a#ftag=RSS1234", "https://news.example/a"),
-        ("https://news.example/a#part-2", "https://news.example/a#part-2"),
-        ("https://www.nato.int/en/x?selectedLocale=null", "https://www.nato.int/en/x"),
-        ("tag:news.example,2025:1", "tag:news.example,2025:1"),
-        ("https://[broken", "https://[broken"),
-    ],
-)
-def test_links_are_canonicalised(link: str, canonical: str) -> None:
-    assert canonical_link(link) == canonical
-
-
-@given(st.text(max_size=200))
-def test_link_canonicalisation_is_idempotent(link: str) -> None:
-    once = canonical_link(link)
-    assert canonical_link(once) == once
-
-
-@pytest.mark.parametrize("link", ["javascript:alert(1)", "data:text/html,x", "https://", "/relative", "http://a\nb"])
-def test_link_that_is_not_a_web_url_is_dropped(link: str) -> None:
-    assert safe_link(link) == ""
 
 
 @pytest.mark.parametrize(
