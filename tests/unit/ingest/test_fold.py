@@ -1,7 +1,7 @@
 """The fold: rules and generated logs."""
 
 import msgspec
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from newswire.ingest.fold import step, wanted_ids
@@ -184,7 +184,6 @@ _documents = st.lists(
 )
 
 
-@settings(max_examples=300, deadline=None)
 @given(_documents, st.data())
 def test_replay_after_a_lost_cursor_gives_the_same_items(documents, data) -> None:
     straight = Fold()
@@ -207,7 +206,6 @@ def test_replay_after_a_lost_cursor_gives_the_same_items(documents, data) -> Non
     assert len(straight.items) == straight.fold.items
 
 
-@settings(max_examples=150, deadline=None)
 @given(_documents)
 def test_ids_and_first_seen_times_never_change(documents) -> None:
     fold = Fold()

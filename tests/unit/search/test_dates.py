@@ -5,7 +5,7 @@ from itertools import pairwise
 from zoneinfo import available_timezones
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from newswire.clock import DAY, FIRST_INSTANT, HOUR, LAST_INSTANT, from_datetime, to_datetime, to_rfc3339
@@ -183,7 +183,6 @@ def periods() -> st.SearchStrategy[tuple[str, str]]:
     return st.builds(texts, st.sampled_from(["day", "week", "month", "year"]), days)
 
 
-@settings(max_examples=400)
 @given(periods(), ZONES)
 def test_adjacent_periods_neither_overlap_nor_leave_a_gap(both, zone: str) -> None:
     first, second = (read_period(text, read_zone(zone), NOW) for text in both)
@@ -198,7 +197,6 @@ def _falls_back_over_midnight(zone, start: int) -> bool:
     return any(later < earlier for earlier, later in pairwise(days))
 
 
-@settings(max_examples=400)
 @given(st.dates(date(1900, 1, 1), date(2037, 12, 30)), ZONES, st.integers(0, DAY - 1))
 def test_day_contains_every_instant_with_its_local_date(day: date, name: str, offset: int) -> None:
     zone = read_zone(name)
@@ -221,7 +219,6 @@ def test_hour_repeated_before_midnight_belongs_to_the_next_day() -> None:
     assert read_period("2010-11-06", zone, NOW).end <= again
 
 
-@settings(max_examples=400)
 @given(
     st.datetimes(datetime(1900, 1, 1), datetime(2037, 12, 31)), ZONES, st.sampled_from(["minute", "second", "milli"])
 )
@@ -320,7 +317,6 @@ def test_too_many_buckets_error_names_the_unit_that_fits() -> None:
     assert refused.value.fits is None
 
 
-@settings(max_examples=300)
 @given(st.integers(FIRST_INSTANT, LAST_INSTANT), st.integers(1, 400 * DAY), ZONES, st.sampled_from([*UNITS, None]))
 def test_buckets_are_contiguous_over_the_range(start: int, length: int, zone: str, unit: str | None) -> None:
     end = min(start + length, LAST_INSTANT)
@@ -336,7 +332,6 @@ def test_buckets_are_contiguous_over_the_range(start: int, length: int, zone: st
         assert len(edges) <= 101
 
 
-@settings(max_examples=200)
 @given(st.integers(FIRST_INSTANT + 400 * DAY, LAST_INSTANT - 400 * DAY), ZONES, st.sampled_from(UNITS))
 def test_unbounded_histogram_of_one_item_has_one_bucket(at: int, zone: str, unit: str) -> None:
     edges = bucket_edges(None, None, (at, at), unit, read_zone(zone)).edges

@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from newswire import analysis
@@ -172,7 +172,6 @@ PIECES = st.sampled_from(
 TYPED = st.lists(PIECES, max_size=40).map("".join)
 
 
-@settings(max_examples=1500)
 @given(st.text(max_size=1000) | TYPED, st.sampled_from(["all", "any"]))
 @example("––", "all")
 @example('"' * 1000, "any")
@@ -185,7 +184,6 @@ def test_any_string_is_read_or_refused_for_its_size(q: str, match: str) -> None:
         assert 0 <= warning.position <= len(q)
 
 
-@settings(max_examples=1500)
 @given(TYPED | st.text(max_size=80), st.sampled_from(["all", "any"]))
 def test_printed_query_parses_to_the_same_tree(q: str, match: str) -> None:
     try:
@@ -215,7 +213,6 @@ def nodes() -> st.SearchStrategy[Node]:
     return st.recursive(leaf, joined, max_leaves=8)
 
 
-@settings(max_examples=600)
 @given(nodes())
 def test_printed_tree_parses_to_the_same_tree(node: Node) -> None:
     def prefixes(tree) -> int:
@@ -229,7 +226,6 @@ def test_printed_tree_parses_to_the_same_tree(node: Node) -> None:
         assert read_query(understood(node), match).node == node
 
 
-@settings(max_examples=300)
 @given(nodes())
 def test_trees_are_in_normal_form(node: Node) -> None:
     match node:
@@ -245,7 +241,6 @@ def test_trees_are_in_normal_form(node: Node) -> None:
             assert not isinstance(inner, Not)
 
 
-@settings(max_examples=300)
 @given(TYPED)
 def test_only_tokens_reach_the_engine(q: str) -> None:
     def tokens(tree):

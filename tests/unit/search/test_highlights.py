@@ -5,7 +5,7 @@ import re
 
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from newswire import analysis
@@ -70,7 +70,6 @@ def test_short_texts_and_titles_are_not_cut() -> None:
     assert marked("tank", title=title)["title"] == title.replace("tank", "<mark>tank</mark>")
 
 
-@settings(max_examples=500)
 @given(
     st.text(max_size=30),
     st.lists(st.text(max_size=30) | st.sampled_from(["tank", " ", "<script>", "&", "サ", "é" * 40]), max_size=60).map(
@@ -96,7 +95,6 @@ def test_highlights_are_escaped_excerpts_within_the_limit(q: str, text: str, fie
         assert len(shown) <= LONGEST
 
 
-@settings(max_examples=500)
 @given(
     st.lists(st.sampled_from(["a", "aa", "ba", "-", " ", "A’a", "a" * 70, "é", "1"]), max_size=12).map("".join),
     st.sets(st.integers(0, 11)),
@@ -107,7 +105,6 @@ def test_chosen_spans_equal_those_of_all_tokens(text: str, chosen: set[int]) -> 
     assert analysis.spans_of(text, numbers) == [spans[number] for number in numbers]
 
 
-@settings(max_examples=500)
 @given(
     st.one_of(st.text(max_size=200), st.lists(st.sampled_from(["a", "aa", "b ", "-", "’", "a" * 70, "é"])).map("".join))
 )
