@@ -12,6 +12,7 @@ from newswire.ingest.archiving import RecordSource
 from newswire.ingest.feeds_file import FeedTable, read_toml
 from newswire.settings import Settings
 from tests.conftest import ROOT
+from tests.support.parameter_table import rows
 from tests.support.screenshots import FOLDER, THEMES
 from tests.support.screenshots import PAGES as PAGES_SHOWN
 from tests.support.transports import AsEvents, OverHttp
@@ -180,3 +181,8 @@ def test_api_page_python_snippet_prints_items(sampled, capsys) -> None:
     assert len(printed) == 3
     assert printed[0].startswith("2025-10-31T12:00:00Z")
     assert "something may be missing" in printed[-1]
+
+
+def test_parameter_table_comes_from_the_declarations() -> None:
+    page = re.sub(r" <!-- \w+ -->", "", (ROOT / "docs" / "api.md").read_text())
+    assert "\n".join(rows()) in page, "run `python -m tests.support.parameter_table`"

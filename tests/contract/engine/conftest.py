@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.contract.engine.helpers import put
+from tests.contract.engine.writing import put
 from tests.factories import item
 from tests.support.engines import ENGINES, place_of
 

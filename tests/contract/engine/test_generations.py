@@ -3,7 +3,7 @@
 import pytest
 
 from tests.contract.engine.contract import contract
-from tests.contract.engine.helpers import put, titles
+from tests.contract.engine.writing import put, titles
 from tests.factories import item
 
 

@@ -21,7 +21,7 @@ from newswire.engines.query import (
     Word,
 )
 from tests.contract.engine.contract import contract
-from tests.contract.engine.helpers import put, walk, word
+from tests.contract.engine.writing import put, walk, word
 from tests.factories import item
 
 

@@ -18,7 +18,7 @@ from newswire.engines.query import (
     ValueFilter,
 )
 from tests.contract.engine.contract import contract
-from tests.contract.engine.helpers import put, titles, word
+from tests.contract.engine.writing import put, titles, word
 from tests.factories import item
 
 

@@ -11,7 +11,7 @@ from newswire.engines.query import (
 )
 from newswire.model import ItemWrite
 from tests.contract.engine.contract import contract
-from tests.contract.engine.helpers import put, titles
+from tests.contract.engine.writing import put, titles
 from tests.factories import item
 
 

@@ -6,7 +6,7 @@ from newswire.engines.query import (
 )
 from newswire.model import ItemWrite
 from tests.contract.engine.contract import contract
-from tests.contract.engine.helpers import put
+from tests.contract.engine.writing import put
 from tests.factories import feed_status, item
 
 

@@ -5,7 +5,7 @@ import pytest
 from newswire.model import Feed
 from newswire.storage.feeds.dynamodb import DynamoFeedStore
 from newswire.storage.feeds.sqlite import SqliteFeedStore
-from tests.contract.feed_store.helpers import NOW
+from tests.contract.feed_store.leases import NOW
 from tests.support.aws import LateIndexes
 from tests.support.memory import MemoryFeedStore, MemoryFeedStores
 

@@ -4,7 +4,7 @@ import msgspec
 import pytest
 
 from newswire.model import Feed
-from tests.contract.feed_store.helpers import NOW, lease, remember, soon
+from tests.contract.feed_store.leases import NOW, lease, remember, soon
 
 
 def test_put_keeps_the_poll_state_of_a_known_feed(store) -> None:

@@ -4,7 +4,7 @@ import msgspec
 
 from newswire.model import Feed, FoldState
 from newswire.storage.feeds import PollResult
-from tests.contract.feed_store.helpers import NOW, lease, remember, soon
+from tests.contract.feed_store.leases import NOW, lease, remember, soon
 from tests.factories import item_state
 
 

@@ -1,7 +1,7 @@
 """Test the docstrings of `Locks` on every feed store."""
 
 from newswire.storage.feeds.metadata import BegunReindex, LastTick, Metadata
-from tests.contract.feed_store.helpers import NOW, lease
+from tests.contract.feed_store.leases import NOW, lease
 
 
 def test_named_locks_are_exclusive_and_renewable(store) -> None:

@@ -6,7 +6,7 @@ import msgspec
 
 from newswire.model import Feed
 from newswire.storage.feeds import Lease, PollResult
-from tests.contract.feed_store.helpers import NOW, lease, remember, soon
+from tests.contract.feed_store.leases import NOW, lease, remember, soon
 
 
 def test_poll_result_from_before_an_edit_is_refused(store) -> None:

@@ -10,8 +10,8 @@ from newswire.clock import DAY
 from newswire.model import Gap, ItemWrite
 from newswire.search.cursor import LONGEST, read_cursor
 from tests.conftest import NOON
+from tests.contract.http.asking import found, target, wrong
 from tests.contract.http.contract import contract
-from tests.contract.http.helpers import found, target, wrong
 from tests.contract.http.library import at, item, status
 from tests.support.transports import AsEvents
 

@@ -5,8 +5,8 @@ import pytest
 from newswire.app import App
 from newswire.model import ItemWrite
 from tests.conftest import NOON
+from tests.contract.http.asking import found, titles, wrong
 from tests.contract.http.contract import contract
-from tests.contract.http.helpers import found, titles, wrong
 from tests.contract.http.library import ITEMS, item
 from tests.support.transports import AsEvents
 

@@ -8,9 +8,9 @@ import pytest
 from newswire.app import App
 from newswire.errors import EngineTimeoutError, EngineUnavailableError
 from tests.conftest import ROOT
+from tests.contract.http.asking import target
 from tests.contract.http.broken import Broken
 from tests.contract.http.contract import contract
-from tests.contract.http.helpers import target
 from tests.support.transports import AsEvents, OverHttp, rest_event
 
 

@@ -11,8 +11,8 @@ from newswire.app import App
 from newswire.clock import DAY
 from newswire.model import ItemWrite
 from tests.conftest import NOON
+from tests.contract.http.asking import found, target, wrong
 from tests.contract.http.contract import contract
-from tests.contract.http.helpers import found, target, wrong
 from tests.contract.http.library import ITEMS, item
 from tests.support.transports import AsEvents, OverHttp
 

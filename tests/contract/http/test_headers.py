@@ -8,8 +8,8 @@ from newswire.app import App
 from newswire.clock import DAY, HOUR
 from newswire.model import ItemWrite
 from tests.conftest import NOON
+from tests.contract.http.asking import target
 from tests.contract.http.contract import contract
-from tests.contract.http.helpers import target
 from tests.contract.http.library import item, status
 from tests.support.transports import AsEvents, OverHttp
 

@@ -5,9 +5,9 @@ import re
 from newswire.app import App
 from newswire.errors import EngineUnavailableError
 from newswire.model import ItemWrite
+from tests.contract.http.asking import found, target
 from tests.contract.http.broken import Broken
 from tests.contract.http.contract import contract
-from tests.contract.http.helpers import found, target
 from tests.contract.http.library import ITEMS, item
 from tests.support.transports import AsEvents
 

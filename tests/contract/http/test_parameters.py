@@ -4,8 +4,8 @@ from datetime import datetime
 
 import pytest
 
+from tests.contract.http.asking import found, titles
 from tests.contract.http.contract import contract
-from tests.contract.http.helpers import found, titles
 from tests.contract.http.library import ITEMS
 
 
@@ -16,7 +16,7 @@ def test_without_q_every_item_is_found(api) -> None:
     assert found(api, q="x" * 1000)["total"]["value"] == 0
 
 
-@contract.covers("P2")
+@contract.covers("P2", "P19")
 def test_match_any_ranks_more_and_rarer_words_higher(api) -> None:
     assert titles(api, q="tank baltic") == set()
     answer = found(api, q="cancelled drill air", match="any")
@@ -26,7 +26,7 @@ def test_match_any_ranks_more_and_rarer_words_higher(api) -> None:
     assert titles(api, q="tank baltic -drill", match="any") == {"Baltic"}
 
 
-@contract.covers("P3", "D2", "D4", "D5")
+@contract.covers("P3", "P15", "D2", "D4", "D5")
 def test_from_and_to_are_each_optional(api) -> None:
     assert titles(api, from_="2025-10") == {"Η", "北京の空港"}
     assert titles(api, to="2024-02") == {"F-16"}
@@ -45,7 +45,7 @@ def test_tz_applies_to_local_dates_and_buckets(api) -> None:
     assert first["from"] == "2025-04-30T18:30:00Z"
 
 
-@contract.covers("P5")
+@contract.covers("P5", "P20", "P21")
 def test_date_field_chooses_the_date(api) -> None:
     assert titles(api, date_field="updated") == {"Tank"}
     assert titles(api, date_field="updated", from_="2025-06-02", to="2025-06-02") == {"Tank"}
@@ -113,7 +113,7 @@ def test_facets_count_values(api) -> None:
     assert facets["author"]["missing"] == len(ITEMS) - 1
 
 
-@contract.covers("P13")
+@contract.covers("P13", "P22")
 @pytest.mark.parametrize("unit", ["year", "month", "week", "day", "hour", "auto"])
 def test_histogram_counts_by_date(api, unit: str) -> None:
     answer = found(api, histogram=unit, from_="2025-05-20", to="2025-06-05", size=0)

@@ -2,8 +2,8 @@
 
 import pytest
 
+from tests.contract.http.asking import found, titles
 from tests.contract.http.contract import contract
-from tests.contract.http.helpers import found, titles
 from tests.contract.http.library import ITEMS
 
 

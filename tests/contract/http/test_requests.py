@@ -5,8 +5,8 @@ from urllib.parse import quote
 
 import pytest
 
+from tests.contract.http.asking import found, titles, wrong
 from tests.contract.http.contract import contract
-from tests.contract.http.helpers import found, titles, wrong
 from tests.contract.http.library import ITEMS
 
 
@@ -166,7 +166,7 @@ def test_list_drops_spaces_and_refuses_bad_quoting(api) -> None:
         assert wrong(api, category=bad) == [("category", "invalid_value")], bad
 
 
-@contract.covers("R19", "R20", "R21", "P6")
+@contract.covers("R19", "R20", "R21", "P6", "P16", "P17", "P18")
 def test_list_matches_any_value_and_excludes(api) -> None:
     assert titles(api, feed="alpha,gamma") == {"Baltic", "Tank", "F-16"}
     assert len(found(api, feed="-delta", size=50)["items"]) == 6

@@ -2,8 +2,8 @@
 
 import re
 
+from tests.contract.http.asking import target
 from tests.contract.http.contract import contract
-from tests.contract.http.helpers import target
 from tests.contract.http.library import ITEMS
 
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from newswire import analysis
 from newswire.search.grammar import QueryTooLargeError, read_query
 from newswire.search.highlights import LONGEST, Highlighter
-from tests.contract.test_search_engine import item
+from tests.factories import item
 
 FIELDS = ("title", "summary", "content")
 
