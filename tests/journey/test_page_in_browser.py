@@ -256,7 +256,7 @@ def test_validation_errors_are_shown_at_their_fields(read) -> None:
     assert field.input_value() == "yesteryear"
     assert field.get_attribute("aria-invalid") == "true"
     described = page.locator(f"#{field.get_attribute('aria-describedby')}").inner_text()
-    assert described.startswith("'yesteryear' is no date value. Allowed: 2025, 2025-05")
+    assert described.startswith("'yesteryear' is not a date value. Allowed: 2025, 2025-05")
     page.get_by_role("alert").get_by_role("link", name="Time zone").click()
     assert page.evaluate("document.activeElement.id") == "tz"
     field.fill("2025")

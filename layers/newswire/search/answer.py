@@ -16,9 +16,9 @@ from newswire.clock import LAST_INSTANT, Clock, Instant
 from newswire.engines import RELEVANCE_DEPTH, Facet, SearchEngine, SearchPage
 from newswire.engines.query import Position, SearchQuery
 from newswire.model import FeedStatus, Item
+from newswire.search.buckets import AUTO_BUCKETS, MAX_BUCKETS, TooManyBucketsError, Unit, bucket_edges
 from newswire.search.coverage import FeedCoverage, coverage_of
 from newswire.search.cursor import index_mark, write_cursor
-from newswire.search.dates import AUTO_BUCKETS, MAX_BUCKETS, TooManyBucketsError, Unit, bucket_edges
 from newswire.search.highlights import Highlighter
 from newswire.search.parameter_reader import BadParametersError, Problem, shorten
 from newswire.search.request import ListFilter, SearchRequest

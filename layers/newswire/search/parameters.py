@@ -10,7 +10,7 @@ from typing import Literal, get_args
 from msgspec import Struct
 
 from newswire.engines.query import DateField, Sort, ValueField
-from newswire.search.dates import UNITS, Unit
+from newswire.search.buckets import UNITS, Unit
 from newswire.search.grammar import MAX_CHARACTERS, Match
 
 MAX_SIZE = 200

@@ -9,16 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from newswire.clock import DAY, FIRST_INSTANT, HOUR, LAST_INSTANT, from_datetime, to_datetime, to_rfc3339
-from newswire.search.dates import (
-    UNITS,
-    DateValueError,
-    TooManyBucketsError,
-    bucket_edges,
-    read_period,
-    read_zone,
-    utc,
-    zone_names,
-)
+from newswire.search.buckets import UNITS, TooManyBucketsError, bucket_edges
+from newswire.search.dates import DateValueError, read_period, read_zone, utc, zone_names
 
 NOW = from_datetime(datetime(2025, 7, 3, 11, 0, 30, 250_000, tzinfo=UTC))
 ZONES = st.sampled_from(sorted(zone_names()))

@@ -16,7 +16,8 @@ from msgspec import Struct
 
 from newswire.clock import LAST_INSTANT, MINUTE, SECOND, Instant, to_rfc3339
 from newswire.search.answer import Histogram
-from newswire.search.dates import DateValueError, Unit, read_period
+from newswire.search.buckets import Unit
+from newswire.search.dates import DateValueError, read_period
 from newswire.web.pages.addresses import around_range
 from newswire.web.pages.moments import MONTHS, local, short_day
 

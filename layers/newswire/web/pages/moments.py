@@ -13,7 +13,7 @@ from msgspec import Struct
 from newswire.clock import DAY, FIRST_INSTANT, LAST_INSTANT, Instant, to_datetime, to_rfc3339
 from newswire.model import Item
 from newswire.search.ages import relative_age
-from newswire.search.dates import REACH, local_at, utc
+from newswire.search.dates import OFFSET_MARGIN, local_at, utc
 
 MONTHS = ("January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November",
           "December")  # fmt: skip
@@ -68,7 +68,7 @@ def _ago(instant: Instant, now: Instant) -> str:
 
 def local(instant: Instant, zone: ZoneInfo) -> datetime:
     """Give the local time of an instant; near the ends of the calendar as if it were UTC, and no further than they are."""
-    if FIRST_INSTANT + REACH < instant < LAST_INSTANT - REACH:
+    if FIRST_INSTANT + OFFSET_MARGIN < instant < LAST_INSTANT - OFFSET_MARGIN:
         return to_datetime(instant).astimezone(zone)
     return to_datetime(min(max(local_at(instant, zone), FIRST_INSTANT), LAST_INSTANT))
 

@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 from newswire import analysis
 from newswire.clock import DAY, HOUR, MINUTE, SECOND
 from newswire.search.answer import Bucket, Histogram
+from newswire.search.buckets import BucketEdges, bucket_edges
 from newswire.search.coverage import FeedCoverage, FeedGap, UnwatchedFeed
-from newswire.search.dates import BucketEdges, bucket_edges, read_period, read_zone
+from newswire.search.dates import read_period, read_zone
 from newswire.search.parameter_reader import ParameterReader, included_list, quoted_list
 from newswire.search.request import read_search
 from newswire.urls import http_link, site_name
