@@ -1,1 +1,1 @@
-"""The read side: a search request becomes a result."""
+"""The read side: read search requests, and answer them from the engine."""

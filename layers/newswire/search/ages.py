@@ -1,10 +1,9 @@
-"""Relative ages: a span of time comes in, the words of a reader go out ("1 month 1 week", "2 hours 59 minutes")."""
+"""Write relative ages in words, such as "1 month 1 week" or "2 hours 59 minutes". Pure."""
 
 from __future__ import annotations
 
 from newswire.clock import DAY, HOUR, MINUTE, SECOND, Instant
 
-# The units of the aggregator page that the project began with: a month has 30 days, a year 365.
 _UNITS = (
     ("year", 365 * DAY),
     ("month", 30 * DAY),
@@ -14,23 +13,29 @@ _UNITS = (
     ("minute", MINUTE),
     ("second", SECOND),
 )
-_PARTS = 2
-_MONTHS = 11
+"""Names and lengths in milliseconds. A month of 30 days and a year of 365 are those of the aggregator page that the
+project started from."""
+_MAX_UNITS = 2
+_MAX_MONTHS = 11
+"""Maximum months after a year: 12 months of 30 days are less than a year of 365."""
 
 
 def relative_age(at: Instant, now: Instant) -> str:
-    """Say how long ago an instant was, in its largest unit and the next smaller one if there is any of it."""
-    left = max(now - at, 0)
+    """Return the age in its largest unit and, if it is not 0, the next smaller one.
+
+    The age of a future instant is "0 seconds".
+    """
+    remaining = max(now - at, 0)
     parts: list[str] = []
     for name, length in _UNITS:
-        count, rest = divmod(left, length)
+        count, rest = divmod(remaining, length)
         if name == "month" and parts:
-            count = min(count, _MONTHS)  # twelve of 30 days are less than a year of 365, and are not said beside one
+            count = min(count, _MAX_MONTHS)
         if count:
             parts.append(f"{count} {name}{'s' if count > 1 else ''}")
-            left = rest
+            remaining = rest
         elif parts:
             break
-        if len(parts) == _PARTS:
+        if len(parts) == _MAX_UNITS:
             break
     return " ".join(parts) or "0 seconds"

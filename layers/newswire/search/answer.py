@@ -164,12 +164,12 @@ def _warnings(request: SearchRequest, page: SearchPage) -> Iterable[SearchWarnin
     if request.query.sort != "relevance":
         return
     if request.cursor is not None and request.cursor.index != index_mark(page.version):
-        detail = "The index has changed since the first page: an item may be repeated or missed. By date none is."
+        detail = "The index changed since the first page, so items may be repeated or missed. sort=newest avoids this."
         yield SearchWarning("order_changed", detail)
     after = request.query.after
     reached = (after.offset if after else 0) + len(page.hits)
     if reached >= RELEVANCE_DEPTH and page.total > reached:
-        detail = f"By relevance the first {RELEVANCE_DEPTH:,} items are given; sort=newest gives them all."
+        detail = f"sort=relevance lists at most {RELEVANCE_DEPTH:,} items. Use sort=newest to list all."
         yield SearchWarning("relevance_depth", detail)
 
 
@@ -179,4 +179,4 @@ def _unknown_feeds(feeds: ListFilter | None, statuses: Iterable[FeedStatus]) -> 
     known = {status.id for status in statuses}
     for feed in (*feeds.any_of, *feeds.none_of):
         if analysis.fold_whole(feed) not in known:
-            yield SearchWarning("unknown_feed", f"There is no feed {shorten(feed)!r}.")
+            yield SearchWarning("unknown_feed", f"Feed {shorten(feed)!r} does not exist.")

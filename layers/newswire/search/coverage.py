@@ -56,7 +56,7 @@ class FeedCoverage(Struct, frozen=True):
 def coverage_of(
     statuses: Iterable[FeedStatus], start: Instant | None, end: Instant | None, now: Instant, grace_s: int
 ) -> FeedCoverage:
-    """Return the coverage of a half-open range; None is no bound."""
+    """Return the coverage of a half-open range; a bound of None is open."""
     feeds = not_ok_count = gap_count = 0
     not_ok: list[UnwatchedFeed] = []
     gaps: list[FeedGap] = []

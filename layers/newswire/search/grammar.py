@@ -1,7 +1,7 @@
-"""The query language: what a person typed comes in, a tree in its normal form goes out, and can be printed again.
+"""Parse the query language into a tree in its normal form, and print such a tree.
 
-Reading never fails but for size. What is not right is repaired, and each repair is a warning with its position. The
-language is described in docs/api.md.
+Parsing fails only for a query that is too large. It repairs mistakes, and reports each repair as a warning with its
+position. docs/api.md describes the language.
 """
 
 from __future__ import annotations
@@ -30,17 +30,18 @@ from newswire.engines.query import (
     none_of,
 )
 from newswire.errors import UsageError
+from newswire.search.parameter_reader import shorten
 
 MAX_CHARACTERS = 1_000
 MAX_WORDS = 64
-"""So many words may stand outside quotes; `F-16` is one."""
+"""Maximum words outside quotes; `F-16` is one word."""
 MAX_TOKENS = 256
-"""So many tokens may a query have in all."""
+"""Maximum tokens in all; `F-16` has two."""
 MAX_DEPTH = 16
-"""So deep may brackets be nested."""
+"""Maximum nesting of brackets."""
 MAX_PREFIXES = 8
-"""So many prefixes are expanded: each may stand for thousands of tokens of the index."""
-MIN_PREFIX = 2
+"""Maximum prefixes that are expanded: each can match thousands of tokens of the index."""
+MIN_PREFIX_CHARACTERS = 2
 MAX_WARNINGS = 20
 
 Match = Literal["all", "any"]
@@ -57,7 +58,7 @@ _PLAIN_VALUE = re.compile(r"\w[\w.-]*")
 
 
 class QueryWarning(Struct, frozen=True):
-    """A repair: what it is called, where it stands (code points of the query), and what was made of it."""
+    """A repair. `position` counts code points of the query; `detail` says what was repaired and how."""
 
     code: str
     position: int
@@ -65,14 +66,14 @@ class QueryWarning(Struct, frozen=True):
 
 
 class ReadQuery(Struct, frozen=True):
-    """A query that was read. `node` is `Nothing` where no word is left after analysis."""
+    """A parsed query. `node` is `Nothing` if no word is left after analysis."""
 
     node: Node
     warnings: tuple[QueryWarning, ...]
 
 
 class QueryTooLargeError(UsageError):
-    """A query is over one of the sizes above; `code` is `query_too_long` or `query_too_complex`."""
+    """A query exceeds one of the limits above; `code` is `query_too_long` or `query_too_complex`."""
 
     def __init__(self, code: str, sentence: str) -> None:
         super().__init__(sentence)
@@ -80,18 +81,18 @@ class QueryTooLargeError(UsageError):
 
 
 def read_query(q: str, match: Match = "all") -> ReadQuery:
-    """Read a query; `match` is what stands between words with no operator: all of them, or any.
+    """Parse a query; `match` is the operator between words without one: `all` is AND, `any` is OR.
 
-    Raises `QueryTooLargeError` and nothing else.
+    Raises `QueryTooLargeError`, and never another error.
     """
     if len(q) > MAX_CHARACTERS:
-        sentence = f"The query has {len(q)} characters; at most {MAX_CHARACTERS} are read."
+        sentence = f"The query must have at most {MAX_CHARACTERS:,} characters, got {len(q):,}."
         raise QueryTooLargeError("query_too_long", sentence)
     return _Reader(q, match).read()
 
 
 def understood(node: Node) -> str:
-    """Print a tree in words that, read again with either `match`, give the same tree."""
+    """Return the tree as a query; `read_query` parses it to the same tree with either `match`."""
     match node:
         case Nothing():
             return '""'
@@ -104,17 +105,17 @@ def understood(node: Node) -> str:
         case Value(field=name, value=value):
             return f"{name}:{value}" if _PLAIN_VALUE.fullmatch(value) else f'{name}:"{value}"'
         case InField(field=name, node=inner):
-            return f"{name}:{_grouped(inner)}"
+            return f"{name}:{_print_operand(inner)}"
         case Not(node=inner):
-            return f"NOT {_grouped(inner)}"
+            return f"NOT {_print_operand(inner)}"
         case And(nodes=nodes):
-            return " AND ".join(map(_grouped, nodes))
+            return " AND ".join(map(_print_operand, nodes))
         case Or(nodes=nodes):
-            return " OR ".join(map(_grouped, nodes))
+            return " OR ".join(map(_print_operand, nodes))
     raise TypeError(node)
 
 
-def _grouped(node: Node) -> str:
+def _print_operand(node: Node) -> str:
     return f"({understood(node)})" if isinstance(node, (And, Or)) else understood(node)
 
 
@@ -131,21 +132,21 @@ class _Lexeme(Struct, frozen=True):
 
 class _Warnings:
     def __init__(self) -> None:
-        self._found: list[QueryWarning] = []
+        self._warnings: list[QueryWarning] = []
 
     def add(self, code: str, position: int, detail: str) -> None:
-        self._found.append(QueryWarning(code, position, detail))
+        self._warnings.append(QueryWarning(code, position, detail))
 
     def first(self) -> tuple[QueryWarning, ...]:
-        """Give the first of them, in the order of the query."""
-        return tuple(sorted(self._found, key=lambda one: one.position)[:MAX_WARNINGS])
+        """Return the first 20 warnings, in the order of their positions."""
+        return tuple(sorted(self._warnings, key=lambda warning: warning.position)[:MAX_WARNINGS])
 
 
 def _lexemes(q: str, warnings: _Warnings) -> Iterator[_Lexeme]:
-    """Cut a query into lexemes; one of kind `end` is the last."""
+    """Yield the lexemes of a query; the last one is of kind `end`."""
     at = 0
     is_bound = False
-    """The last lexeme was a dash or a field, so that what follows is a word even if it reads AND."""
+    """The last lexeme was a dash or a field, so the next one is a word even if it is AND, OR or NOT."""
     while at < len(q):
         here = q[at]
         start = at
@@ -159,17 +160,17 @@ def _lexemes(q: str, warnings: _Warnings) -> Iterator[_Lexeme]:
             inner = cast("re.Match[str]", _QUOTED.match(q, at + 1))
             at = inner.end() + 1
             if here != '"' or (at <= len(q) and q[at - 1] != '"'):
-                warnings.add("quote_replaced", start, "These quotes were read as plain ones.")
+                warnings.add("quote_replaced", start, "These quotes were read as plain quotes.")
             if at > len(q):
-                warnings.add("quote_closed", start, "A quote was not closed: it was closed at the end.")
+                warnings.add("quote_closed", start, "An unclosed quote was closed at the end.")
             yield _Lexeme("phrase", start, inner.group())
         elif here in _DASHES:
             at += 1
             if at == len(q) or q[at].isspace() or q[at] == ")":
-                warnings.add("stray_operator", start, "A dash by itself excludes nothing: it was left out.")
+                warnings.add("stray_operator", start, "A dash with nothing after it was ignored.")
                 continue
             if here != "-":
-                warnings.add("dash_replaced", start, "This dash was read as a plain one: without what follows.")
+                warnings.add("dash_replaced", start, "This dash was read as -, which excludes what follows.")
             yield _Lexeme("dash", start)
             is_bound = True
             continue
@@ -193,11 +194,11 @@ def _word_at(q: str, at: int, warnings: _Warnings, *, is_bound: bool) -> _Lexeme
     name, after = named.group(1), at + named.end()
     if name not in FIELDS:
         if named.end() < len(text):
-            known = ", ".join(FIELDS)
-            warnings.add("unknown_field", at, f"{name}: is no field, so it was read as a word; fields are {known}.")
+            detail = f"{shorten(name)} is not a field, so it was read as a word. Fields: {', '.join(FIELDS)}."
+            warnings.add("unknown_field", at, detail)
         return _Lexeme("word", at, text)
     if after == len(q) or q[after].isspace() or q[after] == ")":
-        warnings.add("field_without_value", at, f"Nothing follows {name}: at once, so it was read as a word.")
+        warnings.add("field_without_value", at, f"{name}: has no value right after it, so it was read as a word.")
         return _Lexeme("word", at, text)
     return _Lexeme("field", at, name)
 
@@ -206,7 +207,7 @@ def _word_at(q: str, at: int, warnings: _Warnings, *, is_bound: bool) -> _Lexeme
 
 
 class _Reader:
-    """Reads by recursive descent: alternatives of sequences of operands."""
+    """A recursive-descent parser of alternatives of sequences of operands."""
 
     def __init__(self, q: str, match: Match) -> None:
         self._match = match
@@ -222,7 +223,7 @@ class _Reader:
         node = self._alternatives(None)
         warnings = self._warnings.first()
         if node is None:
-            nothing = QueryWarning("no_words", 0, "The query has no word to look for, so nothing is found.")
+            nothing = QueryWarning("no_words", 0, "The query has no searchable word, so it finds nothing.")
             warnings = (nothing, *warnings)[:MAX_WARNINGS]
         return ReadQuery(node or Nothing(), warnings)
 
@@ -231,16 +232,16 @@ class _Reader:
         return self._lexemes[self._at]
 
     def _alternatives(self, field: QueryField | None) -> Node | None:
-        found = [self._sequence(field)]
+        alternatives = [self._sequence(field)]
         while self._here.kind == "OR":
             self._at += 1
-            found.append(self._sequence(field))
-        return any_of(found)
+            alternatives.append(self._sequence(field))
+        return any_of(alternatives)
 
     def _sequence(self, field: QueryField | None) -> Node | None:
         """Read operands up to an OR or the end of the group.
 
-        With `match=any` operands joined by AND stand together, and exclusions are of the whole sequence.
+        With `match=any`, operands joined by AND form one alternative, and an exclusion applies to the whole sequence.
         """
         joined: list[list[Node | None]] = []
         excluded: list[Node] = []
@@ -252,7 +253,7 @@ class _Reader:
                 break
             if here.kind == "close":
                 self._at += 1
-                self._warnings.add("bracket_ignored", here.position, "This bracket closes nothing: it was left out.")
+                self._warnings.add("bracket_ignored", here.position, "This bracket closes nothing, so it was ignored.")
                 continue
             if here.kind in {"AND", "OR"} and not is_first and self._is_operand(self._at + 1):
                 if here.kind == "OR":
@@ -287,7 +288,7 @@ class _Reader:
                 field = cast("QueryField", here.text)
             elif here.kind in {"end", "close"}:
                 self._at -= 1
-                return None  # dashes with nothing behind them, which have their warning
+                return None  # only dashes, which have their warning already
             else:
                 break
         node = self._primary(here, field)
@@ -303,37 +304,37 @@ class _Reader:
             self._warnings.add("stray_operator", here.position, detail)
         return self._word(here, field)
 
-    def _group(self, opened: _Lexeme, field: QueryField | None) -> Node | None:
+    def _group(self, bracket: _Lexeme, field: QueryField | None) -> Node | None:
         self._depth += 1
         if self._depth > MAX_DEPTH:
-            sentence = f"Brackets are nested deeper than {MAX_DEPTH}."
+            sentence = f"The query must nest brackets at most {MAX_DEPTH} deep."
             raise QueryTooLargeError("query_too_complex", sentence)
         node = self._alternatives(field)
         self._depth -= 1
         if self._here.kind == "close":
             self._at += 1
         else:
-            self._warnings.add("bracket_closed", opened.position, "A bracket was not closed: it was closed at the end.")
+            self._warnings.add("bracket_closed", bracket.position, "An unclosed bracket was closed at the end.")
         return node
 
     def _phrase(self, lexeme: _Lexeme, field: QueryField | None) -> Node | None:
         if field in {"feed", "lang"}:
             return self._value(lexeme, field)
-        tokens = self._analysed(lexeme, lexeme.text, is_word=False)
+        tokens = self._tokenize(lexeme, lexeme.text, is_word=False)
         return _within(field, Phrase(tuple(tokens))) if tokens else None
 
     def _word(self, lexeme: _Lexeme, field: QueryField | None) -> Node | None:
         text = lexeme.text.rstrip("*")
         is_prefix = len(text) < len(lexeme.text)
-        tokens = [] if field in {"feed", "lang"} else self._analysed(lexeme, text, is_word=True)
+        tokens = [] if field in {"feed", "lang"} else self._tokenize(lexeme, text, is_word=True)
         if "*" in text:
-            detail = "An asterisk counts at the end of a word only: it was left out."
+            detail = "An asterisk counts only at the end of a word, so it was ignored."
             self._warnings.add("prefix_ignored", lexeme.position, detail)
-        if is_prefix and (tokens or field in {"feed", "lang"}) and self._takes_prefix(lexeme, tokens):
+        if is_prefix and (tokens or field in {"feed", "lang"}) and self._is_prefix(lexeme, tokens):
             self._prefixes += 1
             if len(tokens) > 1:
-                first = " ".join(tokens[:-1])
-                detail = f"This was read as {first} and, anywhere in the item, a word that begins with {tokens[-1]}."
+                phrase, start = shorten(" ".join(tokens[:-1])), tokens[-1]
+                detail = f"This was read as {phrase} and, anywhere in the item, a word that starts with {start}."
                 self._warnings.add("prefix_parted", lexeme.position, detail)
             rest = _within(field, Phrase(tuple(tokens[:-1]))) if len(tokens) > 1 else None
             return all_of([rest, _within(field, Prefix(tokens[-1]))])
@@ -344,16 +345,19 @@ class _Reader:
         leaf = Word(tokens[0], analysis.stem(tokens[0])) if len(tokens) == 1 else Phrase(tuple(tokens))
         return _within(field, leaf)
 
-    def _takes_prefix(self, lexeme: _Lexeme, tokens: list[str]) -> bool:
-        """Say whether an asterisk is one; of Han, Kana and Hangul each character is a token, so it changes nothing."""
+    def _is_prefix(self, lexeme: _Lexeme, tokens: list[str]) -> bool:
+        """Return whether an asterisk makes a prefix; warn if it does not.
+
+        After Han, Kana and Hangul it changes nothing, because each character is a token.
+        """
         if tokens and analysis.is_single(tokens[-1]):
             return False
         if not tokens:
-            why = "Values of feed and lang compare whole: the asterisk was left out."
-        elif len(tokens[-1]) < MIN_PREFIX:
-            why = f"A prefix needs {MIN_PREFIX} characters: the asterisk was left out."
+            why = "feed and lang match whole values only, so the asterisk was ignored."
+        elif len(tokens[-1]) < MIN_PREFIX_CHARACTERS:
+            why = f"A prefix needs at least {MIN_PREFIX_CHARACTERS} characters, so the asterisk was ignored."
         elif self._prefixes == MAX_PREFIXES:
-            why = f"At most {MAX_PREFIXES} prefixes are expanded: the asterisk was left out."
+            why = f"A query expands at most {MAX_PREFIXES} prefixes, so the asterisk was ignored."
         else:
             return True
         self._warnings.add("prefix_ignored", lexeme.position, why)
@@ -367,7 +371,7 @@ class _Reader:
             return None
         return Value(cast("Literal['feed', 'lang']", field), value)
 
-    def _analysed(self, lexeme: _Lexeme, text: str, *, is_word: bool) -> list[str]:
+    def _tokenize(self, lexeme: _Lexeme, text: str, *, is_word: bool) -> list[str]:
         tokens = analysis.tokens(text)
         self._count(words_more=is_word and bool(tokens), tokens_more=len(tokens))
         if not tokens:
@@ -375,16 +379,17 @@ class _Reader:
         return tokens
 
     def _warn_no_word(self, lexeme: _Lexeme) -> None:
-        detail = "There is no letter or digit in this, so it was left out."
+        detail = "This has no letter or digit, so it was ignored."
         self._warnings.add("word_ignored", lexeme.position, detail)
 
     def _count(self, *, words_more: bool, tokens_more: int) -> None:
         self._words += words_more
         self._tokens += tokens_more
         if self._words > MAX_WORDS:
-            raise QueryTooLargeError("query_too_complex", f"The query has more than {MAX_WORDS} words outside quotes.")
+            sentence = f"The query must have at most {MAX_WORDS} words outside quotes."
+            raise QueryTooLargeError("query_too_complex", sentence)
         if self._tokens > MAX_TOKENS:
-            sentence = f"The query has more than {MAX_TOKENS} words in all, those in quotes included."
+            sentence = f"The query must have at most {MAX_TOKENS} words, including words in quotes."
             raise QueryTooLargeError("query_too_complex", sentence)
 
 

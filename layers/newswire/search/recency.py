@@ -1,8 +1,8 @@
-"""Recency: how much newer items gain by relevance. Pure.
+"""Compute the recency bands, which raise the relevance of newer items. Pure.
 
-A score is BM25 times 1 + weight x step, the same in every engine. The step falls from 1 in equal parts to 0 at the
-last of the ages (1, 7, 30 and 365 days unless set): an item less than a day old gains the whole weight. Factors, not
-bonuses, since engines scale BM25 differently (docs/relevance.md).
+In every engine a score is BM25 x (1 + weight x step). The step falls in equal parts from 1 to 0 at the last of the ages
+(default 1, 7, 30 and 365 days). An item of less than a day gains the whole weight. Bands are factors and not bonuses,
+because engines scale BM25 differently (docs/relevance.md).
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from newswire.engines.query import RecencyBand
 
 
 def bands_of(weight: float, steps_days: Sequence[int], now: Instant) -> tuple[RecencyBand, ...]:
-    """Give the bands of publication, the newest first, with the factor of each; empty where recency is off.
+    """Return the bands of publication with their factors, the newest first; none if the weight is 0.
 
-    Items before the last band have the factor 1.
+    Older items have the factor 1.
     """
     if not weight:
         return ()

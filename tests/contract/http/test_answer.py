@@ -8,7 +8,7 @@ import pytest
 from newswire.app import App
 from newswire.clock import DAY
 from newswire.model import Gap, ItemWrite
-from newswire.search.cursor import LONGEST, read_cursor
+from newswire.search.cursor import MAX_CURSOR_CHARACTERS, read_cursor
 from tests.conftest import NOON
 from tests.contract.http.asking import found, target, wrong
 from tests.contract.http.contract import contract
@@ -118,7 +118,7 @@ def test_forged_cursor_only_moves_the_start(api) -> None:
     from newswire.search.cursor import write_cursor
 
     cursor = found(api, q="secretword OR air", size=1, sort="newest")["next"]
-    assert len(cursor) <= LONGEST
+    assert len(cursor) <= MAX_CURSOR_CHARACTERS
     assert b"secretword" not in base64.urlsafe_b64decode(cursor + "===")
     read = read_cursor(cursor)
     for position in (Position(at("2025-05-27T08:00"), 0), Position(0, 5), Position(at("2030-01-01"), 1 << 59)):

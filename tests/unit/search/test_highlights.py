@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from newswire import analysis
 from newswire.search.grammar import QueryTooLargeError, read_query
-from newswire.search.highlights import LONGEST, Highlighter
+from newswire.search.highlights import MAX_EXCERPT_CHARACTERS, Highlighter
 from tests.factories import item
 
 FIELDS = ("title", "summary", "content")
@@ -58,7 +58,7 @@ def test_long_text_is_cut_at_words_around_the_best_match() -> None:
     excerpt = marked("tank drill", summary=text)["summary"]
     assert "<mark>tank</mark> and the <mark>drill</mark>" in excerpt
     plain = re.sub("</?mark>", "", excerpt)
-    assert len(plain) <= LONGEST
+    assert len(plain) <= MAX_EXCERPT_CHARACTERS
     assert plain.startswith("…")
     assert plain.endswith("…")
     assert {word.strip("…") for word in plain.split()} <= set(text.split())
@@ -92,7 +92,7 @@ def test_highlights_are_escaped_excerpts_within_the_limit(q: str, text: str, fie
     shown = html.unescape(bare)
     assert shown.strip("…").strip() in text
     if field != "title":
-        assert len(shown) <= LONGEST
+        assert len(shown) <= MAX_EXCERPT_CHARACTERS
 
 
 @given(
