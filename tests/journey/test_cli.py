@@ -44,7 +44,7 @@ def run(tmp_path, monkeypatch, capsys):
 
 def test_ingested_document_is_searchable(run) -> None:
     status, out, _err = run("ingest", SAMPLE, "--feed", "sample-news", "--url", "https://news.example/feed")
-    assert (status, out) == (0, "sample-news: 20 new, 0 changed, 0 as before\n")
+    assert (status, out) == (0, "sample-news: 20 new, 0 changed, 0 unchanged\n")
     status, out, _err = run("search", "F-16", "--size", "1")
     assert status == 0
     assert "Baltic air policing rotation begins at Šiauliai" in out
@@ -100,7 +100,7 @@ def test_failing_feed_prints_a_line_and_exits_1(run, server) -> None:
     server.says("/x", status=404)
     status, out, _err = run("poll", "x", "--now")
     assert status == 1
-    assert "x: failed: 127.0.0.1 answers 404 Not Found." in out
+    assert "x: fetch failed: 127.0.0.1 answers 404 Not Found." in out
     assert "1 failing" in run("status")[1]
     assert run("poll", "nosuch")[0] == 2
 

@@ -1,4 +1,7 @@
-"""What a person sees in a terminal: lines for feeds and items, progress bars there, plain lines in a pipe."""
+"""Print to the terminal: lines about feeds and items, and progress bars that do not cut these lines.
+
+In a pipe there are only lines.
+"""
 
 from __future__ import annotations
 
@@ -22,22 +25,47 @@ if TYPE_CHECKING:
     from newswire.search.answer import SearchResult
 
 
+class _Terminal:
+    """Prints lines, and removes the progress bar while it prints one."""
+
+    def __init__(self) -> None:
+        self._bar: tqdm[NoReturn] | None = None
+
+    def print_line(self, text: str, file: TextIO) -> None:
+        if self._bar is None:
+            print(text, file=file, flush=True)
+            return
+        with self._bar.external_write_mode(file=file):
+            print(text, file=file, flush=True)
+
+    @contextmanager
+    def show_progress(self, title: str, unit: str, total: int | None = None) -> Iterator[Callable[[int], object]]:
+        """Show a progress bar on a terminal, nothing in a pipe; yield the function that adds to its count."""
+        if not sys.stderr.isatty():
+            yield lambda _count: None
+            return
+        from tqdm import tqdm  # noqa: PLC0415 - 30 ms, for terminals only
+
+        with tqdm(desc=title, unit=f" {unit}", total=total, file=sys.stderr, leave=False, dynamic_ncols=True) as bar:
+            self._bar = bar
+            try:
+                yield bar.update
+            finally:
+                self._bar = None
+
+
+_terminal = _Terminal()  # one instance, because a process has one terminal, and every line must know its bar
+progress = _terminal.show_progress
+
+
 def say(text: str = "") -> None:
     """Print a line on standard output."""
-    _print(text, sys.stdout)
+    _terminal.print_line(text, sys.stdout)
 
 
 def complain(text: str) -> None:
     """Print a line on standard error."""
-    _print(text, sys.stderr)
-
-
-def _print(text: str, file: TextIO) -> None:
-    if not _bars:
-        print(text, file=file, flush=True)
-        return
-    with _bars[-1].external_write_mode(file=file):  # the bar is taken away meanwhile, so that it does not cut the line
-        print(text, file=file, flush=True)
+    _terminal.print_line(text, sys.stderr)
 
 
 def say_json(value: object) -> None:
@@ -45,49 +73,29 @@ def say_json(value: object) -> None:
     say(msgspec.json.format(msgspec.json.encode(value), indent=2).decode())
 
 
-_bars: list[tqdm[NoReturn]] = []
-"""The bar that is shown now, if one is."""
-
-
-@contextmanager
-def progress(what: str, unit: str, total: int | None = None) -> Iterator[Callable[[int], object]]:
-    """Show a bar of a growing count on a terminal; in a pipe, nothing."""
-    if not sys.stderr.isatty():
-        yield lambda _count: None
-        return
-    from tqdm import tqdm  # noqa: PLC0415 - 30 ms, for terminals only
-
-    with tqdm(desc=what, unit=f" {unit}", total=total, file=sys.stderr, leave=False, dynamic_ncols=True) as bar:
-        _bars.append(bar)
-        try:
-            yield bar.update
-        finally:
-            _bars.remove(bar)
-
-
 def plural(count: int, word: str) -> str:
-    """Write a count with its word."""
+    """Return a count with its noun: "1 feed", "1,200 feeds"."""
     return f"{count:,} {word}" if count == 1 else f"{count:,} {word}s"
 
 
 def polled_line(polled: PollReport) -> str:
-    """Say what came of one feed."""
+    """Return a line about the poll of one feed."""
     match polled.outcome:
-        case Fetched() as came:
-            what = f"{polled.length:,} bytes" if polled.changed else "not changed"
-            what += ", cut short" if came.truncated else ""
+        case Fetched() as fetched:
+            result = f"{polled.length:,} bytes" if polled.changed else "unchanged"
+            result += ", truncated" if fetched.truncated else ""
         case NotModified():
-            what = "not changed"
-        case FetchFailed() as failed:
-            what = f"failed: {failed.sentence}"
+            result = "unchanged"
+        case FetchFailed() as failure:
+            result = f"fetch failed: {failure.sentence}"
         case _:
-            what = "passed over"
-    return f"{polled.feed}: {what}{f' ({polled.refused})' if polled.refused else ''}"
+            result = "skipped"
+    return f"{polled.feed}: {result}{f' ({polled.refused})' if polled.refused else ''}"
 
 
 def indexed_line(indexed: IndexResult) -> str:
-    """Say what indexing did to one feed."""
-    text = f"{indexed.feed}: {indexed.new} new, {indexed.changed} changed, {indexed.unchanged} as before"
+    """Return a line about the indexing of one feed."""
+    text = f"{indexed.feed}: {indexed.new} new, {indexed.changed} changed, {indexed.unchanged} unchanged"
     if indexed.refusal is not None:
         text += f"; {indexed.refusal.code}: {indexed.refusal.sentence}"
     if indexed.problem is not None:
@@ -98,11 +106,11 @@ def indexed_line(indexed: IndexResult) -> str:
 
 
 def summary_line(report: BatchReport) -> str:
-    """Say what a run of polls did in one line."""
-    failed = sum(isinstance(one.outcome, FetchFailed) or one.refused is not None for one in report.polled)
-    changed = sum(one.changed for one in report.polled)
-    new = sum(one.new for one in report.indexed)
-    edited = sum(one.changed for one in report.indexed)
+    """Return a line with the totals of a run."""
+    failed = sum(isinstance(polled.outcome, FetchFailed) or polled.refused is not None for polled in report.polled)
+    changed = sum(polled.changed for polled in report.polled)
+    new = sum(indexed.new for indexed in report.indexed)
+    edited = sum(indexed.changed for indexed in report.indexed)
     return (
         f"{plural(len(report.polled), 'feed')} polled, {changed} with a new document, {failed} failed; "
         f"{plural(new, 'item')} new, {edited} changed."
@@ -110,7 +118,7 @@ def summary_line(report: BatchReport) -> str:
 
 
 def show_result(result: SearchResult) -> None:
-    """Print found items, counts, warnings, and whether the feeds were being watched."""
+    """Print items, facets, histogram, total and warnings, and the number of feeds that are not up to date."""
     for hit in result.hits:
         item = hit.item
         columns = [to_rfc3339(item.published), item.feed, item.title or (item.summary or item.id)[:100]]
@@ -120,8 +128,8 @@ def show_result(result: SearchResult) -> None:
         for name, text in (hit.highlights or {}).items():
             say(f"    {name}: {html.unescape(text).replace('<mark>', '[').replace('</mark>', ']')}")
     for facet in result.facets:
-        listed = ", ".join(f"{value.value} {value.count:,}" for value in facet.values)
-        say(f"By {facet.field}: {listed or 'none'}; others {facet.other:,}, without {facet.missing:,}.")
+        counts = ", ".join(f"{value.value} {value.count:,}" for value in facet.values)
+        say(f"By {facet.field}: {counts or 'none'}; others {facet.other:,}, without {facet.missing:,}.")
     for bucket in result.histogram.buckets if result.histogram else ():
         say(f"{to_rfc3339(bucket.start)} to {to_rfc3339(bucket.end)}: {bucket.count:,}")
     say(f"{plural(result.total, 'item')} found, {len(result.hits)} shown.")
@@ -136,5 +144,5 @@ def show_result(result: SearchResult) -> None:
 
 
 def ago(instant: Instant | None, now: Instant) -> str:
-    """Say how long ago, or never."""
+    """Return how long ago an instant was, as "1 day 2 hours ago"; "never" for None."""
     return "never" if instant is None else f"{relative_age(instant, now)} ago"
