@@ -125,7 +125,7 @@ def refused(tmp_path, *arguments: str, **environ: str) -> tuple[int, str]:
 def test_invalid_proxy_options_are_refused_with_a_reason(tmp_path, monkeypatch) -> None:
     url = "https://news.example/live"
     status, err = refused(tmp_path, "--remote", url, "--host", "0.0.0.0", AWS_REGION=REGION)
-    assert (status, "loopback only" in err) == (2, True)
+    assert (status, "--host must be" in err) == (2, True)
     status, err = refused(tmp_path, "--remote", url, "--poll", AWS_REGION=REGION)
     assert (status, "--poll" in err) == (2, True)
     status, err = refused(tmp_path, "--remote", "news.example", AWS_REGION=REGION)

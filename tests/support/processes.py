@@ -31,7 +31,7 @@ class Served:
     def __init__(self, data: Path, *arguments: str, **environ: str) -> None:
         self.process = command(data, "serve", "--port", "0", *arguments, **environ)
         first = self._first_line()  # the server listens before it prints this line
-        if "answers on" not in first:
+        if not first.startswith(("Serving at ", "Proxying ")):
             self.process.kill()
             raise AssertionError(self.process.communicate()[1] or "the server did not answer")
         self.port = int(first.rstrip("/\n").rpartition(":")[2])

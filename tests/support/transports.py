@@ -12,7 +12,7 @@ import uvicorn
 from aws_lambda_powertools.event_handler import APIGatewayRestResolver
 
 from newswire.app import App
-from newswire.cli.server import configured, listen, make_asgi_app
+from newswire.cli.server import listen, make_asgi_app, make_config
 from newswire.web.events import build_api, handle_event
 
 
@@ -35,7 +35,7 @@ class OverHttp:
         self.port = self._sock.getsockname()[1]
         self.address = f"http://127.0.0.1:{self.port}"
         self._edge = make_asgi_app(app, self.address)
-        config = configured(self._edge)
+        config = make_config(self._edge)
         self._server = uvicorn.Server(config)
         self._thread = threading.Thread(target=self._server.run, kwargs={"sockets": [self._sock]}, daemon=True)
         self._thread.start()

@@ -1,4 +1,7 @@
-"""`newswire serve`: searches are answered over HTTP until Ctrl-C, from here (the due feeds polled meanwhile) or from afar."""
+"""`newswire serve`: answer searches over HTTP until Ctrl-C, from this machine or from a deployed API.
+
+With `--poll`, a thread also polls the feeds that are due.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,7 @@ from newswire.cli.console import complain, say
 from newswire.cli.ingest import take_in
 from newswire.cli.poll import begin, poll_once
 from newswire.cli.server import forward, listen
-from newswire.cli.server import serve as answer_until_stopped
+from newswire.cli.server import serve as run_server
 from newswire.clock import to_rfc3339
 from newswire.engines.query import SearchQuery
 from newswire.errors import EngineError, FeedsFileError, NewswireError, UsageError
@@ -23,69 +26,73 @@ from newswire.settings import LOOPBACK
 
 
 def serve(app: App, arguments: argparse.Namespace) -> int:
-    """Answer searches on a port until a signal says stop."""
+    """Answer searches on a port until a signal stops the server."""
     if arguments.remote:
-        return _stand_for(arguments)
+        return _serve_remote(arguments)
     begin(app)
     if arguments.sample and not app.engine.count(app.engine.generation()):
         take_in(app, [arguments.sample], "sample-news")
     sock = listen(arguments.host, arguments.port)
-    base = _address(arguments.host, sock.getsockname()[1])
-    say(f"newswire answers on {base}/")
-    _advise(app, base)
-    with suppress(KeyboardInterrupt):  # Ctrl-C is how a server is stopped, and no failure
-        answer_until_stopped(app, sock, base, due_poller(app) if arguments.poll else None)
+    base = _base_url(arguments.host, sock.getsockname()[1])
+    say(f"Serving at {base}/")
+    _print_examples(app, base)
+    with suppress(KeyboardInterrupt):  # Ctrl-C is the normal way to stop a server
+        run_server(app, sock, base, due_poller(app) if arguments.poll else None)
     return OK
 
 
-def _stand_for(arguments: argparse.Namespace) -> int:
-    """Answer from a deployed API, signing for whoever asks here."""
+def _serve_remote(arguments: argparse.Namespace) -> int:
+    """Forward requests to a deployed API, signed with AWS SigV4."""
     with needs_extra("aws", "newswire serve --remote"):
         from newswire.web.signing_proxy import SigningProxy  # noqa: PLC0415 - botocore takes 60 ms
 
     if arguments.poll or arguments.sample:
-        raise UsageError("--remote stands for an API that is elsewhere: it goes without --poll and --sample.")
+        raise UsageError("--remote cannot be combined with --poll or --sample: it only forwards to a deployed API.")
     if arguments.host not in LOOPBACK:
-        raise UsageError("--remote acts with your AWS credentials for whoever reaches it: it listens on loopback only.")
+        msg = f"--host must be one of {', '.join(sorted(LOOPBACK))} with --remote, got {arguments.host!r}."
+        raise UsageError(f"{msg} Whoever reaches the proxy uses your AWS credentials.")
     sock = listen(arguments.host, arguments.port)
-    base = _address(arguments.host, sock.getsockname()[1])
+    base = _base_url(arguments.host, sock.getsockname()[1])
     remote = SigningProxy(arguments.remote, base)
-    say(f"newswire signs for you what it asks {arguments.remote}, and answers on {base}/")
-    with suppress(KeyboardInterrupt):  # Ctrl-C is how a server is stopped, and no failure
+    say(f"Proxying {arguments.remote} with AWS SigV4 at {base}/")
+    with suppress(KeyboardInterrupt):  # Ctrl-C is the normal way to stop a server
         forward(remote, sock)
     return OK
 
 
-def _address(host: str, port: int) -> str:
-    """Give the address of what listens, as it is written (an IPv6 address in brackets)."""
+def _base_url(host: str, port: int) -> str:
+    """Return the URL of a listening server, with an IPv6 address in brackets (RFC 3986, section 3.2.2)."""
     return f"http://{f'[{host}]' if ':' in host else host}:{port}"
 
 
 def due_poller(app: App) -> Callable[[], None]:
-    """Give what is called again and again while serving: what is due is polled, also while the list of feeds is wrong."""
-    said = ""
+    """Return the function that polls the feeds that are due, to be called again and again; it never raises.
+
+    A broken feeds file does not stop it: it polls the feeds of the last good one.
+    """
+    last_error = ""
 
     def poll_due() -> None:
-        nonlocal said
+        nonlocal last_error
         try:
             try:
                 merge_feeds_file(app)
-                said = ""
+                last_error = ""
             except FeedsFileError as error:
-                if str(error) != said:  # it is read again every few seconds, and wrong until somebody mends it
-                    said = str(error)
-                    complain(f"newswire: {said}")
+                if str(error) != last_error:  # the file is read every few seconds, so an error is printed once
+                    last_error = str(error)
+                    complain(f"newswire: {last_error}")
             poll_once(app, [], now=False, quiet=True)
         except NewswireError as error:
             complain(f"newswire: {error}")
-        except Exception as error:  # noqa: BLE001 - a defect of ours is logged, and the next round is another try
+        except Exception as error:  # noqa: BLE001 - a defect is logged, and the next round tries again
             log_defect(error)
 
     return poll_due
 
 
-def _advise(app: App, base: str) -> None:
-    """Print three things to try, with a word that is really there."""
+def _print_examples(app: App, base: str) -> None:
+    """Print three example requests, with a word and a month of the newest item."""
     try:
         hits = app.engine.search(SearchQuery(size=1)).hits
     except EngineError:

@@ -1,4 +1,4 @@
-"""Serving on one machine: the API answers on a port until it is stopped, from here (polling meanwhile) or from afar."""
+"""Run the HTTP server on one machine: the API, with a polling thread if wanted, or the signing proxy."""
 
 from __future__ import annotations
 
@@ -21,39 +21,40 @@ from newswire.web.messages import PROBLEM, problem_of
 if TYPE_CHECKING:
     from newswire.web.signing_proxy import SigningProxy
 
-TICK_EVERY_S = 10.0
+POLL_SECONDS = 10.0
+"""Pause between two polls of the feeds that are due."""
 
 
 def make_asgi_app(app: App, address: str = "") -> AsgiApp:
-    """Make the ASGI application, which listens at an address; nothing is opened yet."""
+    """Return the ASGI application of the API; `address` is the base URL of its links."""
     resolver = HttpResolverLocal()
     api = build_api(resolver, app.engine, app.settings, app.clock, address=address)
     return AsgiApp(resolver, api)
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """Take the port; `NewswireError` that says so when somebody has it."""
+    """Return a socket that listens on the port; raise `NewswireError` if the port is not available."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    # With its protocol named, asyncio sets TCP_NODELAY on what it accepts; without, each answer waits 40 ms for an ACK.
+    # asyncio sets TCP_NODELAY only if the protocol is explicit; otherwise each answer waits 40 ms for an ACK.
     sock = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         sock.bind((host, port))
     except (OSError, OverflowError) as error:
         sock.close()
-        why = (getattr(error, "strerror", None) or "a port is from 0 to 65535").lower()
-        msg = f"Port {port} of {host} can't be used ({why}): choose another with --port."
+        reason = (getattr(error, "strerror", None) or "a port is from 0 to 65535").lower()
+        msg = f"Port {port} of {host} is not available ({reason}). Choose another with --port."
         raise NewswireError(msg) from error
     sock.listen(128)
     return sock
 
 
 class _Protocol(H11Protocol):
-    """uvicorn's HTTP/1.1, which says in the form of the contract that a request can't be read as HTTP."""
+    """uvicorn's HTTP/1.1, with a problem document for input that is not valid HTTP."""
 
-    def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - uvicorn's own word on it is for nobody
-        """Answer with a problem, and close: what came was no HTTP, often an address with letters that are not ASCII."""
-        detail = "This is no HTTP request: characters of the address that are not ASCII, and spaces, must be percent-encoded."
+    def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - uvicorn's text is not in the form of the contract
+        """Answer 400 with a problem document, and close; the usual cause is a URL with non-ASCII characters."""
+        detail = "The request is not valid HTTP. Percent-encode spaces and non-ASCII characters in the URL."
         problem = problem_of(400, "invalid_request", detail)
         body = msgspec.json.encode(problem)
         head = (
@@ -64,20 +65,20 @@ class _Protocol(H11Protocol):
         self.transport.close()
 
 
-def configured(edge: ThreadedAsgiApp) -> uvicorn.Config:
-    """Give the configuration of the server, for one machine, a proxy and the tests alike."""
+def make_config(asgi_app: ThreadedAsgiApp) -> uvicorn.Config:
+    """Return the uvicorn configuration that the API, the proxy and the tests share."""
     return uvicorn.Config(
-        edge, http=_Protocol, log_level="warning", access_log=False, lifespan="on", server_header=False
+        asgi_app, http=_Protocol, log_level="warning", access_log=False, lifespan="on", server_header=False
     )
 
 
 def serve(app: App, sock: socket.socket, address: str, poll_once: Callable[[], object] | None = None) -> None:
-    """Answer on the socket, which is reached at an address, until a signal says stop.
+    """Answer on the socket until a signal stops the server; `address` is its base URL.
 
-    With `poll_once`, call it again and again in a thread meanwhile.
+    Meanwhile a thread calls `poll_once`, if there is one, with a pause of 10 seconds.
     """
-    edge = make_asgi_app(app, address)
-    config = configured(edge)
+    asgi_app = make_asgi_app(app, address)
+    config = make_config(asgi_app)
     stop = threading.Event()
     poller = threading.Thread(target=_keep_polling, args=(stop, poll_once), name="poll", daemon=True)
     if poll_once is not None:
@@ -88,13 +89,13 @@ def serve(app: App, sock: socket.socket, address: str, poll_once: Callable[[], o
         stop.set()
         if poll_once is not None:
             poller.join(timeout=app.settings.fetch_timeout_seconds)
-        edge.close()
+        asgi_app.close()
 
 
 def forward(remote: SigningProxy, sock: socket.socket) -> None:
-    """Answer on the socket from a deployed API until a signal says stop."""
+    """Forward the requests of the socket to a deployed API until a signal stops the server."""
     try:
-        uvicorn.Server(configured(remote)).run(sockets=[sock])
+        uvicorn.Server(make_config(remote)).run(sockets=[sock])
     finally:
         remote.close()
 
@@ -102,4 +103,4 @@ def forward(remote: SigningProxy, sock: socket.socket) -> None:
 def _keep_polling(stop: threading.Event, poll_once: Callable[[], object]) -> None:
     while not stop.is_set():
         poll_once()
-        stop.wait(TICK_EVERY_S)
+        stop.wait(POLL_SECONDS)
