@@ -51,7 +51,7 @@ def test_load_waits_until_the_poll_lease_is_released(tmp_path, holder) -> None:
     holder.release("busy", "ours")
     out, err = process.communicate(timeout=20)
     assert (process.returncode, err) == (0, "")
-    assert "1 line taken, 0 refused; 1 item new" in out
+    assert "1 line loaded, 0 refused; 1 item new" in out
     assert holder.row("busy").poll.head == 1
 
 

@@ -209,13 +209,13 @@ def test_load_takes_good_lines_and_lists_bad_ones_by_number(run, tmp_path, monke
     file.write_text("\n".join(lines))
     status, out, err = run("load", str(file), "--feed", "back")
     assert status == 1
-    assert "3 lines taken, 6 refused; 3 items new" in out
+    assert "3 lines loaded, 6 refused; 3 items new" in out
     assert [line.split(":")[0].rsplit(" ", 1)[1] for line in err.splitlines()] == ["2", "3", "4", "6", "7", "10"]
     packed = tmp_path / "items.jsonl.gz"
     packed.write_bytes(gzip.compress(lines[0].encode()))
     assert run("load", str(packed), "--feed", "back")[:2] == (
         0,
-        "1 line taken, 0 refused; 0 items new, 0 changed, 1 feed.\n",
+        "1 line loaded, 0 refused; 0 items new, 0 changed, 1 feed.\n",
     )
     monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BufferedReader(io.BytesIO(b'{"title": "From a pipe"}\n'))))
     assert "1 item new" in run("load", "-", "--feed", "back")[1]

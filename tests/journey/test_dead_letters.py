@@ -51,7 +51,7 @@ def test_listing_keeps_dead_letters(aws, failed, run) -> None:
         assert status == 0
         assert "alpha, beta" in out
         assert "gamma" in out
-        assert "no batch of ours: 'not of ours'" in out
+        assert "not a batch: 'not of ours'" in out
         assert out.endswith("3 messages.\n")
     listed = json.loads(run("--json")[1])["messages"]
     assert sorted(message["feeds"] or [] for message in listed) == [[], ["alpha", "beta"], ["gamma"]]
@@ -70,7 +70,7 @@ def test_one_message_is_redriven_or_discarded_by_id(aws, failed, run) -> None:
     by_feeds = {tuple(message["feeds"] or ()): message["id"] for message in json.loads(run("--json")[1])["messages"]}
     assert run("redrive", by_feeds["gamma",])[0] == 0
     assert [batch_of(message["body"]).feeds for message in aws.receive(failed)["Records"]] == [("gamma",)]
-    assert run("discard", by_feeds[()])[:2] == (0, "1 message thrown away.\n")
+    assert run("discard", by_feeds[()])[:2] == (0, "1 message deleted.\n")
     assert aws.dead_letters(failed) == 1
 
 

@@ -1,6 +1,6 @@
-"""The commands of the command line, a module for each group of them; `main.py` loads the one that was asked for.
+"""The commands of the command line, one module per group; `main.py` imports the module of the command that runs.
 
-A command takes the app and its arguments, prints what a person wants to know, and gives the exit status.
+A command takes the app and its arguments, prints its result, and returns the exit status.
 """
 
 OK, FAILED, USAGE = 0, 1, 2

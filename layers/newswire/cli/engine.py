@@ -1,4 +1,4 @@
-"""`newswire engine`: look after the search engine."""
+"""`newswire engine …`: manage the search engine."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from newswire.cli.console import say
 
 
 def engine(app: App, _arguments: argparse.Namespace) -> int:
-    """Make the indexes of the engine, if they are not there yet."""
+    """Create the indexes of the engine if they do not exist yet."""
     app.engine.setup()
     info = app.engine.info()
     say(f"{info.name} {info.version} is ready: generation {app.engine.generation()}, schema {info.schema}.")

@@ -1,4 +1,4 @@
-"""`newswire feeds …`: the list of feeds is shown, added to, taken from, brought in and written out."""
+"""`newswire feeds …`: list, add, remove, import and export feeds."""
 
 from __future__ import annotations
 
@@ -25,20 +25,20 @@ from newswire.urls import feed_url_problem
 
 
 def list_feeds(app: App, arguments: argparse.Namespace) -> int:
-    """List the feeds and how they are."""
+    """List the feeds with their states."""
     statuses = [status_of(row) for row in app.feeds.rows(serving_generation(app).number)]
     if arguments.json:
         say_json(statuses)
         return OK
     if not statuses:
-        say("There are no feeds: `newswire feeds add URL` adds one.")
+        say("The list of feeds is empty. Run `newswire feeds add URL` to add one.")
     now = app.clock()
     for status in statuses:
-        say(f"{status.id}: {_described(app, status, now)}")
+        say(f"{status.id}: {_describe(app, status, now)}")
     return OK
 
 
-def _described(app: App, status: FeedStatus, now: int) -> str:
+def _describe(app: App, status: FeedStatus, now: int) -> str:
     state = state_of(status, now, app.settings.stale_grace_seconds)
     text = f"{state}, {plural(status.items, 'item')}, checked {ago(status.last_checked, now)}"
     if status.error and state == "failing":
@@ -49,14 +49,14 @@ def _described(app: App, status: FeedStatus, now: int) -> str:
 
 
 def add(app: App, arguments: argparse.Namespace) -> int:
-    """Add a feed, by its address or that of its page; one that was removed is polled again."""
+    """Add a feed, by its URL or that of its page; a removed feed is polled again."""
     if reason := feed_url_problem(arguments.url):
-        raise UsageError(f"{reason}: give an address that begins with http:// or https://.")
+        raise UsageError(f"{reason}. Use a URL that starts with http:// or https://.")
     rows = app.feeds.rows()
     url, remark = feed_url_of(fetcher_of(app), arguments.url, app.settings.user_agent)
     for row in rows:
         if row.feed.url == url and not row.feed.removed:
-            raise UsageError(f"{url} is polled already, as {row.feed.id}.")
+            raise UsageError(f"{url} is already polled as {row.feed.id}.")
         if row.feed.url == url:
             app.feeds.put(msgspec.structs.replace(row.feed, removed=False), app.clock())
             publish(app, [row.feed.id])
@@ -65,38 +65,38 @@ def add(app: App, arguments: argparse.Namespace) -> int:
     feed_id = arguments.id or new_id(arguments.title or url, {row.feed.id for row in rows})
     existing = app.feeds.row(check_feed_id(feed_id))
     if existing is not None and existing.feed.url:
-        raise UsageError(f"There is a feed {feed_id} already: choose another --id.")
+        raise UsageError(f"Feed {feed_id} already exists. Choose another --id.")
     app.feeds.put(Feed(id=feed_id, url=url, title=arguments.title, kind=arguments.kind), app.clock())
     publish(app, [feed_id])
     if remark:
         say(remark)
-    say(f"{feed_id} is polled from now on; `newswire poll {feed_id} --now` fetches it at once.")
+    say(f"Added {feed_id}. Run `newswire poll {feed_id} --now` to fetch it now.")
     return OK
 
 
 def remove(app: App, arguments: argparse.Namespace) -> int:
-    """Stop polling a feed; with `--purge`, delete all that is of it."""
+    """Stop polling a feed; with `--purge`, also delete its items, its archive and its row."""
     row = app.feeds.row(arguments.id, app.engine.generation())
     if row is None:
-        raise UsageError(f"There is no feed {arguments.id!r}: `newswire feeds` lists them.")
+        raise UsageError(f"Feed {arguments.id!r} does not exist. Run `newswire feeds` to list the feeds.")
     if not arguments.purge:
         app.feeds.put(msgspec.structs.replace(row.feed, removed=True), app.clock())
         publish(app, [arguments.id])
-        say(f"{arguments.id} is not polled any more; its {plural(row.fold.items, 'item')} stay. --purge deletes them.")
+        say(f"Stopped polling {arguments.id}; kept its {plural(row.fold.items, 'item')}. Use --purge to delete them.")
         return OK
     app.feeds.put(msgspec.structs.replace(row.feed, removed=True), app.clock())
     for generation in app.engine.generations():
         app.engine.delete_feed(arguments.id, generation)
-    gone = app.feeds.row(arguments.id)
-    app.engine.publish([msgspec.structs.replace(status_of(gone or row), deleted=True)])
+    removed = app.feeds.row(arguments.id)
+    app.engine.publish([msgspec.structs.replace(status_of(removed or row), deleted=True)])
     app.archive.remove(arguments.id)
     app.feeds.remove(arguments.id)
-    say(f"{arguments.id} and its {plural(row.fold.items, 'item')} are deleted.")
+    say(f"Deleted {arguments.id} and its {plural(row.fold.items, 'item')}.")
     return OK
 
 
 def import_list(app: App, arguments: argparse.Namespace) -> int:
-    """Add the feeds of a file whose addresses are not there yet."""
+    """Add the feeds of a file whose URLs are not in the list yet."""
     feeds = read_feeds_file(Path(arguments.file))
     urls = {row.feed.url for row in app.feeds.rows() if not row.feed.removed}
     taken = {row.feed.id for row in app.feeds.rows()}
@@ -110,12 +110,12 @@ def import_list(app: App, arguments: argparse.Namespace) -> int:
         taken.add(feed_id)
         app.feeds.put(msgspec.structs.replace(feed, id=feed_id, origin="added"), app.clock())
         publish(app, [feed_id])
-    say(f"{plural(len(added), 'feed')} added, {len(feeds) - len(added)} were there already.")
+    say(f"{plural(len(added), 'feed')} added, {len(feeds) - len(added)} already in the list.")
     return OK
 
 
 def export_list(app: App, arguments: argparse.Namespace) -> int:
-    """Write the feeds to a file, TOML or OPML by its name."""
+    """Write the feeds to a file: OPML if its name ends in .opml or .xml, else TOML."""
     path = Path(arguments.file)
     feeds = [row.feed for row in app.feeds.rows() if not row.feed.removed and row.feed.url]
     text = write_opml(feeds) if path.suffix.lower() in {".opml", ".xml"} else write_toml(feeds)

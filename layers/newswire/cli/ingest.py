@@ -1,4 +1,4 @@
-"""`newswire ingest` and `newswire load`: documents and lines from disk go into the archive and the index."""
+"""`newswire ingest`: archive and index documents from disk as if they had been fetched."""
 
 from __future__ import annotations
 
@@ -20,47 +20,47 @@ _FROM_DISK = RecordSource("document")
 
 
 def ingest(app: App, arguments: argparse.Namespace) -> int:
-    """Take documents from disk, as though they had been fetched."""
+    """Ingest documents from disk; return 1 if one of them cannot be read as a feed."""
     at = None
     if arguments.at is not None:
-        at = _moment(arguments.at, app.clock())
+        at = _read_instant(arguments.at, app.clock())
     source = RecordSource("document", arguments.url or None, arguments.content_type, at)
-    indexed = take_in(app, arguments.files, arguments.feed, source)
-    for one in indexed:
-        say(indexed_line(one))
-    return FAILED if any(one.refusal or one.problem for one in indexed) else OK
+    results = take_in(app, arguments.files, arguments.feed, source)
+    for result in results:
+        say(indexed_line(result))
+    return FAILED if any(result.refusal or result.problem for result in results) else OK
 
 
-def _moment(text: str, now: Instant) -> Instant:
-    """Read a date value as the moment at which it begins, in UTC."""
+def _read_instant(text: str, now: Instant) -> Instant:
+    """Return the instant at which a date value starts, in UTC; raise `UsageError` for any other text."""
     try:
         start = read_period(text, utc(), now).start
     except DateValueError as error:
-        raise UsageError(f"--at: {error} Write one of {FORMS}.") from error
+        raise UsageError(f"--at: {error} Allowed: {FORMS}.") from error
     if start is None:
-        raise UsageError(f"--at: {text[:60]!r} is before year 1.")
+        raise UsageError(f"--at must not be before year 1, got {text[:60]!r}.")
     return start
 
 
-def _body(name: str, limit: int) -> bytes:
-    """Read a document, and no more of it than is taken of one that was fetched: a device has no end."""
+def _read_document(name: str, limit: int) -> bytes:
+    """Read a document of at most `limit` bytes, the limit of fetched documents: a device file has no end."""
     try:
         with Path(name).open("rb") as file:
             body = file.read(limit + 1)
     except OSError as error:
-        raise UsageError(f"{name} can't be read ({(error.strerror or 'error').lower()}).") from error
+        raise UsageError(f"Cannot read {name} ({(error.strerror or 'error').lower()}).") from error
     if len(body) > limit:
-        raise UsageError(f"{name} has more than {limit} bytes (NEWSWIRE_FETCH_MAX_DECODED_BYTES): it is not taken in.")
+        raise UsageError(f"{name} has more than {limit:,} bytes. Raise NEWSWIRE_FETCH_MAX_DECODED_BYTES to ingest it.")
     return body
 
 
 def take_in(app: App, files: Sequence[str], feed_id: str, source: RecordSource = _FROM_DISK) -> list[IndexResult]:
-    """Archive documents from disk as though they had been fetched, and index them."""
-    bodies = [_body(name, app.settings.fetch_max_decoded_bytes) for name in files]
+    """Archive documents from disk as if they had been fetched, index them, and publish the status of their feed."""
+    bodies = [_read_document(name, app.settings.fetch_max_decoded_bytes) for name in files]
     make_feed(app, feed_id)
     for body in bodies:
         append_to_feed(app, feed_id, body, source)
-    with progress("indexing", "items") as told:
-        indexed = index_feeds(app, [feed_id], progress=told)
+    with progress("indexing", "items") as advance:
+        results = index_feeds(app, [feed_id], progress=advance)
     publish(app, [feed_id])
-    return indexed
+    return results

@@ -1,4 +1,4 @@
-"""`newswire reindex`, `engine setup` and `status`: the index is made or built anew, and how everything is is said."""
+"""`newswire reindex`: rebuild the index from the archive."""
 
 from __future__ import annotations
 
@@ -7,16 +7,14 @@ import argparse
 from newswire.app import App
 from newswire.cli import OK
 from newswire.cli.console import plural, progress, say
+from newswire.ingest.reindex import reindex as rebuild
 
 
 def reindex(app: App, _arguments: argparse.Namespace) -> int:
-    """Build the next generation of the index from the archive, and swap it in."""
-    from newswire.ingest.reindex import reindex as rebuild  # noqa: PLC0415 - `status` needs nothing of the write side
-
-    with progress("reindexing", "items") as told:
-        done = rebuild(app, told)
-    begun = " (went on with one that was begun)" if done.resumed else ""
-    say(
-        f"Generation {done.generation} is in place{begun}: {plural(done.items, 'item')} of {plural(done.feeds, 'feed')}."
-    )
+    """Build the next generation of the index from the archive, swap it in, and print its size."""
+    with progress("reindexing", "items") as advance:
+        result = rebuild(app, advance)
+    resumed = " (resumed)" if result.resumed else ""
+    items, feeds = plural(result.items, "item"), plural(result.feeds, "feed")
+    say(f"Generation {result.generation} is in place{resumed}: {items} of {feeds}.")
     return OK

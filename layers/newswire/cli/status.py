@@ -16,7 +16,7 @@ from newswire.storage.feeds.status import status_of
 
 
 class _StatusOut(msgspec.Struct):
-    """What `newswire status` says."""
+    """The JSON of `newswire status --json`."""
 
     version: str
     engine: str
@@ -30,18 +30,18 @@ class _StatusOut(msgspec.Struct):
 
 
 def status(app: App, arguments: argparse.Namespace) -> int:
-    """Say how the feeds and the index are."""
+    """Print the number of feeds by state, the last errors, and the size of the index."""
     info = app.engine.info()
     generation = serving_generation(app).number
     statuses = [status_of(row) for row in app.feeds.rows(generation)]
     now = app.clock()
     states: dict[str, int] = {}
     errors: dict[str, str] = {}
-    for one in statuses:
-        state = state_of(one, now, app.settings.stale_grace_seconds)
+    for feed in statuses:
+        state = state_of(feed, now, app.settings.stale_grace_seconds)
         states[state] = states.get(state, 0) + 1
-        if state == "failing" and one.error:
-            errors[one.id] = one.error
+        if state == "failing" and feed.error:
+            errors[feed.id] = feed.error
     out = _StatusOut(
         version=__version__,
         engine=info.name,
@@ -56,7 +56,7 @@ def status(app: App, arguments: argparse.Namespace) -> int:
     if arguments.json:
         say_json(out)
         return OK
-    say(f"newswire {out.version}, engine {out.engine} {out.engine_version}{'' if out.healthy else ' (not well)'}")
+    say(f"newswire {out.version}, engine {out.engine} {out.engine_version}{'' if out.healthy else ' (unhealthy)'}")
     say(f"{plural(out.items, 'item')} in generation {out.generation}; {plural(out.behind, 'feed')} behind")
     say(
         f"{plural(len(statuses), 'feed')}: "
