@@ -5,12 +5,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from newswire.clock import HOUR
-from newswire.ingest.gaps import PINNED_AFTER, gap_between
+from newswire.ingest.gaps import PINNED_AFTER_DOCUMENTS, gap_between
 from newswire.model import Gap
 
 NOW = 1_763_985_600_000
 ids = st.sampled_from("abcdefghij")
-documents = st.dictionaries(ids, st.integers(1, 2 * PINNED_AFTER))
+documents = st.dictionaries(ids, st.integers(1, 2 * PINNED_AFTER_DOCUMENTS))
 
 
 @pytest.mark.parametrize(
@@ -20,8 +20,8 @@ documents = st.dictionaries(ids, st.integers(1, 2 * PINNED_AFTER))
         ({"a": 1}, ["a", "b"], 2, False),
         ({"a": 20}, ["a", "b"], 2, True),
         ({"a": 20}, ["a"], 1, False),
-        ({"a": PINNED_AFTER}, ["a", "b"], 2, True),
-        ({"a": PINNED_AFTER - 1}, ["a", "b"], 2, False),
+        ({"a": PINNED_AFTER_DOCUMENTS}, ["a", "b"], 2, True),
+        ({"a": PINNED_AFTER_DOCUMENTS - 1}, ["a", "b"], 2, False),
         ({"a": 20, "b": 20}, ["a", "b", "c"], 3, False),
         ({"a": 1, "b": 1, "c": 1, "d": 1}, ["x", "y"], 4, False),
         ({"a": 1}, ["v", "w", "x", "y"], 5, True),
@@ -50,7 +50,7 @@ def test_gap_never_contradicts_a_shared_entry(
     if gap is not None:
         assert gap == Gap(start, end)
         assert start < end
-        assert all(older.get(id_, PINNED_AFTER) >= PINNED_AFTER for id_ in newer)
+        assert all(older.get(id_, PINNED_AFTER_DOCUMENTS) >= PINNED_AFTER_DOCUMENTS for id_ in newer)
         assert len(set(newer) - older.keys()) * 2 >= len(set(newer)) > 0
 
 

@@ -7,8 +7,8 @@ from msgspec.structs import replace
 
 from newswire.clock import DAY, HOUR, MINUTE, SECOND
 from newswire.ingest.poll_policy import (
-    FAILURES_TO_RETURN,
-    LINES_KEPT,
+    FAILURES_BEFORE_RETURN,
+    MAX_FETCH_LINES,
     Decision,
     body_hash,
     decide,
@@ -238,9 +238,9 @@ def test_retry_after_is_the_earliest_next_check(outcome: Outcome) -> None:
 
 def test_adopted_url_is_dropped_after_five_failures() -> None:
     poll = replace(KNOWN, adopted_url=MOVED)
-    for number in range(1, FAILURES_TO_RETURN + 1):
+    for number in range(1, FAILURES_BEFORE_RETURN + 1):
         poll = decided(fetch_failed(), poll).poll
-        given_up = number == FAILURES_TO_RETURN
+        given_up = number == FAILURES_BEFORE_RETURN
         assert (poll.adopted_url, poll.validators) == ((None, None) if given_up else (MOVED, VALIDATORS))
 
 
@@ -330,7 +330,7 @@ def test_every_sequence_of_outcomes_keeps_the_rules(steps: list[tuple[Outcome, b
         assert (after.errors == 0) == (after.error_code is None) == (after.failing_since is None)
         assert (after.errors == 0) == (after.last_success == now) or wait == 0
         assert (after.head, after.head_at) == (poll.head if seq is None else seq, max(poll.head_at, after.head_at))
-        assert after.fetches == (after.fetches[0], *poll.fetches)[:LINES_KEPT]
+        assert after.fetches == (after.fetches[0], *poll.fetches)[:MAX_FETCH_LINES]
         assert after.last_checked == after.fetches[0].at == now
         assert decision.hold_host_until == 0 or now < decision.hold_host_until <= now + DAY
         poll = after

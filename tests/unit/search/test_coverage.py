@@ -1,12 +1,12 @@
-"""Coverage: which feeds of a search were polled in its range, and their gaps."""
+"""FeedCoverage: which feeds of a search were polled in its range, and their gaps."""
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from newswire.clock import DAY, HOUR, MINUTE, to_rfc3339
+from newswire.clock import DAY, HOUR, MINUTE
 from newswire.model import FeedStatus, Gap
-from newswire.search.coverage import LISTED, Coverage, GapOut, NotOk, coverage_of
+from newswire.search.coverage import MAX_LISTED, FeedCoverage, FeedGap, UnwatchedFeed, coverage_of
 from tests.factories import feed_status
 
 NOW = 1_763_985_600_000
@@ -19,20 +19,20 @@ def polled(feed: str = "news", **overrides: object) -> FeedStatus:
     return feed_status(feed, **plain | overrides)
 
 
-def covered(*statuses: FeedStatus, start: int | None = None, end: int | None = None) -> Coverage:
+def covered(*statuses: FeedStatus, start: int | None = None, end: int | None = None) -> FeedCoverage:
     return coverage_of(statuses, start, end, NOW, GRACE_S)
 
 
 def test_no_feeds_are_covered_whole() -> None:
     coverage = covered()
-    assert coverage == Coverage(0, 0, None, 0, 0, (), ())
-    assert coverage.is_whole
+    assert coverage == FeedCoverage(0, 0, None, 0, 0, (), ())
+    assert coverage.is_complete
 
 
 def test_up_to_date_feeds_are_covered_whole() -> None:
     coverage = covered(polled("a"), polled("b", last_success=NOW - DAY))
-    assert coverage == Coverage(2, 2, to_rfc3339(NOW - DAY), 0, 0, (), ())
-    assert coverage.is_whole
+    assert coverage == FeedCoverage(2, 2, NOW - DAY, 0, 0, (), ())
+    assert coverage.is_complete
 
 
 def test_feeds_that_are_not_ok_are_listed_with_their_state() -> None:
@@ -43,20 +43,20 @@ def test_feeds_that_are_not_ok_are_listed_with_their_state() -> None:
         polled("stale", next_check=NOW - HOUR, failing_since=NOW - DAY),
         polled("ok"),
     )
-    success = to_rfc3339(NOW - HOUR)
+    success = NOW - HOUR
     assert coverage.not_ok == (
-        NotOk("failing", "failing", success, to_rfc3339(NOW - MINUTE)),
-        NotOk("never", "never", None, None),
-        NotOk("paused", "paused", to_rfc3339(NOW - 9 * DAY), None),
-        NotOk("stale", "stale", success, None),
+        UnwatchedFeed("failing", "failing", success, NOW - MINUTE),
+        UnwatchedFeed("never", "never", None, None),
+        UnwatchedFeed("paused", "paused", NOW - 9 * DAY, None),
+        UnwatchedFeed("stale", "stale", success, None),
     )
     assert (coverage.feeds, coverage.ok, coverage.not_ok_count) == (5, 1, 4)
     assert coverage.oldest_success == success, "a paused feed does not count"
-    assert not coverage.is_whole
+    assert not coverage.is_complete
 
 
 def test_failing_and_stale_feeds_have_an_open_gap() -> None:
-    opened = GapOut("a", to_rfc3339(NOW - HOUR), None)
+    opened = FeedGap("a", NOW - HOUR, None)
     for overrides in ({"error_code": "dns"}, {"next_check": NOW - HOUR}):
         status = polled("a", **overrides)
         assert covered(status).gaps == (opened,)
@@ -82,7 +82,7 @@ def test_failing_and_stale_feeds_have_an_open_gap() -> None:
 )
 def test_gap_meets_a_half_open_range(start: int | None, end: int | None, meets: bool) -> None:
     coverage = covered(polled(gaps=(Gap(10, 20),)), start=start, end=end)
-    assert (coverage.gap_count, coverage.is_whole) == (int(meets), not meets)
+    assert (coverage.gap_count, coverage.is_complete) == (int(meets), not meets)
 
 
 statuses = st.builds(
@@ -98,14 +98,14 @@ statuses = st.builds(
 edges = st.one_of(st.none(), st.integers(0, 60))
 
 
-@given(st.lists(statuses, max_size=3 * LISTED), edges, edges)
+@given(st.lists(statuses, max_size=3 * MAX_LISTED), edges, edges)
 def test_counts_are_whole_and_lists_have_at_most_20(
     found: list[FeedStatus], start: int | None, end: int | None
 ) -> None:
     coverage = covered(*found, start=start, end=end)
     assert coverage.feeds == len(found) == coverage.ok + coverage.not_ok_count
-    assert len(coverage.not_ok) == min(coverage.not_ok_count, LISTED)
-    assert len(coverage.gaps) == min(coverage.gap_count, LISTED)
+    assert len(coverage.not_ok) == min(coverage.not_ok_count, MAX_LISTED)
+    assert len(coverage.gaps) == min(coverage.gap_count, MAX_LISTED)
     last = 61 if end is None else end
     closed = sum(gap.start < last and gap.end > (start or 0) for status in found for gap in status.gaps)
     opened = sum(
@@ -115,4 +115,4 @@ def test_counts_are_whole_and_lists_have_at_most_20(
     )
     assert coverage.gap_count == closed + opened
     times = [status.last_success for status in found if status.last_success is not None and not status.paused]
-    assert coverage.oldest_success == (to_rfc3339(min(times)) if times else None)
+    assert coverage.oldest_success == (min(times) if times else None)
