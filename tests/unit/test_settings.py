@@ -28,7 +28,7 @@ def test_signing_region_defaults_to_aws_region() -> None:
 @pytest.mark.parametrize(
     ("environment", "name"),
     [
-        ({"NEWSWIRE_ENGIN": "tantivy"}, "NEWSWIRE_ENGIN is no setting"),
+        ({"NEWSWIRE_ENGIN": "tantivy"}, "NEWSWIRE_ENGIN is not a setting"),
         ({"NEWSWIRE_ENGINE": "lucene"}, "NEWSWIRE_ENGINE"),
         ({"NEWSWIRE_LEASE_SECONDS": "soon"}, "NEWSWIRE_LEASE_SECONDS"),
         ({"NEWSWIRE_LEASE_SECONDS": "7"}, "from 30 to"),
@@ -36,8 +36,8 @@ def test_signing_region_defaults_to_aws_region() -> None:
         ({"NEWSWIRE_POLL_MINIMUM_SECONDS": "3600", "NEWSWIRE_POLL_MAXIMUM_SECONDS": "600"}, "MAXIMUM"),
         ({"NEWSWIRE_FETCH_PORTS": "80,http"}, "NEWSWIRE_FETCH_PORTS"),
         ({"NEWSWIRE_FETCH_PORTS": "0"}, "NEWSWIRE_FETCH_PORTS"),
-        ({"NEWSWIRE_ENGINE": "opensearch"}, "NEWSWIRE_OPENSEARCH_URL is not set"),
-        (CLUSTER | {"NEWSWIRE_OPENSEARCH_URL": "https://user:hunter2@search.example"}, "not of that form"),
+        ({"NEWSWIRE_ENGINE": "opensearch"}, "NEWSWIRE_OPENSEARCH_URL must be .* got no value"),
+        (CLUSTER | {"NEWSWIRE_OPENSEARCH_URL": "https://user:hunter2@search.example"}, "got an invalid URL"),
         (CLUSTER | {"NEWSWIRE_OPENSEARCH_PREFIX": "News"}, "NEWSWIRE_OPENSEARCH_PREFIX"),
         (CLUSTER | {"NEWSWIRE_OPENSEARCH_PREFIX": "q-items-gazette"}, "NEWSWIRE_OPENSEARCH_PREFIX"),
         (CLUSTER | {"NEWSWIRE_OPENSEARCH_URL": "http://127.0.0.1:abc"}, "NEWSWIRE_OPENSEARCH_URL"),

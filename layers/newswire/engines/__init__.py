@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Protocol, cast
+from typing import TYPE_CHECKING, Protocol
 
 from msgspec import Struct
 
@@ -13,7 +13,6 @@ from newswire.extras import check_package, needs_extra
 from newswire.model import FeedStatus, IndexReport, Item, ItemWrite
 
 if TYPE_CHECKING:
-    from newswire.engines.opensearch.client import Signing
     from newswire.settings import Settings
 
 
@@ -193,7 +192,7 @@ def open_engine(settings: Settings) -> SearchEngine:
             prefix=settings.opensearch_prefix,
             user=settings.opensearch_user,
             password=settings.opensearch_password,
-            signing=cast("Signing", settings.opensearch_signing),
+            signing=settings.opensearch_signing,
             region=settings.opensearch_region,
             timeout_s=settings.opensearch_timeout_seconds,
             shards=settings.opensearch_shards,

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cached_property
 from importlib import import_module
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 import msgspec
 from opensearchpy import JSONSerializer, OpenSearch, Transport, Urllib3AWSV4SignerAuth, Urllib3HttpConnection
@@ -30,11 +30,8 @@ from opensearchpy.exceptions import (
 )
 
 from newswire.errors import EngineError, EngineUnavailableError
-from newswire.settings import LOOPBACK, read_aws_keys
+from newswire.settings import LOOPBACK, Signing, read_aws_keys
 from newswire.urls import hostname_of
-
-Signing = Literal["", "es", "aoss"]
-"""The service that requests are signed for: a managed domain, a Serverless collection, or none."""
 
 NAMED = "OpenSearch (NEWSWIRE_OPENSEARCH_URL)"
 BUSY = frozenset({429, 502, 503, 504})

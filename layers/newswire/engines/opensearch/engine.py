@@ -30,11 +30,12 @@ from newswire.engines.opensearch.bodies import (
     statuses_body,
 )
 from newswire.engines.opensearch.bulk import SEEN_PAUSE_S, SEEN_WITHIN_S, Bulk, BulkResult, reason_of
-from newswire.engines.opensearch.client import BUSY, NAMED, Cluster, Signing, is_absence
+from newswire.engines.opensearch.client import BUSY, NAMED, Cluster, is_absence
 from newswire.engines.opensearch.indexes import Indexes
 from newswire.engines.query import FacetQuery, Position, SearchQuery, named_feeds
 from newswire.errors import EngineTimeoutError, EngineUnavailableError
 from newswire.model import FeedStatus, IndexReport, Item, ItemWrite
+from newswire.settings import Signing
 
 _OK, _NOT_FOUND = 200, 404
 _REMEMBERED_S = 65.0
