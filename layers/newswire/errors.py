@@ -1,46 +1,56 @@
-"""The errors that newswire raises on purpose, and no others.
+"""All exceptions that newswire defines, drawn as one tree. `tests/unit/test_errors.py` compares it with the code.
 
 ::
 
-    NewswireError                 every one: says what happened, to which thing, and what to do next
-    ├── SettingsError             an environment variable holds what it can't hold
-    ├── FeedsFileError            a feeds.toml or OPML file is wrong (file, line, key)
-    ├── UsageError                a command or a call asks for what can't be done
-    ├── FetchError                a fetch that did not bring a document; becomes a `FetchFailed` value
-    ├── DataError                 the data folder can't be used
-    │   ├── DataNewerError        it was written by a newer version
-    │   └── DataBusyError         another process holds it for longer than we wait
-    └── EngineError               the search engine
-        ├── EngineUnavailableError    it does not answer
-        ├── EngineTimeoutError        it did not finish in its time
-        └── IndexSchemaError          the index is of a newer schema than this code
-            └── IndexOutdatedError    it is of an older one, and is built anew from the archive
+    NewswireError                      every error below; its text states what happened, to what, and the next step
+    ├── SettingsError                  an environment variable has an invalid value
+    ├── FeedsFileError                 a feeds.toml or OPML file is invalid (file, line, key)
+    ├── UsageError                     a command or a call that cannot be carried out as it was made
+    │   └── RequestError               a search request that is invalid
+    │       ├── BadParametersError     its parameters: all their problems together
+    │       ├── QueryTooLargeError     its query: too many characters, words or levels
+    │       ├── DateValueError         a date value: unreadable, or outside the years 1 to 9999
+    │       └── TooManyBucketsError    a histogram with too many buckets
+    ├── FetchError                     a fetch without a document; becomes a `FetchFailed` value
+    ├── DataError                      the data folder, the table, the bucket or the queue is unusable
+    │   ├── DataNewerError             a newer version of newswire wrote the data
+    │   └── DataBusyError              another process held it for longer than we wait
+    └── EngineError                    the search engine failed
+        ├── EngineUnavailableError     it does not answer
+        ├── EngineTimeoutError         it did not finish in time
+        └── IndexSchemaError           the index has a newer schema than this code
+            └── IndexOutdatedError     the index has an older schema; a reindex rebuilds it from the archive
+    _EntityDeclaredError               private to `ingest/parse/sitemap.py`: stops the XML parser
 
-Outcomes that belong to one feed or one item (a fetch that failed, a document that is no feed, an item that was
-refused) are values in `model.py`, not exceptions: one bad feed never stops the others.
+Failures of one feed or one item are values in `model.py`, not exceptions, so one bad feed never stops the others.
+Examples are a failed fetch, an unreadable document and a refused item.
 """
 
 from __future__ import annotations
 
 
 class NewswireError(Exception):
-    """The root of the tree above; its text is one or more whole sentences for a person."""
+    """The root of the tree above. Its text is one or more whole sentences for a person."""
 
 
 class SettingsError(NewswireError):
-    """An environment variable holds what it can't hold."""
+    """An environment variable has an invalid value."""
 
 
 class FeedsFileError(NewswireError):
-    """A list of feeds can't be read; names file, line and key."""
+    """A list of feeds is invalid. The text names file, line and key."""
 
 
 class UsageError(NewswireError):
-    """What was asked for can't be done as it was asked."""
+    """A command or a call cannot be carried out as it was made."""
+
+
+class RequestError(UsageError):
+    """A search request is invalid. The classes below it are defined in `search/`, next to their rules."""
 
 
 class FetchError(NewswireError):
-    """A fetch brought no document: `code` is one of the codes in docs/feeds.md, the text is its sentence."""
+    """A fetch brought no document. `code` is one of the codes in docs/feeds.md; the text is its sentence."""
 
     def __init__(self, code: str, sentence: str) -> None:
         super().__init__(sentence)
@@ -48,32 +58,32 @@ class FetchError(NewswireError):
 
 
 class DataError(NewswireError):
-    """The data folder can't be used: not writable, full, or damaged."""
+    """Stored data is unusable: its medium is not writable, full, unreachable or damaged."""
 
 
 class DataNewerError(DataError):
-    """The data folder was written by a newer version of newswire."""
+    """A newer version of newswire wrote the data."""
 
 
 class DataBusyError(DataError):
-    """Another process holds what we need, and held it for as long as we wait."""
+    """Another process held the data for longer than we wait."""
 
 
 class EngineError(NewswireError):
-    """The search engine did not do what it was asked."""
+    """The search engine did not carry out a call."""
 
 
 class EngineUnavailableError(EngineError):
-    """The engine does not answer; nothing was lost, and trying again later is right."""
+    """The engine does not answer. Nothing is lost; a later retry is right."""
 
 
 class EngineTimeoutError(EngineError):
-    """The engine did not finish in its time; a partial result is never passed off as whole."""
+    """The engine did not finish in time. Nobody gets a partial result as a whole one."""
 
 
 class IndexSchemaError(EngineError):
-    """The index was built with another schema than this code reads; it is never read wrongly."""
+    """The index has a newer schema than this code, which therefore does not read it."""
 
 
 class IndexOutdatedError(IndexSchemaError):
-    """The index was built with an older schema; commands build it anew from the archive before anything else."""
+    """The index has an older schema. Commands rebuild it from the archive before anything else."""

@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 from msgspec import Struct
 
 from newswire.clock import DAY, FIRST_INSTANT, HOUR, LAST_INSTANT, Instant, from_datetime, to_datetime
+from newswire.errors import RequestError
 from newswire.search.dates import DAYS_PER_WEEK, first_instant_at, local_at
 
 Unit = Literal["year", "month", "week", "day", "hour"]
@@ -31,7 +32,7 @@ AUTO_BUCKETS = 100
 """Maximum buckets of an `auto` histogram, unless even yearly buckets are more."""
 
 
-class TooManyBucketsError(ValueError):
+class TooManyBucketsError(RequestError):
     """A histogram would have more than 1,000 buckets; `fits` is the finest unit within the limit, if there is one."""
 
     def __init__(self, fits: Unit | None) -> None:

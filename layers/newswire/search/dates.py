@@ -19,6 +19,7 @@ from zoneinfo import ZoneInfo
 from msgspec import Struct
 
 from newswire.clock import DAY, FIRST_INSTANT, HOUR, LAST_INSTANT, MINUTE, SECOND, Instant, from_datetime, to_datetime
+from newswire.errors import RequestError
 from newswire.search.parameter_reader import MAX_QUOTED_CHARACTERS
 
 FORMS = (
@@ -59,7 +60,7 @@ class Period(Struct, frozen=True):
     """It was computed from now, so the same text names another period later."""
 
 
-class DateValueError(ValueError):
+class DateValueError(RequestError):
     """A text is not a date value, or its duration leaves the years 1 to 9999."""
 
     def __init__(self, code: Literal["invalid_value", "out_of_range"], sentence: str) -> None:

@@ -29,7 +29,7 @@ from newswire.engines.query import (
     any_of,
     none_of,
 )
-from newswire.errors import UsageError
+from newswire.errors import RequestError
 from newswire.search.parameter_reader import shorten
 
 MAX_CHARACTERS = 1_000
@@ -72,7 +72,7 @@ class ReadQuery(Struct, frozen=True):
     warnings: tuple[QueryWarning, ...]
 
 
-class QueryTooLargeError(UsageError):
+class QueryTooLargeError(RequestError):
     """A query exceeds one of the limits above; `code` is `query_too_long` or `query_too_complex`."""
 
     def __init__(self, code: str, sentence: str) -> None:

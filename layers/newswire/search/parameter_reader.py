@@ -11,7 +11,7 @@ from typing import Literal, TypeVar, cast
 
 from msgspec import Struct
 
-from newswire.errors import UsageError
+from newswire.errors import RequestError
 
 MAX_QUOTED_CHARACTERS = 100
 """Maximum characters of a caller's text that a message quotes."""
@@ -37,7 +37,7 @@ class Problem(Struct, frozen=True):
     allowed: str = ""
 
 
-class BadParametersError(UsageError):
+class BadParametersError(RequestError):
     """A request has wrong parameters: all problems at once."""
 
     def __init__(self, problems: Sequence[Problem]) -> None:
