@@ -100,7 +100,7 @@ def test_proxy_html_page_is_an_engine_error(call: str) -> None:
 )
 def test_foreign_404_is_not_a_missing_index(call: str, kind: str, body: bytes) -> None:
     with cluster(lambda: (404, kind, body)) as engine:
-        assert "does not speak like OpenSearch" in str(refused(engine, call))
+        assert "is not OpenSearch" in str(refused(engine, call))
 
 
 @pytest.mark.parametrize(

@@ -64,5 +64,5 @@ def test_newer_index_is_refused_with_advice(data, capsys) -> None:
     for command in (["search", "story"], ["load", str(more), "--feed", "old"]):
         assert main(command) == 1
         out, err = capsys.readouterr()
-        assert "update newswire" in out + err
+        assert "Update newswire" in out + err
     assert (data / "index" / "g000001").exists()

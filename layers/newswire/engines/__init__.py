@@ -126,7 +126,7 @@ class Generations(Protocol):
         """Return the numbers of all existing generations, in order [SE-20]."""
 
     def swap(self, generation: int) -> None:
-        """Let searches see this generation from now on, in one step [SE-21]."""
+        """Make this generation the current one, which searches see, in one step [SE-21]."""
 
     def drop(self, generation: int) -> None:
         """Delete a generation; do nothing if it does not exist, raise `ValueError` for the current one [SE-22]."""

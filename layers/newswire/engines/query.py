@@ -1,7 +1,8 @@
-"""Queries: what an engine is told of a search. `grammar.py` makes the tree from text, each engine translates it.
+"""The search query that every engine translates, with its syntax tree of words, phrases and operators.
 
-The tree carries tokens (`analysis.py`), never text, so nothing of an engine's own syntax can be reached. The three
-functions below make trees in their normal form, the only one that `grammar.py` gives and prints.
+`search/grammar.py` builds the tree from text. The tree holds tokens (`analysis.py`), never text, so no user can reach an
+engine's own query syntax. `all_of`, `any_of` and `none_of` build trees in normal form, the only form that `grammar.py`
+returns and prints.
 """
 
 from __future__ import annotations
@@ -20,104 +21,104 @@ Sort = Literal["relevance", "newest", "oldest"]
 
 
 class Word(Struct, frozen=True, tag=True):
-    """A plain word: its folded form anywhere, or its stem in items that have stems."""
+    """Match a word: its folded form in any item, or its stem in items that have stems."""
 
     token: str
     stem: str
 
 
 class Phrase(Struct, frozen=True, tag=True):
-    """Folded tokens that stand one after the other within one field."""
+    """Match folded tokens that follow each other within one field."""
 
     tokens: tuple[str, ...]
 
 
 class Prefix(Struct, frozen=True, tag=True):
-    """Any folded token that begins so; scored as a constant."""
+    """Match every folded token with this beginning; its score is a constant."""
 
     token: str
 
 
 class Value(Struct, frozen=True, tag=True):
-    """A whole value of `feed` or `lang`, folded."""
+    """Match a whole, folded value of `feed` or `lang`."""
 
     field: Literal["feed", "lang"]
     value: str
 
 
 class And(Struct, frozen=True, tag=True):
-    """All of these."""
+    """Match all children."""
 
     nodes: tuple[Node, ...]
 
 
 class Or(Struct, frozen=True, tag=True):
-    """At least one of these; the more and the rarer, the higher."""
+    """Match any child; each match adds to the score, rarer terms more."""
 
     nodes: tuple[Node, ...]
 
 
 class Not(Struct, frozen=True, tag=True):
-    """Every item but those of the node."""
+    """Match every item that the child does not match."""
 
     node: Node
 
 
 class InField(Struct, frozen=True, tag=True):
-    """The words within are looked for in this field only."""
+    """Limit the words of the child to one field."""
 
     field: TextField
     node: Node
 
 
 class Nothing(Struct, frozen=True, tag=True):
-    """No item: a query that has no word after analysis."""
+    """Match no item: the query has no token after analysis."""
 
 
 Node = Word | Phrase | Prefix | Value | And | Or | Not | InField | Nothing
 
 
 def all_of(nodes: Iterable[Node | None]) -> Node | None:
-    """Join nodes by AND: nested ones are taken in, exclusions come last, None stands for nothing asked."""
-    found: list[Node] = []
+    """Join nodes by AND. Flatten nested `And`s, put exclusions last, and skip None, the empty query."""
+    children: list[Node] = []
     for node in nodes:
         if node is not None:
-            found += node.nodes if isinstance(node, And) else (node,)
-    found.sort(key=lambda node: isinstance(node, Not))
-    return And(tuple(found)) if len(found) > 1 else found[0] if found else None
+            children += node.nodes if isinstance(node, And) else (node,)
+    children.sort(key=lambda node: isinstance(node, Not))
+    return And(tuple(children)) if len(children) > 1 else children[0] if children else None
 
 
 def any_of(nodes: Iterable[Node | None]) -> Node | None:
-    """Join nodes by OR: nested ones are taken in, None stands for nothing asked."""
-    found: list[Node] = []
+    """Join nodes by OR. Flatten nested `Or`s, and skip None, the empty query."""
+    children: list[Node] = []
     for node in nodes:
         if node is not None:
-            found += node.nodes if isinstance(node, Or) else (node,)
-    return Or(tuple(found)) if len(found) > 1 else found[0] if found else None
+            children += node.nodes if isinstance(node, Or) else (node,)
+    return Or(tuple(children)) if len(children) > 1 else children[0] if children else None
 
 
 def none_of(node: Node | None) -> Node | None:
-    """Exclude what a node finds; excluding an exclusion gives what it excluded."""
+    """Exclude the matches of a node; a double exclusion cancels out."""
     if node is None:
         return None
     return node.node if isinstance(node, Not) else Not(node)
 
 
 def is_scored(node: Node | None) -> bool:
-    """Say whether there is anything to score: a word, phrase or prefix that is looked for rather than excluded."""
+    """Return whether a tree has anything to score: a word, phrase or prefix that is not excluded."""
     match node:
         case Word() | Phrase() | Prefix():
             return True
         case InField(node=inner):
             return is_scored(inner)
         case And(nodes=nodes) | Or(nodes=nodes):
-            return any(is_scored(one) for one in nodes)
+            return any(is_scored(child) for child in nodes)
         case _:
             return False
 
 
 class ValueFilter(Struct, frozen=True):
-    """Items with any of these values of a field (where there are some), and with none of those."""
+    """Filter by values of a field: any of `any_of`, unless it is empty, and none of `none_of`."""
 
     field: ValueField
     any_of: tuple[str, ...] = ()
@@ -125,7 +126,7 @@ class ValueFilter(Struct, frozen=True):
 
 
 class Position(Struct, frozen=True):
-    """Where a page begins: behind this item by date, or at this offset by relevance."""
+    """The start of a page: after an item (`value`, `tie`) by date, or at `offset` by relevance."""
 
     value: Instant = 0
     tie: int = -1
@@ -133,21 +134,21 @@ class Position(Struct, frozen=True):
 
 
 class FacetQuery(Struct, frozen=True):
-    """How many of the commonest values of a field are wanted."""
+    """A facet: the `size` commonest values of a field."""
 
     field: ValueField
     size: int = 10
 
 
 class RecencyBand(Struct, frozen=True):
-    """Items published from an instant on, up to the band before, and the factor of their scores."""
+    """A period of publication, from `start` until the start of the previous band, and the score factor of its items."""
 
     start: Instant
     factor: float
 
 
 class SearchQuery(Struct, frozen=True):
-    """All that an engine is told of one search. Values are folded, instants half-open: start <= date < end."""
+    """One search, as an engine receives it. Values are folded. The range is half-open: start <= date < end."""
 
     node: Node | None = None
     filters: tuple[ValueFilter, ...] = ()
@@ -156,20 +157,20 @@ class SearchQuery(Struct, frozen=True):
     end: Instant | None = None
     sort: Sort = "newest"
     recency: tuple[RecencyBand, ...] = ()
-    """The factors of scores by publication, the newest first; what is older than the last has the factor 1."""
+    """Score factors by publication, the newest band first; items older than the last band have the factor 1."""
     size: int = 20
     after: Position | None = None
     with_content: bool = False
     facets: tuple[FacetQuery, ...] = ()
     edges: tuple[Instant, ...] = ()
-    """The edges of histogram buckets, rising: bucket n is from edge n to before edge n + 1."""
+    """Bounds of the histogram buckets, increasing: bucket n is half-open, from bound n to bound n + 1."""
     with_statuses: bool = False
-    """Whether the statuses of feeds are wanted in the same answer: those of `named_feeds`."""
+    """If True, the answer includes feed statuses: those of `named_feeds`."""
 
 
 def named_feeds(query: SearchQuery) -> tuple[str, ...] | None:
-    """Give the ids of the feeds that the `feed` filters let through or exclude; None where they let all others through."""
-    found = [one for one in query.filters if one.field == "feed"]
-    if not any(one.any_of for one in found):
+    """Return the feed ids in the `feed` filters, sorted; None if no filter includes feeds by name."""
+    filters = [value_filter for value_filter in query.filters if value_filter.field == "feed"]
+    if not any(value_filter.any_of for value_filter in filters):
         return None
-    return tuple(sorted({id_ for one in found for id_ in (*one.any_of, *one.none_of)}))
+    return tuple(sorted({id_ for value_filter in filters for id_ in (*value_filter.any_of, *value_filter.none_of)}))

@@ -1,1 +1,1 @@
-"""The engine over OpenSearch."""
+"""The search engine on an OpenSearch cluster."""

@@ -1,7 +1,7 @@
-"""Writing to a cluster in bulk: documents come in as operations, what became of each goes out.
+"""Write documents to a cluster with bulk requests, and report the result of each document.
 
-Chunks are bounded, what a busy cluster rejects is sent again with pauses, one document that spoils a request is found and
-refused, and in a Serverless collection a write ends when searches see it.
+Requests have a limited size. Operations that a busy cluster rejects are result again with backoff. A document that makes
+a whole request fail is isolated and refused. In a Serverless collection a write returns when searches see it.
 """
 
 from __future__ import annotations
@@ -17,170 +17,175 @@ import msgspec
 from opensearchpy.helpers import streaming_bulk
 
 from newswire.engines.opensearch.bodies import document_of, seen_body
-from newswire.engines.opensearch.client import BUSY, NAMED, Cluster, pauses
+from newswire.engines.opensearch.client import BUSY_STATUSES, CLUSTER_NAME, Cluster, pauses
 from newswire.errors import EngineUnavailableError
 from newswire.model import ItemWrite, RefusedItem
 
-CHUNK_BYTES = 5 * 1024 * 1024
-"""Of one bulk request: AWS allows 10 MiB on its smallest nodes, and advises 3 to 5 MiB to begin with."""
-CHUNK_ITEMS = 500
-RETRIES = 6
-"""After so many pauses, about 20 s in all, a cluster that is still busy is one that does not answer."""
-SEEN_WITHIN_S = 60.0
-"""So long a Serverless collection may take to show what was written; AWS says about 10 s."""
-SEEN_PAUSE_S = 0.25
-_SEEN_LAST = 10_000
-_SEEN_PAGE = 1_000
+MAX_CHUNK_BYTES = 5 * 1024 * 1024
+"""Maximum size of one bulk request. AWS allows 10 MiB on its smallest nodes, and recommends 3 to 5 MiB."""
+MAX_CHUNK_ITEMS = 500
+MAX_RETRIES = 6
+"""Maximum retries of rejected operations: about 20 s of pauses. After that a busy cluster counts as unavailable."""
+MAX_UNSEEN_SECONDS = 60.0
+"""Maximum time until searches of a Serverless collection see a write; AWS documents about 10 s."""
+UNSEEN_PAUSE_SECONDS = 0.25
+_MAX_AWAITED_ITEMS = 10_000
+"""Last documents of a write that are waited for. A shard shows its writes in order, and 10,000 reach every shard."""
+_AWAITED_PER_SEARCH = 1_000
 _CONFLICT = 409
-_SPOILED = frozenset({400, 413})
-_MARKS = 1 << 31
+_SPOILED_STATUSES = frozenset({400, 413})
+"""Statuses of a whole request that one bad or oversized document can cause."""
+_MARK_LIMIT = 1 << 31
 
 _Json = dict[str, Any]
-Line = tuple[_Json, str | None]
-"""An operation of a bulk request and its document, which is JSON already; None for a deletion."""
+Operation = tuple[_Json, str | None]
+"""An operation of a bulk request, and its document as JSON text; None for a deletion."""
 
 
 class BulkResult:
-    """What came of the writes of one call."""
+    """The results of the writes of one call, and the mark of its documents."""
 
     def __init__(self) -> None:
-        self.mark = secrets.randbelow(_MARKS)
+        self.mark = secrets.randbelow(_MARK_LIMIT)
         self.written = 0
         self.outdated = 0
         self.refused: list[RefusedItem] = []
-        self.numbers: dict[str, int] = {}
-        """Of each document that was sent; the last come last."""
+        self.seqs: dict[str, int] = {}
+        """The `seq` of each sent document by id, in the order of writing."""
 
-    def refuse(self, line: Line, said: _Json) -> None:
-        """Note why a document was not taken; a lower number than the one that is there is nothing to worry about."""
-        if said.get("status") == _CONFLICT:
+    def refuse(self, operation: Operation, answer: _Json) -> None:
+        """Record why a document was not written. A conflict means that the cluster has a higher `seq`: not an error."""
+        if answer.get("status") == _CONFLICT:
             self.outdated += 1
-        elif "index" in line[0]:
-            self._refuse(line[0]["index"]["_id"], reason_of(said))
+        elif "index" in operation[0]:
+            self._refuse(operation[0]["index"]["_id"], reason_of(answer))
 
     def _refuse(self, id_: str, reason: str) -> None:
         self.refused.append(RefusedItem(id_, reason))
-        self.numbers.pop(id_, None)
+        self.seqs.pop(id_, None)
 
-    def lines(self, writes: Iterable[ItemWrite]) -> Iterator[Line]:
-        """Make the operations of the writes; one whose document can't be JSON is refused here."""
+    def make_operations(self, writes: Iterable[ItemWrite]) -> Iterator[Operation]:
+        """Yield the operations of the writes; refuse items that cannot be written as JSON."""
         for write in writes:
             try:
-                yield self.line(write.item.id, write.seq, document_of(write, self.mark))
+                yield self.make_operation(write.item.id, write.seq, document_of(write, self.mark))
             except (ValueError, TypeError, OverflowError) as error:
                 self._refuse(write.item.id, f"{type(error).__name__}: {str(error)[:200]}")
 
-    def line(self, id_: str, number: int, document: _Json) -> Line:
-        """Make the operation of one document, which does not overwrite one with a higher number."""
+    def make_operation(self, id_: str, seq: int, document: _Json) -> Operation:
+        """Return the operation that writes a document unless the cluster has a higher `seq`."""
         text = msgspec.json.encode(document).decode()
-        self.numbers[id_] = max(self.numbers.pop(id_, 0), number)
-        return {"index": {"_id": id_, "version": number, "version_type": "external_gte"}}, text
+        self.seqs[id_] = max(self.seqs.pop(id_, 0), seq)
+        return {"index": {"_id": id_, "version": seq, "version_type": "external_gte"}}, text
 
 
 class Bulk:
-    """Writes operations to an index of a cluster; `sleep` takes seconds."""
+    """Writes operations to an index of a cluster. `sleep` takes seconds."""
 
     def __init__(self, cluster: Cluster, sleep: Callable[[float], object]) -> None:
         self._cluster = cluster
         self._sleep = sleep
 
-    def send_all(self, name: str, lines: Iterator[Line], sent: BulkResult) -> None:
-        """Send chunk after chunk, each while the next is made: the cluster and we are busy at the same time."""
+    def send_all(self, name: str, operations: Iterator[Operation], result: BulkResult) -> None:
+        """Send operations in chunks; prepare the next chunk in this thread while another thread sends one."""
         with ThreadPoolExecutor(1, thread_name_prefix="bulk") as thread:
             sending: Future[None] | None = None
-            while chunk := list(islice(lines, CHUNK_ITEMS)):
+            while chunk := list(islice(operations, MAX_CHUNK_ITEMS)):
                 if sending is not None:
                     sending.result()
-                sending = thread.submit(self.send, name, chunk, sent)
+                sending = thread.submit(self.send, name, chunk, result)
             if sending is not None:
                 sending.result()
 
-    def send(self, name: str, lines: list[Line], sent: BulkResult) -> None:
-        """Send one chunk, and again what the cluster was too busy for, each time after a pause.
+    def send(self, name: str, operations: list[Operation], result: BulkResult) -> None:
+        """Send one chunk; send again, with backoff, the operations that the cluster was too busy for.
 
-        A request that is refused whole is sent in halves until the one that spoils it stands alone, and is refused. A
-        cluster that does not answer is an error: what was sent may have been written, and comes again with the rest.
+        Split a request that fails as a whole in halves, until the bad document is alone and is refused. An unreachable
+        cluster is an error. It may have written some operations; the caller repeats all of them later.
         """
-        waits = pauses(RETRIES)
-        while lines:
-            busy: list[Line] = []
-            spoiled: list[Line] = []
-            for line, (done, answer) in zip(lines, self._streamed(name, lines), strict=True):
-                said: _Json = next(iter(answer.values()))
+        pauses_left = pauses(MAX_RETRIES)
+        while operations:
+            busy: list[Operation] = []
+            spoiled: list[Operation] = []
+            for operation, (done, answer) in zip(operations, self._stream(name, operations), strict=True):
+                outcome: _Json = next(iter(answer.values()))
                 if done:
-                    sent.written += 1
-                elif said.get("status") in BUSY:
-                    busy.append(line)
-                elif "exception" not in said:
-                    sent.refuse(line, said)
-                elif said["status"] not in _SPOILED:
-                    raise said["exception"]
-                elif len(lines) > 1:
-                    spoiled.append(line)
+                    result.written += 1
+                elif outcome.get("status") in BUSY_STATUSES:
+                    busy.append(operation)
+                elif "exception" not in outcome:
+                    result.refuse(operation, outcome)
+                elif outcome["status"] not in _SPOILED_STATUSES:
+                    raise outcome["exception"]
+                elif len(operations) > 1:
+                    spoiled.append(operation)
                 else:
-                    sent.refuse(line, said)
+                    result.refuse(operation, outcome)
             middle = (len(spoiled) + 1) // 2
-            self.send(name, spoiled[:middle], sent)
-            self.send(name, spoiled[middle:], sent)
-            if busy and not self._paused(waits):
-                raise EngineUnavailableError(f"{NAMED} did not take what was written: it is full or down.")
-            lines = busy
+            self.send(name, spoiled[:middle], result)
+            self.send(name, spoiled[middle:], result)
+            if busy and not self._pause(pauses_left):
+                msg = f"{CLUSTER_NAME} is full or down and did not accept all writes. Try again later."
+                raise EngineUnavailableError(msg)
+            operations = busy
 
-    def _paused(self, waits: Iterator[float]) -> bool:
-        """Wait for the next of the pauses; False when there is none left."""
-        for pause in waits:
+    def _pause(self, pauses_left: Iterator[float]) -> bool:
+        """Sleep for the next pause; return False if none is left."""
+        for pause in pauses_left:
             self._sleep(pause)
             return True
         return False
 
-    def _streamed(self, name: str, lines: list[Line]) -> Iterator[tuple[bool, _Json]]:
+    def _stream(self, name: str, operations: list[Operation]) -> Iterator[tuple[bool, _Json]]:
         answers: Iterator[tuple[bool, _Json]] = streaming_bulk(
             self._cluster.client,
-            lines,
-            expand_action_callback=lambda line: line,
-            chunk_size=CHUNK_ITEMS,
-            max_chunk_bytes=CHUNK_BYTES,
+            operations,
+            expand_action_callback=lambda operation: operation,
+            chunk_size=MAX_CHUNK_ITEMS,
+            max_chunk_bytes=MAX_CHUNK_BYTES,
             raise_on_error=False,
             raise_on_exception=False,
             index=name,
         )
         return answers
 
-    def wait_until_seen(self, name: str, sent: BulkResult) -> None:
-        """Wait until searches see what was sent, or something newer.
-
-        The last ones are enough, since a shard shows its writes in their order, and 10,000 of them lie on every shard.
-        """
-        until = time.monotonic() + SEEN_WITHIN_S
-        unseen = dict(islice(reversed(sent.numbers.items()), _SEEN_LAST))
+    def wait_until_seen(self, name: str, result: BulkResult) -> None:
+        """Wait until searches see the sent documents, or newer ones; the last `_MAX_AWAITED_ITEMS` stand for all."""
+        until = time.monotonic() + MAX_UNSEEN_SECONDS
+        unseen = dict(islice(reversed(result.seqs.items()), _MAX_AWAITED_ITEMS))
         while unseen:
-            some = list(islice(unseen, _SEEN_PAGE))
+            ids = list(islice(unseen, _AWAITED_PER_SEARCH))
             seen: dict[str, tuple[int, int]] = {}
-            for hit in self._cluster.client.search(body=seen_body(some), index=name)["hits"]["hits"]:
-                (number,), (mark,) = hit["fields"]["seq"], hit["fields"]["mark"]
-                if number >= unseen[hit["_id"]]:
-                    seen[hit["_id"]] = (number, mark)
-            equal = [id_ for id_, (number, mark) in seen.items() if number == unseen[id_] and mark != sent.mark]
-            if equal:  # older than ours, or another writer's that has replaced ours: what is kept tells
-                kept = self._cluster.client.mget(body={"ids": equal}, index=name, _source_includes=["seq", "mark"])[
-                    "docs"
-                ]
-                now = {one["_id"]: (one["_source"]["seq"], one["_source"]["mark"]) for one in kept if one.get("found")}
-                seen = {id_: what for id_, what in seen.items() if id_ not in equal or now.get(id_) == what}
+            for hit in self._cluster.client.search(body=seen_body(ids), index=name)["hits"]["hits"]:
+                (seq,), (mark,) = hit["fields"]["seq"], hit["fields"]["mark"]
+                if seq >= unseen[hit["_id"]]:
+                    seen[hit["_id"]] = (seq, mark)
+            equal = [id_ for id_, (seq, mark) in seen.items() if seq == unseen[id_] and mark != result.mark]
+            if (
+                equal
+            ):  # an older write, or one of another process that has replaced this one: the stored document shows it
+                request: _Json = {"body": {"ids": equal}, "index": name, "_source_includes": ["seq", "mark"]}
+                stored = {
+                    document["_id"]: (document["_source"]["seq"], document["_source"]["mark"])
+                    for document in self._cluster.client.mget(**request)["docs"]
+                    if document.get("found")
+                }
+                seen = {id_: shown for id_, shown in seen.items() if id_ not in equal or stored.get(id_) == shown}
             for id_ in seen:
                 del unseen[id_]
-            if unseen.keys().isdisjoint(some):
+            if unseen.keys().isdisjoint(ids):
                 continue
             if time.monotonic() > until:
                 raise EngineUnavailableError(
-                    f"{NAMED} does not show what was written {SEEN_WITHIN_S:g} s ago; it is kept, and comes again."
+                    f"{CLUSTER_NAME} does not show writes of {MAX_UNSEEN_SECONDS:g} s ago. Nothing is lost: "
+                    "the next run repeats them."
                 )
-            self._sleep(SEEN_PAUSE_S)
+            self._sleep(UNSEEN_PAUSE_SECONDS)
 
 
-def reason_of(said: _Json) -> str:
-    """Say in short why a cluster did not do what it was asked."""
-    error = said.get("error") or {}
+def reason_of(answer: _Json) -> str:
+    """Return the reason of a failure in an answer of the cluster, at most 200 characters."""
+    error = answer.get("error") or {}
     if isinstance(error, str):
         return error[:200]
     cause = error.get("caused_by") or {}

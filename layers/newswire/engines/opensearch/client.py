@@ -1,7 +1,8 @@
-"""The way to a cluster of OpenSearch: an address and credentials come in, a client goes out, and what it raises in our words.
+"""The client of an OpenSearch cluster: connect, authenticate, check answers, and translate errors.
 
-Three flavours: one's own cluster (a user and a password, or none), a managed domain of AWS (requests are signed for
-`es`), and a Serverless search collection (signed for `aoss`), which lacks some calls: `Cluster.is_serverless`.
+There are three kinds of clusters: a self-managed one (Basic authentication or none), a managed domain of AWS (requests
+signed for `es`), and a Serverless search collection (signed for `aoss`). The last lacks some calls; see
+`Cluster.is_serverless`.
 """
 
 from __future__ import annotations
@@ -33,17 +34,17 @@ from newswire.errors import EngineError, EngineUnavailableError
 from newswire.settings import LOOPBACK, Signing, read_aws_keys
 from newswire.urls import hostname_of
 
-NAMED = "OpenSearch (NEWSWIRE_OPENSEARCH_URL)"
-BUSY = frozenset({429, 502, 503, 504})
-"""Statuses that say: not now."""
-_FOREIGN = f"What answers at {NAMED} does not speak like OpenSearch: look at the address."
+CLUSTER_NAME = "OpenSearch (NEWSWIRE_OPENSEARCH_URL)"
+BUSY_STATUSES = frozenset({429, 502, 503, 504})
+"""HTTP statuses of a cluster that is overloaded or starting: a later retry is right."""
+_NOT_OPENSEARCH = "The server at NEWSWIRE_OPENSEARCH_URL is not OpenSearch; check the URL."
 _NOT_FOUND = 404
-_FIRST_PAUSE_S = 0.5
-_LONGEST_PAUSE_S = 20.0
+_FIRST_PAUSE_SECONDS = 0.5
+_MAX_PAUSE_SECONDS = 20.0
 
 
 class Cluster:
-    """A cluster, as far as reaching it goes. Nothing is connected to before `client` is first used."""
+    """The connection to a cluster. It connects on the first use of `client`. `timeout_s` limits each request."""
 
     def __init__(
         self, url: str, *, user: str = "", password: str = "", signing: Signing = "", region: str = "", timeout_s: float
@@ -57,12 +58,12 @@ class Cluster:
 
     @property
     def is_serverless(self) -> bool:
-        """Whether it is a Serverless collection: no `_refresh`, by-query, scroll, `GET /`, shards or replicas."""
+        """True for a Serverless collection, which is without `_refresh`, by-query, scroll, `GET /`, shards and replicas."""
         return self._signing == "aoss"
 
     @cached_property
     def client(self) -> Any:
-        """The client, with one pool of connections for all threads."""
+        """The client, with one connection pool for all threads."""
         return OpenSearch(
             self._url,
             http_auth=self._authorization(),
@@ -73,12 +74,12 @@ class Cluster:
             max_retries=1,
             retry_on_timeout=False,
             retry_on_status=(502,),
-            http_compress=not _is_here(self._url),
+            http_compress=not _is_on_loopback(self._url),
             pool_maxsize=16,
         )
 
     def close(self) -> None:
-        """Give the connections back; the next use of `client` makes new ones."""
+        """Close the connections; the next use of `client` opens new ones."""
         client = self.__dict__.pop("client", None)
         if client is not None:
             client.close()
@@ -86,85 +87,91 @@ class Cluster:
     def _authorization(self) -> Any:
         if not self._signing:
             return (self._user, self._password) if self._user else None
-        return Urllib3AWSV4SignerAuth(_credentials(), self._region, self._signing)
+        return Urllib3AWSV4SignerAuth(_find_credentials(), self._region, self._signing)
 
     @contextmanager
     def translate_errors(self, on_timeout: type[EngineError] = EngineUnavailableError) -> Iterator[None]:
-        """Turn what the client raises into our errors; none of its texts, which may hold addresses and credentials."""
+        """Turn errors of the client into `EngineError`s, without their texts, which may hold URLs and credentials."""
         try:
             yield
         except ConnectionTimeout as error:
-            msg = f"{NAMED} did not answer in {self.timeout_s:g} s (NEWSWIRE_OPENSEARCH_TIMEOUT_SECONDS)."
+            msg = f"{CLUSTER_NAME} did not answer in {self.timeout_s:g} s (NEWSWIRE_OPENSEARCH_TIMEOUT_SECONDS)."
             raise on_timeout(msg) from error
         except OpenSearchConnectionError as error:
-            raise EngineUnavailableError(f"{NAMED} can't be reached: is it running, and the address right?") from error
+            raise EngineUnavailableError(
+                f"{CLUSTER_NAME} is unreachable. Check that it runs, and check the URL."
+            ) from error
         except SerializationError as error:
-            raise EngineUnavailableError(_FOREIGN) from error
+            raise EngineUnavailableError(_NOT_OPENSEARCH) from error
         except TransportError as error:
-            raise EngineUnavailableError(self._sentence(error)) from error
+            raise EngineUnavailableError(self._describe(error)) from error
         except (ImproperlyConfigured, OpenSearchException, OpenSearchDslException) as error:
-            raise EngineUnavailableError(f"{NAMED} can't be used ({type(error).__name__}).") from error
+            raise EngineUnavailableError(
+                f"{CLUSTER_NAME} is unusable ({type(error).__name__}). Check the settings."
+            ) from error
 
-    def _sentence(self, error: TransportError) -> str:
+    def _describe(self, error: TransportError) -> str:
         status = error.status_code
         if status in {401, 403}:
             if self._signing:
                 return (
-                    f"{NAMED} refuses us ({status}): look at the rights of the role that signs, "
+                    f"{CLUSTER_NAME} denies access ({status}). Check the permissions of the signing role, "
                     "NEWSWIRE_OPENSEARCH_REGION and NEWSWIRE_OPENSEARCH_SIGNING."
                 )
-            return f"{NAMED} refuses us ({status}): look at NEWSWIRE_OPENSEARCH_USER and the rights it has."
-        if status in BUSY:
-            return f"{NAMED} is full or starting ({status}): try again in a moment."
+            return f"{CLUSTER_NAME} denies access ({status}). Check NEWSWIRE_OPENSEARCH_USER and its permissions."
+        if status in BUSY_STATUSES:
+            return f"{CLUSTER_NAME} is full or starting ({status}). Try again later."
         if status == _NOT_FOUND and not is_absence(error):
-            return _FOREIGN
-        said = str(error.error) if re.fullmatch(r"[a-z_]{1,80}", str(error.error)) else "no more"  # a name, and no text
-        return f"{NAMED} answers {status} ({said}); if an index is damaged, `newswire reindex` builds it anew."
+            return _NOT_OPENSEARCH
+        is_name = re.fullmatch(r"[a-z_]{1,80}", str(error.error))  # any other text may hold a URL or credentials
+        reason = f" ({error.error})" if is_name else ""
+        return f"{CLUSTER_NAME} answers {status}{reason}. If an index is damaged, run `newswire reindex` to rebuild it."
 
 
 def is_absence(error: TransportError) -> bool:
-    """Say whether OpenSearch itself says that an index is not there; a 404 of anything else says nothing of indexes."""
+    """Return whether OpenSearch itself reports a missing index; any other 404 comes from another server."""
     return isinstance(error, NotFoundError) and error.error == "index_not_found_exception"
 
 
 def pauses(times: int, rng: Callable[[], float] = random.random) -> Iterator[float]:
-    """Give so many pauses in seconds: each up to twice the one before, drawn anew, so that writers do not march in step.
+    """Yield `times` pauses in seconds: exponential backoff with jitter, so that writers do not retry in step.
 
-    "Full jitter" of AWS's "Exponential Backoff And Jitter", but never under a quarter of the longest it could be.
+    The upper bound doubles up to `_MAX_PAUSE_SECONDS`. As in "Full jitter" of AWS's "Exponential Backoff And Jitter",
+    each pause is random below its bound, but at least a quarter of it.
     """
     for attempt in range(times):
-        longest = min(_FIRST_PAUSE_S * 2**attempt, _LONGEST_PAUSE_S)
-        yield longest * (0.25 + 0.75 * rng())
+        bound = min(_FIRST_PAUSE_SECONDS * 2**attempt, _MAX_PAUSE_SECONDS)
+        yield bound * (0.25 + 0.75 * rng())
 
 
 def load_signer() -> None:
-    """Import what signs requests, which the client would else import with its first one."""
+    """Import the signer now; otherwise the client imports it with its first request."""
     for name in ("botocore.auth", "botocore.awsrequest"):
         import_module(name)
 
 
-def _is_here(url: str) -> bool:
-    """Say whether a cluster answers on loopback, where compressing takes time (53 µs an item) and saves none."""
+def _is_on_loopback(url: str) -> bool:
+    """Return whether a cluster is on loopback, where compression takes time (53 µs per item) and saves none."""
     return hostname_of(url) in LOOPBACK
 
 
-def _credentials() -> Any:
-    """Find the credentials of AWS: those of the environment at once (a Lambda has them there), else as boto3 does."""
-    found: Any = read_aws_keys()
-    if found is None:
-        from botocore.session import Session  # noqa: PLC0415 - 30 ms that a Lambda does without
+def _find_credentials() -> Any:
+    """Return AWS credentials: those of the environment, which a Lambda has, else those that boto3 would find."""
+    credentials: Any = read_aws_keys()
+    if credentials is None:
+        from botocore.session import Session  # noqa: PLC0415 - takes 30 ms, and a Lambda does not need it
 
-        found = Session().get_credentials()
-    if found is None:
+        credentials = Session().get_credentials()
+    if credentials is None:
         raise EngineUnavailableError(
-            f"There are no AWS credentials to sign requests to {NAMED} with: run where there is a role, "
+            f"There are no AWS credentials to sign requests to {CLUSTER_NAME}. Run with a role, "
             "or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY."
         )
-    return found
+    return credentials
 
 
 class _Transport(Transport):
-    """Takes no answer for one of OpenSearch's that has not its shape; the client itself hands on whatever is JSON."""
+    """Refuses answers without the shape of OpenSearch's; the client itself accepts any JSON."""
 
     _SHAPES: ClassVar = {
         "_bulk": "items",
@@ -185,7 +192,7 @@ class _Transport(Transport):
 
 
 class _Serializer(JSONSerializer):
-    """JSON by msgspec: a bulk of 500 items is written and an answer read several times as fast as by `json`."""
+    """JSON by msgspec, several times as fast as `json` for a bulk of 500 items and for answers."""
 
     def dumps(self, data: Any) -> Any:
         if isinstance(data, str):

@@ -1,7 +1,7 @@
-"""The OpenSearch engine: items in one index for each generation, behind aliases, and feed statuses in a small one beside.
+"""The OpenSearch engine: one index of items per generation, behind aliases, and a small index of feed statuses.
 
-Reading is one round trip: hits, facets and total in one search, and beside it, in the same `_msearch`, what tells
-whether the index has changed and the statuses of feeds that a coverage is made of.
+A search is one round trip. One `_msearch` requests hits, facets and total, the version of the index, and the feed
+statuses for a coverage.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from newswire.engines import FIRST_GENERATION, RELEVANCE_DEPTH, EngineInfo, Face
 from newswire.engines.fields import SPELLING_SEPARATOR
 from newswire.engines.opensearch.bodies import (
     SCHEMA,
-    STATUSES_PAGE,
+    STATUSES_PER_PAGE,
     count_body,
     item_of,
     of_feed_body,
@@ -29,8 +29,8 @@ from newswire.engines.opensearch.bodies import (
     status_document,
     statuses_body,
 )
-from newswire.engines.opensearch.bulk import SEEN_PAUSE_S, SEEN_WITHIN_S, Bulk, BulkResult, reason_of
-from newswire.engines.opensearch.client import BUSY, NAMED, Cluster, is_absence
+from newswire.engines.opensearch.bulk import MAX_UNSEEN_SECONDS, UNSEEN_PAUSE_SECONDS, Bulk, BulkResult, reason_of
+from newswire.engines.opensearch.client import BUSY_STATUSES, CLUSTER_NAME, Cluster, is_absence
 from newswire.engines.opensearch.indexes import Indexes
 from newswire.engines.query import FacetQuery, Position, SearchQuery, named_feeds
 from newswire.errors import EngineTimeoutError, EngineUnavailableError
@@ -38,16 +38,16 @@ from newswire.model import FeedStatus, IndexReport, Item, ItemWrite
 from newswire.settings import Signing
 
 _OK, _NOT_FOUND = 200, 404
-_REMEMBERED_S = 65.0
-"""So long a shard remembers the number of what was deleted (`index.gc_deletes`, a minute), and a little longer."""
-_CLOCK_S = 0.5
-"""A shard that is to forget at once goes by a clock that moves every 0.2 s (`thread_pool.estimated_time_interval`)."""
+_DELETION_MEMORY_SECONDS = 65.0
+"""A Serverless shard remembers the version of a deletion for a minute (`index.gc_deletes`); this is a little longer."""
+_SHARD_CLOCK_SECONDS = 0.5
+"""The clock of a shard that forgets at once advances every 0.2 s (`thread_pool.estimated_time_interval`)."""
 
 _Json = dict[str, Any]
 
 
 class OpenSearchEngine:
-    """`SearchEngine` over a cluster. `prefix` begins the name of everything that is its own there."""
+    """`SearchEngine` on a cluster. The names of all its indexes, aliases and templates begin with `prefix`."""
 
     def __init__(
         self,
@@ -70,7 +70,7 @@ class OpenSearchEngine:
 
     @property
     def client(self) -> Any:
-        """opensearch-py's own client, for what newswire has no method for."""
+        """The client of opensearch-py, for calls that this class does not have."""
         return self._cluster.client
 
     def setup(self) -> None:
@@ -84,13 +84,13 @@ class OpenSearchEngine:
         first = next(writes, None)
         if first is None:
             return IndexReport()
-        sent = BulkResult()
+        result = BulkResult()
         with self._cluster.translate_errors():
             name = self._indexes.ensure(generation)
-            self._bulk.send_all(name, sent.lines(chain((first,), writes)), sent)
+            self._bulk.send_all(name, result.make_operations(chain((first,), writes)), result)
             if self._cluster.is_serverless:
-                self._bulk.wait_until_seen(name, sent)
-        return IndexReport(sent.written, sent.outdated, tuple(sent.refused))
+                self._bulk.wait_until_seen(name, result)
+        return IndexReport(result.written, result.outdated, tuple(result.refused))
 
     def delete_feed(self, feed: str, generation: int) -> None:
         name = self._indexes.name(generation)
@@ -99,29 +99,31 @@ class OpenSearchEngine:
                 return
             self._forget_deletions_at_once(name)
             deleted: set[str] = set()
-            until = time.monotonic() + SEEN_WITHIN_S
-            while hits := self._of_feed(name, feed):
-                gone = {str(hit["_id"]) for hit in hits} - deleted
-                if gone:
-                    self._bulk.send(name, [({"delete": {"_id": id_}}, None) for id_ in gone], BulkResult())
-                    deleted |= gone
-                    until = time.monotonic() + SEEN_WITHIN_S
+            until = time.monotonic() + MAX_UNSEEN_SECONDS
+            while hits := self._find_feed_items(name, feed):
+                ids = {str(hit["_id"]) for hit in hits} - deleted
+                if ids:
+                    self._bulk.send(name, [({"delete": {"_id": id_}}, None) for id_ in ids], BulkResult())
+                    deleted |= ids
+                    until = time.monotonic() + MAX_UNSEEN_SECONDS
                 elif time.monotonic() > until:
-                    raise EngineUnavailableError(f"{NAMED} still shows items of {feed} that were deleted: try again.")
+                    raise EngineUnavailableError(
+                        f"{CLUSTER_NAME} still shows deleted items of {feed}. Try again later."
+                    )
                 else:
-                    self._sleep(SEEN_PAUSE_S)
-            if deleted:
-                self._sleep(_REMEMBERED_S if self._cluster.is_serverless else _CLOCK_S)
+                    self._sleep(UNSEEN_PAUSE_SECONDS)
+            if deleted:  # the shards must have forgotten the deletions before the feed is indexed again
+                self._sleep(_DELETION_MEMORY_SECONDS if self._cluster.is_serverless else _SHARD_CLOCK_SECONDS)
 
     def _forget_deletions_at_once(self, name: str) -> None:
-        """Let a shard forget the number of what is deleted, instead of a minute later.
+        """Make shards forget the version of a deletion at once, not after a minute.
 
-        A feed that comes back begins its numbers anew, and a shard that remembers a higher one refuses them.
+        A feed that is added again starts with `seq` 1, and a shard that remembers a higher version refuses that.
         """
-        if not self._cluster.is_serverless:  # it has no such setting that could be counted on
+        if not self._cluster.is_serverless:  # Serverless does not support this setting
             self.client.indices.put_settings(index=name, body={"index": {"gc_deletes": "0s"}})
 
-    def _of_feed(self, name: str, feed: str) -> list[_Json]:
+    def _find_feed_items(self, name: str, feed: str) -> list[_Json]:
         self._refresh(name)
         hits: list[_Json] = self.client.search(body=of_feed_body(feed), index=name)["hits"]["hits"]
         return hits
@@ -129,27 +131,29 @@ class OpenSearchEngine:
     def refresh(self) -> None:
         with self._cluster.translate_errors():
             if self._cluster.is_serverless:
-                self._indexes.numbers()  # nothing is to be done, but a cluster that is down is an error here too
+                self._indexes.numbers()  # writes are visible already, but an unreachable cluster must raise
             self._refresh(self._indexes.every)
 
     def publish(self, statuses: Iterable[FeedStatus]) -> None:
-        sent = BulkResult()
-        lines = [sent.line(one.id, one.rev, status_document(one, sent.mark)) for one in statuses]
-        if not lines:
+        result = BulkResult()
+        operations = [
+            result.make_operation(status.id, status.rev, status_document(status, result.mark)) for status in statuses
+        ]
+        if not operations:
             return
         with self._cluster.translate_errors():
             name = self._indexes.ensure_statuses()
             self._refresh(self._indexes.every)
-            self._bulk.send(name, lines, sent)
-            if sent.refused:
-                first = sent.refused[0]
-                raise EngineUnavailableError(f"{NAMED} did not keep the status of {first.id}: {first.reason}.")
+            self._bulk.send(name, operations, result)
+            if result.refused:
+                first = result.refused[0]
+                raise EngineUnavailableError(f"{CLUSTER_NAME} refused the status of {first.id} ({first.reason}).")
             self._refresh(name)
             if self._cluster.is_serverless:
-                self._bulk.wait_until_seen(name, sent)
+                self._bulk.wait_until_seen(name, result)
 
     def _refresh(self, expression: str) -> None:
-        if not self._cluster.is_serverless:  # there, a write returns when searches see it
+        if not self._cluster.is_serverless:  # in a Serverless collection a write returns when searches see it
             self.client.indices.refresh(index=expression, params={"ignore_unavailable": "true"})
 
     # --- generations ---
@@ -169,48 +173,48 @@ class OpenSearchEngine:
 
     def drop(self, generation: int) -> None:
         if generation == self.generation():
-            msg = f"Generation {generation} is the one that searches see; it is not dropped."
+            msg = f"Generation {generation} serves searches and is not dropped. Swap in another generation first."
             raise ValueError(msg)
         with self._cluster.translate_errors():
             self._indexes.drop(generation)
 
     def count(self, generation: int) -> int:
-        (found,) = self._asked([(self._indexes.name(generation), count_body())])
-        return 0 if found is None else int(found["hits"]["total"]["value"])
+        (answer,) = self._search_many([(self._indexes.name(generation), count_body())])
+        return 0 if answer is None else int(answer["hits"]["total"]["value"])
 
     # --- reading ---
 
     def search(self, query: SearchQuery) -> SearchPage:
         offset = query.after.offset if query.after else 0
         size = min(query.size, RELEVANCE_DEPTH - offset) if query.sort == "relevance" else query.size
-        asked = min(size + 1, RELEVANCE_DEPTH - offset) if query.sort == "relevance" else size + 1
-        read, body = self._indexes.read, search_body(query, max(asked, 0) if size > 0 else 0)
+        limit = min(size + 1, RELEVANCE_DEPTH - offset) if query.sort == "relevance" else size + 1
+        read, body = self._indexes.read, search_body(query, max(limit, 0) if size > 0 else 0)
         bodies = [(read, body), (read, state_body())]
         if query.with_statuses:
             bodies.append((self._indexes.statuses, statuses_body(named_feeds(query))))
-        found, state, *rest = self._asked(bodies)
+        answer, state, *rest = self._search_many(bodies)
         statuses = self._statuses_of(rest[0], bodies[-1][1]) if rest else ()
-        if found is None or state is None:
-            empty = tuple(Facet(one.field, (), 0, 0, exact=True) for one in query.facets)
+        if answer is None or state is None:
+            empty = tuple(Facet(facet.field, (), 0, 0, exact=True) for facet in query.facets)
             buckets = (0,) * max(len(query.edges) - 1, 0)
             return SearchPage((), 0, None, empty, buckets, statuses=statuses)
-        hits = found["hits"]["hits"]
-        total = int(found["hits"]["total"]["value"])
+        hits = answer["hits"]["hits"]
+        total = int(answer["hits"]["total"]["value"])
         page = hits[: max(size, 0)]
-        following = None
+        next_page = None
         if page and query.sort == "relevance":
-            reached = offset + len(page)
-            following = Position(offset=reached) if reached < min(total, RELEVANCE_DEPTH) else None
+            end = offset + len(page)
+            next_page = Position(offset=end) if end < min(total, RELEVANCE_DEPTH) else None
         elif page and len(hits) > size:
             value, tie = page[-1]["sort"]
-            following = Position(value=int(value), tie=int(tie))
-        counted = found.get("aggregations", {})
+            next_page = Position(value=int(value), tie=int(tie))
+        aggregations = answer.get("aggregations", {})
         return SearchPage(
             hits=tuple(Hit(item_of(hit["_source"]), hit["_score"]) for hit in page),
             total=total,
-            next=following,
-            facets=tuple(_facet(counted, one) for one in query.facets),
-            histogram=tuple(int(one["doc_count"]) for one in counted["buckets"]["buckets"])
+            next=next_page,
+            facets=tuple(_read_facet(aggregations, facet) for facet in query.facets),
+            histogram=tuple(int(bucket["doc_count"]) for bucket in aggregations["buckets"]["buckets"])
             if len(query.edges) > 1
             else (),
             version=f"{state['hits']['total']['value']}-{state['aggregations']['marks']['value']:.0f}",
@@ -220,32 +224,32 @@ class OpenSearchEngine:
     def get(self, ids: Iterable[str]) -> dict[str, Item]:
         wanted = list(ids)
         body = {"size": len(wanted), "query": {"terms": {"id": wanted}}, "_source": ["item", "body"]}
-        (found,) = self._asked([(self._indexes.read, body)])
-        hits = found["hits"]["hits"] if found is not None else []
+        (answer,) = self._search_many([(self._indexes.read, body)])
+        hits = answer["hits"]["hits"] if answer is not None else []
         items = {hit["_id"]: item_of(hit["_source"]) for hit in hits}
         return {id_: items[id_] for id_ in wanted if id_ in items}
 
     def span(self, query: SearchQuery) -> tuple[Instant, Instant] | None:
-        (found,) = self._asked([(self._indexes.read, span_body(query))])
-        ends = found["aggregations"] if found is not None else None
+        (answer,) = self._search_many([(self._indexes.read, span_body(query))])
+        ends = answer["aggregations"] if answer is not None else None
         if ends is None or ends["first"]["value"] is None:
             return None
         return int(ends["first"]["value"]), int(ends["last"]["value"])
 
     def statuses(self, feeds: Iterable[str] | None = None) -> list[FeedStatus]:
         body = statuses_body(feeds)
-        (found,) = self._asked([(self._indexes.statuses, body)])
-        return list(self._statuses_of(found, body))
+        (answer,) = self._search_many([(self._indexes.statuses, body)])
+        return list(self._statuses_of(answer, body))
 
-    def _statuses_of(self, found: _Json | None, body: _Json) -> tuple[FeedStatus, ...]:
-        """Read the statuses of an answer, and those behind it where they were too many for one."""
+    def _statuses_of(self, answer: _Json | None, body: _Json) -> tuple[FeedStatus, ...]:
+        """Return the statuses of an answer and of its next pages, which this method requests."""
         statuses: list[FeedStatus] = []
-        while found is not None:
-            hits = found["hits"]["hits"]
+        while answer is not None:
+            hits = answer["hits"]["hits"]
             statuses += [msgspec.convert(hit["_source"]["status"], FeedStatus) for hit in hits]
-            if len(hits) < STATUSES_PAGE:
+            if len(hits) < STATUSES_PER_PAGE:
                 break
-            (found,) = self._asked([(self._indexes.statuses, body | {"search_after": hits[-1]["sort"]})])
+            (answer,) = self._search_many([(self._indexes.statuses, body | {"search_after": hits[-1]["sort"]})])
         return tuple(statuses)
 
     def info(self) -> EngineInfo:
@@ -253,15 +257,15 @@ class OpenSearchEngine:
         try:
             version = "Serverless" if self._cluster.is_serverless else str(self.client.info()["version"]["number"])
             self.get(())
-        except Exception:  # noqa: BLE001 - the question is whether it is well
+        except Exception:  # noqa: BLE001 - any failure means unhealthy
             return EngineInfo("opensearch", version, healthy=False, schema=SCHEMA)
         return EngineInfo("opensearch", version, healthy=True, schema=SCHEMA)
 
     def close(self) -> None:
         self._cluster.close()
 
-    def _asked(self, bodies: list[tuple[str, _Json]]) -> list[_Json | None]:
-        """Ask all in one request, each of its index; None for one that is not there yet."""
+    def _search_many(self, bodies: list[tuple[str, _Json]]) -> list[_Json | None]:
+        """Send several searches, each with its index, in one request; None for the answer of a missing index."""
         lines: list[_Json] = []
         for index, body in bodies:
             lines += [{"index": index}, {**body, "timeout": f"{self._cluster.timeout_s:g}s"}]
@@ -273,41 +277,45 @@ class OpenSearchEngine:
                     raise
                 answers = [{"status": _NOT_FOUND}] * len(bodies)
             if len(answers) != len(bodies):
-                raise EngineUnavailableError(f"{NAMED} answered {len(answers)} searches of {len(bodies)}.")
+                raise EngineUnavailableError(
+                    f"{CLUSTER_NAME} answered {len(answers)} of {len(bodies)} searches. Try again later."
+                )
             if answers[0].get("status") == _NOT_FOUND and bodies[0][0] == self._indexes.read:
                 self._indexes.check_others()
-            return [None if answer.get("status") == _NOT_FOUND else self._whole(answer) for answer in answers]
+            return [None if answer.get("status") == _NOT_FOUND else self._check_complete(answer) for answer in answers]
 
-    def _whole(self, answer: _Json) -> _Json:
-        """Give an answer that is whole; an error for one that is not."""
+    def _check_complete(self, answer: _Json) -> _Json:
+        """Return a complete answer unchanged; raise for a failed, partial or timed-out one."""
         status = answer.get("status")
         if answer.get("timed_out"):
-            raise EngineTimeoutError(f"{NAMED} did not finish a search in {self._cluster.timeout_s:g} s.")
-        if status in BUSY:
-            raise EngineUnavailableError(f"{NAMED} is full: try again in a moment.")
+            raise EngineTimeoutError(f"{CLUSTER_NAME} did not finish a search in {self._cluster.timeout_s:g} s.")
+        if status in BUSY_STATUSES:
+            raise EngineUnavailableError(f"{CLUSTER_NAME} is full. Try again later.")
         if status != _OK or answer["_shards"]["failed"]:
-            raise EngineUnavailableError(f"{NAMED} could not answer whole ({reason_of(answer)}).")
+            raise EngineUnavailableError(
+                f"{CLUSTER_NAME} gave only a partial answer ({reason_of(answer)}). Try again later."
+            )
         return answer
 
 
-def _facet(counted: _Json, wanted: FacetQuery) -> Facet:
-    found = counted[wanted.field]
-    values = tuple(FacetValue(_spelled(one), int(one["doc_count"])) for one in found["buckets"])
+def _read_facet(aggregations: _Json, query: FacetQuery) -> Facet:
+    terms = aggregations[query.field]
+    values = tuple(FacetValue(_commonest_spelling(bucket), int(bucket["doc_count"])) for bucket in terms["buckets"])
     return Facet(
-        field=wanted.field,
+        field=query.field,
         values=values,
-        other=int(found["sum_other_doc_count"]),
-        missing=int(counted[f"{wanted.field}_missing"]["doc_count"]),
-        exact=wanted.field in {"feed", "lang"} or not found["doc_count_error_upper_bound"],
+        other=int(terms["sum_other_doc_count"]),
+        missing=int(aggregations[f"{query.field}_missing"]["doc_count"]),
+        exact=query.field in {"feed", "lang"} or not terms["doc_count_error_upper_bound"],
     )
 
 
-def _spelled(bucket: _Json) -> str:
-    """Give the commonest spelling of a folded value, among the labels that stand beside it."""
+def _commonest_spelling(bucket: _Json) -> str:
+    """Return the commonest spelling of a folded value among the labels of its items."""
     folded = str(bucket["key"]).partition(SPELLING_SEPARATOR)[0]
-    spelled = [
-        (-int(one["doc_count"]), one["key"].partition(SPELLING_SEPARATOR)[2])
-        for one in bucket["spellings"]["buckets"]
-        if one["key"].partition(SPELLING_SEPARATOR)[0] == folded
+    spellings = [
+        (-int(label["doc_count"]), label["key"].partition(SPELLING_SEPARATOR)[2])
+        for label in bucket["spellings"]["buckets"]
+        if label["key"].partition(SPELLING_SEPARATOR)[0] == folded
     ]
-    return min(spelled)[1] if spelled else folded
+    return min(spellings)[1] if spellings else folded

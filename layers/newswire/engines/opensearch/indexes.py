@@ -1,7 +1,7 @@
-"""The indexes in a cluster: one of items for each generation behind two aliases, and a small one of feed statuses.
+"""The indexes in a cluster: one of items per generation, behind two aliases, and a small one of feed statuses.
 
-The aliases have the schema in their name, so that code of another schema finds nothing under its own and only then
-looks why (docs/decisions/0009). Callers translate what the client raises (`Cluster.translate_errors`).
+The alias names contain the schema. Code of another schema finds nothing under its own names, and only then looks for the
+reason (docs/decisions/0009). Callers translate the client's errors (`Cluster.translate_errors`).
 """
 
 from __future__ import annotations
@@ -15,17 +15,17 @@ from opensearchpy.exceptions import NotFoundError, TransportError
 
 from newswire.engines import FIRST_GENERATION
 from newswire.engines.opensearch.bodies import SCHEMA, items_template, statuses_template
-from newswire.engines.opensearch.client import NAMED, Cluster, is_absence
+from newswire.engines.opensearch.client import CLUSTER_NAME, Cluster, is_absence
 from newswire.errors import EngineUnavailableError, IndexOutdatedError, IndexSchemaError
 
 _Json = dict[str, Any]
 
-_SEEN: _Json = {"schema": SCHEMA, "seen": True}
-"""What an index says of itself once searches see it."""
+_SEEN_META: _Json = {"schema": SCHEMA, "seen": True}
+"""The `_meta` of an index that searches see or have seen."""
 
 
 class Indexes:
-    """What is newswire's own in a cluster: everything whose name begins with `prefix`."""
+    """The indexes, aliases and templates of newswire in a cluster: their names begin with `prefix`."""
 
     def __init__(self, cluster: Cluster, prefix: str, shards: int, replicas: int) -> None:
         self._cluster = cluster
@@ -33,7 +33,7 @@ class Indexes:
         self._shards = None if cluster.is_serverless else shards
         self._replicas = None if cluster.is_serverless else replicas
         self.every = f"{prefix}-items-g*"
-        """All generations, as an expression."""
+        """The index expression of all generations."""
         self.read = f"{prefix}-v{SCHEMA}-read"
         self.write = f"{prefix}-v{SCHEMA}-write"
         self.statuses = f"{prefix}-v{SCHEMA}-status"
@@ -41,80 +41,82 @@ class Indexes:
         self._guard = threading.Lock()
 
     def name(self, generation: int) -> str:
-        """Give the name of a generation's index."""
+        """Return the name of a generation's index."""
         return f"{self._prefix}-items-g{generation:06d}"
 
     def numbers(self) -> list[int]:
-        """Give the generations that exist, in order."""
-        return sorted(map(_number, self._found(self.every)))
+        """Return the numbers of the existing generations, in order."""
+        return sorted(map(_generation_of, self._get_indexes(self.every)))
 
     def current(self) -> tuple[int, int] | None:
-        """Give the number and the schema of the index that searches see; None before there is any.
+        """Return the number and the schema of the index that searches see; None before the first one.
 
-        `EngineUnavailableError` where there was one and its alias is gone.
+        Raises `EngineUnavailableError` if such an index exists without its alias.
         """
-        for name, one in self._found(f"{self._prefix}-v*-read").items():
-            return _number(name), _schema(one)
-        seen = self._seen()
+        for name, index in self._get_indexes(f"{self._prefix}-v*-read").items():
+            return _generation_of(name), _schema_of(index)
+        seen = self._seen_generations()
         if seen:
             raise EngineUnavailableError(
-                f"The alias {self.read} is gone, and the index {self.name(seen[-1])} is there: "
-                "`newswire engine setup` puts the alias back."
+                f"The index {self.name(seen[-1])} exists, but its alias {self.read} is missing. "
+                "Run `newswire engine setup` to restore the alias."
             )
         return None
 
     def check_others(self) -> None:
-        """Say whether nothing is found because code of another schema was here: `IndexSchemaError` then."""
+        """Raise `IndexSchemaError` if searches find no index because it has another schema."""
         current = self.current()
         if current is not None:
             _check_schema(self.name(current[0]), current[1])
 
     def exists(self, name: str) -> bool:
-        """Say whether there is an index of this name."""
-        return bool(self._found(name))
+        """Return whether an index of this name exists."""
+        return bool(self._get_indexes(name))
 
     def setup(self) -> None:
-        """Make the templates and the indexes, and put back an alias that is gone."""
+        """Create missing templates and indexes, and restore a missing alias."""
         self.put_templates()
-        if not self._found(f"{self._prefix}-v*-read") and (seen := self._seen()):
+        if not self._get_indexes(f"{self._prefix}-v*-read") and (seen := self._seen_generations()):
             self._point_to(seen[-1])
         current = self.current()
         self.ensure(current[0] if current else FIRST_GENERATION)
         self.ensure_statuses()
         if self.current() is None:
             raise EngineUnavailableError(
-                f"{NAMED} did not make the index {self.name(FIRST_GENERATION)}: is it OpenSearch?"
+                f"{CLUSTER_NAME} did not create the index {self.name(FIRST_GENERATION)}. Check that it is OpenSearch."
             )
 
     def ensure(self, generation: int) -> str:
-        """Make an index that is not there, by the template, and give its name.
+        """Create the index of a generation if it does not exist, and return its name.
 
-        The first generation is seen by searches at once, if there is no other; any other one only after a swap, since a
+        Searches see the first generation at once if it is the only one. They see any other only after a swap, since a
         reindex fills it.
         """
         name = self.name(generation)
         with self._guard:
-            found = self._found(name)
-            if found:
-                _check_schema(name, _schema(found[name]))
+            indexes = self._get_indexes(name)
+            if indexes:
+                _check_schema(name, _schema_of(indexes[name]))
                 return name
             self.put_templates()
             is_seen = generation == FIRST_GENERATION and self.current() is None and not self.numbers()
-            body: _Json = {"aliases": {self.read: {}, self.write: {}}, "mappings": {"_meta": _SEEN}} if is_seen else {}
-            self._make(name, body)
+            body: _Json = (
+                {"aliases": {self.read: {}, self.write: {}}, "mappings": {"_meta": _SEEN_META}} if is_seen else {}
+            )
+            self._create(name, body)
             return name
 
     def ensure_statuses(self) -> str:
-        """Make the index of statuses if it is not there, and give its name."""
+        """Create the index of statuses if it does not exist, and return its name."""
         with self._guard:
             if not self._has_statuses and not self._cluster.client.indices.exists(index=self.statuses):
                 self.put_templates()
-                self._make(self.statuses, {})
+                self._create(self.statuses, {})
             self._has_statuses = True
             return self.statuses
 
     def put_templates(self) -> None:
-        """Put the templates that indexes are made by; what exists already keeps what it has."""
+        """Write the templates of new indexes; existing indexes do not change."""
         for name, template in (
             (f"{self._prefix}-items", items_template(self.every, self._shards, self._replicas)),
             (f"{self._prefix}-status", statuses_template(self.statuses, self._replicas)),
@@ -122,70 +124,72 @@ class Indexes:
             self._cluster.client.indices.put_index_template(name=name, body=template)
 
     def swap(self, generation: int) -> None:
-        """Let both aliases point to a generation, and none of another schema to anything, in one call."""
+        """Point both aliases to a generation, and remove those of other schemas, in one call."""
         name = self.ensure(generation)
-        self._cluster.client.indices.put_mapping(index=name, body={"_meta": _SEEN})
+        self._cluster.client.indices.put_mapping(index=name, body={"_meta": _SEEN_META})
         self._point_to(generation)
 
     def _point_to(self, generation: int) -> None:
         name = self.name(generation)
         actions: list[_Json] = []
-        for old, one in self._found(f"{self._prefix}-v*-read").items():
-            if old != name:
-                actions += [{"remove": {"index": old, "alias": alias}} for alias in one["aliases"]]
+        for old_name, index in self._get_indexes(f"{self._prefix}-v*-read").items():
+            if old_name != name:
+                actions += [{"remove": {"index": old_name, "alias": alias}} for alias in index["aliases"]]
         actions += [{"add": {"index": name, "alias": alias}} for alias in (self.read, self.write)]
         self._cluster.client.indices.update_aliases(body={"actions": actions})
 
-    def _seen(self) -> list[int]:
-        """Give the generations that searches have seen, in order; another one may be half built."""
-        found = self._found(self.every)
-        return sorted(_number(name) for name, one in found.items() if _meta(one).get("seen"))
+    def _seen_generations(self) -> list[int]:
+        """Return the generations that searches have seen, in order; any other may be incomplete."""
+        indexes = self._get_indexes(self.every)
+        return sorted(_generation_of(name) for name, index in indexes.items() if _meta_of(index).get("seen"))
 
     def drop(self, generation: int) -> None:
-        """Delete a generation's index, if there is one."""
+        """Delete the index of a generation; do nothing if it does not exist."""
         try:
             self._cluster.client.indices.delete(index=self.name(generation))
         except NotFoundError as error:
             if not is_absence(error):
                 raise
 
-    def _make(self, name: str, body: _Json) -> None:
+    def _create(self, name: str, body: _Json) -> None:
         try:
             self._cluster.client.indices.create(index=name, body=body)
         except TransportError as error:
             if "resource_already_exists" not in str(error.error):
                 raise
 
-    def _found(self, expression: str) -> Mapping[str, _Json]:
-        """Give the indexes of items that an expression names, by their names; none where there are none."""
+    def _get_indexes(self, expression: str) -> Mapping[str, _Json]:
+        """Return the item indexes that match an expression, by name."""
         try:
-            found: Mapping[str, _Json] = self._cluster.client.indices.get(index=expression)
+            indexes: Mapping[str, _Json] = self._cluster.client.indices.get(index=expression)
         except NotFoundError as error:
             if not is_absence(error):
                 raise
             return {}
-        return {name: one for name, one in found.items() if re.fullmatch(rf"{self._prefix}-items-g\d+", name)}
+        return {name: index for name, index in indexes.items() if re.fullmatch(rf"{self._prefix}-items-g\d+", name)}
 
 
-def _number(name: str) -> int:
+def _generation_of(name: str) -> int:
     return int(name.rpartition("-g")[2])
 
 
-def _meta(index: _Json) -> _Json:
-    found: _Json = index["mappings"].get("_meta", {})
-    return found
+def _meta_of(index: _Json) -> _Json:
+    meta: _Json = index["mappings"].get("_meta", {})
+    return meta
 
 
-def _schema(index: _Json) -> int:
-    return int(_meta(index).get("schema", 0))
+def _schema_of(index: _Json) -> int:
+    return int(_meta_of(index).get("schema", 0))
 
 
 def _check_schema(name: str, schema: int) -> None:
     if schema == SCHEMA:
         return
     if not schema:
-        raise IndexSchemaError(f"The index {name} is not newswire's: set NEWSWIRE_OPENSEARCH_PREFIX to another name.")
-    what = f"The index {name} has schema {schema}, and this newswire reads schema {SCHEMA}: "
+        raise IndexSchemaError(
+            f"The index {name} does not belong to newswire. Set NEWSWIRE_OPENSEARCH_PREFIX to another name."
+        )
+    what = f"The index {name} has schema {schema}; this version of newswire reads schema {SCHEMA}."
     if schema < SCHEMA:
-        raise IndexOutdatedError(f"{what}`newswire reindex` builds it anew from the archive.")
-    raise IndexSchemaError(f"{what}update newswire, or set NEWSWIRE_OPENSEARCH_PREFIX to another name.")
+        raise IndexOutdatedError(f"{what} Run `newswire reindex` to rebuild it from the archive.")
+    raise IndexSchemaError(f"{what} Update newswire, or set NEWSWIRE_OPENSEARCH_PREFIX to another name.")

@@ -1,1 +1,1 @@
-"""The embedded engine, over tantivy."""
+"""The embedded search engine, built on tantivy."""

@@ -1,11 +1,12 @@
-"""The embedded engine: one tantivy index for each generation, in folders, with feed statuses in a SQLite file beside.
+"""The embedded engine: one tantivy index per generation, each in its folder, and a SQLite file of feed statuses.
 
-tantivy knows nothing of language here: its fields hold tokens from `analysis.py` with white space between.
+The fields hold tokens of `analysis.py` separated by white space, so tantivy adds no language rules.
 """
 
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import threading
 import time
@@ -13,6 +14,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from functools import cached_property
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -33,58 +35,62 @@ from newswire.engines import (
 from newswire.engines.fields import SPELLING_SEPARATOR
 from newswire.engines.query import FacetQuery, SearchQuery, named_feeds
 from newswire.engines.tantivy.fields import SCHEMA, document_of, fields, item_at
-from newswire.engines.tantivy.queries import leaves, matching
-from newswire.engines.tantivy.ranking import WIDE, by_date, by_relevance
+from newswire.engines.tantivy.queries import count_leaves, translate
+from newswire.engines.tantivy.ranking import MAX_NARROW_LEAVES, page_by_date, page_by_relevance
 from newswire.errors import EngineUnavailableError, IndexOutdatedError, IndexSchemaError
 from newswire.model import FeedStatus, IndexReport, Item, ItemWrite, RefusedItem
 from newswire.storage.data_folder import FileLock, translate_os_errors
 from newswire.storage.sqlite_file import SqliteFile
 
 _MISSING = "\x1e"
+"""The facet key of items without a value. Every label contains `SPELLING_SEPARATOR`, so no label equals it."""
 _MEGABYTE = 1_000_000
-_ALL_VALUES = 1_000_000
+_MAX_LABELS = 1_000_000
+"""Maximum labels that tantivy counts for a facet: in effect all, since this module adds up the spellings of a value."""
+_REOPEN_PAUSES_SECONDS = (0.0, 0.01, 0.05, 0.2, None)
+"""Pauses between tries to open an index that another process is changing; None is the last try."""
 
-_status_out = msgspec.json.Encoder()
-_status_in = msgspec.json.Decoder(FeedStatus)
-
+_encode = msgspec.json.Encoder().encode
+_decode_status = msgspec.json.Decoder(FeedStatus).decode
 
 _Stamp = tuple[int, int]
+"""The modification time and the inode of a file."""
 
 
 def _stamp(path: str) -> _Stamp:
-    """Name the state of a file that is replaced whole; all zeros where it is not there."""
+    """Return a stamp that changes whenever the file is replaced; zeros if it does not exist."""
     try:
-        stat = os.stat(path)  # noqa: PTH116 - looked at twice for each answer; a Path would take as long as the look
+        stat = os.stat(path)  # noqa: PTH116 - called twice per search, and a Path would take as long as the call
     except FileNotFoundError:
         return 0, 0
     return stat.st_mtime_ns, stat.st_ino
 
 
-class _Open:
-    """An index that is open for reading, as it stood when its files had this stamp."""
+class _OpenIndex:
+    """An index that is open for reading, in the state that its files had at this stamp."""
 
     def __init__(self, generation: int, index: Any, current: _Stamp, meta: str, stamp: _Stamp) -> None:
         self.generation = generation
         self.index = index
         self.current = current
-        """Of the file that says which generation is the current one."""
+        """The stamp of the file that names the current generation."""
         self.meta = meta
         self.searcher = index.searcher()
         self.stamp = stamp
-        """Of the index's own file at `meta`, which each commit replaces."""
+        """The stamp of the file at `meta`, which each commit replaces."""
 
     @cached_property
     def published(self) -> tuple[Instant, Instant] | None:
-        """The earliest and the latest publication in the index; None where it is empty."""
+        """The first and the last publication in the index; None if it is empty."""
         ends = []
         for order in (Order.Asc, Order.Desc):
-            found = self.searcher.search(Query.all_query(), 1, count=False, order_by_field="published", order=order)
-            ends += [at for at, _address in found.hits]
+            result = self.searcher.search(Query.all_query(), 1, count=False, order_by_field="published", order=order)
+            ends += [at for at, _address in result.hits]
         return (ends[0], ends[1]) if ends else None
 
 
 class _Counts(msgspec.Struct, frozen=True):
-    """What is counted over all that is found."""
+    """The total, facets and histogram over all found items."""
 
     total: int
     facets: tuple[Facet, ...] = ()
@@ -95,7 +101,7 @@ _NO_COUNTS = _Counts(0)
 
 
 class TantivyEngine:
-    """`SearchEngine` in a folder of this machine."""
+    """`SearchEngine` in a folder of this machine. It waits at most `wait_s` seconds for the write lock."""
 
     def __init__(self, folder: Path, *, threads: int = 1, heap_mb: int = 64, wait_s: float = 120) -> None:
         self._folder = folder
@@ -103,7 +109,7 @@ class TantivyEngine:
         self._threads = threads
         self._heap = heap_mb * _MEGABYTE
         self._wait_s = wait_s
-        self._open: _Open | None = None
+        self._open_index: _OpenIndex | None = None
         self._guard = threading.Lock()
         self._status = SqliteFile(
             folder / "status.sqlite",
@@ -115,7 +121,7 @@ class TantivyEngine:
 
     def setup(self) -> None:
         with self._write_section("making the index"):
-            self._made(self.generation())
+            self._ensure(self.generation())
 
     # --- writing ---
 
@@ -125,18 +131,18 @@ class TantivyEngine:
         if first is None:
             return IndexReport()
         with self._write_section(f"indexing into generation {generation}"):
-            index = self._made(generation)
+            index = self._ensure(generation)
             searcher = index.searcher()
             writer = index.writer(self._heap, self._threads)
             pending: dict[str, int] = {}
             written = outdated = 0
             refused: list[RefusedItem] = []
             try:
-                for write in _chain(first, writes):
+                for write in chain((first,), writes):
                     id_ = write.item.id
                     kept = pending.get(id_)
                     if kept is None and searcher.doc_freq("id", id_):
-                        kept = self._kept_seq(searcher, id_)
+                        kept = self._indexed_seq(searcher, id_)
                     if kept is not None and kept > write.seq:
                         outdated += 1
                         continue
@@ -162,53 +168,53 @@ class TantivyEngine:
         with self._write_section(f"deleting the items of {feed}"):
             if generation not in self.generations():
                 return
-            writer = self._made(generation).writer(self._heap, self._threads)
+            writer = self._ensure(generation).writer(self._heap, self._threads)
             writer.delete_documents_by_term("feed", analysis.fold_whole(feed))
             writer.commit()
             writer.wait_merging_threads()
 
     def refresh(self) -> None:
-        with suppress(IndexSchemaError):  # such an index serves no search, and a reindex may be about to replace it
-            self.get(())  # every look at the folder brings what is open level with it
+        with suppress(IndexSchemaError):  # such an index serves no search, and a reindex may replace it soon
+            self.get(())  # every read opens the newest state of the folder
 
     def publish(self, statuses: Iterable[FeedStatus]) -> None:
         with self._status.writing() as cursor:
             cursor.executemany(
                 "INSERT INTO statuses VALUES (?, ?, ?) ON CONFLICT DO UPDATE"
                 " SET rev = excluded.rev, status = excluded.status WHERE excluded.rev >= rev",
-                ((one.id, one.rev, None if one.deleted else _status_out.encode(one)) for one in statuses),
+                ((status.id, status.rev, None if status.deleted else _encode(status)) for status in statuses),
             )
             cursor.execute("UPDATE changes SET count = count + 1")
 
     @contextmanager
     def _write_section(self, doing: str) -> Iterator[None]:
-        """Hold the one write lock: tantivy itself refuses a second writer at once, instead of letting it wait."""
+        """Hold the write lock. tantivy alone would refuse a second writer at once, without a wait."""
         lock = FileLock(self._folder / "write.lock")
         lock.take(self._wait_s, doing)
         try:
-            with _translated(self._folder):
+            with _translate_errors(self._folder):
                 yield
         finally:
             lock.free()
 
-    def _made(self, generation: int) -> Any:
-        """Open a generation for writing, made first where it is not there.
+    def _ensure(self, generation: int) -> Any:
+        """Open a generation for writing; create it if it does not exist.
 
-        The first generation is seen by searches at once; any other one only after a swap, since a reindex fills it.
+        Searches see the first generation at once. They see any other only after a swap, since a reindex fills it.
         """
-        folder = self._place(generation)
+        folder = self._folder_of(generation)
         with translate_os_errors(folder):
             if not (folder / "schema").exists():
-                shutil.rmtree(folder, ignore_errors=True)  # one that was begun by a process that died
+                shutil.rmtree(folder, ignore_errors=True)  # a process died while it created this folder
                 folder.mkdir(parents=True)
                 tantivy.Index(fields(), str(folder))
-                _write_whole(folder / "schema", str(SCHEMA))
+                _replace_file(folder / "schema", str(SCHEMA))
             self._check_schema(folder)
             if generation == FIRST_GENERATION and not (self._folder / "current").exists():
-                _write_whole(self._folder / "current", str(generation))
+                _replace_file(self._folder / "current", str(generation))
         return tantivy.Index(fields(), str(folder))
 
-    def _kept_seq(self, searcher: Any, id_: str) -> int | None:
+    def _indexed_seq(self, searcher: Any, id_: str) -> int | None:
         hits = searcher.search(Query.term_query(fields(), "id", id_, "basic"), 1, count=False).hits
         if not hits:
             return None
@@ -232,15 +238,15 @@ class TantivyEngine:
 
     def swap(self, generation: int) -> None:
         with self._write_section(f"swapping in generation {generation}"), translate_os_errors(self._folder):
-            self._made(generation)
-            _write_whole(self._folder / "current", str(generation))
+            self._ensure(generation)
+            _replace_file(self._folder / "current", str(generation))
 
     def drop(self, generation: int) -> None:
         if generation == self.generation():
-            msg = f"Generation {generation} is the one that searches see; it is not dropped."
+            msg = f"Generation {generation} serves searches and is not dropped. Swap in another generation first."
             raise ValueError(msg)
         with self._write_section(f"dropping generation {generation}"), translate_os_errors(self._folder):
-            folder = self._place(generation)
+            folder = self._folder_of(generation)
             (folder / "schema").unlink(missing_ok=True)
             if folder.is_dir():
                 shutil.rmtree(folder)
@@ -248,131 +254,133 @@ class TantivyEngine:
     def count(self, generation: int) -> int:
         if generation not in self.generations():
             return 0
-        with _translated(self._folder):
-            return int(tantivy.Index.open(str(self._place(generation))).searcher().num_docs)
+        with _translate_errors(self._folder):
+            return int(tantivy.Index.open(str(self._folder_of(generation))).searcher().num_docs)
 
     # --- reading ---
 
     def search(self, query: SearchQuery) -> SearchPage:
-        page = self._searched(query)
+        page = self._search_items(query)
         if not query.with_statuses:
             return page
         return msgspec.structs.replace(page, statuses=tuple(self.statuses(named_feeds(query))))
 
-    def _searched(self, query: SearchQuery) -> SearchPage:
+    def _search_items(self, query: SearchQuery) -> SearchPage:
         with self._reading() as opened:
             if opened is None:
-                return SearchPage((), 0, None, tuple(_no_facet(one) for one in query.facets), (0,) * _buckets(query))
+                facets = tuple(Facet(facet.field, (), 0, 0, exact=True) for facet in query.facets)
+                return SearchPage((), 0, None, facets, (0,) * _bucket_count(query))
             searcher = opened.searcher
             version = f"{opened.generation}-{opened.stamp[0]:x}-{opened.stamp[1]:x}"
-            counting = self._counting(searcher, query)
-            if not query.size and counting is not None:
-                counts = counting()
+            count = self._counter(searcher, query)
+            if not query.size and count is not None:
+                counts = count()
                 return SearchPage((), counts.total, None, counts.facets, counts.histogram, version)
-            with _beside(counting if leaves(query.node) > WIDE else None) as begun:
+            with _run_in_thread(count if count_leaves(query.node) > MAX_NARROW_LEAVES else None) as wait_for_counts:
                 if query.sort == "relevance":
-                    hits, total, following = by_relevance(searcher, opened.published, query)
+                    hits, total, next_page = page_by_relevance(searcher, opened.published, query)
                 else:
-                    hits, total, following = by_date(searcher, matching(query), query)
-            counts = begun() if begun is not None else counting() if counting is not None else _NO_COUNTS
-            found = tuple(
-                Hit(item_at(searcher, address, with_content=query.with_content), score) for address, score in hits
-            )
+                    hits, total, next_page = page_by_date(searcher, translate(query), query)
+            take_counts = wait_for_counts or count
+            counts = _NO_COUNTS if take_counts is None else take_counts()
             return SearchPage(
-                hits=found,
+                hits=tuple(
+                    Hit(item_at(searcher, address, with_content=query.with_content), score) for address, score in hits
+                ),
                 total=total,
-                next=following,
+                next=next_page,
                 facets=counts.facets,
                 histogram=counts.histogram,
                 version=version,
             )
 
     def get(self, ids: Iterable[str]) -> dict[str, Item]:
-        found = {}
+        items = {}
         with self._reading() as opened:
             if opened is None:
                 return {}
             for id_ in ids:
                 query = Query.term_query(fields(), "id", id_, "basic")
                 for _score, address in opened.searcher.search(query, 1, count=False).hits:
-                    found[id_] = item_at(opened.searcher, address, with_content=True)
-        return found
+                    items[id_] = item_at(opened.searcher, address, with_content=True)
+        return items
 
     def span(self, query: SearchQuery) -> tuple[Instant, Instant] | None:
         with self._reading() as opened:
             if opened is None:
                 return None
             ends = {"first": {"min": {"field": query.date_field}}, "last": {"max": {"field": query.date_field}}}
-            answer = opened.searcher.aggregate(matching(query), ends)
+            answer = opened.searcher.aggregate(translate(query), ends)
             first, last = answer["first"]["value"], answer["last"]["value"]
             return None if first is None else (int(first), int(last))
 
     def statuses(self, feeds: Iterable[str] | None = None) -> list[FeedStatus]:
-        every = self._every_status()
+        every_status = self._read_statuses()
         if feeds is None:
-            return every
+            return every_status
         wanted = set(feeds)
-        return [status for status in every if status.id in wanted]
+        return [status for status in every_status if status.id in wanted]
 
-    def _every_status(self) -> list[FeedStatus]:
-        """Give all statuses, decoded again only when some were published: every answer looks at them all."""
+    def _read_statuses(self) -> list[FeedStatus]:
+        """Return all statuses. Every search needs them, so they are decoded only after a publication."""
         count = int(self._status.rows("SELECT count FROM changes")[0][0])
-        known, found = self._published
-        if known != count:
+        known_count, statuses = self._published
+        if known_count != count:
             rows = self._status.rows(
                 "SELECT count, status FROM changes LEFT JOIN statuses ON status IS NOT NULL ORDER BY id"
             )
-            count, found = int(rows[0][0]), [_status_in.decode(status) for _count, status in rows if status is not None]
-            self._published = (count, found)
-        return list(found)
+            count = int(rows[0][0])
+            statuses = [_decode_status(status) for _count, status in rows if status is not None]
+            self._published = (count, statuses)
+        return list(statuses)
 
     def info(self) -> EngineInfo:
-        version = str(getattr(tantivy, "__version__", ""))
+        version = _bare_version(str(getattr(tantivy, "__version__", "")))
         try:
             self.get(())
-        except Exception:  # noqa: BLE001 - the question is whether it is well
+        except Exception:  # noqa: BLE001 - any failure means unhealthy
             return EngineInfo("tantivy", version, healthy=False, schema=SCHEMA)
         return EngineInfo("tantivy", version, healthy=True, schema=SCHEMA)
 
     def close(self) -> None:
         with self._guard:
-            self._open = None
+            self._open_index = None
         self._status.close()
 
     @contextmanager
-    def _reading(self) -> Iterator[_Open | None]:
-        """Give the current generation as it stands now; None before anything was indexed."""
-        with _translated(self._folder):
-            yield self._opened()
+    def _reading(self) -> Iterator[_OpenIndex | None]:
+        """Yield the current generation in its newest state; None before the first item."""
+        with _translate_errors(self._folder):
+            yield self._open_current()
 
-    def _opened(self) -> _Open | None:
-        """Open the current generation, or bring what is open level with it.
+    def _open_current(self) -> _OpenIndex | None:
+        """Return the open index, or open the current generation if it has changed.
 
-        Between two looks at the folder another process may swap and drop a generation or merge segments away, so what
-        fails is tried again before it is believed.
+        Meanwhile another process may swap and drop a generation, or merge segments away. So a failure is repeated before
+        it counts.
         """
         with self._guard:
-            opened = self._open
+            opened = self._open_index
             if opened is not None and opened.current == _stamp(self._current) and opened.stamp == _stamp(opened.meta):
                 return opened
-            for wait in (0.0, 0.01, 0.05, 0.2, None):
+            for pause in _REOPEN_PAUSES_SECONDS:
                 try:
-                    return self._open_now()
+                    return self._open_once()
                 except (ValueError, OSError, IndexSchemaError):
-                    self._open = None
-                    if wait is None:
+                    self._open_index = None
+                    if pause is None:
                         raise
-                    time.sleep(wait)
-        raise AssertionError  # the last round returns or raises
+                    time.sleep(pause)
+        raise AssertionError  # the last try returns or raises
 
-    def _open_now(self) -> _Open | None:
-        current = _stamp(self._current)  # looked at first, so that a swap meanwhile is seen the next time
+    def _open_once(self) -> _OpenIndex | None:
+        current = _stamp(self._current)  # read first, so that the next search notices a swap during this one
         generation = self.generation()
-        folder = self._place(generation)
+        folder = self._folder_of(generation)
         meta = str(folder / "meta.json")
         if _stamp(meta) == _stamp(self._current) == (0, 0):
-            return None  # nothing was indexed yet
-        opened, stamp = self._open, _stamp(meta)
+            return None  # no generation exists
+        opened, stamp = self._open_index, _stamp(meta)
         if opened is not None and opened.generation == generation:
             if opened.stamp != stamp:
                 opened.index.reload()
@@ -382,122 +390,121 @@ class TantivyEngine:
             index = tantivy.Index.open(str(folder))
             index.config_reader("manual")
             index.reload()
-        self._open = _Open(generation, index, current, meta, stamp)
-        return self._open
+        self._open_index = _OpenIndex(generation, index, current, meta, stamp)
+        return self._open_index
 
     def _check_schema(self, folder: Path) -> None:
-        """Read only what this code wrote: `IndexOutdatedError` for an older schema, `IndexSchemaError` for a newer one."""
+        """Raise `IndexOutdatedError` for an older schema, `IndexSchemaError` for a newer one."""
         text = (folder / "schema").read_text("ascii", "replace") if (folder / "schema").exists() else "0"
         if text == str(SCHEMA):
             return
-        what = f"The index in {folder} has schema {text[:20]}, and this newswire reads schema {SCHEMA}: "
+        what = f"The index in {folder} has schema {text[:20]}; this version of newswire reads schema {SCHEMA}."
         if text.isdigit() and int(text) < SCHEMA:
-            raise IndexOutdatedError(f"{what}`newswire reindex` builds it anew from the archive.")
-        raise IndexSchemaError(f"{what}update newswire, or set NEWSWIRE_DATA to another folder.")
+            raise IndexOutdatedError(f"{what} Run `newswire reindex` to rebuild it from the archive.")
+        raise IndexSchemaError(f"{what} Update newswire, or set NEWSWIRE_DATA to another folder.")
 
-    def _place(self, generation: int) -> Path:
+    def _folder_of(self, generation: int) -> Path:
         return self._folder / f"g{generation:06d}"
 
     # --- counts ---
 
-    def _counting(self, searcher: Any, query: SearchQuery) -> Callable[[], _Counts] | None:
-        """Give what counts facets and histogram, all in one pass over what is found; None where nothing is counted."""
-        asked: dict[str, Any] = {
-            one.field: {"terms": {"field": f"{one.field}_label", "size": _ALL_VALUES, "missing": _MISSING}}
-            for one in query.facets
+    def _counter(self, searcher: Any, query: SearchQuery) -> Callable[[], _Counts] | None:
+        """Return a function that counts total, facets and histogram in one pass; None for a query without the last two."""
+        aggregations: dict[str, Any] = {
+            facet.field: {"terms": {"field": f"{facet.field}_label", "size": _MAX_LABELS, "missing": _MISSING}}
+            for facet in query.facets
         }
-        if _buckets(query):
+        if _bucket_count(query):
             ranges = [{"from": low, "to": high} for low, high in zip(query.edges, query.edges[1:], strict=False)]
-            asked["buckets"] = {"range": {"field": query.date_field, "ranges": ranges}}
-        if not asked:
+            aggregations["buckets"] = {"range": {"field": query.date_field, "ranges": ranges}}
+        if not aggregations:
             return None
-        asked["total"] = {"value_count": {"field": "tie"}}  # every item has one
+        aggregations["total"] = {"value_count": {"field": "tie"}}  # every item has one
 
         def count() -> _Counts:
-            answer = searcher.aggregate(matching(query), asked)
-            facets = tuple(_facet(answer[one.field]["buckets"], one) for one in query.facets)
+            answer = searcher.aggregate(translate(query), aggregations)
+            facets = tuple(_merge_spellings(answer[facet.field]["buckets"], facet) for facet in query.facets)
             total = int(answer["total"]["value"])
-            if not _buckets(query):
+            if not _bucket_count(query):
                 return _Counts(total, facets)
-            found = answer["buckets"]["buckets"]
-            counts = {bucket.get("from"): int(bucket["doc_count"]) for bucket in found if "to" in bucket}
+            buckets = answer["buckets"]["buckets"]
+            counts = {bucket.get("from"): int(bucket["doc_count"]) for bucket in buckets if "to" in bucket}
             return _Counts(total, facets, tuple(counts.get(float(low), 0) for low in query.edges[:-1]))
 
         return count
 
 
 @contextmanager
-def _beside(counting: Callable[[], _Counts] | None) -> Iterator[Callable[[], _Counts] | None]:
-    """Count in a thread of its own while the hits are looked for, since tantivy lets go of the interpreter.
+def _run_in_thread(count: Callable[[], _Counts] | None) -> Iterator[Callable[[], _Counts] | None]:
+    """Count in another thread during the block, since tantivy releases the GIL; yield a function that waits for it.
 
-    For wide queries only: 128 phrases of common words are counted in 0.6 s and ranked in 0.6 s, together in 0.9 s.
+    Only wide queries need it. Of 128 phrases of common words, counting takes 0.6 s and ranking 0.6 s, both together
+    0.9 s.
     """
-    if counting is None:
+    if count is None:
         yield None
         return
     with ThreadPoolExecutor(1, thread_name_prefix="count") as thread:
-        yield thread.submit(counting).result
+        yield thread.submit(count).result
 
 
-def _facet(buckets: Iterable[dict[str, Any]], wanted: FacetQuery) -> Facet:
-    """Put the spellings of a value together; the commonest stands for all."""
+def _merge_spellings(buckets: Iterable[dict[str, Any]], query: FacetQuery) -> Facet:
+    """Add up the counts of all spellings of a value, and show the commonest spelling."""
     spellings: dict[str, list[tuple[int, str]]] = {}
     missing = 0
     for bucket in buckets:
         if bucket["key"] == _MISSING:
             missing = int(bucket["doc_count"])
             continue
-        folded, _, spelled = bucket["key"].partition(SPELLING_SEPARATOR)
-        spellings.setdefault(folded, []).append((int(bucket["doc_count"]), spelled))
-    counted = sorted(
-        (-sum(count for count, _ in found), folded, min((-count, spelled) for count, spelled in found)[1])
-        for folded, found in spellings.items()
+        folded, _, spelling = bucket["key"].partition(SPELLING_SEPARATOR)
+        spellings.setdefault(folded, []).append((int(bucket["doc_count"]), spelling))
+    values = sorted(
+        (-sum(count for count, _ in counts), folded, min((-count, spelling) for count, spelling in counts)[1])
+        for folded, counts in spellings.items()
     )
-    listed = counted[: wanted.size]
     return Facet(
-        field=wanted.field,
-        values=tuple(FacetValue(spelled, -count) for count, _folded, spelled in listed),
-        other=-sum(count for count, _folded, _spelled in counted[wanted.size :]),
+        field=query.field,
+        values=tuple(FacetValue(spelling, -count) for count, _folded, spelling in values[: query.size]),
+        other=-sum(count for count, _folded, _spelling in values[query.size :]),
         missing=missing,
         exact=True,
     )
 
 
-def _buckets(query: SearchQuery) -> int:
+def _bucket_count(query: SearchQuery) -> int:
     return max(len(query.edges) - 1, 0)
 
 
-def _no_facet(wanted: FacetQuery) -> Facet:
-    return Facet(wanted.field, (), 0, 0, exact=True)
+def _bare_version(text: str) -> str:
+    """Return "0.27.0, index format 7" for the "tantivy v0.27.0, index_format v7" of tantivy-py; other text unchanged."""
+    match = re.fullmatch(r"tantivy v([\d.]+), index_format v(\d+)", text)
+    return f"{match[1]}, index format {match[2]}" if match else text
 
 
-def _chain(first: ItemWrite, rest: Iterator[ItemWrite]) -> Iterator[ItemWrite]:
-    yield first
-    yield from rest
-
-
-def _write_whole(path: Path, text: str) -> None:
-    """Write a small file so that a reader sees the old text or the new one, and a crash leaves one of them."""
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
-    with beside.open("w", encoding="ascii") as file:
+def _replace_file(path: Path, text: str) -> None:
+    """Write a small file atomically: readers and a crash see the old text or the new one."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    with temporary.open("w", encoding="ascii") as file:
         file.write(text)
         file.flush()
         os.fsync(file.fileno())
-    beside.replace(path)
+    temporary.replace(path)
 
 
 @contextmanager
-def _translated(folder: Path) -> Iterator[None]:
-    """Turn what tantivy raises about its files into our errors."""
+def _translate_errors(folder: Path) -> Iterator[None]:
+    """Turn tantivy's errors about its files into `EngineUnavailableError`."""
     try:
         yield
     except (ValueError, OSError) as error:
         text = str(error)
         if "No space left" in text or "os error 28" in text:
-            msg = f"The disk with {folder} is full: make room and run it again; what was there is whole."
+            msg = f"The disk with {folder} is full. Free space and run the command again; existing data is intact."
             raise EngineUnavailableError(msg) from error
         if "code: 13" in text or "Permission denied" in text or "code: 30" in text:
-            msg = f"{folder} can't be written: change its owner, or set NEWSWIRE_DATA to another folder."
+            msg = f"{folder} is not writable. Change its owner, or set NEWSWIRE_DATA to another folder."
             raise EngineUnavailableError(msg) from error
-        msg = f"The index in {folder} can't be used ({text[:300]}): `newswire reindex` builds it anew from the archive."
+        msg = (
+            f"The index in {folder} is unusable ({text[:300]}). Run `newswire reindex` to rebuild it from the archive."
+        )
         raise EngineUnavailableError(msg) from error

@@ -1,4 +1,4 @@
-"""Queries for tantivy: what an engine is told of a search comes in, tantivy's query objects come out. Opens nothing."""
+"""Translate a `SearchQuery` into tantivy query objects. Opens no index."""
 
 from __future__ import annotations
 
@@ -27,85 +27,85 @@ from newswire.engines.query import (
 from newswire.engines.tantivy.fields import fields
 
 
-def matching(query: SearchQuery, *, scored: bool = False) -> Any:
-    """Translate a query; what only counts or orders by date does without what only scores."""
+def translate(query: SearchQuery, *, scored: bool = False) -> Any:
+    """Translate node, filters and range; without `scored`, leave out clauses that only affect the score."""
     clauses = []
     if query.node is not None:
-        clauses.append((Occur.Must, _node(query.node, None, scored=scored)))
-    clauses += [clause for one in query.filters for clause in _filter(one)]
+        clauses.append((Occur.Must, _translate_node(query.node, None, scored=scored)))
+    clauses += [clause for value_filter in query.filters for clause in _translate_filter(value_filter)]
     if query.start is not None or query.end is not None or query.date_field == "updated":
-        clauses.append((Occur.Must, _unscored(within(query.date_field, query.start, query.end))))
+        clauses.append((Occur.Must, _drop_score(match_period(query.date_field, query.start, query.end))))
     if not clauses:
         return Query.all_query()
     return Query.boolean_query(clauses) if len(clauses) > 1 else clauses[0][1]
 
 
-def within(field: str, start: Instant | None, end: Instant | None) -> Any:
-    """Let through a half-open range of a date."""
+def match_period(field: str, start: Instant | None, end: Instant | None) -> Any:
+    """Match a half-open range of a date field; None for no bound."""
     low, high = FIRST_INSTANT if start is None else start, LAST_INSTANT + 1 if end is None else end
     return Query.range_query(fields(), field, FieldType.Integer, low, high, include_upper=False)
 
 
-def _filter(one: ValueFilter) -> Iterator[tuple[Any, Any]]:
-    if one.any_of:
-        yield Occur.Must, _unscored(_values(one.field, one.any_of))
-    if one.none_of:
-        yield Occur.Must, _unscored(_negated(_values(one.field, one.none_of)))
+def _translate_filter(value_filter: ValueFilter) -> Iterator[tuple[Any, Any]]:
+    if value_filter.any_of:
+        yield Occur.Must, _drop_score(_match_values(value_filter.field, value_filter.any_of))
+    if value_filter.none_of:
+        yield Occur.Must, _drop_score(_exclude(_match_values(value_filter.field, value_filter.none_of)))
 
 
-def _values(field: str, values: Iterable[str]) -> Any:
+def _match_values(field: str, values: Iterable[str]) -> Any:
     name = f"{field}_value" if field in {"category", "author"} else field
     wanted = list(values)
-    if len(wanted) == 1:  # a set is collected before anything else is looked at: 0.7 ms for the commonest value
+    if len(wanted) == 1:  # a set query collects its documents first: 0.7 ms for the commonest value
         return Query.term_query(fields(), name, wanted[0], "basic")
     return Query.term_set_query(fields(), name, wanted)
 
 
-def _node(node: Node, field: str | None, *, scored: bool) -> Any:
+def _translate_node(node: Node, field: str | None, *, scored: bool) -> Any:
     match node:
         case Nothing():
             return Query.empty_query()
         case Word():
-            return _looked_for(lambda name: _word(name, node), field, scored=scored)
+            return _search_text(lambda name: _match_word(name, node), field, scored=scored)
         case Phrase(tokens=tokens):
-            return _looked_for(lambda name: _phrase(name, tokens), field, scored=scored)
+            return _search_text(lambda name: _match_phrase(name, tokens), field, scored=scored)
         case Prefix(token=token):
             # Tokens hold letters, digits and marks of scripts: nothing of a pattern; and nothing but ASCII may be escaped.
             pattern = "".join(f"\\{c}" if c.isascii() and not c.isalnum() else c for c in token) + ".*"
             return Query.const_score_query(Query.regex_query(fields(), field or "text", pattern), 1.0)
         case Value(field=name, value=value):
-            return _unscored(_values(name, [value]))
+            return _drop_score(_match_values(name, [value]))
         case InField(field=name, node=inner):
-            return _node(inner, name, scored=scored)
+            return _translate_node(inner, name, scored=scored)
         case Not(node=inner):
-            return _unscored(_negated(_node(inner, field, scored=False)))
+            return _drop_score(_exclude(_translate_node(inner, field, scored=False)))
         case And(nodes=nodes):
-            return _all_of(nodes, field, scored=scored)
+            return _translate_and(nodes, field, scored=scored)
         case Or(nodes=nodes):
-            return _any_of(nodes, field, scored=scored)
+            return _translate_or(nodes, field, scored=scored)
     raise TypeError(node)
 
 
-def _all_of(nodes: Iterable[Node], field: str | None, *, scored: bool) -> Any:
-    wanted, excluded = _parted(nodes)
-    clauses = [(Occur.Must, _node(one, field, scored=scored)) for one in wanted]
-    clauses += [] if wanted else [(Occur.Must, _unscored(Query.all_query()))]
-    clauses += [(Occur.MustNot, _node(one, field, scored=False)) for one in excluded]
+def _translate_and(nodes: Iterable[Node], field: str | None, *, scored: bool) -> Any:
+    included, excluded = _split_exclusions(nodes)
+    clauses = [(Occur.Must, _translate_node(node, field, scored=scored)) for node in included]
+    clauses += [] if included else [(Occur.Must, _drop_score(Query.all_query()))]
+    clauses += [(Occur.MustNot, _translate_node(node, field, scored=False)) for node in excluded]
     return Query.boolean_query(clauses)
 
 
-def _any_of(nodes: Iterable[Node], field: str | None, *, scored: bool) -> Any:
-    """Find any of these; what is not in all of the exclusions is in one of them, so one list is joined for all."""
-    wanted, excluded = _parted(nodes)
-    clauses = [(Occur.Should, _node(one, field, scored=scored)) for one in wanted]
+def _translate_or(nodes: Iterable[Node], field: str | None, *, scored: bool) -> Any:
+    """Match any node. NOT a OR NOT b equals NOT (a AND b), so all exclusions become one clause."""
+    included, excluded = _split_exclusions(nodes)
+    clauses = [(Occur.Should, _translate_node(node, field, scored=scored)) for node in included]
     if excluded:
-        of_all = [(Occur.Must, _node(one, field, scored=False)) for one in excluded]
-        clauses.append((Occur.Should, _unscored(_negated(Query.boolean_query(of_all)))))
+        all_excluded = [(Occur.Must, _translate_node(node, field, scored=False)) for node in excluded]
+        clauses.append((Occur.Should, _drop_score(_exclude(Query.boolean_query(all_excluded)))))
     return Query.boolean_query(clauses)
 
 
-def _looked_for(build: Callable[[str], Any], field: str | None, *, scored: bool) -> Any:
-    """Look in one field, or in the whole text with the title counting beside it."""
+def _search_text(build: Callable[[str], Any], field: str | None, *, scored: bool) -> Any:
+    """Search one field; without a field search the whole text, and add a match in the title to the score."""
     if field is not None or not scored:
         return build(field or "text")
     return Query.boolean_query(
@@ -113,13 +113,13 @@ def _looked_for(build: Callable[[str], Any], field: str | None, *, scored: bool)
     )
 
 
-def _phrase(field: str, tokens: tuple[str, ...]) -> Any:
+def _match_phrase(field: str, tokens: tuple[str, ...]) -> Any:
     if len(tokens) == 1:
         return Query.term_query(fields(), field, tokens[0], "freq")
     return Query.phrase_query(fields(), field, list(tokens))
 
 
-def _word(field: str, word: Word) -> Any:
+def _match_word(field: str, word: Word) -> Any:
     folded = Query.term_query(fields(), field, word.token, "freq")
     if field in {"author", "category"}:
         return folded
@@ -127,82 +127,87 @@ def _word(field: str, word: Word) -> Any:
     return Query.disjunction_max_query([folded, stem])
 
 
-def bands_of(recency: tuple[RecencyBand, ...], published: tuple[Instant, Instant]) -> list[RecencyBand]:
-    """Give the bands in which the index has items, the newest first, with one for all that is older than the rest."""
+def bands_with_items(recency: tuple[RecencyBand, ...], published: tuple[Instant, Instant]) -> list[RecencyBand]:
+    """Return the bands that contain items, the newest first, including a last one for all older items.
+
+    `published` is the first and the last publication in the index.
+    """
     oldest, newest = published
-    found = []
+    bands = []
     end: Instant | None = None
     for band in (*recency, RecencyBand(FIRST_INSTANT, 1.0)):
         if band.start <= newest and (end is None or oldest < end):
-            found.append(band)
+            bands.append(band)
         end = band.start
-    return found
+    return bands
 
 
-def multiplied(scoring: Any, bands: list[RecencyBand]) -> Any:
-    """Multiply scores by the factor of the band that an item was published in.
+def boost_bands(scoring: Any, bands: list[RecencyBand]) -> Any:
+    """Multiply the score of each item by the factor of its band.
 
-    tantivy can't compute a factor from a date, so the query is asked once for each band, boosted; once for an index of
-    old items.
+    tantivy cannot compute a factor from a date. So the result contains the query once for each band, boosted; only once
+    if all items are in one band.
     """
     if len(bands) <= 1:
         return Query.boost_query(scoring, bands[0].factor) if bands else scoring
-    asked = []
-    before: Instant | None = None
+    clauses = []
+    end: Instant | None = None
     for band in bands:
-        asked.append((Occur.Should, Query.boost_query(narrowed(scoring, band.start, before), band.factor)))
-        before = band.start
-    return Query.boolean_query(asked)
+        clauses.append((Occur.Should, Query.boost_query(limit_period(scoring, band.start, end), band.factor)))
+        end = band.start
+    return Query.boolean_query(clauses)
 
 
-def narrowed(scoring: Any, start: Instant, before: Instant | None) -> Any:
-    """Let through what was published in a range, without a change of its score."""
-    return Query.boolean_query([(Occur.Must, scoring), (Occur.Must, _unscored(within("published", start, before)))])
+def limit_period(scoring: Any, start: Instant, end: Instant | None) -> Any:
+    """Limit a query to a half-open period of publication; the scores stay the same."""
+    return Query.boolean_query(
+        [(Occur.Must, scoring), (Occur.Must, _drop_score(match_period("published", start, end)))]
+    )
 
 
-def _unscored(query: Any) -> Any:
+def _drop_score(query: Any) -> Any:
     return Query.const_score_query(query, 0.0)
 
 
-def _negated(query: Any) -> Any:
+def _exclude(query: Any) -> Any:
     return Query.boolean_query([(Occur.Must, Query.all_query()), (Occur.MustNot, query)])
 
 
-def _parted(nodes: Iterable[Node]) -> tuple[list[Node], list[Node]]:
-    """Part nodes into those that are looked for and those that are excluded."""
-    wanted: list[Node] = []
+def _split_exclusions(nodes: Iterable[Node]) -> tuple[list[Node], list[Node]]:
+    """Return the included nodes, and the nodes inside of exclusions."""
+    included: list[Node] = []
     excluded: list[Node] = []
     for node in nodes:
         if isinstance(node, Not):
             excluded.append(node.node)
         else:
-            wanted.append(node)
-    return wanted, excluded
+            included.append(node)
+    return included, excluded
 
 
-def leaves(node: Node | None, *, scored: bool = False) -> int:
-    """Count the words, phrases and prefixes of a tree, all of them or those that score."""
+def count_leaves(node: Node | None, *, scored: bool = False) -> int:
+    """Count the words, phrases and prefixes of a tree; with `scored`, skip those in exclusions."""
     match node:
         case Word() | Phrase() | Prefix():
             return 1
         case InField(node=inner):
-            return leaves(inner, scored=scored)
+            return count_leaves(inner, scored=scored)
         case Not(node=inner):
-            return 0 if scored else leaves(inner)
+            return 0 if scored else count_leaves(inner)
         case And(nodes=nodes) | Or(nodes=nodes):
-            return sum(leaves(one, scored=scored) for one in nodes)
+            return sum(count_leaves(child, scored=scored) for child in nodes)
         case _:
             return 0
 
 
-def is_constant(node: Node | None) -> bool:
-    """Say whether all that a tree finds has one and the same score: prefixes, values and exclusions, without a choice."""
+def has_constant_score(node: Node | None) -> bool:
+    """Return whether all matches of a tree have the same score: it has only prefixes, values and exclusions, without OR."""
     match node:
         case Word() | Phrase() | Or():
             return False
         case InField(node=inner):
-            return is_constant(inner)
+            return has_constant_score(inner)
         case And(nodes=nodes):
-            return all(is_constant(one) for one in nodes)
+            return all(has_constant_score(child) for child in nodes)
         case _:
             return True

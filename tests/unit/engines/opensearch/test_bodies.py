@@ -5,7 +5,6 @@ from newswire.engines.opensearch.bodies import (
     document_of,
     item_of,
     items_template,
-    matching,
     of_feed_body,
     search_body,
     seen_body,
@@ -14,6 +13,7 @@ from newswire.engines.opensearch.bodies import (
     status_document,
     statuses_body,
     statuses_template,
+    translate,
 )
 from newswire.engines.query import (
     And,
@@ -120,7 +120,7 @@ def test_facets_and_buckets_are_aggregated_in_one_search() -> None:
 
 def test_every_query_node_becomes_a_clause() -> None:
     def of(node) -> dict:
-        return matching(SearchQuery(node=node))["bool"]["filter"][0]
+        return translate(SearchQuery(node=node))["bool"]["filter"][0]
 
     assert of(Nothing()) == {"match_none": {}}
     assert of(DRILLS) == IN_TEXT
