@@ -1,1 +1,1 @@
-"""What newswire keeps: the archive, the feeds and their states, and the work queue."""
+"""Storage: the archive, the feed store and the work queue, each on one machine and on AWS."""

@@ -1,6 +1,6 @@
-"""Clients of AWS: a service comes in, a client goes out, and what it raises in our words.
+"""Clients of AWS services, and the translation of their errors into `DataError`.
 
-Credentials and the region are those that boto3 would find. A client retries what is worth it by itself, with jitter.
+Credentials and the region are those that boto3 would find. A client retries temporary failures itself, with jitter.
 """
 
 from __future__ import annotations
@@ -24,71 +24,74 @@ _CONFIG = Config(
     retries={"mode": "standard", "max_attempts": 6},
     max_pool_connections=32,
 )
+_DENIED = "the role lacks a permission. See the policies in template.yaml"
+_MISSING = "it does not exist. Deploy the stack, or correct the setting"
+_THROTTLED = "AWS throttles requests. Try again later"
 _ADVICE = {
-    "AccessDenied": "the role may not do that: see the policies in template.yaml",
-    "AccessDeniedException": "the role may not do that: see the policies in template.yaml",
-    "ResourceNotFoundException": "it does not exist: deploy the stack, or mend the setting",
-    "NoSuchBucket": "it does not exist: deploy the stack, or mend the setting",
-    "AWS.SimpleQueueService.NonExistentQueue": "it does not exist: deploy the stack, or mend the setting",
-    "ProvisionedThroughputExceededException": "more is asked of it than it gives just now: try again",
-    "ThrottlingException": "more is asked of it than it gives just now: try again",
-    "RequestLimitExceeded": "more is asked of it than it gives just now: try again",
-    "SlowDown": "more is asked of it than it gives just now: try again",
+    "AccessDenied": _DENIED,
+    "AccessDeniedException": _DENIED,
+    "ResourceNotFoundException": _MISSING,
+    "NoSuchBucket": _MISSING,
+    "AWS.SimpleQueueService.NonExistentQueue": _MISSING,
+    "ProvisionedThroughputExceededException": _THROTTLED,
+    "ThrottlingException": _THROTTLED,
+    "RequestLimitExceeded": _THROTTLED,
+    "SlowDown": _THROTTLED,
 }
 
 
-_making = threading.Lock()
-"""Several threads may use a client, but not a session."""
+_session_lock = threading.Lock()
+"""A client is thread-safe; the session that makes clients is not."""
 
 
 @cache
 def _session() -> Any:
-    """Make the session of botocore that a session of boto3 would: what boto3 has beside it takes 60 ms to import."""
+    """Return the one botocore session. The rest of boto3 would take 60 ms to import."""
     return botocore.session.Session()
 
 
 def make_client(service: str) -> Any:
-    """Make a client of `dynamodb`, `s3` or `sqs`, which several threads may use. Nothing is connected to yet.
+    """Return a thread-safe client of `dynamodb`, `s3` or `sqs`. Connects to nothing yet.
 
-    All are of one session: each session reads what it knows of AWS anew, which takes 60 ms of a cold start.
+    All clients share one session. Each session loads botocore's service data again, which takes 60 ms of a cold start.
     """
-    with _making:
+    with _session_lock:
         return _session().create_client(service, region_name=read_aws_region(), config=_CONFIG)
 
 
 class AwsEdge:
-    """An edge over one service of AWS; its client is made on first use, or by `load`."""
+    """Base class of an adapter to one AWS service; it makes its client on first use, or in `load`."""
 
     service: ClassVar[str]
 
     @cached_property
     def client(self) -> Any:
-        """The client, which several threads may use."""
+        """The client, which is thread-safe."""
         return make_client(self.service)
 
     def load(self) -> None:
-        """Make the client now, before it is needed."""
+        """Make the client now, before its first use."""
         _ = self.client
 
 
 def code_of(error: ClientError) -> str:
-    """Name what AWS says of a request that it did not carry out."""
+    """Return the error code of AWS, or "Unknown"."""
     return str(error.response.get("Error", {}).get("Code", "Unknown"))
 
 
 @contextmanager
-def explained_aws(place: str) -> Iterator[None]:
-    """Turn what botocore raises in the block into a `DataError` that names the place and the next step."""
+def translate_aws_errors(place: str) -> Iterator[None]:
+    """Turn botocore's errors in the block into a `DataError` that names the place and the next step."""
     try:
         yield
     except ClientError as error:
         code = code_of(error)
-        advice = _ADVICE.get(code, "see the logs of AWS, and try again")
-        msg = f"{place} can't be used ({code}): {advice}."
+        advice = _ADVICE.get(code, "check the logs of AWS, and try again")
+        msg = f"{place} is unusable ({code}): {advice}."
         raise DataError(msg) from error
     except (NoCredentialsError, NoRegionError) as error:
-        msg = f"{place} can't be used: there are no AWS credentials or no region; set AWS_PROFILE and AWS_REGION."
+        msg = f"{place} is unusable without AWS credentials and a region. Set AWS_PROFILE and AWS_REGION."
         raise DataError(msg) from error
     except BotoCoreError as error:
-        msg = f"{place} can't be reached ({type(error).__name__}): is the network there, and the region right?"
+        msg = f"{place} is unreachable ({type(error).__name__}). Check the network and the region."
         raise DataError(msg) from error

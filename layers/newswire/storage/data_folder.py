@@ -1,4 +1,4 @@
-"""The data folder of one machine: made on first use, of a known format, with errors that say what to do."""
+"""The data folder of one machine: its format version, file locks, and messages for operating system errors."""
 
 from __future__ import annotations
 
@@ -13,66 +13,68 @@ from pathlib import Path
 from newswire.errors import DataBusyError, DataError, DataNewerError
 
 FORMAT = 1
+"""Version of the layout of the folder; a newer one is not read."""
 _FORMAT_FILE = "format"
-_LOOK_EVERY_S = 0.02
+_LOCK_PAUSE_SECONDS = 0.02
+"""Pause between two tries to take a lock; a holder needs much longer."""
 
 _ADVICE = {
-    errno.EROFS: "it is on a read-only file system: set NEWSWIRE_DATA to a folder that can be written",
-    errno.EACCES: "this user may not write there: change its owner, or set NEWSWIRE_DATA to another folder",
-    errno.EPERM: "this user may not write there: change its owner, or set NEWSWIRE_DATA to another folder",
-    errno.ENOSPC: "the disk is full: make room and run it again; what was there is whole",
-    errno.EDQUOT: "the disk quota is used up: make room and run it again; what was there is whole",
-    errno.ENOTDIR: "a file stands where a folder is needed: set NEWSWIRE_DATA to another folder",
-    errno.EEXIST: "a file stands where a folder is needed: set NEWSWIRE_DATA to another folder",
-    errno.EMFILE: "too many files are open: raise `ulimit -n`",
+    errno.EROFS: "it is on a read-only file system. Set NEWSWIRE_DATA to a writable folder",
+    errno.EACCES: "this user may not write there. Change its owner, or set NEWSWIRE_DATA to another folder",
+    errno.EPERM: "this user may not write there. Change its owner, or set NEWSWIRE_DATA to another folder",
+    errno.ENOSPC: "the disk is full. Free space and run the command again; existing data is intact",
+    errno.EDQUOT: "the disk quota is used up. Free space and run the command again; existing data is intact",
+    errno.ENOTDIR: "it needs a folder where a file exists. Set NEWSWIRE_DATA to another folder",
+    errno.EEXIST: "it needs a folder where a file exists. Set NEWSWIRE_DATA to another folder",
+    errno.EMFILE: "too many files are open. Raise `ulimit -n`",
 }
 
 
 @contextmanager
 def translate_os_errors(path: Path | str) -> Iterator[None]:
-    """Turn an `OSError` of the block into a `DataError` that names the path and the next step."""
+    """Turn an `OSError` in the block into a `DataError` that names the path and the next step."""
     try:
         yield
     except OSError as error:
         advice = _ADVICE.get(error.errno or 0, (error.strerror or type(error).__name__).lower())
-        msg = f"{error.filename or path} can't be used: {advice}."
+        msg = f"{error.filename or path} is unusable: {advice}."
         raise DataError(msg) from error
 
 
 def check(folder: Path) -> None:
-    """Look whether the folder is of a format that we know, if it is there; `DataNewerError` for one of a newer version."""
+    """Raise `DataNewerError` if the folder exists and has a newer format."""
     if (folder / _FORMAT_FILE).exists():
         prepare(folder)
 
 
 def prepare(folder: Path) -> None:
-    """Make the folder and note its format; `DataNewerError` for one of a newer version."""
+    """Create the folder and write its format; raise `DataNewerError` if it has a newer format."""
     with translate_os_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
-        noted = folder / _FORMAT_FILE
-        if noted.exists():
-            text = noted.read_text("ascii", "replace").strip()
+        format_file = folder / _FORMAT_FILE
+        if format_file.exists():
+            text = format_file.read_text("ascii", "replace").strip()
             if not text.isdigit() or int(text) > FORMAT:
                 msg = (
-                    f"{folder} was written by a newer version of newswire (format {text[:20]!r}, this one knows {FORMAT}): "
-                    "update newswire, or set NEWSWIRE_DATA to another folder."
+                    f"A newer version of newswire wrote {folder} (format {text[:20]!r}; this version reads format {FORMAT}). "
+                    "Update newswire, or set NEWSWIRE_DATA to another folder."
                 )
                 raise DataNewerError(msg)
             return
-        beside = folder / f".{_FORMAT_FILE}.{os.getpid()}"
-        beside.write_text(f"{FORMAT}\n", "ascii")
-        beside.replace(noted)
+        temporary = folder / f".{_FORMAT_FILE}.{os.getpid()}"
+        temporary.write_text(f"{FORMAT}\n", "ascii")
+        temporary.replace(format_file)
 
 
 class FileLock:
-    """A lock on a file, freed by the kernel when its holder dies; it says who holds it."""
+    """A lock on a file. The kernel frees it when its holder dies. The file's text names the holder."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._handle: int | None = None
 
     def take(self, wait_s: float, doing: str) -> None:
-        """Take the lock, waiting at most so long; `DataBusyError` names who holds it and what they are doing."""
+        """Take the lock within `wait_s` seconds; raise `DataBusyError`, which names the holder and its `doing`."""
         until = time.monotonic() + wait_s
         with translate_os_errors(self._path):
             self._path.parent.mkdir(parents=True, exist_ok=True)
@@ -85,16 +87,16 @@ class FileLock:
                 if time.monotonic() >= until:
                     holder = os.pread(handle, 200, 0).decode("utf-8", "replace").strip() or "another process"
                     os.close(handle)
-                    msg = f"{self._path} is held by {holder}, for more than {wait_s:.0f} s: wait for it, or stop it."
+                    msg = f"{self._path} is locked by {holder}, for more than {wait_s:.0f} s. Wait for that process, or stop it."
                     raise DataBusyError(msg) from error
-                time.sleep(_LOOK_EVERY_S)
+                time.sleep(_LOCK_PAUSE_SECONDS)
         with translate_os_errors(self._path):
             os.ftruncate(handle, 0)
             os.pwrite(handle, f"process {os.getpid()} ({doing})\n".encode(), 0)
         self._handle = handle
 
     def free(self) -> None:
-        """Give the lock back."""
+        """Release the lock; do nothing if it is not held."""
         if self._handle is not None:
             os.close(self._handle)
             self._handle = None

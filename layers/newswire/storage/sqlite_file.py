@@ -1,4 +1,4 @@
-"""A SQLite file: opened for each thread, with its schema, and its errors turned into ours."""
+"""A SQLite database file: one connection per thread, a schema version, and errors as `DataError`."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import os
 import sqlite3
 import threading
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -15,11 +15,12 @@ from newswire.errors import DataBusyError, DataError, DataNewerError
 from newswire.storage.data_folder import translate_os_errors
 
 Row = Sequence[Any]
-_LOOK_EVERY_S = 0.02
+_WAL_PAUSE_SECONDS = 0.02
+"""Pause between two tries to switch on the write-ahead log."""
 
 
 class SqliteFile:
-    """One database file: WAL, a busy timeout, immediate write transactions, a schema version. Opened on first use."""
+    """One database file with a write-ahead log. Opened on first use; it waits at most `wait_s` seconds for a lock."""
 
     def __init__(self, path: Path, schema: str, version: int, *, wait_s: float = 30.0) -> None:
         self._path = path
@@ -27,7 +28,7 @@ class SqliteFile:
         self._version = version
         self._wait_s = wait_s
         self._of_thread = threading.local()
-        self._opened: list[sqlite3.Connection] = []
+        self._connections: list[sqlite3.Connection] = []
         self._guard = threading.Lock()
 
     def _connection(self) -> sqlite3.Connection:
@@ -41,24 +42,24 @@ class SqliteFile:
                 self._prepare(connection)
             self._of_thread.connection, self._of_thread.pid = connection, os.getpid()
             with self._guard:
-                self._opened.append(connection)
+                self._connections.append(connection)
         return connection
 
     def _prepare(self, connection: sqlite3.Connection) -> None:
-        _into_wal(connection, self._wait_s)
-        # The archive is what must survive a crash of the machine; this file is brought level with it afterwards.
+        _enable_wal(connection, self._wait_s)
+        # Only the archive must survive a crash of the machine; this file catches up with it afterwards.
         connection.execute("PRAGMA synchronous=NORMAL")
-        found = connection.execute("PRAGMA user_version").fetchone()[0]
-        if found > self._version:
+        version = connection.execute("PRAGMA user_version").fetchone()[0]
+        if version > self._version:
             connection.close()
             msg = (
-                f"{self._path} was written by a newer version of newswire (schema {found}, this one knows "
-                f"{self._version}): update newswire, or set NEWSWIRE_DATA to another folder."
+                f"A newer version of newswire wrote {self._path} (schema {version}; this version reads schema "
+                f"{self._version}). Update newswire, or set NEWSWIRE_DATA to another folder."
             )
             raise DataNewerError(msg)
-        if found < self._version:
+        if version < self._version:
             connection.execute("BEGIN IMMEDIATE")
-            if connection.execute("PRAGMA user_version").fetchone()[0] < self._version:  # nobody was faster
+            if connection.execute("PRAGMA user_version").fetchone()[0] < self._version:  # no other process was faster
                 for statement in self._schema.split(";"):
                     if statement.strip():
                         connection.execute(statement)
@@ -67,39 +68,39 @@ class SqliteFile:
 
     @contextmanager
     def translate_errors(self) -> Iterator[None]:
-        """Turn SQLite's errors into ours, naming the file and the next step."""
+        """Turn SQLite's errors in the block into a `DataError` that names the file and the next step."""
         try:
             yield
         except sqlite3.OperationalError as error:
             text = str(error)
             if "locked" in text or "busy" in text:
-                msg = f"{self._path} is in use by another process, for more than {self._wait_s:.0f} s: wait for it, or stop it."
+                msg = f"Another process has locked {self._path} for more than {self._wait_s:.0f} s. Wait for it, or stop it."
                 raise DataBusyError(msg) from error
             advice = {
-                "readonly": "it can't be written: change its owner, or set NEWSWIRE_DATA to another folder",
-                "full": "the disk is full: make room and run it again; what was there is whole",
-                "unable to open": "it can't be opened: look at the rights of its folder, or set NEWSWIRE_DATA to another",
+                "readonly": "it is not writable. Change its owner, or set NEWSWIRE_DATA to another folder",
+                "full": "the disk is full. Free space and run the command again; existing data is intact",
+                "unable to open": "it cannot be opened. Check the permissions of its folder, or set NEWSWIRE_DATA to another",
             }
-            why = next((said for word, said in advice.items() if word in text), text)
-            msg = f"{self._path} can't be used: {why}."
+            reason = next((sentence for word, sentence in advice.items() if word in text), text)
+            msg = f"{self._path} is unusable: {reason}."
             raise DataError(msg) from error
         except sqlite3.DatabaseError as error:
-            msg = f"{self._path} is damaged ({error}): move it away and run `newswire reindex`; the archive has everything."
+            msg = f"{self._path} is damaged ({error}). Move it away and run `newswire reindex`; the archive has everything."
             raise DataError(msg) from error
 
     def rows(self, sql: str, values: Sequence[object] = ()) -> list[Row]:
-        """Read rows."""
+        """Return the rows of a query."""
         with self.translate_errors():
             return self._connection().execute(sql, values).fetchall()
 
     def run(self, sql: str, values: Sequence[object] = ()) -> int:
-        """Carry out one statement by itself; gives how many rows it touched."""
+        """Run one statement in its own transaction; return the number of changed rows."""
         with self.translate_errors():
             return self._connection().execute(sql, values).rowcount
 
     @contextmanager
     def writing(self) -> Iterator[sqlite3.Cursor]:
-        """Open a write transaction: committed whole at the end of the block, undone if it raises."""
+        """Open a write transaction; commit it at the end of the block, roll it back if the block raises."""
         with self.translate_errors():
             connection = self._connection()
             cursor = connection.cursor()
@@ -111,22 +112,17 @@ class SqliteFile:
                 raise
             cursor.execute("COMMIT")
 
-    def run_many(self, sql: str, many: Iterable[Sequence[object]]) -> None:
-        """Carry out one statement for many rows, all or none of them."""
-        with self.writing() as cursor:
-            cursor.executemany(sql, many)
-
     def close(self) -> None:
-        """Close what every thread opened; it opens again on the next use."""
+        """Close the connections of all threads; the next use opens the file again."""
         with self._guard:
-            for connection in self._opened:
+            for connection in self._connections:
                 connection.close()
-            self._opened.clear()
+            self._connections.clear()
         self._of_thread = threading.local()
 
 
-def _into_wal(connection: sqlite3.Connection, wait_s: float) -> None:
-    """Switch the write-ahead log on; SQLite does not wait for others here as it does elsewhere, so this does."""
+def _enable_wal(connection: sqlite3.Connection, wait_s: float) -> None:
+    """Switch on the write-ahead log. SQLite's busy timeout does not apply to this statement, so wait here."""
     until = time.monotonic() + wait_s
     while True:
         try:
@@ -134,6 +130,6 @@ def _into_wal(connection: sqlite3.Connection, wait_s: float) -> None:
         except sqlite3.OperationalError:
             if time.monotonic() >= until:
                 raise
-            time.sleep(_LOOK_EVERY_S)
+            time.sleep(_WAL_PAUSE_SECONDS)
         else:
             return

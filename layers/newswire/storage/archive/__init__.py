@@ -1,6 +1,6 @@
-"""The archive: a numbered log of records for each feed, written once and never changed.
+"""The archive: an append-only, numbered log of records for each feed.
 
-It is the truth that everything else is worked out from: the index is a fold over it, and a reindex replays it.
+Everything else derives from it: the index is a fold over the archive, and a reindex replays it.
 """
 
 from __future__ import annotations
@@ -17,40 +17,40 @@ if TYPE_CHECKING:
     from newswire.settings import Settings
 
 FORMAT = 1
+"""Version of the form of an archived record; a newer one is not read."""
 
 
 class Archive(Protocol):
-    """A log of records for each feed, numbered 1, 2, 3 and so on without holes.
+    """A log of records for each feed, numbered 1, 2, 3 and so on without gaps.
 
-    `poll.py` and `backfill.py` append under the feed's poll lease; `indexing.py` and `reindex.py` read. Every method may
-    be called from several processes at once. What the medium does wrong is a `DataError` that names the place.
+    `poll.py` and `backfill.py` append under the feed's poll lease; `indexing.py` and `reindex.py` read. Several processes
+    may call every method at once. Every failure of the medium is a `DataError` that names the place.
     """
 
     def put(self, record: Record) -> bool:
-        """Write a record under its feed and number, durably, whole or not at all.
+        """Create a record under its feed and `seq`, atomically and durably.
 
-        A record is created only: where the number is taken the answer is False and nothing is changed. When True
-        is returned the record survives a crash of the machine.
+        Return False, and change nothing, if the number is taken. After True the record survives a crash of the machine.
         """
 
     def get(self, feed: str, seq: int) -> Record | None:
-        """Give the record with this number, exactly as it was put; None where there is none."""
+        """Return the record with this `seq`, exactly as it was written; None if it does not exist."""
 
     def head(self, feed: str, after: int = 0) -> int:
-        """Give the number of the last record, knowing that `after` is in the log (0: nothing is known).
+        """Return the `seq` of the last record, 0 for an empty log. `after` is a known `seq`, or 0.
 
-        It looks at the log itself, so it also sees a record whose writer died before telling anybody.
+        It reads the log itself, so it also sees a record whose writer died before it saved its poll state.
         """
 
     def feeds(self) -> list[str]:
-        """Give the ids of all feeds that have a log, in order."""
+        """Return the ids of all feeds with a log, in order."""
 
     def remove(self, feed: str) -> None:
-        """Delete a feed's whole log; nothing happens where there is none."""
+        """Delete the whole log of a feed; do nothing if it does not exist."""
 
 
 def open_archive(settings: Settings) -> Archive:
-    """Give the archive that the settings name; opens nothing yet."""
+    """Return the archive that the settings name. Opens nothing yet."""
     if settings.bucket:
         with needs_extra("aws", "NEWSWIRE_BUCKET"):
             from newswire.storage.archive.s3 import S3Archive  # noqa: PLC0415 - only the chosen one is loaded
@@ -66,47 +66,52 @@ class _Header(msgspec.Struct):
 
 
 class _Stored(msgspec.Struct):
-    """The first line of an archived record: everything but the body, and how the body is packed."""
+    """The first line of an archived record: all fields but the body, and the packing of the body."""
 
     format: int
     packing: str
     record: msgspec.Raw
 
 
-_encoder = msgspec.json.Encoder()
-_fields = msgspec.json.Decoder(Record)
-_stored = msgspec.json.Decoder(_Stored)
-_header = msgspec.json.Decoder(_Header)
-_PACK_FROM = 200
-_LEVEL = 3  # zlib: level 6 takes twice the time for 3 % less on the real feeds
+_encode = msgspec.json.Encoder().encode
+_decode_record = msgspec.json.Decoder(Record).decode
+_decode_stored = msgspec.json.Decoder(_Stored).decode
+_decode_header = msgspec.json.Decoder(_Header).decode
+_MAX_PLAIN_BYTES = 200
+"""Maximum length of a body that is not compressed at all."""
+_ZLIB_LEVEL = 3
+"""Level 6 takes twice the time, and makes the real feeds 3 % smaller."""
 
 
 def encode_record(record: Record) -> bytes:
-    """Write a record as one line of JSON and, behind it, its body (deflated where that makes it smaller)."""
-    import zlib  # noqa: PLC0415 - the search side never packs
+    """Return a record as one line of JSON, followed by its body, compressed if that makes it smaller."""
+    import zlib  # noqa: PLC0415 - the search side never compresses
 
-    packed = zlib.compress(record.body, _LEVEL) if len(record.body) > _PACK_FROM else record.body
+    packed = zlib.compress(record.body, _ZLIB_LEVEL) if len(record.body) > _MAX_PLAIN_BYTES else record.body
     packing = "zlib" if len(packed) < len(record.body) else "plain"
     bare = msgspec.structs.replace(record, body=b"")
-    line = _encoder.encode(_Stored(FORMAT, packing, msgspec.Raw(_encoder.encode(bare))))
+    line = _encode(_Stored(FORMAT, packing, msgspec.Raw(_encode(bare))))
     return line + b"\n" + (packed if packing == "zlib" else record.body)
 
 
 def decode_record(data: bytes, place: str) -> Record:
-    """Read what `encode_record` wrote; `place` names it in the `DataError` for a damaged or newer one."""
-    import zlib  # noqa: PLC0415 - the search side never unpacks
+    """Return the record that `encode_record` wrote.
 
-    line, mark, body = data.partition(b"\n")
+    Raises `DataError` for a damaged record and `DataNewerError` for one of a newer format; both name `place`.
+    """
+    import zlib  # noqa: PLC0415 - the search side never decompresses
+
+    line, separator, body = data.partition(b"\n")
     try:
-        if _header.decode(line).format > FORMAT:
-            msg = f"{place} was written by a newer version of newswire: update this one."
+        if _decode_header(line).format > FORMAT:
+            msg = f"A newer version of newswire wrote {place}. Update newswire."
             raise DataNewerError(msg)
-        stored = _stored.decode(line)
-        record = _fields.decode(stored.record)
-        if not mark:
-            raise ValueError  # noqa: TRY301 - said once, below
+        stored = _decode_stored(line)
+        record = _decode_record(stored.record)
+        if not separator:
+            raise ValueError  # noqa: TRY301 - the handler below has the message
         body = zlib.decompress(body) if stored.packing == "zlib" else body
     except (msgspec.DecodeError, ValueError, zlib.error) as error:
-        msg = f"{place} is damaged ({type(error).__name__}): put it back from a copy; nothing else was touched."
+        msg = f"{place} is damaged ({type(error).__name__}). Restore it from a backup; nothing else changed."
         raise DataError(msg) from error
     return msgspec.structs.replace(record, body=body)

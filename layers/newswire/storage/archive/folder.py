@@ -1,4 +1,4 @@
-"""The archive in a folder: one file for each record, `<feed>/<number>.record`."""
+"""The archive in a folder: one file per record, `<feed>/<seq>.record`."""
 
 from __future__ import annotations
 
@@ -22,25 +22,25 @@ class FolderArchive:
         return self._folder / feed / f"{seq:09d}.record"
 
     def put(self, record: Record) -> bool:
-        """Write beside, flush to the disk, and link into place: a link fails where the name is taken."""
+        """Write a temporary file, flush it to disk, and link it to its name: the link fails if the name exists."""
         path = self._path(record.feed, record.seq)
         data = encode_record(record)
         with translate_os_errors(path):
             if path.exists():
                 return False
             path.parent.mkdir(parents=True, exist_ok=True)
-            beside = path.with_name(f".{path.name}.{uuid.uuid4().hex}.new")
+            temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.new")
             try:
-                with beside.open("wb") as file:
+                with temporary.open("wb") as file:
                     file.write(data)
                     file.flush()
                     os.fsync(file.fileno())
                 try:
-                    os.link(beside, path)
+                    os.link(temporary, path)
                 except FileExistsError:
                     return False
             finally:
-                beside.unlink(missing_ok=True)
+                temporary.unlink(missing_ok=True)
             _flush_folder(path.parent)
         return True
 
@@ -56,12 +56,12 @@ class FolderArchive:
     def head(self, feed: str, after: int = 0) -> int:
         with translate_os_errors(self._folder):
             if after == 0:
-                return self._last(feed)
+                return self._last_seq(feed)
             while self._path(feed, after + 1).exists():
                 after += 1
         return after
 
-    def _last(self, feed: str) -> int:
+    def _last_seq(self, feed: str) -> int:
         try:
             names = [path.name for path in (self._folder / feed).iterdir()]
         except FileNotFoundError:
@@ -81,7 +81,7 @@ class FolderArchive:
 
 
 def _flush_folder(folder: Path) -> None:
-    """Make the name of a new file survive a crash of the machine."""
+    """Flush a folder to disk, so that the name of a new file survives a crash of the machine."""
     handle = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(handle)

@@ -1,4 +1,4 @@
-"""The archive in a bucket of S3: one object for each record, `archive/<feed>/<number>.record`."""
+"""The archive in an S3 bucket: one object per record, `archive/<feed>/<seq>.record`."""
 
 from __future__ import annotations
 
@@ -8,16 +8,17 @@ from botocore.exceptions import ClientError
 
 from newswire.model import Record
 from newswire.storage.archive import decode_record, encode_record
-from newswire.storage.aws import AwsEdge, code_of, explained_aws
+from newswire.storage.aws import AwsEdge, code_of, translate_aws_errors
 
 _PREFIX = "archive/"
 _SUFFIX = ".record"
-_TRIES = 3
-_DELETED_AT_ONCE = 1_000
+_MAX_TRIES = 3
+_MAX_DELETIONS = 1_000
+"""The limit of S3 for one request."""
 
 
 class S3Archive(AwsEdge):
-    """`Archive` in a bucket. S3 is strongly consistent, so what was put is listed at once."""
+    """`Archive` in a bucket. S3 is strongly consistent, so it lists a new object at once."""
 
     service = "s3"
 
@@ -29,17 +30,17 @@ class S3Archive(AwsEdge):
         return f"{_PREFIX}{feed}/{seq:09d}{_SUFFIX}"
 
     def put(self, record: Record) -> bool:
-        """Create the object and nothing else: `If-None-Match: *` is refused where the number is taken."""
+        """Create the object; S3 refuses `If-None-Match: *` if the key exists."""
         key, data = self._key(record.feed, record.seq), encode_record(record)
-        with explained_aws(self._place):
-            for last in range(_TRIES):
+        with translate_aws_errors(self._place):
+            for attempt in range(_MAX_TRIES):
                 try:
                     self.client.put_object(Bucket=self._bucket, Key=key, Body=data, IfNoneMatch="*")
                 except ClientError as error:
                     code = code_of(error)
                     if code == "PreconditionFailed":
                         return False
-                    if code != "ConditionalRequestConflict" or last == _TRIES - 1:  # another writer at this moment
+                    if code != "ConditionalRequestConflict" or attempt == _MAX_TRIES - 1:  # another writer right now
                         raise
                 else:
                     return True
@@ -47,7 +48,7 @@ class S3Archive(AwsEdge):
 
     def get(self, feed: str, seq: int) -> Record | None:
         key = self._key(feed, seq)
-        with explained_aws(self._place):
+        with translate_aws_errors(self._place):
             try:
                 data: bytes = self.client.get_object(Bucket=self._bucket, Key=key)["Body"].read()
             except ClientError as error:
@@ -64,22 +65,23 @@ class S3Archive(AwsEdge):
         return last
 
     def feeds(self) -> list[str]:
-        found: list[str] = []
-        with explained_aws(self._place):
+        feeds: list[str] = []
+        with translate_aws_errors(self._place):
             pages = self.client.get_paginator("list_objects_v2")
             for page in pages.paginate(Bucket=self._bucket, Prefix=_PREFIX, Delimiter="/"):
-                found += [one["Prefix"].removeprefix(_PREFIX).rstrip("/") for one in page.get("CommonPrefixes", ())]
-        return sorted(found)
+                folders = page.get("CommonPrefixes", ())
+                feeds += [folder["Prefix"].removeprefix(_PREFIX).rstrip("/") for folder in folders]
+        return sorted(feeds)
 
     def remove(self, feed: str) -> None:
         keys = list(self._keys(f"{_PREFIX}{feed}/"))
-        with explained_aws(self._place):
-            for start in range(0, len(keys), _DELETED_AT_ONCE):
-                gone = [{"Key": key} for key in keys[start : start + _DELETED_AT_ONCE]]
-                self.client.delete_objects(Bucket=self._bucket, Delete={"Objects": gone, "Quiet": True})
+        with translate_aws_errors(self._place):
+            for start in range(0, len(keys), _MAX_DELETIONS):
+                objects = [{"Key": key} for key in keys[start : start + _MAX_DELETIONS]]
+                self.client.delete_objects(Bucket=self._bucket, Delete={"Objects": objects, "Quiet": True})
 
     def _keys(self, prefix: str, after: str = "") -> Iterator[str]:
-        with explained_aws(self._place):
+        with translate_aws_errors(self._place):
             pages = self.client.get_paginator("list_objects_v2")
             for page in pages.paginate(Bucket=self._bucket, Prefix=prefix, StartAfter=after):
-                yield from (one["Key"] for one in page.get("Contents", ()))
+                yield from (entry["Key"] for entry in page.get("Contents", ()))

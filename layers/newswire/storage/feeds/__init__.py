@@ -95,7 +95,7 @@ class PollLeases(Protocol):
         """Return at most `limit` feeds whose poll lease expired, or lost its holder, without being given back."""
 
     def claim(self, feed_id: str, lease: Lease, now: Instant, generation: int = 0) -> FeedRow | None:
-        """Take the poll lease of a feed and return its row; None if it is taken or there is no such feed."""
+        """Take the poll lease of a feed and return its row; None if it is taken or the feed does not exist."""
 
     def claim_many(
         self, feed_ids: Iterable[str], lease: Lease, now: Instant, generation: int = 0
@@ -106,13 +106,13 @@ class PollLeases(Protocol):
         """Write poll states, each under its lease, and give the leases back; return the ids that were refused."""
 
     def release(self, feed_id: str, token: str) -> bool:
-        """Give a poll lease back without writing anything."""
+        """Release a poll lease without writing anything."""
 
     def claim_host(self, host: str, lease: Lease, now: Instant) -> Instant:
         """Take the lease of a host; return 0 on success, else the instant until which it is held off or taken."""
 
     def release_host(self, host: str, token: str, hold_until: Instant = 0) -> bool:
-        """Give the lease of a host back; nobody gets it before `hold_until`."""
+        """Release the lease of a host; nobody gets it before `hold_until`."""
 
 
 class FoldStates(Protocol):
@@ -122,7 +122,7 @@ class FoldStates(Protocol):
         """Return feeds (all, or some) whose cursor is behind the last record that polling knows of."""
 
     def claim_index(self, generation: int, feed_id: str, lease: Lease, now: Instant) -> FeedRow | None:
-        """Take the index lease of a feed and return its row; None if it is taken or there is no such feed."""
+        """Take the index lease of a feed and return its row; None if it is taken or the feed does not exist."""
 
     def item_states(self, generation: int, feed_id: str, ids: Iterable[str]) -> dict[str, ItemState]:
         """Return the states of items that have one, by id."""
@@ -131,7 +131,7 @@ class FoldStates(Protocol):
         """Write item states and, after them, the fold state with its cursor, under the index lease."""
 
     def release_index(self, generation: int, feed_id: str, token: str) -> bool:
-        """Give an index lease back."""
+        """Release an index lease."""
 
     def index_leases(self, generation: int, now: Instant) -> int:
         """Count the held index leases of a generation."""
@@ -150,7 +150,7 @@ class Locks(Protocol):
         """Take a named lock, or extend ours; return False if somebody else has it."""
 
     def unlock(self, name: str, token: str) -> bool:
-        """Give a named lock back."""
+        """Release a named lock."""
 
     def is_locked(self, name: str, now: Instant) -> bool:
         """Return whether anybody holds a named lock."""

@@ -1,15 +1,15 @@
-"""The feed store in one table of DynamoDB, for any number of Lambdas.
+"""The feed store in one DynamoDB table, for any number of Lambdas.
 
 Rows, by partition key `pk` and sort key `sk`:
 
-    feed/<bucket>            <feed>    the configuration, what polling remembers, the poll lease, and `rev`
-    index/<generation>/<bucket>  <feed>    what indexing remembers, its cursor and its lease
+    feed/<bucket>                <feed>    the configuration, the poll state, the poll lease, and `rev`
+    index/<generation>/<bucket>  <feed>    the fold state, its cursor, and the index lease
     item/<generation>/<feed>     <item>    the state of an item
-    lock/<name> host/<host> note/<key> generations/-    locks, holds, remarks, the generations that there are
+    lock/<name> host/<host> note/<key> generations    each with sk `-`: locks, host leases, metadata, generation numbers
 
-Two indexes, both sparse. `attention` has a feed under the moment at which something is to be done about it: its next check,
-or the end of a lease, so that a feed whose holder died turns up by itself. `behind` has the feeds whose log has grown since
-they were last level with it. Indexes lag behind the table, so what they name is looked up in the table before it is believed.
+The table has two sparse secondary indexes. `attention` sorts feeds by the next instant that needs work: the next check, or
+the expiry of a poll lease. So a feed with an orphaned lease turns up by itself. `behind` has the feeds whose log has
+grown since they last caught up. Indexes lag behind the table, so the rows that they name are read from the table again.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from newswire.errors import DataError
 from newswire.model import Feed, FoldState, ItemState, PollState
 from newswire.storage.feeds import DueFeed, FeedRow, Lease, PollResult, after_edit, is_polled, polled_host
 from newswire.storage.feeds.dynamodb_table import (
-    TRIES,
+    MAX_TRIES,
     Change,
     Key,
     Row,
@@ -44,65 +44,66 @@ from newswire.storage.feeds.dynamodb_table import (
 from newswire.storage.feeds.metadata import M, Metadata, decode_metadata, encode_metadata
 
 BUCKETS = 8
-"""Feeds are spread over so many partitions: each takes 1,000 writes a second, and a list of all is so many queries."""
+"""Partitions of the feeds: each accepts 1,000 writes per second, and each costs one query to list all feeds."""
 ATTENTION, BEHIND = "attention", "behind"
-_AT_ONCE = 100
-_WRITTEN_AT_ONCE = 90
+_MAX_READ_FEEDS = 100
+_MAX_WRITTEN_STATES = 90
+"""Item states per transaction: DynamoDB allows 100 actions, one of which is the check of the lease."""
 _EDITED = "edited"
 _GENERATIONS = "generations"
 
-_json = msgspec.json.Encoder()
-_pack = msgspec.msgpack.Encoder()
-_feed = msgspec.json.Decoder(Feed)
-_poll = msgspec.json.Decoder(PollState)
-_index = msgspec.json.Decoder(FoldState)
-_item = msgspec.msgpack.Decoder(ItemState)
+_encode = msgspec.json.Encoder().encode
+_encode_item_state = msgspec.msgpack.Encoder().encode
+_decode_feed = msgspec.json.Decoder(Feed).decode
+_decode_poll = msgspec.json.Decoder(PollState).decode
+_decode_fold = msgspec.json.Decoder(FoldState).decode
+_decode_item_state = msgspec.msgpack.Decoder(ItemState).decode
 
 
 class DynamoFeedStore:
-    """`FeedStore` in a table. A lease ends when it is given back or runs out; nobody can see that a holder died."""
+    """`FeedStore` in a table. A lease ends when it is released or expires; the death of its holder is not visible."""
 
     def __init__(self, table: str) -> None:
         self._table = Table(table)
-        self._noted: set[int] = set()
-        """The generations that the table is known to name."""
+        self._known_generations: set[int] = set()
+        """Generations that the table has in its list."""
 
     def load(self) -> None:
-        """Make the client now, before it is needed."""
+        """Make the client now, before its first use."""
         self._table.load()
 
     # --- the list ---
 
     def put(self, feed: Feed, now: Instant) -> None:
-        for _try in range(TRIES):
+        for _attempt in range(MAX_TRIES):
             if self._put(feed, now):
                 return
-        msg = f"{self._table.place} could not take {feed.id}: others change it all the time; try again."
+        msg = f"{self._table.place} refused {feed.id}, since other processes keep changing its row. Try again."
         raise DataError(msg)
 
     def _put(self, feed: Feed, now: Instant) -> bool:
-        """Write the configuration, unless the row has changed since it was read."""
-        found = self._table.get(_feed_key(feed.id))
-        poll = _poll_of(found) if found else PollState()
-        edited = after_edit(_feed_of(found), feed, poll) if found else None
+        """Write the configuration; return False if the row has changed since it was read."""
+        row = self._table.get(_feed_key(feed.id))
+        poll = _poll_of(row) if row else PollState()
+        edited = after_edit(_feed_of(row), feed, poll) if row else None
         poll = edited or poll
-        rev = max(number_in(found, "rev") + 1, now) if found else now
-        change = _polled(Change().set(feed=binary(_json.encode(feed)), rev=number(rev)), feed, poll)
-        if edited or found is None:
-            _remembered(change, poll)
+        rev = max(number_in(row, "rev") + 1, now) if row else now
+        change = _set_polled(Change().set(feed=binary(_encode(feed)), rev=number(rev)), feed, poll)
+        if edited or row is None:
+            _set_poll(change, poll)
         at = _due_at(feed, poll)
-        if found and "token" in found:
-            at = 0 if edited else number_in(found, "until")
+        if row and "token" in row:
+            at = 0 if edited else number_in(row, "until")
             if edited:
-                # Whoever polls it right now learns of what it was: the lease is free, and what they remember is refused.
+                # A running poll fetches under the old configuration: end its lease, so that its result is refused.
                 change.set(token=string(_EDITED), until=number(0))
-        _attended(change, feed.id, at)
-        change = change.if_same(rev=found["rev"], token=found.get("token")) if found else change.if_new()
+        _set_attention(change, feed.id, at)
+        change = change.if_same(rev=row["rev"], token=row.get("token")) if row else change.if_new()
         return self._table.update(_feed_key(feed.id), change) is not None
 
     def row(self, feed_id: str, generation: int = 0) -> FeedRow | None:
-        found = self.rows(generation, [feed_id])
-        return found[0] if found else None
+        rows = self.rows(generation, [feed_id])
+        return rows[0] if rows else None
 
     def rows(self, generation: int = 0, ids: Iterable[str] | None = None) -> list[FeedRow]:
         if ids is None:
@@ -130,28 +131,28 @@ class DynamoFeedStore:
     # --- polling ---
 
     def due(self, now: Instant, limit: int) -> list[DueFeed]:
-        rows = [row for row in self._to_attend(now, limit) if "active" in row and _is_free(row, now)]
-        found = [DueFeed(sort_key(row), string_in(row, "host") or "", number_in(row, "next_check")) for row in rows]
-        return sorted((one for one in found if one.at <= now), key=lambda one: (one.at, one.id))[:limit]
+        rows = [row for row in self._rows_to_attend(now, limit) if "active" in row and _is_free(row, now)]
+        feeds = [DueFeed(sort_key(row), string_in(row, "host") or "", number_in(row, "next_check")) for row in rows]
+        return sorted((feed for feed in feeds if feed.at <= now), key=lambda feed: (feed.at, feed.id))[:limit]
 
     def orphaned(self, now: Instant, limit: int) -> list[str]:
-        rows = self._to_attend(now, limit)
+        rows = self._rows_to_attend(now, limit)
         return sorted(sort_key(row) for row in rows if "token" in row and _is_free(row, now))[:limit]
 
-    def _to_attend(self, now: Instant, limit: int) -> list[Row]:
-        """Give the rows of feeds that the index has under a moment up to now, as they are in the table."""
-        ids = self._named_by(ATTENTION, limit, " AND attention_at <= :now", {":now": number(now)})
+    def _rows_to_attend(self, now: Instant, limit: int) -> list[Row]:
+        """Return the table's rows of feeds whose `attention` instant is not after `now`."""
+        ids = self._ids_in_index(ATTENTION, limit, " AND attention_at <= :now", {":now": number(now)})
         return self._table.get_many(map(_feed_key, ids), ("next_check", "host", "active", "token", "until"))
 
-    def _named_by(self, index: str, limit: int | None, condition: str = "", values: Row | None = None) -> list[str]:
-        """Give the ids that an index has, at most so many of each bucket."""
+    def _ids_in_index(self, index: str, limit: int | None, condition: str = "", values: Row | None = None) -> list[str]:
+        """Return the feed ids in a secondary index, at most `limit` of each bucket."""
 
-        def of_bucket(bucket: str) -> list[str]:
-            said = {":bucket": string(bucket), **(values or {})}
-            rows = self._table.query(f"{index}_bucket = :bucket{condition}", said, IndexName=index)
+        def read_bucket(bucket: str) -> list[str]:
+            bucket_values = {":bucket": string(bucket), **(values or {})}
+            rows = self._table.query(f"{index}_bucket = :bucket{condition}", bucket_values, IndexName=index)
             return [sort_key(row) for row in islice(rows, limit)]
 
-        return self._table.joined(of_bucket, map(str, range(BUCKETS)))
+        return self._table.joined(read_bucket, map(str, range(BUCKETS)))
 
     def claim(self, feed_id: str, lease: Lease, now: Instant, generation: int = 0) -> FeedRow | None:
         return self.claim_many([feed_id], lease, now, generation).get(feed_id)
@@ -160,11 +161,13 @@ class DynamoFeedStore:
         self, feed_ids: Iterable[str], lease: Lease, now: Instant, generation: int = 0
     ) -> dict[str, FeedRow]:
         def take(feed_id: str) -> Row | None:
-            change = _attended(_leased(lease), feed_id, lease.until)
+            change = _set_attention(_take_lease(lease), feed_id, lease.until)
             return self._table.update(_feed_key(feed_id), change.if_there().if_free(lease.token, now))
 
         taken = {sort_key(row): row for row in self._table.each(take, dict.fromkeys(feed_ids)) if row is not None}
-        states = {sort_key(one): one for one in self._table.get_many(_index_key(generation, id_) for id_ in taken)}
+        states = {
+            sort_key(state): state for state in self._table.get_many(_index_key(generation, id_) for id_ in taken)
+        }
         return {id_: _row_of(row, states.get(id_)) for id_, row in taken.items()}
 
     def remember(self, results: Iterable[PollResult], *, release: bool = True) -> list[str]:
@@ -176,9 +179,9 @@ class DynamoFeedStore:
             if row is None or string_in(row, "token") != result.token:
                 return result.feed
             feed, poll = _feed_of(row), result.poll
-            change = _released(result.token) if release else Change().if_same(token=string(result.token))
-            _polled(_remembered(change, poll), feed, poll)
-            _attended(change, feed.id, _due_at(feed, poll) if release else number_in(row, "until"))
+            change = _release_lease(result.token) if release else Change().if_same(token=string(result.token))
+            _set_polled(_set_poll(change, poll), feed, poll)
+            _set_attention(change, feed.id, _due_at(feed, poll) if release else number_in(row, "until"))
             if poll.head > number_in(row, "head"):
                 change.set(behind_bucket=string(_bucket_of(feed.id)))
             written = self._table.update(_feed_key(feed.id), change.add("rev", number(1)))
@@ -191,7 +194,7 @@ class DynamoFeedStore:
         row = self._table.get(_feed_key(feed_id))
         if row is None or string_in(row, "token") != token:
             return False
-        change = _attended(_released(token), feed_id, _due_at(_feed_of(row), _poll_of(row)))
+        change = _set_attention(_release_lease(token), feed_id, _due_at(_feed_of(row), _poll_of(row)))
         return self._table.update(_feed_key(feed_id), change) is not None
 
     def claim_host(self, host: str, lease: Lease, now: Instant) -> Instant:
@@ -204,62 +207,65 @@ class DynamoFeedStore:
 
     def behind(self, generation: int, limit: int = 1_000_000, among: Iterable[str] | None = None) -> list[str]:
         if among is None and generation > min(self.generations(), default=generation):
-            # The index speaks of the generation that searches see; of the one that a reindex builds all are looked at.
+            # The index is about the generation that searches see. For the one that a reindex builds, read all feeds.
             rows = self.rows(generation)
             return [row.feed.id for row in rows if row.poll.head > row.fold.cursor][:limit]
-        ids = sorted(set(self._named_by(BEHIND, None) if among is None else among))
-        found: list[str] = []
-        for start in range(0, len(ids), _AT_ONCE):
-            some = ids[start : start + _AT_ONCE]
+        ids = sorted(set(self._ids_in_index(BEHIND, None) if among is None else among))
+        behind: list[str] = []
+        for start in range(0, len(ids), _MAX_READ_FEEDS):
+            part = ids[start : start + _MAX_READ_FEEDS]
             heads = {
-                sort_key(row): number_in(row, "head") for row in self._table.get_many(map(_feed_key, some), ["head"])
+                sort_key(row): number_in(row, "head") for row in self._table.get_many(map(_feed_key, part), ["head"])
             }
-            states = self._table.get_many((_index_key(generation, id_) for id_ in some), ["cursor"])
+            states = self._table.get_many((_index_key(generation, id_) for id_ in part), ["cursor"])
             cursors = {sort_key(row): number_in(row, "cursor") for row in states}
-            found += [id_ for id_ in some if heads.get(id_, 0) > cursors.get(id_, 0)]
-            if len(found) >= limit:
+            behind += [id_ for id_ in part if heads.get(id_, 0) > cursors.get(id_, 0)]
+            if len(behind) >= limit:
                 break
-        return found[:limit]
+        return behind[:limit]
 
     def claim_index(self, generation: int, feed_id: str, lease: Lease, now: Instant) -> FeedRow | None:
         feed = self._table.get(_feed_key(feed_id))
         if feed is None:
             return None
-        self._note_generation(generation)
-        before = self._table.update(_index_key(generation, feed_id), _leased(lease).if_free(lease.token, now))
-        return None if before is None else _row_of(feed, before)
+        self._add_generation(generation)
+        state = self._table.update(_index_key(generation, feed_id), _take_lease(lease).if_free(lease.token, now))
+        return None if state is None else _row_of(feed, state)
 
     def item_states(self, generation: int, feed_id: str, ids: Iterable[str]) -> dict[str, ItemState]:
         rows = self._table.get_many(_item_key(generation, feed_id, id_) for id_ in ids)
-        return {sort_key(row): _item.decode(bytes_in(row, "state")) for row in rows}
+        return {sort_key(row): _decode_item_state(bytes_in(row, "state")) for row in rows}
 
     def save(self, generation: int, feed_id: str, token: str, fold: FoldState, states: Mapping[str, ItemState]) -> bool:
-        """Write item states in transactions that each look whether the lease is still ours, then the cursor."""
-        key, ours = _index_key(generation, feed_id), Change().if_same(token=string(token))
+        """Write item states in transactions that each check the lease, and after them the fold state."""
+        key, lease_check = _index_key(generation, feed_id), Change().if_same(token=string(token))
         rest = iter(states.items())
-        while part := list(islice(rest, _WRITTEN_AT_ONCE)):
-            rows = [_item_key(generation, feed_id, id_) | {"state": binary(_pack.encode(one))} for id_, one in part]
-            if not self._table.put_together(rows, key, ours):
+        while part := list(islice(rest, _MAX_WRITTEN_STATES)):
+            rows = [
+                _item_key(generation, feed_id, id_) | {"state": binary(_encode_item_state(state))}
+                for id_, state in part
+            ]
+            if not self._table.put_together(rows, key, lease_check):
                 return False
-        change = Change().set(cursor=number(fold.cursor), state=binary(zlib.compress(_json.encode(fold))))
+        change = Change().set(cursor=number(fold.cursor), state=binary(zlib.compress(_encode(fold))))
         if self._table.update(key, change.if_same(token=string(token))) is None:
             return False
         self._settle_behind(generation, feed_id, fold.cursor)
         return True
 
     def _settle_behind(self, generation: int, feed_id: str, cursor: int) -> None:
-        """Let the row's `rev` grow, and take a feed that is level with its log out of the index of those that are behind."""
+        """Increment `rev`; remove the feed from the `behind` index once its cursor has caught up."""
 
-        def grown() -> Change:
+        def increment() -> Change:
             return Change().add("rev", number(1)).if_there()
 
         key, is_current = _feed_key(feed_id), generation <= min(self.generations(), default=generation)
-        level = grown().set(behind_bucket=None).if_at_most("head", cursor)
-        if not is_current or self._table.update(key, level) is None:
-            self._table.update(key, grown())
+        caught_up = increment().set(behind_bucket=None).if_at_most("head", cursor)
+        if not is_current or self._table.update(key, caught_up) is None:
+            self._table.update(key, increment())
 
     def release_index(self, generation: int, feed_id: str, token: str) -> bool:
-        return self._table.update(_index_key(generation, feed_id), _released(token)) is not None
+        return self._table.update(_index_key(generation, feed_id), _release_lease(token)) is not None
 
     def index_leases(self, generation: int, now: Instant) -> int:
         rows = self._table.joined(self._table.partition, _partitions(f"index/{generation}"))
@@ -273,13 +279,13 @@ class DynamoFeedStore:
             for key in list(self._table.keys(partition)):
                 self._table.delete(self._table.keys(f"item/{generation}/{sort_key(key)}"))
                 self._table.delete([key])
-        self._noted.discard(generation)
+        self._known_generations.discard(generation)
         self._table.update(key_of(_GENERATIONS), Change().take("numbers", numbers(generation)))
 
-    def _note_generation(self, generation: int) -> None:
-        if generation not in self._noted:
+    def _add_generation(self, generation: int) -> None:
+        if generation not in self._known_generations:
             self._table.update(key_of(_GENERATIONS), Change().add("numbers", numbers(generation)))
-            self._noted.add(generation)
+            self._known_generations.add(generation)
 
     # --- locks by name ---
 
@@ -297,9 +303,10 @@ class DynamoFeedStore:
         self._table.close()
 
     def _take(self, name: str, lease: Lease, now: Instant) -> Instant:
+        """Take a named lease; return 0 on success, else the instant until which it is taken or held off."""
         expires = number((lease.until + DAY) // SECOND)
-        for _try in range(TRIES):
-            change = _leased(lease).set(expires=expires).if_free(lease.token, now, nor_held=True)
+        for _attempt in range(MAX_TRIES):
+            change = _take_lease(lease).set(expires=expires).if_free(lease.token, now, nor_held=True)
             if self._table.update(key_of(name), change) is not None:
                 return 0
             row = self._table.get(key_of(name))
@@ -311,35 +318,35 @@ class DynamoFeedStore:
         return now + SECOND
 
     def _give_back(self, name: str, token: str, hold_until: Instant) -> bool:
-        return self._table.update(key_of(name), _released(token).set(hold_until=number(hold_until))) is not None
+        return self._table.update(key_of(name), _release_lease(token).set(hold_until=number(hold_until))) is not None
 
 
 # --- changes ----------------------------------------------------------------------------------------------------------
 
 
-def _leased(lease: Lease) -> Change:
+def _take_lease(lease: Lease) -> Change:
     """Write a lease into a row."""
     return Change().set(token=string(lease.token), until=number(lease.until))
 
 
-def _released(token: str) -> Change:
-    """Take the lease with this token out of a row; nothing where it has gone to somebody else."""
+def _release_lease(token: str) -> Change:
+    """Remove the lease with this token from a row, unless another process holds the lease by now."""
     return Change().set(token=None, until=None).if_same(token=string(token))
 
 
-def _remembered(change: Change, poll: PollState) -> Change:
-    """Write what polling remembers."""
-    packed = binary(zlib.compress(_json.encode(poll)))
-    return change.set(poll=packed, next_check=number(poll.next_check), head=number(poll.head))
+def _set_poll(change: Change, poll: PollState) -> Change:
+    """Write the poll state."""
+    compressed = binary(zlib.compress(_encode(poll)))
+    return change.set(poll=compressed, next_check=number(poll.next_check), head=number(poll.head))
 
 
-def _polled(change: Change, feed: Feed, poll: PollState) -> Change:
-    """Write whether a feed is polled at all, and from which host."""
+def _set_polled(change: Change, feed: Feed, poll: PollState) -> Change:
+    """Write whether a feed is polled, and its host."""
     return change.set(active=number(1) if is_polled(feed, poll) else None, host=string(polled_host(feed, poll)))
 
 
-def _attended(change: Change, feed_id: str, at: Instant | None) -> Change:
-    """Put a feed into the index of what is to be attended to, or take it out (None)."""
+def _set_attention(change: Change, feed_id: str, at: Instant | None) -> Change:
+    """Put a feed into the `attention` index under an instant; with None, remove it."""
     if at is None:
         return change.set(attention_bucket=None, attention_at=None)
     return change.set(attention_bucket=string(_bucket_of(feed_id)), attention_at=number(at))
@@ -349,7 +356,7 @@ def _attended(change: Change, feed_id: str, at: Instant | None) -> Change:
 
 
 def _due_at(feed: Feed, poll: PollState) -> Instant | None:
-    """Give when a feed is to be checked; None for one that is not polled."""
+    """Return the instant of the next check; None for a feed that is not polled."""
     return poll.next_check if is_polled(feed, poll) else None
 
 
@@ -358,16 +365,16 @@ def _is_free(row: Row, now: Instant) -> bool:
 
 
 def _row_of(row: Row, state: Row | None) -> FeedRow:
-    fold = _index.decode(zlib.decompress(bytes_in(state, "state"))) if state and "state" in state else FoldState()
+    fold = _decode_fold(zlib.decompress(bytes_in(state, "state"))) if state and "state" in state else FoldState()
     return FeedRow(_feed_of(row), _poll_of(row), fold, number_in(row, "rev"), "token" in row)
 
 
 def _feed_of(row: Row) -> Feed:
-    return _feed.decode(bytes_in(row, "feed"))
+    return _decode_feed(bytes_in(row, "feed"))
 
 
 def _poll_of(row: Row) -> PollState:
-    return _poll.decode(zlib.decompress(bytes_in(row, "poll")))
+    return _decode_poll(zlib.decompress(bytes_in(row, "poll")))
 
 
 def _bucket_of(feed_id: str) -> str:

@@ -1,6 +1,6 @@
-"""A table of DynamoDB, in the few ways that the feed store uses it: rows are read, changed under conditions, and deleted.
+"""The DynamoDB operations of the feed store: read rows, change them under conditions, and delete them.
 
-A row is what a client of botocore gives: each value in a dictionary with the letter of its type.
+A row has the form of botocore: each value is a dictionary with the letter of its type as key.
 """
 
 from __future__ import annotations
@@ -12,12 +12,14 @@ from typing import Any, TypeVar
 
 from botocore.exceptions import ClientError
 
-from newswire.storage.aws import AwsEdge, code_of, explained_aws
+from newswire.storage.aws import AwsEdge, code_of, translate_aws_errors
 
-TRIES = 8
-_READ_AT_ONCE = 100
-_DELETED_AT_ONCE = 25
-_THREADS = 8
+MAX_TRIES = 8
+_MAX_READ_ROWS = 100
+"""The limit of DynamoDB for one `BatchGetItem`."""
+_MAX_DELETED_ROWS = 25
+"""The limit of DynamoDB for one `BatchWriteItem`."""
+_MAX_THREADS = 8
 
 Row = dict[str, Any]
 Key = dict[str, Any]
@@ -26,7 +28,7 @@ _B = TypeVar("_B")
 
 
 class Table(AwsEdge):
-    """A table with a partition key `pk` and a sort key `sk`. Reads are consistent, but for those of an index."""
+    """A table with a partition key `pk` and a sort key `sk`. Reads are strongly consistent, except those of an index."""
 
     service = "dynamodb"
 
@@ -35,7 +37,7 @@ class Table(AwsEdge):
         self.place = f"The table {name} (NEWSWIRE_TABLE)"
 
     def close(self) -> None:
-        """Give the connections back; the next use of `client` makes new ones."""
+        """Close the connections; the next use of `client` opens new ones."""
         client = self.__dict__.pop("client", None)
         if client is not None:
             client.close()
@@ -43,21 +45,21 @@ class Table(AwsEdge):
     # --- reading ---
 
     def get(self, key: Key) -> Row | None:
-        """Read one row."""
-        with explained_aws(self.place):
-            found: Row | None = self.client.get_item(TableName=self._name, Key=key, ConsistentRead=True).get("Item")
-        return found
+        """Return one row, or None."""
+        with translate_aws_errors(self.place):
+            row: Row | None = self.client.get_item(TableName=self._name, Key=key, ConsistentRead=True).get("Item")
+        return row
 
     def get_many(self, keys: Iterable[Key], only: Iterable[str] = ()) -> list[Row]:
-        """Read rows, those that there are, in no order; whole, or `only` some attributes beside the keys."""
+        """Return the existing rows among `keys`, in any order; with `only`, just these attributes and the keys."""
         wanted = list({(key["pk"]["S"], key["sk"]["S"]): key for key in keys}.values())
-        parts = [wanted[start : start + _READ_AT_ONCE] for start in range(0, len(wanted), _READ_AT_ONCE)]
+        parts = [wanted[start : start + _MAX_READ_ROWS] for start in range(0, len(wanted), _MAX_READ_ROWS)]
 
         def read(part: list[Key]) -> list[Row]:
             rows: list[Row] = []
-            request: Row = {self._name: {"Keys": part, "ConsistentRead": True, **_projected(only)}}
+            request: Row = {self._name: {"Keys": part, "ConsistentRead": True, **_projection(only)}}
             while request:
-                with explained_aws(self.place):
+                with translate_aws_errors(self.place):
                     answer = self.client.batch_get_item(RequestItems=request)
                 rows += answer["Responses"].get(self._name, [])
                 request = answer.get("UnprocessedKeys") or {}
@@ -66,10 +68,10 @@ class Table(AwsEdge):
         return self.joined(read, parts)
 
     def query(self, condition: str, values: Row, **more: object) -> Iterator[Row]:
-        """Read rows under a condition on their keys, page after page; `more` is passed on."""
+        """Yield the rows that match a condition on their keys, page by page. `more` holds further parameters of `Query`."""
         request: Row = {"KeyConditionExpression": condition, "ExpressionAttributeValues": values, **more}
         while True:
-            with explained_aws(self.place):
+            with translate_aws_errors(self.place):
                 answer = self.client.query(TableName=self._name, **request)
             yield from answer["Items"]
             if "LastEvaluatedKey" not in answer:
@@ -77,74 +79,77 @@ class Table(AwsEdge):
             request["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
 
     def partition(self, pk: str) -> list[Row]:
-        """Read all rows of a partition."""
+        """Return all rows of a partition."""
         return list(self.query("pk = :pk", {":pk": string(pk)}, ConsistentRead=True))
 
     def keys(self, pk: str) -> Iterator[Key]:
-        """Read the keys of a partition."""
+        """Yield the keys of all rows of a partition."""
         yield from self.query("pk = :pk", {":pk": string(pk)}, ConsistentRead=True, ProjectionExpression="pk, sk")
 
     # --- writing ---
 
     def update(self, key: Key, change: Change) -> Row | None:
-        """Change one row; gives it as it was, None where a condition does not hold."""
-        with explained_aws(self.place):
-            for last in range(TRIES):
+        """Change one row, and return its previous state; return None if a condition does not hold."""
+        with translate_aws_errors(self.place):
+            for attempt in range(MAX_TRIES):
                 try:
                     answer = self.client.update_item(TableName=self._name, Key=key, **change.request())
                 except ClientError as error:
                     if code_of(error) == "ConditionalCheckFailedException":
                         return None
-                    if code_of(error) != "TransactionConflictException" or last == TRIES - 1:
+                    if code_of(error) != "TransactionConflictException" or attempt == MAX_TRIES - 1:
                         raise
                 else:
                     return {**key, **answer.get("Attributes", {})}
         raise AssertionError  # the last try returns or raises
 
     def put_together(self, rows: Iterable[Row], key: Key, condition: Change) -> bool:
-        """Write rows (at most 99) all or none; False, and none, where the conditions on the row of `key` do not hold."""
+        """Write at most 99 rows in one transaction; return False, and write none, if the condition on `key` does not hold."""
         check = {"ConditionCheck": {"TableName": self._name, "Key": key, **condition.check()}}
         writes = [check, *({"Put": {"TableName": self._name, "Item": row}} for row in rows)]
-        with explained_aws(self.place):
-            for last in range(TRIES):
+        with translate_aws_errors(self.place):
+            for attempt in range(MAX_TRIES):
                 try:
                     self.client.transact_write_items(TransactItems=writes)
                 except ClientError as error:
-                    reasons = {one.get("Code") for one in error.response.get("CancellationReasons", ())}
+                    reasons = {reason.get("Code") for reason in error.response.get("CancellationReasons", ())}
                     if "ConditionalCheckFailed" in reasons:
                         return False
-                    if last == TRIES - 1 or not reasons & {"TransactionConflict", "ThrottlingError"}:
+                    if attempt == MAX_TRIES - 1 or not reasons & {"TransactionConflict", "ThrottlingError"}:
                         raise
                 else:
                     return True
         raise AssertionError  # the last try returns or raises
 
     def delete(self, keys: Iterable[Key]) -> None:
-        """Delete rows, also those that are not there."""
+        """Delete rows; ignore those that do not exist."""
         rest = iter(keys)
-        while part := list(islice(rest, _DELETED_AT_ONCE)):
+        while part := list(islice(rest, _MAX_DELETED_ROWS)):
             request: Row = {self._name: [{"DeleteRequest": {"Key": key}} for key in part]}
             while request:
-                with explained_aws(self.place):
+                with translate_aws_errors(self.place):
                     request = self.client.batch_write_item(RequestItems=request).get("UnprocessedItems") or {}
 
-    # --- several at a time ---
+    # --- in parallel ---
 
-    def each(self, do: Callable[[_A], _B], what: Iterable[_A]) -> list[_B]:
-        """Do it for each, several at a time: each is a round trip, and clients may be shared."""
-        everything = list(what)
+    def each(self, call: Callable[[_A], _B], arguments: Iterable[_A]) -> list[_B]:
+        """Call a function with each argument, up to `_MAX_THREADS` at a time, since each call is a round trip.
+
+        Return the results in the order of the arguments.
+        """
+        everything = list(arguments)
         if len(everything) <= 1:
-            return [do(one) for one in everything]
-        with ThreadPoolExecutor(min(_THREADS, len(everything)), thread_name_prefix="table") as threads:
-            return list(threads.map(do, everything))
+            return [call(argument) for argument in everything]
+        with ThreadPoolExecutor(min(_MAX_THREADS, len(everything)), thread_name_prefix="table") as threads:
+            return list(threads.map(call, everything))
 
-    def joined(self, do: Callable[[_A], list[_B]], what: Iterable[_A]) -> list[_B]:
-        """Do it for each, several at a time, and put what comes of it into one list."""
-        return [one for part in self.each(do, what) for one in part]
+    def joined(self, call: Callable[[_A], list[_B]], arguments: Iterable[_A]) -> list[_B]:
+        """Like `each`, for functions that return lists; return all their elements in one list."""
+        return [element for part in self.each(call, arguments) for element in part]
 
 
 class Change:
-    """What is done to one row, and under which conditions, in the words of DynamoDB."""
+    """A change of one row and its conditions, built step by step, as parameters of DynamoDB."""
 
     def __init__(self) -> None:
         self._sets: Row = {}
@@ -156,7 +161,7 @@ class Change:
         self._values: Row = {}
 
     def set(self, **values: Row | None) -> Change:
-        """Set attributes; one whose value is None is taken away."""
+        """Set attributes; remove those whose value is None."""
         self._sets |= {name: value for name, value in values.items() if value is not None}
         self._removed += [name for name, value in values.items() if value is None]
         return self
@@ -167,22 +172,22 @@ class Change:
         return self
 
     def take(self, name: str, value: Row) -> Change:
-        """Take from a set."""
+        """Remove elements from a set."""
         self._taken[name] = value
         return self
 
     def if_there(self) -> Change:
-        """Only where the row is there."""
+        """Require that the row exists."""
         self._conditions.append("attribute_exists(pk)")
         return self
 
     def if_new(self) -> Change:
-        """Only where there is no such row."""
+        """Require that the row does not exist."""
         self._conditions.append("attribute_not_exists(pk)")
         return self
 
     def if_same(self, **known: Row | None) -> Change:
-        """Only where attributes have these values still, or are not there still (None)."""
+        """Require that attributes still have these values; None requires that the attribute is still missing."""
         for name, value in known.items():
             self._names[f"#{name}"] = name
             if value is None:
@@ -193,14 +198,14 @@ class Change:
         return self
 
     def if_at_most(self, name: str, value: int) -> Change:
-        """Only where a number is at most so much."""
+        """Require that a number is at most `value`."""
         self._names[f"#{name}"] = name
         self._conditions.append(f"#{name} <= :most")
         self._values[":most"] = number(value)
         return self
 
     def if_free(self, token: str, now: int, *, nor_held: bool = False) -> Change:
-        """Only where the lease on the row is ours or free now, and the row is not held off either (`nor_held`)."""
+        """Require that the lease of the row is ours or free; with `nor_held`, also that the row is not held off."""
         free = "attribute_not_exists(#token) OR #until <= :now"
         if nor_held:
             free = f"({free}) AND (attribute_not_exists(hold_until) OR hold_until <= :now)"
@@ -210,7 +215,7 @@ class Change:
         return self
 
     def request(self) -> Row:
-        """Give the parameters of `UpdateItem`."""
+        """Return the parameters of `UpdateItem`."""
         changed = {**self._sets, **self._added, **self._taken}
         parts = {
             "SET": [f"#{name} = :{name}" for name in self._sets],
@@ -221,7 +226,7 @@ class Change:
         names = {f"#{name}": name for name in (*changed, *self._removed)} | self._names
         values = {f":{name}": value for name, value in changed.items()} | self._values
         return {
-            "UpdateExpression": " ".join(f"{verb} {', '.join(said)}" for verb, said in parts.items() if said),
+            "UpdateExpression": " ".join(f"{verb} {', '.join(clauses)}" for verb, clauses in parts.items() if clauses),
             "ReturnValues": "ALL_OLD",
             "ExpressionAttributeNames": names,
             **({"ExpressionAttributeValues": values} if values else {}),
@@ -229,7 +234,7 @@ class Change:
         }
 
     def check(self) -> Row:
-        """Give the parameters of a `ConditionCheck`, which changes nothing."""
+        """Return the parameters of a `ConditionCheck`, which changes nothing."""
         return {
             **self._condition(),
             "ExpressionAttributeNames": self._names,
@@ -237,10 +242,14 @@ class Change:
         }
 
     def _condition(self) -> Row:
-        return {"ConditionExpression": " AND ".join(f"({one})" for one in self._conditions)} if self._conditions else {}
+        return (
+            {"ConditionExpression": " AND ".join(f"({condition})" for condition in self._conditions)}
+            if self._conditions
+            else {}
+        )
 
 
-def _projected(only: Iterable[str]) -> Row:
+def _projection(only: Iterable[str]) -> Row:
     names = {f"#{name}": name for name in only}
     if not names:
         return {}
@@ -251,50 +260,50 @@ def _projected(only: Iterable[str]) -> Row:
 
 
 def key_of(pk: str, sk: str = "-") -> Key:
-    """Make the key of a row; of one that is alone in its partition where no `sk` is given."""
+    """Return the key of a row. Without `sk` it is the only row of its partition."""
     return {"pk": string(pk), "sk": string(sk)}
 
 
 def sort_key(row: Row) -> str:
-    """Give what a row is called within its partition."""
+    """Return the sort key of a row."""
     return str(row["sk"]["S"])
 
 
 def string(value: str) -> Row:
-    """Write a string."""
+    """Return a string as a DynamoDB value."""
     return {"S": value}
 
 
 def number(value: int) -> Row:
-    """Write a number."""
+    """Return a number as a DynamoDB value."""
     return {"N": str(value)}
 
 
 def numbers(*values: int) -> Row:
-    """Write a set of numbers."""
+    """Return a set of numbers as a DynamoDB value."""
     return {"NS": list(map(str, values))}
 
 
 def binary(value: bytes) -> Row:
-    """Write bytes."""
+    """Return bytes as a DynamoDB value."""
     return {"B": value}
 
 
 def string_in(row: Row | None, name: str) -> str | None:
-    """Read a string; None where it, or the row, is not there."""
+    """Return a string of a row; None if the attribute or the row is missing."""
     return str(row[name]["S"]) if row and name in row else None
 
 
 def number_in(row: Row | None, name: str) -> int:
-    """Read a number; 0 where it, or the row, is not there."""
+    """Return a number of a row; 0 if the attribute or the row is missing."""
     return int(row[name]["N"]) if row and name in row else 0
 
 
 def numbers_in(row: Row | None, name: str) -> list[int]:
-    """Read a set of numbers, in order; none where it, or the row, is not there."""
+    """Return a set of numbers of a row, in order; empty if the attribute or the row is missing."""
     return sorted(map(int, row[name]["NS"])) if row and name in row else []
 
 
 def bytes_in(row: Row, name: str) -> bytes:
-    """Read bytes, which must be there."""
+    """Return bytes of a row; raise `KeyError` if the attribute is missing."""
     return bytes(row[name]["B"])

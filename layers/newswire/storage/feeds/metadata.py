@@ -1,4 +1,4 @@
-"""Metadata of the feed store: single values about the whole, each of its own type, stored under its `KEY`."""
+"""Metadata of the feed store: single values about the whole, each of a separate type, stored under its `KEY`."""
 
 from __future__ import annotations
 

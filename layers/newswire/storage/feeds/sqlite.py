@@ -1,7 +1,7 @@
 """The feed store in a SQLite file, for one machine.
 
-A lease here also ends with the process that holds it: each process keeps a locked file, which the kernel frees when it
-dies, so that after a `kill -9` the next run goes on at once instead of waiting for leases to run out.
+A lease here also ends with its process. Each process locks a separate file, and the kernel frees that lock when the process
+dies. So after a `kill -9` the next run continues at once and does not wait until leases expire.
 """
 
 from __future__ import annotations
@@ -45,18 +45,20 @@ CREATE TABLE locks (
 CREATE TABLE notes (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 """
 
-_json = msgspec.json.Encoder()
-_pack = msgspec.msgpack.Encoder()
-_feed = msgspec.json.Decoder(Feed)
-_poll = msgspec.json.Decoder(PollState)
-_index = msgspec.json.Decoder(FoldState)
-_item = msgspec.msgpack.Decoder(ItemState)
+_encode = msgspec.json.Encoder().encode
+_encode_item_state = msgspec.msgpack.Encoder().encode
+_decode_feed = msgspec.json.Decoder(Feed).decode
+_decode_poll = msgspec.json.Decoder(PollState).decode
+_decode_fold = msgspec.json.Decoder(FoldState).decode
+_decode_item_state = msgspec.msgpack.Decoder(ItemState).decode
 _ROW = (
     "SELECT f.feed, f.poll, f.rev, f.token, f.holder, f.until, i.state FROM feeds f"
     " LEFT JOIN index_states i ON i.feed = f.id AND i.generation = ?"
 )
-_IDS_AT_ONCE = 500
-_DROPPED_AT_ONCE = 20_000
+_MAX_IDS = 500
+"""Ids per statement; SQLite limits its variables."""
+_MAX_DELETED_ROWS = 20_000
+"""Rows per deletion, so that other writers do not wait long."""
 
 
 class SqliteFeedStore:
@@ -66,7 +68,7 @@ class SqliteFeedStore:
         self._folder = folder
         self._file = SqliteFile(folder / "feeds.sqlite", _SCHEMA, _VERSION)
         self._holder = ""
-        self._held: FileLock | None = None
+        self._holder_lock: FileLock | None = None
         self._prepared = False
 
     # --- the list ---
@@ -74,41 +76,41 @@ class SqliteFeedStore:
     def put(self, feed: Feed, now: Instant) -> None:
         prepare(self._folder)
         with self._file.writing() as cursor:
-            found = cursor.execute("SELECT poll, rev, feed FROM feeds WHERE id = ?", (feed.id,)).fetchone()
-            poll = _poll.decode(found[0]) if found else PollState()
-            edited = after_edit(_feed.decode(found[2]), feed, poll) if found else None
+            row = cursor.execute("SELECT poll, rev, feed FROM feeds WHERE id = ?", (feed.id,)).fetchone()
+            poll = _decode_poll(row[0]) if row else PollState()
+            edited = after_edit(_decode_feed(row[2]), feed, poll) if row else None
             poll = edited or poll
-            rev = max(found[1] + 1 if found else 0, now)
-            values = (_json.encode(feed), rev, polled_host(feed, poll), is_polled(feed, poll), feed.id)
-            if found:
+            rev = max(row[1] + 1 if row else 0, now)
+            values = (_encode(feed), rev, polled_host(feed, poll), is_polled(feed, poll), feed.id)
+            if row:
                 cursor.execute("UPDATE feeds SET feed = ?, rev = ?, host = ?, active = ? WHERE id = ?", values)
                 if edited:
-                    # Whoever polls it right now learns of what it was: the lease is free, and what they remember refused.
+                    # A running poll fetches under the old configuration: end its lease, so that its result is refused.
                     cursor.execute(
                         "UPDATE feeds SET poll = ?, next_check = 0, token = iif(token IS NULL, NULL, 'edited'), until = 0"
                         " WHERE id = ?",
-                        (_json.encode(poll), feed.id),
+                        (_encode(poll), feed.id),
                     )
             else:
                 cursor.execute(
                     "INSERT INTO feeds (feed, rev, host, active, id, poll, next_check, head) VALUES (?, ?, ?, ?, ?, ?, 0, 0)",
-                    (*values, _json.encode(poll)),
+                    (*values, _encode(poll)),
                 )
 
     def row(self, feed_id: str, generation: int = 0) -> FeedRow | None:
-        found = self._read(f"{_ROW} WHERE f.id = ?", (generation, feed_id))
-        return _row(found[0]) if found else None
+        rows = self._read(f"{_ROW} WHERE f.id = ?", (generation, feed_id))
+        return _decode_row(rows[0]) if rows else None
 
     def rows(self, generation: int = 0, ids: Iterable[str] | None = None) -> list[FeedRow]:
         if ids is None:
-            return [_row(found) for found in self._read(f"{_ROW} ORDER BY f.id", (generation,))]
-        found: list[FeedRow] = []
+            return [_decode_row(row) for row in self._read(f"{_ROW} ORDER BY f.id", (generation,))]
+        rows: list[FeedRow] = []
         wanted = sorted(set(ids))
-        for start in range(0, len(wanted), _IDS_AT_ONCE):
-            part = wanted[start : start + _IDS_AT_ONCE]
+        for start in range(0, len(wanted), _MAX_IDS):
+            part = wanted[start : start + _MAX_IDS]
             sql = f"{_ROW} WHERE f.id IN ({','.join('?' * len(part))}) ORDER BY f.id"
-            found += [_row(one) for one in self._read(sql, (generation, *part))]
-        return found
+            rows += [_decode_row(row) for row in self._read(sql, (generation, *part))]
+        return rows
 
     def remove(self, feed_id: str) -> None:
         for generation in self.generations():
@@ -119,8 +121,8 @@ class SqliteFeedStore:
             cursor.execute("DELETE FROM feeds WHERE id = ?", (feed_id,))
 
     def metadata(self, kind: type[M]) -> M | None:
-        found = self._read("SELECT value FROM notes WHERE key = ?", (kind.KEY,))
-        return decode_metadata(found[0][0] if found else None, kind)
+        rows = self._read("SELECT value FROM notes WHERE key = ?", (kind.KEY,))
+        return decode_metadata(rows[0][0] if rows else None, kind)
 
     def keep_metadata(self, value: Metadata) -> None:
         prepare(self._folder)
@@ -132,20 +134,20 @@ class SqliteFeedStore:
     # --- polling ---
 
     def due(self, now: Instant, limit: int) -> list[DueFeed]:
-        found = self._read(
+        rows = self._read(
             "SELECT id, host, next_check, token, holder, until FROM feeds WHERE active AND next_check <= ?"
             " ORDER BY next_check, id LIMIT ?",
             (now, limit),
         )
         return [
             DueFeed(id_, host, at)
-            for id_, host, at, token, holder, until in found
+            for id_, host, at, token, holder, until in rows
             if self._is_free(token, holder, until, now)
         ]
 
     def orphaned(self, now: Instant, limit: int) -> list[str]:
-        found = self._read("SELECT id, token, holder, until FROM feeds WHERE token IS NOT NULL LIMIT ?", (limit,))
-        return [id_ for id_, token, holder, until in found if self._is_free(token, holder, until, now)]
+        rows = self._read("SELECT id, token, holder, until FROM feeds WHERE token IS NOT NULL LIMIT ?", (limit,))
+        return [id_ for id_, token, holder, until in rows if self._is_free(token, holder, until, now)]
 
     def claim(self, feed_id: str, lease: Lease, now: Instant, generation: int = 0) -> FeedRow | None:
         return self.claim_many([feed_id], lease, now, generation).get(feed_id)
@@ -154,50 +156,48 @@ class SqliteFeedStore:
         self, feed_ids: Iterable[str], lease: Lease, now: Instant, generation: int = 0
     ) -> dict[str, FeedRow]:
         holder = self._own_holder()
-        rows: dict[str, FeedRow] = {}
+        claimed: dict[str, FeedRow] = {}
         with self._file.writing() as cursor:
-            # One statement for all: each gives the interpreter's lock away, and has to wait for it among the fetchers.
+            # One statement for all: each statement releases the GIL, and then competes with the fetching threads for it.
             wanted = list(feed_ids)
             sql = f"{_ROW} WHERE f.id IN ({','.join('?' * len(wanted))})"
-            for found in cursor.execute(sql, (generation, *wanted)).fetchall():
-                if found[3] == lease.token or self._is_free(found[3], found[4], found[5], now):
-                    row = _row(found)
-                    rows[row.feed.id] = row
+            for row in cursor.execute(sql, (generation, *wanted)).fetchall():
+                if row[3] == lease.token or self._is_free(row[3], row[4], row[5], now):
+                    feed_row = _decode_row(row)
+                    claimed[feed_row.feed.id] = feed_row
             cursor.executemany(
                 "UPDATE feeds SET token = ?, holder = ?, until = ? WHERE id = ?",
-                [(lease.token, holder, lease.until, feed_id) for feed_id in rows],
+                [(lease.token, holder, lease.until, feed_id) for feed_id in claimed],
             )
-        return rows
+        return claimed
 
     def remember(self, results: Iterable[PollResult], *, release: bool = True) -> list[str]:
         free = ", token = NULL, holder = NULL, until = NULL" if release else ""
         by_id = {result.feed: result for result in results}
         with self._file.writing() as cursor:
             sql = f"SELECT feed, token FROM feeds WHERE id IN ({','.join('?' * len(by_id))})"
-            feeds = {
-                feed.id: (feed, token) for feed, token in self._decoded(cursor.execute(sql, tuple(by_id)).fetchall())
-            }
-            ours = [one for one in by_id.values() if one.feed in feeds and feeds[one.feed][1] == one.token]
+            feeds: dict[str, Feed] = {}
+            tokens: dict[str, str | None] = {}
+            for encoded, token in cursor.execute(sql, tuple(by_id)).fetchall():
+                feed = _decode_feed(encoded)
+                feeds[feed.id], tokens[feed.id] = feed, token
+            accepted = [result for result in by_id.values() if tokens.get(result.feed) == result.token]
             cursor.executemany(
                 f"UPDATE feeds SET poll = ?, rev = rev + 1, host = ?, active = ?, next_check = ?, head = ?{free} WHERE id = ?",
                 [
                     (
-                        _json.encode(one.poll),
-                        polled_host(feeds[one.feed][0], one.poll),
-                        is_polled(feeds[one.feed][0], one.poll),
-                        one.poll.next_check,
-                        one.poll.head,
-                        one.feed,
+                        _encode(result.poll),
+                        polled_host(feeds[result.feed], result.poll),
+                        is_polled(feeds[result.feed], result.poll),
+                        result.poll.next_check,
+                        result.poll.head,
+                        result.feed,
                     )
-                    for one in ours
+                    for result in accepted
                 ],
             )
-        written = {one.feed for one in ours}
+        written = {result.feed for result in accepted}
         return [feed_id for feed_id in by_id if feed_id not in written]
-
-    @staticmethod
-    def _decoded(found: list[Any]) -> Iterable[tuple[Feed, str | None]]:
-        return ((_feed.decode(feed), token) for feed, token in found)
 
     def release(self, feed_id: str, token: str) -> bool:
         changed = self._file.run(
@@ -220,52 +220,52 @@ class SqliteFeedStore:
         )
         if among is None:
             return [id_ for (id_,) in self._read(f"{sql} ORDER BY f.id LIMIT ?", (generation, limit))]
-        wanted, found = sorted(set(among)), []
-        for start in range(0, len(wanted), _IDS_AT_ONCE):
-            part = wanted[start : start + _IDS_AT_ONCE]
-            found += self._read(f"{sql} AND f.id IN ({','.join('?' * len(part))}) ORDER BY f.id", (generation, *part))
-        return [id_ for (id_,) in found[:limit]]
+        wanted, rows = sorted(set(among)), []
+        for start in range(0, len(wanted), _MAX_IDS):
+            part = wanted[start : start + _MAX_IDS]
+            rows += self._read(f"{sql} AND f.id IN ({','.join('?' * len(part))}) ORDER BY f.id", (generation, *part))
+        return [id_ for (id_,) in rows[:limit]]
 
     def claim_index(self, generation: int, feed_id: str, lease: Lease, now: Instant) -> FeedRow | None:
         holder = self._own_holder()
         with self._file.writing() as cursor:
-            found = cursor.execute(f"{_ROW} WHERE f.id = ?", (generation, feed_id)).fetchone()
-            if found is None:
+            row = cursor.execute(f"{_ROW} WHERE f.id = ?", (generation, feed_id)).fetchone()
+            if row is None:
                 return None
-            taken = cursor.execute(
+            held = cursor.execute(
                 "SELECT token, holder, until FROM index_states WHERE generation = ? AND feed = ?", (generation, feed_id)
             ).fetchone()
-            if taken and not (taken[0] == lease.token or self._is_free(taken[0], taken[1], taken[2], now)):
+            if held and not (held[0] == lease.token or self._is_free(held[0], held[1], held[2], now)):
                 return None
             cursor.execute(
                 "INSERT INTO index_states (generation, feed, cursor, token, holder, until) VALUES (?, ?, 0, ?, ?, ?)"
                 " ON CONFLICT DO UPDATE SET token = excluded.token, holder = excluded.holder, until = excluded.until",
                 (generation, feed_id, lease.token, holder, lease.until),
             )
-        return _row(found)
+        return _decode_row(row)
 
     def item_states(self, generation: int, feed_id: str, ids: Iterable[str]) -> dict[str, ItemState]:
         wanted = list(ids)
-        found: dict[str, ItemState] = {}
-        for start in range(0, len(wanted), _IDS_AT_ONCE):
-            part = wanted[start : start + _IDS_AT_ONCE]
+        states: dict[str, ItemState] = {}
+        for start in range(0, len(wanted), _MAX_IDS):
+            part = wanted[start : start + _MAX_IDS]
             marks = ",".join("?" * len(part))
             sql = f"SELECT id, state FROM item_states WHERE generation = ? AND feed = ? AND id IN ({marks})"
             for id_, state in self._read(sql, (generation, feed_id, *part)):
-                found[id_] = _item.decode(state)
-        return found
+                states[id_] = _decode_item_state(state)
+        return states
 
     def save(self, generation: int, feed_id: str, token: str, fold: FoldState, states: Mapping[str, ItemState]) -> bool:
         with self._file.writing() as cursor:
             changed = cursor.execute(
                 "UPDATE index_states SET cursor = ?, state = ? WHERE generation = ? AND feed = ? AND token = ?",
-                (fold.cursor, _json.encode(fold), generation, feed_id, token),
+                (fold.cursor, _encode(fold), generation, feed_id, token),
             ).rowcount
             if changed != 1:
                 return False
             cursor.executemany(
                 "INSERT INTO item_states VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET state = excluded.state",
-                ((generation, feed_id, id_, _pack.encode(state)) for id_, state in states.items()),
+                ((generation, feed_id, id_, _encode_item_state(state)) for id_, state in states.items()),
             )
             cursor.execute("UPDATE feeds SET rev = rev + 1 WHERE id = ?", (feed_id,))
         return True
@@ -279,10 +279,10 @@ class SqliteFeedStore:
         return changed == 1
 
     def index_leases(self, generation: int, now: Instant) -> int:
-        found = self._read(
+        rows = self._read(
             "SELECT token, holder, until FROM index_states WHERE generation = ? AND token IS NOT NULL", (generation,)
         )
-        return sum(not self._is_free(token, holder, until, now) for token, holder, until in found)
+        return sum(not self._is_free(token, holder, until, now) for token, holder, until in rows)
 
     def generations(self) -> list[int]:
         return [number for (number,) in self._read("SELECT DISTINCT generation FROM index_states ORDER BY 1")]
@@ -293,11 +293,11 @@ class SqliteFeedStore:
         self._file.run("DELETE FROM index_states WHERE generation = ?", (generation,))
 
     def _drop_items(self, generation: int, feed_id: str) -> None:
-        """Delete item states in portions, so that nobody waits long for the write lock."""
+        """Delete the item states of a feed in batches of `_MAX_DELETED_ROWS`."""
         while self._file.run(
             "DELETE FROM item_states WHERE generation = ? AND feed = ? AND id IN"
             " (SELECT id FROM item_states WHERE generation = ? AND feed = ? LIMIT ?)",
-            (generation, feed_id, generation, feed_id, _DROPPED_AT_ONCE),
+            (generation, feed_id, generation, feed_id, _MAX_DELETED_ROWS),
         ):
             pass
 
@@ -310,27 +310,28 @@ class SqliteFeedStore:
         return self._give_back(f"lock {name}", token, 0)
 
     def is_locked(self, name: str, now: Instant) -> bool:
-        found = self._read("SELECT token, holder, until FROM locks WHERE name = ?", (f"lock {name}",))
-        return bool(found) and not self._is_free(found[0][0], found[0][1], found[0][2], now)
+        rows = self._read("SELECT token, holder, until FROM locks WHERE name = ?", (f"lock {name}",))
+        return any(not self._is_free(token, holder, until, now) for token, holder, until in rows)
 
     def close(self) -> None:
         self._file.close()
-        if self._held is not None:
-            self._held.free()
+        if self._holder_lock is not None:
+            self._holder_lock.free()
             (self._folder / "holders" / self._holder).unlink(missing_ok=True)
-            self._held = None
+            self._holder_lock = None
 
     def _take(self, name: str, lease: Lease, now: Instant) -> Instant:
+        """Take a named lease; return 0 on success, else the instant until which it is taken or held off."""
         holder = self._own_holder()
         with self._file.writing() as cursor:
-            found = cursor.execute(
+            held = cursor.execute(
                 "SELECT token, holder, until, hold_until FROM locks WHERE name = ?", (name,)
             ).fetchone()
-            if found is not None and found[0] != lease.token:
-                if not self._is_free(found[0], found[1], found[2], now):
-                    return int(found[2])
-                if found[3] > now:
-                    return int(found[3])
+            if held is not None and held[0] != lease.token:
+                if not self._is_free(held[0], held[1], held[2], now):
+                    return int(held[2])
+                if held[3] > now:
+                    return int(held[3])
             cursor.execute(
                 "INSERT INTO locks (name, token, holder, until) VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE"
                 " SET token = excluded.token, holder = excluded.holder, until = excluded.until",
@@ -348,19 +349,19 @@ class SqliteFeedStore:
     # --- holders ---
 
     def _own_holder(self) -> str:
-        """Give the name of this process's locked file, made on the first claim."""
-        if self._held is None or not self._holder.startswith(f"{os.getpid()}-"):
+        """Return the name of this process's lock file; create and lock it on the first claim."""
+        if self._holder_lock is None or not self._holder.startswith(f"{os.getpid()}-"):
             prepare(self._folder)
             self._holder = f"{os.getpid()}-{uuid.uuid4().hex[:12]}"
-            self._held = FileLock(self._folder / "holders" / self._holder)
-            self._held.take(0, "holds leases")
+            self._holder_lock = FileLock(self._folder / "holders" / self._holder)
+            self._holder_lock.take(0, "holds leases")
         return self._holder
 
     def _is_free(self, token: str | None, holder: str | None, until: int | None, now: Instant) -> bool:
-        return token is None or until is None or until <= now or not self._lives(holder or "")
+        return token is None or until is None or until <= now or not self._is_alive(holder or "")
 
-    def _lives(self, holder: str) -> bool:
-        """Say whether the process behind a holder's file still has it locked."""
+    def _is_alive(self, holder: str) -> bool:
+        """Return whether the process of a holder's file still holds its lock; delete the file of a dead one."""
         if holder == self._holder:
             return True
         path = self._folder / "holders" / holder
@@ -385,8 +386,7 @@ class SqliteFeedStore:
         return self._file.rows(sql, values)
 
 
-def _row(found: Any) -> FeedRow:  # noqa: ANN401 - a row of SQLite has no types
-    feed, poll, rev, token, _holder, _until, fold = found
-    return FeedRow(
-        _feed.decode(feed), _poll.decode(poll), _index.decode(fold) if fold else FoldState(), rev, token is not None
-    )
+def _decode_row(row: Any) -> FeedRow:  # noqa: ANN401 - a row of SQLite has no types
+    feed, poll, rev, token, _holder, _until, fold = row
+    fold_state = _decode_fold(fold) if fold else FoldState()
+    return FeedRow(_decode_feed(feed), _decode_poll(poll), fold_state, rev, token is not None)

@@ -1,4 +1,4 @@
-"""Build the status that is published of a feed from its stored row. Pure."""
+"""Build the published status of a feed from its row in the feed store. Pure."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from newswire.urls import redacted
 
 
 def status_of(row: FeedRow) -> FeedStatus:
-    """Put together what the search side is told of a feed."""
+    """Return the status of a feed for the search side."""
     feed, poll, fold = row.feed, row.poll, row.fold
     counts = {count.seq: count for count in fold.counts}
     paused = poll.paused if poll.configured == configuration_of(feed) else None
     if feed.removed:
-        paused = "It is gone from the list of feeds; its items and its log stay."
+        paused = "It was removed from the list of feeds; its items and its log stay."
     elif not feed.polled:
-        paused = "It is not polled: its items came from files."
+        paused = "It is not polled: its items come from files."
     refused = fold.refused_seq == poll.head and fold.refused_code is not None and poll.error_code is None
     return FeedStatus(
         id=feed.id,
@@ -40,13 +40,14 @@ def status_of(row: FeedRow) -> FeedStatus:
         newest=fold.newest,
         per_day=fold.per_day,
         behind=poll.head > fold.cursor,
-        fetches=tuple(_counted(line, counts) for line in poll.fetches),
+        fetches=tuple(_with_counts(line, counts) for line in poll.fetches),
         gaps=fold.gaps,
         refused_items=fold.refused_items,
     )
 
 
-def _counted(line: FetchLine, counts: Mapping[int, msgspec.Struct]) -> FetchLine:
+def _with_counts(line: FetchLine, counts: Mapping[int, msgspec.Struct]) -> FetchLine:
+    """Return a fetch line with the item counts of its record, if the fold has them."""
     count = counts.get(line.seq) if line.seq is not None else None
     if count is None:
         return line

@@ -1,4 +1,4 @@
-"""The work queue: a tick puts batches in, somebody carries them out."""
+"""The work queue between ticks, which put batches into it, and the runs that process them."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from newswire.model import Batch
 
 
 class WorkQueue(Protocol):
-    """Takes batches from `poll.tick` to whoever carries them out.
+    """Delivers batches from `ingest/tick.py` to their consumers.
 
-    Each batch is delivered at least once, perhaps more often, late, or out of order: whoever carries it out claims
-    what is in it, and nothing depends on a batch for correctness, since the next tick finds the same feeds again.
+    It delivers each batch at least once, perhaps several times, late or out of order. So a consumer claims the feeds of a
+    batch first. Nothing depends on a batch for correctness, since the next tick finds the same feeds again.
     """
 
     def put(self, batches: Iterable[Batch]) -> None:
-        """Take over batches; when it returns they are not forgotten as long as the process (or the queue) lives."""
+        """Accept batches. They are kept as long as this process (or the queue) exists."""
 
     def waiting(self) -> int | None:
-        """Say about how many batches wait or are being carried out; None for a queue that carries them out at once."""
+        """Return the approximate number of batches that wait or are in work; None for a queue that processes them at once."""

@@ -1,6 +1,6 @@
-"""The dead-letter queue: messages that failed ten times come out, to be looked at, sent again or thrown away.
+"""The dead-letter queue: list, redrive or discard messages that failed ten times.
 
-It is found by the redrive policy of the work queue, so that there is one setting for both.
+The redrive policy of the work queue names it, so one setting suffices for both queues.
 """
 
 from __future__ import annotations
@@ -14,18 +14,18 @@ from msgspec import Struct
 
 from newswire.clock import Instant
 from newswire.errors import DataError
-from newswire.storage.aws import AwsEdge, explained_aws
+from newswire.storage.aws import AwsEdge, translate_aws_errors
 from newswire.storage.queue.sqs import SqsQueue, batch_of
 
-MOST_LISTED = 10_000
-_HELD_S = 120
-"""So long the messages that are looked at are kept from others, unless they are given back before."""
-_WAIT_S = 1
-"""So long SQS is asked to look on all its servers: an answer without waiting may leave messages out."""
+MAX_LETTERS = 10_000
+_VISIBILITY_SECONDS = 120
+"""Time in which other consumers do not see received messages; giving a message back ends it."""
+_WAIT_SECONDS = 1
+"""Wait time of a receive call, so that SQS reads all its servers; without it some messages may be missing."""
 
 
 class DeadLetter(Struct, frozen=True):
-    """A message that failed too often; `feeds` is None for one that is no batch of ours, and would fail again."""
+    """A message that failed too often. `feeds` is None if the body is not a batch; such a message would fail again."""
 
     id: str
     sent_at: Instant
@@ -34,7 +34,7 @@ class DeadLetter(Struct, frozen=True):
 
 
 class DeadLetterQueue(AwsEdge):
-    """The dead letters of the work queue with this address. What AWS does wrong is a `DataError`."""
+    """The dead letters of the work queue with this URL. Every failure of AWS is a `DataError`."""
 
     service = "sqs"
 
@@ -45,66 +45,70 @@ class DeadLetterQueue(AwsEdge):
 
     @cached_property
     def _url(self) -> str:
-        with explained_aws(self._place):
-            asked = {"QueueUrl": self._work_url, "AttributeNames": ["RedrivePolicy"]}
-            policy = self.client.get_queue_attributes(**asked).get("Attributes", {}).get("RedrivePolicy")
+        with translate_aws_errors(self._place):
+            answer = self.client.get_queue_attributes(QueueUrl=self._work_url, AttributeNames=["RedrivePolicy"])
+            policy = answer.get("Attributes", {}).get("RedrivePolicy")
             if policy is None:
-                msg = f"{self._place} is not there: that queue has no redrive policy, see template.yaml."
+                msg = f"{self._place} does not exist: the work queue has no redrive policy. See template.yaml for one."
                 raise DataError(msg)
             *_, account, name = json.loads(policy)["deadLetterTargetArn"].split(":")
-            found: str = self.client.get_queue_url(QueueName=name, QueueOwnerAWSAccountId=account)["QueueUrl"]
-            return found
+            url: str = self.client.get_queue_url(QueueName=name, QueueOwnerAWSAccountId=account)["QueueUrl"]
+            return url
 
     def letters(self) -> list[DeadLetter]:
-        """Give the messages, the oldest first; they stay in the queue."""
-        held = list(self._held())
-        self._give_back(message for message, _letter in held)
-        return sorted((letter for _message, letter in held), key=lambda one: (one.sent_at, one.id))
+        """Return the messages, the oldest first; they stay in the queue."""
+        received = list(self._receive())
+        self._give_back(message for message, _letter in received)
+        return sorted((letter for _message, letter in received), key=lambda letter: (letter.sent_at, letter.id))
 
     def redrive(self, ids: Iterable[str] = ()) -> list[DeadLetter]:
-        """Put the batches with these ids, or all batches, back into the work queue; gives them.
+        """Move the batches with these ids, or all batches, to the work queue; return them.
 
-        A message is deleted after it was sent, so that one which is interrupted between is there twice rather than lost.
+        A message is deleted after it was sent. So an interruption leaves it in both queues and never loses it.
         """
         wanted = set(ids)
-        return self._taken_out(lambda one: one.feeds is not None and (not wanted or one.id in wanted), sends=True)
+
+        def is_chosen(letter: DeadLetter) -> bool:
+            return letter.feeds is not None and (not wanted or letter.id in wanted)
+
+        return self._take_out(is_chosen, sends=True)
 
     def discard(self, ids: Iterable[str]) -> list[DeadLetter]:
-        """Throw the messages with these ids away; gives them."""
+        """Delete the messages with these ids; return them."""
         wanted = set(ids)
-        return self._taken_out(lambda one: one.id in wanted, sends=False)
+        return self._take_out(lambda letter: letter.id in wanted, sends=False)
 
-    def _taken_out(self, chosen: Callable[[DeadLetter], bool], *, sends: bool) -> list[DeadLetter]:
+    def _take_out(self, is_chosen: Callable[[DeadLetter], bool], *, sends: bool) -> list[DeadLetter]:
         done, others = [], []
-        for message, letter in list(self._held()):
-            if not chosen(letter):
+        for message, letter in list(self._receive()):
+            if not is_chosen(letter):
                 others.append(message)
                 continue
             if sends:
                 self._work.put([batch_of(letter.body)])
-            with explained_aws(self._place):
+            with translate_aws_errors(self._place):
                 self.client.delete_message(QueueUrl=self._url, ReceiptHandle=message["ReceiptHandle"])
             done.append(letter)
         self._give_back(others)
         return done
 
-    def _held(self) -> Iterator[tuple[dict[str, Any], DeadLetter]]:
-        """Receive all that there is, once; nobody else gets it meanwhile."""
-        asked = {
+    def _receive(self) -> Iterator[tuple[dict[str, Any], DeadLetter]]:
+        """Receive each message once; other consumers do not see it for `_VISIBILITY_SECONDS`."""
+        request = {
             "QueueUrl": self._url,
             "MaxNumberOfMessages": 10,
-            "VisibilityTimeout": _HELD_S,
-            "WaitTimeSeconds": _WAIT_S,
+            "VisibilityTimeout": _VISIBILITY_SECONDS,
+            "WaitTimeSeconds": _WAIT_SECONDS,
             "MessageSystemAttributeNames": ["SentTimestamp"],
         }
         count = 0
-        while count < MOST_LISTED:
-            with explained_aws(self._place):
-                found = self.client.receive_message(**asked).get("Messages", ())
-            if not found:
+        while count < MAX_LETTERS:
+            with translate_aws_errors(self._place):
+                messages = self.client.receive_message(**request).get("Messages", ())
+            if not messages:
                 return
-            count += len(found)
-            yield from ((message, _letter(message)) for message in found)
+            count += len(messages)
+            yield from ((message, _read_letter(message)) for message in messages)
 
     def _give_back(self, messages: Iterable[dict[str, Any]]) -> None:
         dead = SqsQueue(self._url)
@@ -112,7 +116,7 @@ class DeadLetterQueue(AwsEdge):
             dead.give_back(message["ReceiptHandle"])
 
 
-def _letter(message: dict[str, Any]) -> DeadLetter:
+def _read_letter(message: dict[str, Any]) -> DeadLetter:
     body = str(message["Body"])
     try:
         feeds = batch_of(body).feeds

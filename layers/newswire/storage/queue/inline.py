@@ -1,4 +1,4 @@
-"""Work carried out at once, in this process: the queue of one machine."""
+"""The work queue of one machine: it processes batches at once, in this process."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from newswire.model import Batch
 
 
 class InlineQueue:
-    """`WorkQueue` that hands all batches of a call to a function together, before `put` returns."""
+    """`WorkQueue` that passes all batches of a call to one call of a function, before `put` returns."""
 
     def __init__(self, carry_out: Callable[[list[Batch]], object]) -> None:
         self._carry_out = carry_out
 
     def put(self, batches: Iterable[Batch]) -> None:
-        together = list(batches)
-        if together:
-            self._carry_out(together)
+        batches = list(batches)
+        if batches:
+            self._carry_out(batches)
 
     def waiting(self) -> None:
-        """Nothing waits: `put` returns when all is carried out."""
+        """Return None: `put` returns after the work is done, so no batch ever waits."""

@@ -1,4 +1,4 @@
-"""The work queue in SQS: one message for each batch, as JSON. Whoever receives it is `functions/ingest/app.py`."""
+"""The work queue in SQS: one message per batch, as JSON. `functions/ingest/app.py` receives the messages."""
 
 from __future__ import annotations
 
@@ -9,17 +9,18 @@ import msgspec
 
 from newswire.errors import DataError
 from newswire.model import Batch
-from newswire.storage.aws import AwsEdge, explained_aws
+from newswire.storage.aws import AwsEdge, translate_aws_errors
 
-_AT_ONCE = 10
-_TRIES = 4
+_MAX_ENTRIES = 10
+"""The limit of SQS for one request."""
+_MAX_TRIES = 4
 
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(Batch).decode
 
 
 class SqsQueue(AwsEdge):
-    """`WorkQueue` in a queue of SQS, named by its address."""
+    """`WorkQueue` in the SQS queue with this URL."""
 
     service = "sqs"
 
@@ -28,41 +29,41 @@ class SqsQueue(AwsEdge):
         self._place = f"The queue {url.rpartition('/')[2]} (NEWSWIRE_QUEUE_URL)"
 
     def put(self, batches: Iterable[Batch]) -> None:
-        """Send the batches, ten in a request; those that are refused for the moment again. `DataError` for what stays so."""
+        """Send the batches, ten per request; send refused ones again, and raise `DataError` if SQS keeps refusing them."""
         rest = iter(batches)
-        while some := list(islice(rest, _AT_ONCE)):
+        while part := list(islice(rest, _MAX_ENTRIES)):
             waiting = {
-                str(number): {"Id": str(number), "MessageBody": message_of(one)} for number, one in enumerate(some)
+                str(number): {"Id": str(number), "MessageBody": message_of(batch)} for number, batch in enumerate(part)
             }
-            for _try in range(_TRIES):
-                with explained_aws(self._place):
+            for _attempt in range(_MAX_TRIES):
+                with translate_aws_errors(self._place):
                     answer = self.client.send_message_batch(QueueUrl=self._url, Entries=list(waiting.values()))
                 failed = answer.get("Failed", ())
-                waiting = {one["Id"]: waiting[one["Id"]] for one in failed}
+                waiting = {entry["Id"]: waiting[entry["Id"]] for entry in failed}
                 if not waiting:
                     break
             else:
-                msg = f"{self._place} does not take messages ({failed[0].get('Code')}): the next tick sends them again."
+                msg = f"{self._place} refuses messages ({failed[0].get('Code')}). The next tick sends them again."
                 raise DataError(msg)
 
     def waiting(self) -> int | None:
-        """Add up the messages that can be received and those that somebody has; SQS counts them approximately."""
+        """Return the number of visible messages and of those in work; SQS counts approximately."""
         names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
-        with explained_aws(self._place):
-            found = self.client.get_queue_attributes(QueueUrl=self._url, AttributeNames=names)["Attributes"]
-        return sum(int(found[name]) for name in names)
+        with translate_aws_errors(self._place):
+            counts = self.client.get_queue_attributes(QueueUrl=self._url, AttributeNames=names)["Attributes"]
+        return sum(int(counts[name]) for name in names)
 
     def give_back(self, receipt: str) -> None:
-        """Let a message that we received be received by somebody else at once."""
-        with explained_aws(self._place):
+        """Make a received message visible to other consumers at once."""
+        with translate_aws_errors(self._place):
             self.client.change_message_visibility(QueueUrl=self._url, ReceiptHandle=receipt, VisibilityTimeout=0)
 
 
 def message_of(batch: Batch) -> str:
-    """Write a batch as the body of a message."""
+    """Return a batch as a message body, which is JSON."""
     return _encode(batch).decode()
 
 
 def batch_of(message: str) -> Batch:
-    """Read the body of a message; `ValueError` for one that is no batch."""
+    """Return the batch of a message body; raise `ValueError` for a body that is not a batch."""
     return _decode(message)
