@@ -1,7 +1,7 @@
-"""The analysis of text, the only one: text comes in, tokens go out, for indexing and queries alike.
+"""The analyzer of newswire, for indexing and queries: fold text, split it into tokens, and stem tokens.
 
-Both engines are given these tokens for fields that split at white space only, so both find the same items. The rules
-and what they were measured against are in docs/relevance.md and docs/decisions/0002-own-analysis.md.
+The fields of both engines split at white space only and hold these tokens, so both engines find the same items.
+docs/relevance.md has the rules; docs/decisions/0002-own-analysis.md has the measurements.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from typing import Any
 import Stemmer
 
 TOKEN_LENGTH = 64
-"""Tokens are cut at this many characters: a 40,000-character token makes OpenSearch refuse the item."""
+"""Maximum characters of a token; longer ones are cut. OpenSearch refuses an item with a token of 40,000 characters."""
 
-# Marks that a reader leaves out when typing: accents, Hebrew points, Arabic vowel signs, tatweel, Cyrillic titlo.
-# Vowel signs of Indic and Thai scripts are marks too, but they are letters to their readers, so they stay.
+# Readers do not type these marks: accents, Hebrew points, Arabic vowel signs, tatweel, Cyrillic titlo.
+# Vowel signs of Indic and Thai scripts are marks too, but their readers type them as letters, so they stay.
 _DROPPED_RANGES = (
     (0x0300, 0x036F),
     (0x0483, 0x0487),
@@ -44,7 +44,7 @@ _DROPPED_RANGES = (
     (0xFE20, 0xFE2F),
 )
 _INVISIBLE = (0x00AD, 0x200B, 0x200C, 0x200D, 0x2060, 0xFEFF, 0x200E, 0x200F)
-# Letters that have no decomposition, with what a reader types for them (as ASCIIFoldingFilter of Lucene has them).
+# Letters without a decomposition, and what readers type for them, as in Lucene's ASCIIFoldingFilter.
 _PLAIN = {
     "ł": "l",
     "ø": "o",
@@ -59,29 +59,29 @@ _PLAIN = {
     "ŋ": "n",
 }
 
-# Han, Hiragana, Katakana and Hangul syllables: each character is a token, since no space parts their words.
+# Han, Hiragana, Katakana and Hangul syllables: each character is a token, since no space separates their words.
 _SINGLE = (
     "\u3005\u3007\u3041-\u3096\u309d-\u309f\u30a1-\u30fa\u30fc-\u30ff\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff"
     "\uf900-\ufaff\uac00-\ud7a3\U0001b000-\U0001b16f\U00020000-\U000323af"
 )
-# Vowel signs and tone marks of Indic, Thai, Lao, Tibetan, Burmese and Khmer are no \\w, but stand inside their words.
+# Vowel signs and tone marks of Indic, Thai, Lao, Tibetan, Burmese and Khmer: not \\w, but inside words.
 _INNER_MARKS = "\u0900-\u0dff\u0e31\u0e34-\u0e3a\u0e47-\u0e4e\u0eb0-\u0ecd\u0f18-\u0f84\u102b-\u109d\u17b4-\u17d3"
 _LETTER = rf"[^\W_{_SINGLE}]"
-# Any run of letters and inner marks, or a single character: written so that a run of letters is one step.
+# A run of letters and inner marks, or a single character. In this form the regex engine takes a run in one step.
 _TOKEN = rf"{_LETTER}+(?:[{_INNER_MARKS}]+{_LETTER}*)*|[{_SINGLE}]|(?:[{_INNER_MARKS}]+{_LETTER}*)+"
-# The commonest of what is no ASCII and no part of a token: without it two texts of five are ASCII, and quick to part.
+# The commonest characters outside ASCII and outside tokens. Without them two of five texts are ASCII, and fast to split.
 _PUNCTUATION = (("\u2019", "'"), ("\u2018", "'"), ("\u201c", '"'), ("\u201d", '"'), ("\u2013", "-"), ("\u2014", "-"),
                 ("\u2026", "."), ("\xa0", " "))  # fmt: skip
 _ASCII_TOKEN = re.compile(r"[a-z0-9]+")
 _NO_SPACE = re.compile(r"\S+")
 
-_CACHE_LIMIT = 200_000
+_MAX_CACHED_STEMS = 200_000
 _stem_cache: dict[str, str] = {}
 _stemmer_of_thread = threading.local()
 
 
 class _Patterns:
-    """The patterns of what is not ASCII, made when they are first needed: 12 ms that an English search does without."""
+    """The patterns for text outside ASCII. Compiled on first use: they take 12 ms, and an English search needs none."""
 
     @cached_property
     def dropped(self) -> re.Pattern[str]:
@@ -101,17 +101,17 @@ _PATTERNS = _Patterns()
 
 
 def fold(text: str) -> str:
-    """Fold case, width and accents away, so that Škoda equals skoda, ΟΔΌΣ equals οδός and ｶﾀｶﾅ equals カタカナ.
+    """Return the text without differences of case, width and accents.
 
-    NFKC, case folding, decomposition, marks dropped, composition again (Unicode Standard Annex 15; the composition
-    keeps Hangul in syllables and the voicing of Kana).
+    Škoda becomes skoda, ΟΔΌΣ equals οδός, and ｶﾀｶﾅ equals カタカナ. The steps are NFKC, case folding, NFD, removal of
+    marks, and NFC (Unicode Standard Annex 15). NFC keeps Hangul in syllables, and the voicing of Kana.
     """
     if text.isascii():
         return text.lower()
-    parted = unicodedata.normalize("NFD", unicodedata.normalize("NFKC", text).casefold())
-    if parted.isascii():
-        return parted
-    plain = _PATTERNS.dropped.sub("", parted)
+    decomposed = unicodedata.normalize("NFD", unicodedata.normalize("NFKC", text).casefold())
+    if decomposed.isascii():
+        return decomposed
+    plain = _PATTERNS.dropped.sub("", decomposed)
     for letter, typed in _PLAIN.items():
         if letter in plain:
             plain = plain.replace(letter, typed)
@@ -119,44 +119,47 @@ def fold(text: str) -> str:
 
 
 def tokens(text: str) -> list[str]:
-    """Give the folded tokens of a text in their order: letters and digits together, each Han or Kana by itself."""
-    text = _with_plain_marks(text)
-    found = _ASCII_TOKEN.findall(text.lower()) if text.isascii() else _PATTERNS.token.findall(fold(text))
-    if len(text) > TOKEN_LENGTH and max(map(len, found), default=0) > TOKEN_LENGTH:
-        return [token[:TOKEN_LENGTH] for token in found]
-    return found
+    """Return the folded tokens of a text, in order.
+
+    A run of letters and digits is one token. A Han, Kana or Hangul character is a token by itself.
+    """
+    text = _replace_punctuation(text)
+    folded = _ASCII_TOKEN.findall(text.lower()) if text.isascii() else _PATTERNS.token.findall(fold(text))
+    if len(text) > TOKEN_LENGTH and max(map(len, folded), default=0) > TOKEN_LENGTH:
+        return [token[:TOKEN_LENGTH] for token in folded]
+    return folded
 
 
 def stem(token: str) -> str:
-    """Give the English stem of a folded token (Snowball's `english`, also called Porter 2)."""
+    """Return the English stem of a folded token (Snowball's `english` stemmer, also called Porter 2)."""
     known = _stem_cache.get(token)
     if known is None:
         known = _stemmer().stemWord(token)
-        if len(_stem_cache) >= _CACHE_LIMIT:
+        if len(_stem_cache) >= _MAX_CACHED_STEMS:
             _stem_cache.clear()
         _stem_cache[token] = known
     return known
 
 
 def stems(folded: list[str]) -> list[str]:
-    """Give the stems of folded tokens, one for one."""
+    """Return the stems of folded tokens, one for each, in order."""
     known = _stem_cache
     try:
         return [*map(known.__getitem__, folded)]
     except KeyError:
         unknown = [*{token for token in folded if token not in known}]
-    if len(known) + len(unknown) > _CACHE_LIMIT:
+    if len(known) + len(unknown) > _MAX_CACHED_STEMS:
         known.clear()
         unknown = [*set(folded)]
     known.update(zip(unknown, _stemmer().stemWords(unknown), strict=True))
     try:
         return [*map(known.__getitem__, folded)]
-    except KeyError:  # another thread has just emptied it
+    except KeyError:  # another thread has just cleared the cache
         return [*map(stem, folded)]
 
 
 def _stemmer() -> Any:  # noqa: ANN401 - PyStemmer has no types
-    """Give this thread's own stemmer: one can't be used by several at once."""
+    """Return this thread's stemmer; a PyStemmer stemmer is not thread-safe."""
     try:
         return _stemmer_of_thread.value
     except AttributeError:
@@ -165,70 +168,65 @@ def _stemmer() -> Any:  # noqa: ANN401 - PyStemmer has no types
 
 
 def is_stemmed(lang: str | None) -> bool:
-    """Say whether items of this language have English stems: English ones, and those of unknown language."""
+    """Return whether items of this language have English stems: English and unknown languages do."""
     return not lang or lang[:2].lower() == "en"
 
 
 def is_single(token: str) -> bool:
-    """Say whether this is a token of one Han, Kana or Hangul character, after which another token always begins."""
+    """Return whether a token is one Han, Kana or Hangul character. Another token always begins after such a token."""
     return len(token) == 1 and _PATTERNS.single_character.fullmatch(token) is not None
 
 
 def fold_whole(value: str) -> str:
-    """Fold a value that is compared whole: folded, white space at its ends dropped and within it folded to one space."""
+    """Return a folded value for comparison as a whole: trimmed, each run of white space as one space."""
     return " ".join(fold(value).split())
 
 
-def _with_plain_marks(text: str) -> str:
-    """Write typographic marks as the plain ones, each as long as it was: most English text is ASCII but for them."""
+def _replace_punctuation(text: str) -> str:
+    """Replace typographic punctuation with ASCII of equal length; most English text is then ASCII."""
     if not text.isascii():
         for mark, plain in _PUNCTUATION:
             text = text.replace(mark, plain)
     return text
 
 
-def spans(text: str) -> list[tuple[int, int]]:
-    """Give where each token of `tokens(text)` stands in the text: its first character, and that after its last."""
-    return spans_of(text, range(len(tokens(text))))
-
-
 def spans_of(text: str, numbers: Sequence[int]) -> list[tuple[int, int]]:
-    """Give where some tokens of `tokens(text)` stand in the text, by their numbers, which rise.
+    """Return the spans of some tokens of `tokens(text)`: their start and end offsets in the text.
 
-    White space parts tokens and folds with nothing, so a text that is not ASCII is looked at word by word.
+    `numbers` are indexes into `tokens(text)`, in increasing order. White space separates tokens and does not fold with
+    other characters, so a text outside ASCII is read word by word.
     """
-    text = _with_plain_marks(text)
+    text = _replace_punctuation(text)
     if not numbers:
         return []
     if text.isascii():
-        places = [match.span() for match in islice(_ASCII_TOKEN.finditer(text.lower()), numbers[-1] + 1)]
-        return [places[number] for number in numbers]
-    found: list[tuple[int, int]] = []
+        all_spans = [match.span() for match in islice(_ASCII_TOKEN.finditer(text.lower()), numbers[-1] + 1)]
+        return [all_spans[number] for number in numbers]
+    spans: list[tuple[int, int]] = []
     rest = iter(numbers)
     number = next(rest)
     before = 0
     for word in _NO_SPACE.finditer(text):
-        within = _spans_of_word(word.group())
+        within = _word_spans(word.group())
         while number < before + len(within):
             first, last = within[number - before]
-            found.append((word.start() + first, word.start() + last))
-            if len(found) == len(numbers):
-                return found
+            spans.append((word.start() + first, word.start() + last))
+            if len(spans) == len(numbers):
+                return spans
             number = next(rest)
         before += len(within)
-    return found
+    return spans
 
 
 @lru_cache(maxsize=8192)
-def _spans_of_word(text: str) -> tuple[tuple[int, int], ...]:
-    """Give the spans in a text without white space.
+def _word_spans(text: str) -> tuple[tuple[int, int], ...]:
+    """Return the spans of the tokens of a text without white space.
 
-    Folding changes lengths, so the text is folded piece by piece, a piece being a character with all that folds
-    together with it, and each folded character remembers its piece.
+    Folding changes lengths. So the text is folded in pieces, and each folded character keeps the number of its piece.
     """
     if text.isascii():
         return tuple(match.span() for match in _ASCII_TOKEN.finditer(text.lower()))
-    pieces = _pieces(text)
+    pieces = _split_pieces(text)
     folded: list[str] = []
     origin: list[int] = []
     for number, (start, end) in enumerate(pieces):
@@ -241,15 +239,15 @@ def _spans_of_word(text: str) -> tuple[tuple[int, int], ...]:
     )
 
 
-def _pieces(text: str) -> list[tuple[int, int]]:
-    """Part a text between characters that fold by themselves."""
-    edges = [at for at in range(len(text)) if at == 0 or not _joins(text[at])]
-    return list(zip(edges, [*edges[1:], len(text)], strict=True))
+def _split_pieces(text: str) -> list[tuple[int, int]]:
+    """Return the spans of the pieces of a text: each is a character with those that fold together with it."""
+    starts = [start for start in range(len(text)) if start == 0 or not _folds_with_previous(text[start])]
+    return list(zip(starts, [*starts[1:], len(text)], strict=True))
 
 
 @lru_cache(maxsize=8192)
-def _joins(character: str) -> bool:
-    """Say whether a character folds together with the one before: a mark, a voicing sign, a Hangul vowel or final."""
+def _folds_with_previous(character: str) -> bool:
+    """Return whether a character is a mark, a voicing sign, or a Hangul vowel or final: it folds with the previous one."""
     if character.isascii():
         return False
     first = unicodedata.normalize("NFKD", character)[:1]

@@ -100,7 +100,8 @@ def test_highlights_are_escaped_excerpts_within_the_limit(q: str, text: str, fie
     st.sets(st.integers(0, 11)),
 )
 def test_chosen_spans_equal_those_of_all_tokens(text: str, chosen: set[int]) -> None:
-    tokens, spans = analysis.tokens(text), analysis.spans(text)
+    tokens = analysis.tokens(text)
+    spans = analysis.spans_of(text, range(len(tokens)))
     numbers = sorted(number for number in chosen if number < len(tokens))
     assert analysis.spans_of(text, numbers) == [spans[number] for number in numbers]
 
@@ -109,7 +110,8 @@ def test_chosen_spans_equal_those_of_all_tokens(text: str, chosen: set[int]) -> 
     st.one_of(st.text(max_size=200), st.lists(st.sampled_from(["a", "aa", "b ", "-", "’", "a" * 70, "é"])).map("".join))
 )
 def test_spans_contain_their_tokens(text: str) -> None:
-    tokens, spans = analysis.tokens(text), analysis.spans(text)
+    tokens = analysis.tokens(text)
+    spans = analysis.spans_of(text, range(len(tokens)))
     assert len(tokens) == len(spans)
     for token, (start, end) in zip(tokens, spans, strict=True):
         assert token in analysis.fold(text[start:end])
