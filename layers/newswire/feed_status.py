@@ -1,6 +1,6 @@
-"""Is a feed being watched? States, gaps and statuses of feeds, worked out from what polling and indexing remember.
+"""The state of a feed for readers: ok, stale, failing, paused or never. Pure.
 
-Pure. The state is worked out when it is read, from `next_check` and a grace, so that a poller that is dead shows.
+Readers compute it from `next_check` and a grace at the moment of the request, so that a dead poller shows.
 """
 
 from __future__ import annotations
@@ -15,7 +15,10 @@ STATES: tuple[State, ...] = get_args(State)
 
 
 def state_of(status: FeedStatus, now: Instant, grace_s: int) -> State:
-    """Say how a feed is doing: paused before failing before never before stale before ok."""
+    """Return the first state that applies, in the order paused, failing, never, stale, ok.
+
+    A feed is stale when its next check is more than `grace_s` seconds overdue.
+    """
     if status.paused is not None:
         return "paused"
     if status.error_code is not None:

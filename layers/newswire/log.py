@@ -1,4 +1,4 @@
-"""The log of defects: an exception that nobody expected goes in, one line with its request id and its trace comes out."""
+"""The log of defects: one record with a stack trace for each unexpected exception."""
 
 from __future__ import annotations
 
@@ -8,5 +8,5 @@ _logger = logging.getLogger("newswire")
 
 
 def log_defect(error: BaseException, request_id: str | None = None) -> None:
-    """Log a defect of ours with its trace; what a caller sent is not in it."""
+    """Log a defect of newswire with its stack trace, at level ERROR; the record contains no input of the caller."""
     _logger.error("defect %s (request %s)", type(error).__name__, request_id, exc_info=error)

@@ -1,11 +1,11 @@
-"""The values that cross from one stage to the next: one frozen type per stage, in the order the data meets them.
+"""The values that the stages of newswire exchange: frozen types, in the order of the stages.
 
-A `Feed` is polled and gives a `Fetched`; that is archived as a `Record`; a record is parsed into a `Document` of
-`Entry`s; an entry becomes a `Candidate` and, folded over the log, an `Item`, which the engine keeps. Instants are
-milliseconds (`clock.Instant`); durations are seconds and say so in their names (`_s`).
+Polling a `Feed` brings a `Fetched`, which is archived as a `Record`. Parsing a record yields a `Document` with its
+`Entry`s. An entry becomes a `Candidate`; folding the log turns candidates into `Item`s, which the engine keeps. Instants
+are milliseconds (`clock.Instant`). Durations are seconds if their names end in `_s`.
 
-What there are hundreds of thousands of is made with `gc=False`: frozen values hold no cycles, and looking for some in
-them takes a tenth of a back-fill.
+The most frequent types have `gc=False`. Frozen values hold no cycles, and the garbage collector would take a tenth of a
+back-fill to look for some.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from newswire.clock import Instant
 # --- feeds ------------------------------------------------------------------------------------------------------------
 
 FeedKind = Literal["auto", "syndication", "jsonfeed", "listing", "sitemap"]
-"""How a document is read: `auto` detects it; `syndication` is RSS, Atom, RDF and CDF."""
+"""The parser of a feed's documents: `auto` detects it; `syndication` is RSS, Atom, RDF and CDF."""
 
 Origin = Literal["file", "added", "made"]
-"""Where a feed comes from: feeds.toml, `newswire feeds add`, or made by `ingest` and `load` (and then not polled)."""
+"""The source of a feed: feeds.toml, `newswire feeds add`, or `ingest` and `load`, whose feeds are not polled."""
 
 
 class Listing(Struct, frozen=True, forbid_unknown_fields=True):
-    """Where the rows and their fields are in a JSON listing, as JMESPath expressions; all but `rows` are of a row."""
+    """JMESPath expressions for a JSON listing: `rows` finds the rows, the others find the fields within a row."""
 
     rows: str
     title: str = "title"
@@ -35,11 +35,11 @@ class Listing(Struct, frozen=True, forbid_unknown_fields=True):
     summary: str = "summary"
     guid: str = ""
     base: str = ""
-    """The URL that relative links are resolved against; empty: the URL the document came from."""
+    """The base URL of relative links; empty for the URL of the document."""
 
 
 class Feed(Struct, frozen=True):
-    """A source that is polled, as its owner configured it."""
+    """A source of items, as its owner configured it."""
 
     id: str
     url: str = ""
@@ -56,14 +56,14 @@ class Feed(Struct, frozen=True):
     listing: Listing | None = None
     lang: str | None = None
     removed: bool = False
-    """Gone from the file that it came from: not polled, its items and its log stay."""
+    """No longer in its feeds file: not polled, but its items and its log stay."""
 
 
 # --- fetching ---------------------------------------------------------------------------------------------------------
 
 
 class Validators(Struct, frozen=True):
-    """What a server gave us to ask "has it changed?" with, exactly as received, for one URL only."""
+    """The validators of a conditional request, exactly as the server sent them, for one URL only."""
 
     url: str
     etag: str | None = None
@@ -71,25 +71,25 @@ class Validators(Struct, frozen=True):
 
 
 class FetchRequest(Struct, frozen=True):
-    """What to ask for: a URL, who asks, and what we have already."""
+    """A request for a document: the URL, the user agent, and the validators of the known document."""
 
     url: str
     user_agent: str
     headers: dict[str, str] = {}
-    """Sent to the origin of `secret_origin` only: they may be keys."""
+    """Sent only to `secret_origin`, since they may be API keys."""
     validators: Validators | None = None
     secret_origin: str = ""
 
 
 class Hop(Struct, frozen=True):
-    """One redirect: the status that sent us on, and where to."""
+    """One redirect: its status and its target URL."""
 
     status: int
     target: str
 
 
 class Fetched(Struct, frozen=True):
-    """A document came: status 200 with its bytes, decompressed."""
+    """A fetched document: status 200 and the decompressed body."""
 
     url: str
     final_url: str
@@ -98,14 +98,14 @@ class Fetched(Struct, frozen=True):
     body: bytes
     content_type: str
     truncated: bool
-    """The transfer ended before the length that was promised; the entries that are whole still count."""
+    """The transfer ended before the announced length; complete entries still count."""
     hops: tuple[Hop, ...]
     took_ms: int
     wire_bytes: int
 
 
 class NotModified(Struct, frozen=True):
-    """The server says that the document is the one we have (304)."""
+    """The server answered 304: the known document is current."""
 
     url: str
     final_url: str
@@ -115,7 +115,7 @@ class NotModified(Struct, frozen=True):
 
 
 class FetchFailed(Struct, frozen=True):
-    """No document came; a value that is recorded, so that one bad feed never stops the others."""
+    """A failed fetch. It is a value, not an exception, so one bad feed never stops the others."""
 
     url: str
     code: str
@@ -135,15 +135,15 @@ RecordKind = Literal["document", "load"]
 
 
 class Record(Struct, frozen=True):
-    """What one fetch or one back-fill brought, as archived: numbered within its feed, never changed."""
+    """The archived result of one fetch or one back-fill, numbered within its feed. It never changes."""
 
     feed: str
     seq: int
     kind: RecordKind
     fetched_at: Instant
-    """Never decreases within a feed's log; every time in an item comes from here."""
+    """Never decreases within a feed's log. `first_seen` and `changed` of items come from it."""
     confirmed_at: Instant | None
-    """When the document before this one was last known to be current: a gap can only begin after it."""
+    """When the previous document was last known to be current; a gap can only begin after that."""
     url: str
     final_url: str
     status: int
@@ -164,31 +164,31 @@ VALUE_LENGTH = 256
 
 
 class RawDate(Struct, frozen=True, gc=False):
-    """A date as the feed wrote it, and which element said it."""
+    """A date as the feed wrote it, and the element that it comes from."""
 
     source: str
     raw: str
 
 
 class Markup(Struct, frozen=True, gc=False):
-    """Text as the parser gives it; `html` says whether it is markup or already plain."""
+    """Text from the parser; `html` is False for plain text."""
 
     text: str = ""
     html: bool = True
 
 
 class Entry(Struct, frozen=True, gc=False):
-    """One element of a document, as the parser gives it; nothing is judged or cleaned yet."""
+    """One element of a document, as parsed: not yet checked or cleaned."""
 
     guid: str = ""
     guid_is_link: bool = False
-    """The guid may be taken for a URL: it was not marked `isPermaLink="false"`."""
+    """The guid may be used as a URL: it is not marked `isPermaLink="false"`."""
     link: str = ""
     title: Markup = Markup()
     summary: Markup = Markup()
     content: Markup = Markup()
     published: tuple[RawDate, ...] = ()
-    """The candidates for the date of publication, the best first."""
+    """Candidates for the publication date, the best first."""
     updated: RawDate | None = None
     authors: tuple[str, ...] = ()
     categories: tuple[str, ...] = ()
@@ -196,7 +196,7 @@ class Entry(Struct, frozen=True, gc=False):
 
 
 class Hints(Struct, frozen=True):
-    """What a document says about how often it wants to be polled."""
+    """Hints in a document about how often to poll it."""
 
     ttl_s: int | None = None
     update_period_s: int | None = None
@@ -207,7 +207,7 @@ class Hints(Struct, frozen=True):
 
 
 class Document(Struct, frozen=True, gc=False):
-    """A record's body, read: the feed's own words about itself, and its entries in the order of the document."""
+    """The parsed body of a record: the feed's metadata, and its entries in document order."""
 
     kind: str
     title: str = ""
@@ -217,11 +217,11 @@ class Document(Struct, frozen=True, gc=False):
     hints: Hints = Hints()
     entries: tuple[Entry, ...] = ()
     cut: bool = False
-    """The document ended in the middle, or had more entries than we take; what is given is whole."""
+    """The document was cut off, or had more entries than the limit. All entries here are complete."""
 
 
 class Refusal(Struct, frozen=True):
-    """A document that can't be read as a feed: a code of docs/feeds.md and its sentence."""
+    """The reason why a document cannot be read as a feed: a code of docs/feeds.md and its sentence."""
 
     code: str
     sentence: str
@@ -234,7 +234,7 @@ DateFlag = Literal["undated", "unreadable", "future", "epoch", "midnight"]
 
 
 class ItemDate(Struct, frozen=True, gc=False):
-    """When an item was published, and how we know."""
+    """The publication date of an item, and its source."""
 
     at: Instant
     source: str
@@ -245,14 +245,14 @@ class ItemDate(Struct, frozen=True, gc=False):
 
 
 class Candidate(Struct, frozen=True, gc=False):
-    """An entry, cleaned and identified, not yet compared with what we know of its item."""
+    """A cleaned and identified entry, not yet compared with the state of its item."""
 
     id: str
-    """The plain id: of the guid, else the link, else title and date, else title and text."""
+    """The plain id: from the guid, else the link, else title and date, else title and text."""
     split_id: str | None
-    """The id of guid and link together, where there is a guid; taken once the guid stands on several links."""
+    """The id from guid and link together, if there is a guid; used once the guid occurs with several links."""
     entry_hash: str
-    """Over the entry's fields as the parser gave them, without its date."""
+    """Hash of the entry's fields as parsed, without its date."""
     title: str
     link: str
     summary: str
@@ -266,7 +266,7 @@ class Candidate(Struct, frozen=True, gc=False):
 
 
 class ItemState(Struct, frozen=True, array_like=True, gc=False):
-    """The small row that is kept for each item for ever: what the fold must know of it to go on."""
+    """The fold's small, permanent state of one item."""
 
     entry_hash: str
     extraction: int
@@ -281,7 +281,7 @@ class ItemState(Struct, frozen=True, array_like=True, gc=False):
 
 
 class Item(Struct, frozen=True, gc=False):
-    """What is indexed and found."""
+    """The unit that is indexed and found."""
 
     id: str
     feed: str
@@ -304,25 +304,25 @@ class Item(Struct, frozen=True, gc=False):
 
 
 class ItemWrite(Struct, frozen=True, gc=False):
-    """A whole item for the engine, with its record's number: the engine keeps the higher one."""
+    """A whole item for the engine, with its record's `seq`; of two writes the engine keeps the higher one."""
 
     item: Item
     seq: int
 
 
 class RefusedItem(Struct, frozen=True):
-    """An item that the engine would not take, and why; recorded, and it holds nothing back."""
+    """An item that the engine refused, and the reason. It does not stop other items."""
 
     id: str
     reason: str
 
 
 class IndexReport(Struct, frozen=True):
-    """What came of a batch of writes."""
+    """The result of a batch of writes."""
 
     written: int = 0
     outdated: int = 0
-    """Writes that lost against a higher number; done, and nothing to worry about."""
+    """Writes that the engine skipped because it has a higher `seq`; this is not an error."""
     refused: tuple[RefusedItem, ...] = ()
 
 
@@ -330,7 +330,7 @@ class IndexReport(Struct, frozen=True):
 
 
 class FetchLine(Struct, frozen=True, array_like=True, gc=False):
-    """One of the last fetches, for a person who wonders what happened."""
+    """One of the last fetches, for a person who looks for a problem."""
 
     at: Instant
     status: int | None
@@ -344,7 +344,7 @@ class FetchLine(Struct, frozen=True, array_like=True, gc=False):
 
 
 class Move(Struct, frozen=True):
-    """A permanent redirect that was seen, and how often since when."""
+    """An observed permanent redirect: its target, the first sighting, and the number of sightings."""
 
     target: str
     since: Instant
@@ -352,18 +352,18 @@ class Move(Struct, frozen=True):
 
 
 class PollState(Struct, frozen=True):
-    """What polling remembers of a feed; owned by `poll.py`, written only under the feed's poll lease."""
+    """The poll state of a feed. Only `poll.py` writes it, under the feed's poll lease."""
 
     next_check: Instant = 0
     interval_s: int = 0
     head: int = 0
-    """The number of the last record of the log that polling knows of."""
+    """The `seq` of the last record that polling knows of."""
     head_at: Instant = 0
-    """That record's `fetched_at`; the next one is never earlier."""
+    """That record's `fetched_at`; the next record is never earlier."""
     body_hash: str = ""
     validators: Validators | None = None
     full_at: Instant = 0
-    """When the whole document was last asked for without conditions."""
+    """When the document was last requested without validators."""
     last_checked: Instant | None = None
     last_success: Instant | None = None
     failing_since: Instant | None = None
@@ -371,24 +371,24 @@ class PollState(Struct, frozen=True):
     error_code: str | None = None
     error: str | None = None
     paused: str | None = None
-    """Why it is not polled, as a sentence, or null."""
+    """Why the feed is not polled, as a sentence, or null."""
     configured: str = ""
-    """The configuration that this was learnt under (`feeds.configuration_of`); with another one it counts no more."""
+    """The digest of the configuration that this state belongs to (`configuration_of`); another one makes it invalid."""
     adopted_url: str | None = None
     move: Move | None = None
     fetches: tuple[FetchLine, ...] = ()
-    """The last 20, the newest first."""
+    """The last 20 fetches, the newest first."""
 
 
 class Gap(Struct, frozen=True):
-    """A time in which items may have come and gone unseen."""
+    """A period in which items may have appeared and vanished between two polls."""
 
     start: Instant = field(name="from")
     end: Instant = field(name="to")
 
 
 class Count(Struct, frozen=True, array_like=True):
-    """What one record gave."""
+    """The numbers of new, changed and unchanged items of one record."""
 
     seq: int
     new: int
@@ -397,7 +397,7 @@ class Count(Struct, frozen=True, array_like=True):
 
 
 class FoldState(Struct, frozen=True):
-    """What the fold knows of a feed after the record at its cursor; belongs to a generation, rebuilt by a replay."""
+    """The fold's state of a feed after the record at its cursor. It belongs to a generation; a replay rebuilds it."""
 
     cursor: int = 0
     title: str = ""
@@ -407,7 +407,7 @@ class FoldState(Struct, frozen=True):
     kind: str = ""
     hints: Hints = Hints()
     good_seq: int = 0
-    """The last record that could be read as a feed."""
+    """The last record that was readable as a feed."""
     good_at: Instant | None = None
     refused_seq: int = 0
     refused_code: str | None = None
@@ -415,13 +415,13 @@ class FoldState(Struct, frozen=True):
     usual: float = 0.0
     """The usual number of entries in a document (a moving average)."""
     per_day: float | None = None
-    """New items a day, as observed."""
+    """Observed number of new items per day."""
     last_new: int = 0
     last_entries: int = 0
     window: dict[str, int] = {}
-    """Of each entry of the last good document, a short id, and in how many documents in a row it stood."""
+    """For each entry of the last readable document: its short id, and the number of consecutive documents with it."""
     shared_url: str | None = None
-    """The last URL whose document held an item that we knew."""
+    """The last URL whose document contained a known item."""
     items: int = 0
     newest: Instant | None = None
     gaps: tuple[Gap, ...] = ()
@@ -429,11 +429,11 @@ class FoldState(Struct, frozen=True):
     refused_items: tuple[RefusedItem, ...] = ()
     """The last items that the engine refused."""
     refused_count: int = 0
-    """How many it has refused in all."""
+    """The total number of refused items."""
 
 
 class FeedStatus(Struct, frozen=True):
-    """What the search side knows of a feed; published into the engine by every batch, the highest `rev` stays."""
+    """The status of a feed for the search side. Every batch publishes it into the engine, which keeps the highest `rev`."""
 
     id: str
     rev: int
@@ -441,7 +441,7 @@ class FeedStatus(Struct, frozen=True):
     description: str
     link: str
     url: str
-    """Without user info, and with `…` in place of query values."""
+    """The redacted URL: without user info, and with `…` for query values."""
     kind: str
     last_checked: Instant | None
     last_success: Instant | None
@@ -464,8 +464,8 @@ class FeedStatus(Struct, frozen=True):
 
 
 class Batch(Struct, frozen=True):
-    """A piece of work of one tick: feeds to poll and feeds to index; polling comes first."""
+    """A unit of work of one tick: feeds to poll, then to index."""
 
     feeds: tuple[str, ...]
     now: bool = False
-    """Poll them even if they are not due: a person asked for it."""
+    """If True, poll also feeds that are not due, since a person requested it."""
