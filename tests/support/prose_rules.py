@@ -17,8 +17,8 @@ SENTENCE_END = re.compile(r"[.!?][)”\"`*]*\s+(?=[A-Z“(`*])")
 ABBREVIATIONS = re.compile(r"\b(?:e\.g|i\.e|etc|vs|cf|No|St|U\.S|approx)\.$")
 BANNED = {
     r"\banew\b": "again",
-    r"\bis no\b(?! longer| more)": "is not a",
-    r"\bare no\b(?! longer| more)": "are not",
+    r"(?<![Tt]here )\bis no\b(?! longer| more)": "is not a",
+    r"(?<![Tt]here )\bare no\b(?! longer| more)": "are not",
     r"\bof ours\b": "our, or name the owner",
     r"\bof its own\b": "its own, or a separate",
     r"\bSo (?:many|long|much|often)\b": "Maximum …, or The number of …",

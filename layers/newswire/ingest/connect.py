@@ -163,7 +163,7 @@ class _DeadlineTlsSocket(_DeadlineSocket, ssl.SSLSocket):
 def _resolve(host: str, port: int, resolver: Resolver) -> list[str]:
     """Resolve `host` within the remaining deadline; return IP literals unchanged.
 
-    The system's lookup has no timeout and may take minutes. So a thread of its own does it, and is abandoned if it takes
+    The system's lookup has no timeout and may take minutes. So a separate thread does it, and is abandoned if it takes
     too long. That costs about 60 µs for each new connection to a name.
     """
     try:

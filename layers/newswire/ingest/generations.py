@@ -20,7 +20,7 @@ class ServingGeneration(Struct, frozen=True):
 def serving_generation(app: App) -> ServingGeneration:
     """Ask the engine for its generation, or take the one that the feed store knows while the engine is unreachable.
 
-    For work that goes on without the engine, such as polling. Code that writes into the engine asks the engine itself.
+    For work that needs no engine, such as polling. Code that writes into the engine asks the engine itself.
     """
     try:
         return ServingGeneration(app.engine.generation())

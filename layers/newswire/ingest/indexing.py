@@ -1,4 +1,4 @@
-"""Index feeds whose log goes on after their cursor: fold their records, write items into the engine, move the cursors.
+"""Index feeds that are behind: fold their records, write items into the engine, move the cursors.
 
 The order keeps everything whole whenever a process dies: claims, writes into the engine, item states, cursors. Writes
 that were not remembered are repeated, and change nothing.
@@ -138,7 +138,7 @@ class _IndexRun:
         return None if row is None else _Progress(row, lease)
 
     def release(self) -> None:
-        """Give all leases back; what was not saved stays behind."""
+        """Release all leases; what was not saved stays behind."""
         for feed in self._claimed:
             self._app.feeds.release_index(self._generation, feed.row.feed.id, feed.lease.token)
         self._claimed = []

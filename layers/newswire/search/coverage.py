@@ -37,7 +37,7 @@ class FeedGap(Struct, frozen=True):
 
 
 class FeedCoverage(Struct, frozen=True):
-    """Whether the feeds of a search were being watched in its range."""
+    """The answer to: were the feeds of a search being watched in its range?"""
 
     feeds: int
     ok: int
