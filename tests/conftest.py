@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NoReturn
 
 import msgspec
 import pytest
@@ -97,7 +98,7 @@ def server() -> Iterator[FeedServer]:
     made.close()
 
 
-def absent(what: str) -> None:
+def absent(what: str) -> NoReturn:
     if os.environ.get("CI"):
         pytest.fail(f"{what}; in CI this is not skipped")
     pytest.skip(what)

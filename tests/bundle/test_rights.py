@@ -16,6 +16,7 @@ from tests.support.deployment import event
 from tests.support.feed_server import FeedServer, rss, story
 from tests.support.opensearch_node.indexes import delete_indexes
 from tests.support.policies import BUCKET, CONDITIONS, DOMAIN, NAMES, QUEUE, TABLE, Call, Grant, grants
+from tests.support.present import present
 from tests.support.template import resources
 
 pytestmark = [pytest.mark.bundle, pytest.mark.opensearch]
@@ -129,7 +130,7 @@ def _polls_everything_that_can_happen(stack: Stack, ingest, server: FeedServer) 
     ingest.call({"Records": [message("ours", now=True)]})
     # The lease holder died between archiving and remembering.
     now = int(time.time() * 1000)
-    row = stack.feeds.claim("ours", Lease("dead", now - 1), now - 2)
+    row = present(stack.feeds.claim("ours", Lease("dead", now - 1), now - 2))
     left = record(row.poll.head + 1, feed="ours", fetched_at=now, body=rss(story(4), title="Ours"))
     assert S3Archive(stack.bucket).put(left)
     ingest.call(event("schedule"))

@@ -13,6 +13,7 @@ from newswire.ingest.feeds_file import FeedTable, read_toml
 from newswire.settings import Settings
 from tests.conftest import ROOT
 from tests.support.parameter_table import rows
+from tests.support.present import present
 from tests.support.screenshots import FOLDER, THEMES
 from tests.support.screenshots import PAGES as PAGES_SHOWN
 from tests.support.transports import AsEvents, OverHttp
@@ -154,7 +155,7 @@ def curls(page: str) -> list[tuple[str, str]]:
 
 def test_readme_response_matches_the_api(sampled) -> None:
     real = AsEvents(sampled).ask(curls("README.md")[0][1]).json()
-    shown = json.loads(re.search(r"```json\n(\{.*?\n\})\n```", (ROOT / "README.md").read_text(), re.DOTALL)[1])
+    shown = json.loads(present(re.search(r"```json\n(\{.*?\n\})\n```", (ROOT / "README.md").read_text(), re.DOTALL))[1])
     assert still(shown) == still(real)
     assert (shown["next"] is None) == (real["next"] is None)
 
@@ -171,7 +172,7 @@ def test_every_curl_of_the_api_page_works(sampled, method: str, target: str) -> 
 
 
 def test_api_page_python_snippet_prints_items(sampled, capsys) -> None:
-    snippet = re.search(r"```python\n(.*?)```", (ROOT / "docs" / "api.md").read_text(), re.DOTALL)[1]
+    (snippet, *_) = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "api.md").read_text(), re.DOTALL)
     api = OverHttp(sampled)
     try:
         exec(snippet.replace("127.0.0.1:8000", f"127.0.0.1:{api.port}"), {})  # noqa: S102 - the page's own code

@@ -11,7 +11,7 @@ import pytest
 
 from newswire.ingest.connect import is_public
 from newswire.ingest.fetch import Fetcher
-from newswire.model import Fetched, FetchFailed, FetchRequest, NotModified, Validators
+from newswire.model import Fetched, FetchFailed, FetchRequest, NotModified, Outcome, Validators
 from newswire.settings import Settings
 from tests.support.feed_server import Answer, rss, story
 
@@ -23,6 +23,11 @@ OPEN = Settings(
     fetch_max_decoded_bytes=400_000,
 )
 BODY = rss(story(1))
+
+
+def failure(outcome: Outcome) -> FetchFailed:
+    assert isinstance(outcome, FetchFailed)
+    return outcome
 
 
 @pytest.fixture
@@ -199,7 +204,7 @@ def test_url_that_cannot_be_fetched_is_a_failure(fetch, url: str, code: str) -> 
 
 def test_only_configured_ports_are_fetched(server) -> None:
     fetcher = Fetcher(msgspec.structs.replace(OPEN, fetch_ports="80,443"))
-    assert fetcher.fetch(FetchRequest(server.says("/feed", BODY), "t")).code == "port"
+    assert failure(fetcher.fetch(FetchRequest(server.says("/feed", BODY), "t"))).code == "port"
 
 
 PRIVATE = [
@@ -273,7 +278,7 @@ def test_name_resolving_to_a_private_address_is_refused(server, address: str) ->
     closed = Fetcher(
         msgspec.structs.replace(OPEN, fetch_allow_private=False), resolver=lambda _host, _port: ["8.8.8.8", address]
     )
-    outcome = closed.fetch(FetchRequest(url, "t"))
+    outcome = failure(closed.fetch(FetchRequest(url, "t")))
     assert outcome.code == "private_address"
     assert server.asked == []
 
@@ -285,26 +290,22 @@ def test_connection_uses_the_checked_address(server, monkeypatch) -> None:
     fetcher = Fetcher(
         msgspec.structs.replace(OPEN, fetch_allow_private=False), resolver=lambda _host, _port: next(answers)
     )
-    outcome = fetcher.fetch(FetchRequest(server.says("/feed", BODY).replace("127.0.0.1", "news.example"), "t"))
+    outcome = failure(fetcher.fetch(FetchRequest(server.says("/feed", BODY).replace("127.0.0.1", "news.example"), "t")))
     assert outcome.code in {"timeout", "connect"}
     assert server.asked == []
     assert next(answers) == ["127.0.0.1"]  # the second answer was not used
 
 
-def test_a_redirect_to_a_private_address_is_refused(server) -> None:
+def test_a_redirect_to_a_private_address_is_refused(server, monkeypatch) -> None:
     url = server.says("/feed", status=302, headers={"Location": "http://inside.example/secret"})
     names = {"public.example": ["127.0.0.1"], "inside.example": ["10.0.0.1"]}
     fetcher = Fetcher(
         msgspec.structs.replace(OPEN, fetch_allow_private=False), resolver=lambda host, _port: names[host]
     )
-    import newswire.ingest.connect
-
-    real = newswire.ingest.connect.is_public
-    newswire.ingest.connect.is_public = lambda address: address == "127.0.0.1" or real(address)
-    try:
-        outcome = fetcher.fetch(FetchRequest(url.replace("127.0.0.1", "public.example"), "t"))
-    finally:
-        newswire.ingest.connect.is_public = real
+    monkeypatch.setattr(
+        "newswire.ingest.connect.is_public", lambda address: address == "127.0.0.1" or is_public(address)
+    )
+    outcome = failure(fetcher.fetch(FetchRequest(url.replace("127.0.0.1", "public.example"), "t")))
     assert outcome.code == "private_address"
     assert "inside.example" in outcome.sentence
 
@@ -319,7 +320,7 @@ def test_slow_dns_lookup_fails_at_the_deadline(server) -> None:
 
     fetcher = Fetcher(msgspec.structs.replace(OPEN, fetch_timeout_seconds=1), slow)
     started = time.monotonic()
-    outcome = fetcher.fetch(FetchRequest(url, "t"))
+    outcome = failure(fetcher.fetch(FetchRequest(url, "t")))
     took = time.monotonic() - started
     given_up.set()
     assert outcome.code == "timeout"
@@ -339,21 +340,26 @@ def test_dns_lookups_of_all_redirects_share_one_deadline(server) -> None:
     first = f"http://name-0.example:{server.port}/0"
     fetcher = Fetcher(msgspec.structs.replace(OPEN, fetch_timeout_seconds=1), slow)
     started = time.monotonic()
-    assert fetcher.fetch(FetchRequest(first, "t")).code == "timeout"
+    assert failure(fetcher.fetch(FetchRequest(first, "t"))).code == "timeout"
     assert time.monotonic() - started < 1.5
     patient = Fetcher(msgspec.structs.replace(OPEN, fetch_timeout_seconds=10), slow)
-    assert patient.fetch(FetchRequest(first, "t")).body == BODY
+    whole = patient.fetch(FetchRequest(first, "t"))
+    assert isinstance(whole, Fetched)
+    assert whole.body == BODY
 
 
 def test_ip_literal_is_not_looked_up(server) -> None:
     lookups: list[str] = []
-    fetcher = Fetcher(OPEN, lambda host, _port: lookups.append(host) or [])
+
+    def look_up(host: str, _port: int) -> list[str]:
+        lookups.append(host)
+        return []
+
+    fetcher = Fetcher(OPEN, look_up)
     assert isinstance(fetcher.fetch(FetchRequest(server.says("/feed", BODY), "t")), Fetched)
-    closed = Fetcher(
-        msgspec.structs.replace(OPEN, fetch_allow_private=False), lambda host, _port: lookups.append(host) or []
-    )
+    closed = Fetcher(msgspec.structs.replace(OPEN, fetch_allow_private=False), look_up)
     for host in ("127.0.0.1", "[::1]", "[::ffff:10.0.0.1]"):
-        assert closed.fetch(FetchRequest(f"http://{host}:{server.port}/feed", "t")).code == "private_address"
+        assert failure(closed.fetch(FetchRequest(f"http://{host}:{server.port}/feed", "t"))).code == "private_address"
     assert lookups == []
 
 
@@ -361,7 +367,7 @@ def test_ip_literal_is_not_looked_up(server) -> None:
 def test_unusual_notation_of_a_private_address_is_refused(server, odd: str) -> None:
     closed = Fetcher(msgspec.structs.replace(OPEN, fetch_allow_private=False))
     server.says("/feed", BODY)
-    assert closed.fetch(FetchRequest(f"http://{odd}:{server.port}/feed", "t")).code == "private_address"
+    assert failure(closed.fetch(FetchRequest(f"http://{odd}:{server.port}/feed", "t"))).code == "private_address"
     assert server.asked == []
 
 

@@ -35,6 +35,14 @@ CALLS = {
 }
 
 
+class PausingEngine(OpenSearchEngine):
+    """An engine that records its pauses in seconds instead of sleeping."""
+
+    def __init__(self, url: str) -> None:
+        self.pauses_made: list[float] = []
+        super().__init__(url, user="reader", password="hunter2", timeout_s=0.3, sleep=self.pauses_made.append)
+
+
 @contextmanager
 def cluster(answer):
     """Serve the result of `answer` on loopback: status, content type and body, or None for no response.
@@ -48,15 +56,7 @@ def cluster(answer):
         return None if reply is None else Reply(reply[0], reply[2], reply[1])
 
     server = Loopback(answered)
-    pauses_made: list[float] = []
-    engine = OpenSearchEngine(
-        server.url,
-        user="reader",
-        password="hunter2",
-        timeout_s=0.3,
-        sleep=pauses_made.append,
-    )
-    engine.pauses_made = pauses_made
+    engine = PausingEngine(server.url)
     try:
         yield engine
     finally:

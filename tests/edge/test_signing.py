@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+from typing import Literal
 
 import pytest
 
@@ -15,7 +16,7 @@ from tests.support.serverless import REGION, SECRET, Collection, SignatureError,
 
 @pytest.mark.opensearch
 @pytest.mark.parametrize("service", ["es", "aoss"])
-def test_every_request_is_signed_for_its_service(service: str, opensearch_nodes) -> None:
+def test_every_request_is_signed_for_its_service(service: Literal["es", "aoss"], opensearch_nodes) -> None:
     domain = Collection(opensearch_nodes.url("3.8"), service)
     engine = OpenSearchEngine(domain.url, prefix=f"signed-{service}", signing=service, region=REGION)
     try:

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.feed_server import rss, story
-from tests.support.processes import command
+from tests.support.processes import command, command_writing_to
 
 BAR = re.compile(r"(loading|indexing|polling|reindexing): ")
 
@@ -26,7 +26,7 @@ class Terminal:
     def of(self, *arguments: str, streams: tuple[str, ...] = ("stderr",), **environ: str) -> tuple[str, int]:
         ours, theirs = pty.openpty()
         fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 30, 100, 0, 0))
-        process = command(self._data, *arguments, streams=dict.fromkeys(streams, theirs), **environ)
+        process = command_writing_to(dict.fromkeys(streams, theirs), self._data, *arguments, **environ)
         os.close(theirs)
         written = b""
         try:

@@ -147,6 +147,7 @@ def test_stalled_handshake_fails_at_the_deadline() -> None:
         fetcher = Fetcher(OPEN)
         started = time.monotonic()
         outcome = fetcher.fetch(FetchRequest(f"https://127.0.0.1:{silent.getsockname()[1]}/", "t"))
+        assert isinstance(outcome, FetchFailed)
         assert outcome.code == "timeout"
         assert 1.5 < time.monotonic() - started < 3
 

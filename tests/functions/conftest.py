@@ -16,18 +16,21 @@ def _logger_as_it_was():
     vars(logger).update(before)
 
 
-@pytest.fixture
-def logged():
-    """Return a function that parses the lines logged since its `attach` call."""
-    stream = io.StringIO()
+class Logged:
+    """Parse the lines that were logged since `attach`."""
 
-    def lines() -> list[dict]:
-        return [json.loads(line) for line in stream.getvalue().splitlines()]
+    def __init__(self) -> None:
+        self._stream = io.StringIO()
 
-    def attach() -> None:
+    def attach(self) -> None:
         for handler in logging.getLogger("newswire").handlers:
             if isinstance(handler, logging.StreamHandler):
-                handler.setStream(stream)
+                handler.setStream(self._stream)
 
-    lines.attach = attach
-    return lines
+    def __call__(self) -> list[dict]:
+        return [json.loads(line) for line in self._stream.getvalue().splitlines()]
+
+
+@pytest.fixture
+def logged() -> Logged:
+    return Logged()

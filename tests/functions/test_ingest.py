@@ -16,7 +16,7 @@ from newswire.storage.feeds.dynamodb import DynamoFeedStore
 from newswire.storage.queue.sqs import batch_of, message_of
 from tests.support.aws import Trouble
 from tests.support.deployment import Context, event
-from tests.support.feed_server import Answer, rss, story
+from tests.support.feed_server import Answer, Asked, rss, story
 
 
 @pytest.fixture
@@ -109,20 +109,18 @@ def test_message_without_time_left_returns_at_once(aws, stack, function, server)
 
 def test_slow_publisher_messages_avoid_the_dead_letter_queue(aws, stack, function, server) -> None:
     """Check that a run sends the feeds it did not reach as a new message instead of failing."""
-    seconds = [200.0]
+    context = Context()
 
-    def slowly(request):
-        seconds[0] -= 30
+    def slowly(request: Asked) -> Answer:
+        context.seconds -= 30
         return Answer(body=rss(story(int(request.path[1:])), title=request.path))
 
     for n in range(30):
         server.answers[f"/{n}"] = slowly
         add(stack, (f"feed-{n}", server.url(f"/{n}")))
     function.handle(event("schedule"), Context())
-    context = Context()
-    context.get_remaining_time_in_millis = lambda: round(seconds[0] * 1000)
     for _ in range(30):
-        seconds[0] = 200.0
+        context.seconds = 200
         assert deliver(aws, stack, function, context) == []
     assert total(stack) == 30
     assert len(server.asked) == 30
@@ -212,7 +210,7 @@ def test_log_line_and_metrics_report_the_batch(aws, stack, function, server, cap
     assert metrics["FeedsQueued"] == [2.0]
     assert (metrics["FeedsPolled"], metrics["FeedsFailed"], metrics["ItemsNew"]) == ([2.0], [1.0], [1.0])
     entry = next(line for line in logged() if line["message"] == "batch")
-    assert entry["function_request_id"] == Context.aws_request_id
+    assert entry["function_request_id"] == Context().aws_request_id
     assert "503" in entry["failed"]["bad"]
 
 

@@ -28,10 +28,17 @@ def main() -> None:
         folder = Path(temporary)
         lines = folder / "lines.jsonl.gz"
         write_lines(SHARED, lines)
-        cluster = {"engine": "opensearch", "opensearch_url": nodes.url("3.8"), "opensearch_prefix": prefix}
+        embedded = Settings(data=str(folder / "tantivy"))
+        cluster = Settings(
+            data=str(folder / "opensearch"),
+            engine="opensearch",
+            opensearch_url=nodes.url("3.8"),
+            opensearch_prefix=prefix,
+            opensearch_timeout_seconds=60,
+        )
         answers = {}
-        for name, more in (("tantivy", {}), ("opensearch", {**cluster, "opensearch_timeout_seconds": 60})):
-            app = App(Settings(data=str(folder / name), **more), clock=lambda: END_OF_2023)
+        for name, settings in (("tantivy", embedded), ("opensearch", cluster)):
+            app = App(settings, clock=lambda: END_OF_2023)
             load(app, [str(lines)], None)
             app.engine.refresh()
             answers[name] = golden.answers(app, scored=name == "tantivy")

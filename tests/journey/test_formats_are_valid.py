@@ -17,6 +17,7 @@ from newswire.app import App
 from newswire.clock import from_datetime
 from newswire.engines.query import SearchQuery
 from newswire.ingest.backfill import load
+from newswire.model import Item
 from newswire.settings import Settings
 from tests.support.formats import assert_valid
 from tests.support.timeline import LINES, write_lines
@@ -42,8 +43,9 @@ def thousand(shared, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def items(thousand) -> dict:
-    found, after = {}, None
+def items(thousand) -> dict[str, Item]:
+    found: dict[str, Item] = {}
+    after = None
     while True:
         page = thousand.engine.search(SearchQuery(size=200, after=after))
         found |= {hit.item.id: hit.item for hit in page.hits}
@@ -78,7 +80,7 @@ def test_every_page_of_every_feed_is_valid(thousand, form: str) -> None:
 
 @pytest.mark.parametrize("form", ["rss", "atom"])
 def test_feedparser_reads_the_same_ids_titles_and_dates(thousand, items, form: str) -> None:
-    seen = {}
+    seen: dict[str, feedparser.FeedParserDict] = {}
     for body in pages_of(thousand, form):
         parsed = feedparser.parse(io.BytesIO(body), sanitize_html=False)
         assert parsed.bozo is False

@@ -117,7 +117,8 @@ def poisoned(app, server, clock) -> App:
 
 def ids_in(engine: SearchEngine) -> dict[str, str]:
     """Return the feed of each item, by item id."""
-    feeds, after = {}, None
+    feeds: dict[str, str] = {}
+    after = None
     while True:
         page = engine.search(SearchQuery(size=200, after=after))
         feeds |= {hit.item.id: hit.item.feed for hit in page.hits}

@@ -113,12 +113,13 @@ def test_node_killed_during_load_loses_nothing(tmp_path, node, prefix) -> None:
     node.start()
     _out, err = start().communicate(timeout=300)
     engine = OpenSearchEngine(node.url, prefix=prefix)
-    ids, query = [], SearchQuery(size=200)
+    ids, after = [], None
     assert engine.count(1) == count
-    while query:
-        page = engine.search(query)
+    while True:
+        page = engine.search(SearchQuery(size=200, after=after))
         ids += [hit.item.id for hit in page.hits]
-        query = msgspec.structs.replace(query, after=page.next) if page.next else None
+        if (after := page.next) is None:
+            break
     assert len(ids) == len(set(ids)) == count
     engine.close()
     client.close()

@@ -66,17 +66,14 @@ def lines(shared, tmp_path_factory):
 def year(lines, tmp_path_factory, opensearch_nodes, prefix) -> Iterator[Year]:
     folder = tmp_path_factory.mktemp("year")
     file, total = lines
-    both = []
-    for settings in (
-        Settings(data=str(folder / "embedded")),
-        on_cluster(opensearch_nodes, prefix, folder / "cluster"),
-    ):
-        both.append(App(settings, clock=lambda: END_OF_2023))
-        assert load(both[-1], [str(file)], None).lines == LINES
-        both[-1].engine.refresh()
-    yield Year(*both, total)
-    for one in both:
-        one.close()
+    embedded = App(Settings(data=str(folder / "embedded")), clock=lambda: END_OF_2023)
+    cluster = App(on_cluster(opensearch_nodes, prefix, folder / "cluster"), clock=lambda: END_OF_2023)
+    for app in (embedded, cluster):
+        assert load(app, [str(file)], None).lines == LINES
+        app.engine.refresh()
+    yield Year(embedded, cluster, total)
+    embedded.close()
+    cluster.close()
 
 
 def test_fifty_searches_give_the_golden_answers_on_both_engines(year) -> None:

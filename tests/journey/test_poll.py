@@ -1,5 +1,7 @@
 """Test polling end to end on one machine: a real server, real stores and the embedded engine."""
 
+import functools
+
 import msgspec
 import pytest
 
@@ -424,8 +426,7 @@ def test_concurrent_ticks_fetch_each_feed_once(app, another, server) -> None:
         add(app, server, f"f{n}", f"/{n}")
     rivals = [app, another()]
     threads = [
-        threading.Thread(target=tick, args=(one, InlineQueue(lambda batches, one=one: run_batches(one, batches))))
-        for one in rivals
+        threading.Thread(target=tick, args=(one, InlineQueue(functools.partial(run_batches, one)))) for one in rivals
     ]
     for thread in threads:
         thread.start()

@@ -30,7 +30,9 @@ def test_year_of_news_survives_a_reindex(app, shared, tmp_path, clock) -> None:
         assert counted == Counter(feed for feed, _at in winners.values())
         days = app.engine.search(SearchQuery(size=0, edges=tuple(YEAR_START + n * DAY for n in range(366)))).histogram
         found_days = {YEAR_START + n * DAY: count for n, count in enumerate(days)}
-        ids, query, per_day = set(), SearchQuery(size=200), Counter()
+        ids: set[str] = set()
+        per_day: Counter[int] = Counter()
+        query = SearchQuery(size=200)
         import msgspec
 
         while True:

@@ -15,6 +15,7 @@ from collections.abc import Callable, Container
 from typing import NamedTuple
 
 import boto3
+import pytest
 from botocore.awsrequest import AWSResponse
 from moto import mock_aws
 from moto.dynamodb import models
@@ -22,6 +23,7 @@ from moto.dynamodb.models.table import Table
 from moto.server import ThreadedMotoServer
 
 from newswire.storage.queue.sqs import SqsQueue
+from tests.support.present import present
 
 TABLE = {
     "AttributeDefinitions": [
@@ -102,23 +104,24 @@ class Aws:
         self._server.start()
         host, port = self._server.get_host_and_port()
         self.url = f"http://{host}:{port}"
+        self._endpoint: str | None = self.url
         os.environ["AWS_ENDPOINT_URL"] = self.url
 
     def client(self, service: str):
-        return boto3.client(service, endpoint_url=self.url)
+        return boto3.client(service, endpoint_url=self._endpoint)
 
     def table(self) -> str:
-        return make_table(self.url, f"table-{uuid.uuid4().hex[:12]}")
+        return make_table(self._endpoint, f"table-{uuid.uuid4().hex[:12]}")
 
     def bucket(self) -> str:
-        return make_bucket(self.url, f"bucket-{uuid.uuid4().hex[:12]}")
+        return make_bucket(self._endpoint, f"bucket-{uuid.uuid4().hex[:12]}")
 
     def queue(self) -> str:
-        return make_queue(self.url, f"queue-{uuid.uuid4().hex[:12]}")
+        return make_queue(self._endpoint, f"queue-{uuid.uuid4().hex[:12]}")
 
     def dead_letters(self, queue: str) -> int:
         """Count the messages in the dead-letter queue of a work queue."""
-        return SqsQueue(f"{queue}-dead").waiting()
+        return present(SqsQueue(f"{queue}-dead").waiting())
 
     def deliver(self, queue: str, call: Callable[[dict], Container[str]], most: int = MESSAGES_A_CALL) -> Delivery:
         """Act once as Lambda's queue poller: receive, call, delete the messages that did not fail."""
@@ -132,7 +135,8 @@ class Aws:
 
     def receive(self, queue: str, most: int = 1_000_000) -> dict:
         """Receive up to `most` messages in the format of Lambda; they stay in flight."""
-        sqs, records = self.client("sqs"), []
+        sqs = self.client("sqs")
+        records: list[dict[str, str]] = []
         while len(records) < most and (
             messages := sqs.receive_message(QueueUrl=queue, MaxNumberOfMessages=10).get("Messages")
         ):
@@ -155,7 +159,7 @@ class AwsInside(Aws):
         self._mock = mock_aws()
         self._mock.start()
         self._as_it_was = _quickened()
-        self.url = None
+        self._endpoint = None
 
     def close(self) -> None:
         self._as_it_was()
@@ -167,20 +171,16 @@ _WRITES = ("put_item", "update_item", "delete_item", "transact_write_items")
 
 def _quickened() -> Callable[[], None]:
     """Make moto's tables fast, whatever their size, and their writes atomic; return a function that undoes both."""
-    plain_copy, plain_query, plain_items = models.copy, Table.query, Table.all_items
-    plain_writes = {name: getattr(models.DynamoDBBackend, name) for name in _WRITES}
-    models.copy = _CopiesOfTables()
-    Table.query, Table.all_items = _in_no_order(plain_query, plain_items)
+    patch = pytest.MonkeyPatch()
+    patch.setattr(models, "copy", _CopiesOfTables())
+    query, all_items = _in_no_order(Table.query, Table.all_items)
+    patch.setattr(Table, "query", query)
+    patch.setattr(Table, "all_items", all_items)
     guard = threading.RLock()
-    for name, write in plain_writes.items():
-        setattr(models.DynamoDBBackend, name, _one_at_a_time(write, guard))
-
-    def undo() -> None:
-        models.copy, Table.query, Table.all_items = plain_copy, plain_query, plain_items
-        for name, write in plain_writes.items():
-            setattr(models.DynamoDBBackend, name, write)
-
-    return undo
+    for name in _WRITES:
+        write = getattr(models.DynamoDBBackend, name)
+        patch.setattr(models.DynamoDBBackend, name, _one_at_a_time(write, guard))
+    return patch.undo
 
 
 def _one_at_a_time(write, guard: threading.RLock):
@@ -197,15 +197,17 @@ def _one_at_a_time(write, guard: threading.RLock):
 def _in_no_order(query, all_items):
     """Return unsorted table lookups: moto sorts all rows before a query, and the matches again."""
 
+    queried = threading.local()
+
     def looking(table: Table, *arguments, **named):
-        table.is_queried = True
+        queried.table = table
         try:
             return query(table, *arguments, **named)
         finally:
-            table.is_queried = False
+            queried.table = None
 
     def rows(table: Table):
-        if getattr(table, "is_queried", False):
+        if getattr(queried, "table", None) is table:
             return [row for some in table.items.values() for row in some.values()]
         return all_items(table)
 

@@ -6,10 +6,11 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import axe_playwright_python
-from playwright.sync_api import Browser, ConsoleMessage, Page, Request, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Dialog, Page, Request, sync_playwright
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 HOW = "no Chromium here: install one (Debian: apt-get install chromium), or set NEWSWIRE_TEST_CHROMIUM to its path"
@@ -34,18 +35,22 @@ def chromium(path: str) -> Iterator[Browser]:
 class Reading:
     """A browser window on one newswire: it fails on dialogs, console errors and requests to other hosts."""
 
-    def __init__(self, browser: Browser, base: str, **options: object) -> None:
+    def __init__(self, browser: Browser, base: str, **options: Any) -> None:
         self.base = base
         self._context = browser.new_context(**{"base_url": base, "viewport": {"width": 1100, "height": 900}, **options})
         self._context.set_default_timeout(10_000)
         self.wrong: list[str] = []
         self._expected: set[int] = set()
         self.page: Page = self._context.new_page()
-        self.page.on("dialog", lambda dialog: (self.wrong.append(f"dialog: {dialog.message}"), dialog.dismiss()))
+        self.page.on("dialog", self._opened)
         self.page.on("pageerror", lambda error: self.wrong.append(f"error: {error}"))
         self.page.on("console", self._said)
         self.page.on("request", self._asked)
         self.page.on("response", lambda got: self._status(got.status, got.url))
+
+    def _opened(self, dialog: Dialog) -> None:
+        self.wrong.append(f"dialog: {dialog.message}")
+        dialog.dismiss()
 
     def _said(self, message: ConsoleMessage) -> None:
         match = _STATUS.search(message.text)

@@ -25,7 +25,8 @@ class Mortal:
     """Forward calls to a store or engine, and kill the process at the chosen call."""
 
     def __init__(self, name, edge, die) -> None:
-        self._name, self._edge, self._die, self._calls = name, edge, die, {}
+        self._name, self._edge, self._die = name, edge, die
+        self._calls: dict[str, int] = {}
 
     def __getattr__(self, method):
         real = getattr(self._edge, method)

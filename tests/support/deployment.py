@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
+from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from newswire.app import App
 from newswire.engines.query import SearchQuery
@@ -22,15 +23,15 @@ from tests.support.opensearch_node.indexes import delete_indexes
 from tests.support.serverless import REGION, Collection
 
 
-class Context:
-    """The context that Lambda passes to a function."""
+class Context(LambdaContext):
+    """The context that Lambda passes to a function; `seconds` remain."""
 
-    aws_request_id = "8476a536-e9f4-11e8-9739-2dfe598c3fcd"
+    _aws_request_id = "8476a536-e9f4-11e8-9739-2dfe598c3fcd"
 
     def __init__(self, seconds: float = 120) -> None:
         self.seconds = seconds
 
-    def get_remaining_time_in_millis(self) -> int:
+    def get_remaining_time_in_millis(self) -> int:  # type: ignore[override] # typed as static, but Lambda passes an object
         return round(self.seconds * 1000)
 
 
@@ -85,7 +86,8 @@ class Deployment:
 
     def drain(self) -> None:
         """Process all messages in the queue."""
-        queue, again = self.settings.queue_url, []
+        queue = self.settings.queue_url
+        again: list[dict] = []
 
         def failed_of(sent: dict) -> list[str]:
             failed = self.call(sent)

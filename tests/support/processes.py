@@ -7,28 +7,43 @@ import signal
 import socket
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 from tests.conftest import ROOT
+from tests.support.present import present
 
 LOOPBACK = {"NEWSWIRE_FETCH_ALLOW_PRIVATE": "true", "NEWSWIRE_FETCH_PORTS": ""}
 """Settings that let newswire fetch from the servers of the tests."""
 
 
-def command(data: Path, *arguments: str, streams: dict[str, object] | None = None, **environ: str) -> subprocess.Popen:
+def command(data: Path, /, *arguments: str, **environ: str) -> subprocess.Popen[str]:
     """Start `newswire …` on a data folder; its default feed list is `feeds.toml` in the parent folder."""
+    return command_writing_to({}, data, *arguments, **environ)
+
+
+def command_writing_to(
+    streams: Mapping[str, int], data: Path, /, *arguments: str, **environ: str
+) -> subprocess.Popen[str]:
+    """Start the command with other files for `stdout` or `stderr` than pipes."""
     feeds = data.parent / "feeds.toml"
     if "NEWSWIRE_FEEDS" not in environ and not feeds.exists():
         feeds.write_text("")
     env = {**os.environ, "NEWSWIRE_DATA": str(data), "NEWSWIRE_FEEDS": str(feeds), **LOOPBACK, **environ}
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | (streams or {})
-    return subprocess.Popen([sys.executable, "-m", "newswire", *arguments], cwd=ROOT, env=env, text=True, **pipes)
+    return subprocess.Popen(
+        [sys.executable, "-m", "newswire", *arguments],
+        cwd=ROOT,
+        env=env,
+        text=True,
+        stdout=streams.get("stdout", subprocess.PIPE),
+        stderr=streams.get("stderr", subprocess.PIPE),
+    )
 
 
 class Served:
     """A running `newswire serve`."""
 
-    def __init__(self, data: Path, *arguments: str, **environ: str) -> None:
+    def __init__(self, data: Path, /, *arguments: str, **environ: str) -> None:
         self.process = command(data, "serve", "--port", "0", *arguments, **environ)
         first = self._first_line()  # the server listens before it prints this line
         if not first.startswith(("Serving at ", "Proxying ")):
@@ -39,7 +54,7 @@ class Served:
     def _first_line(self) -> str:
         """Read exactly one line, so that `stop` can read the rest."""
         line = b""
-        while not line.endswith(b"\n") and (letter := os.read(self.process.stdout.fileno(), 1)):
+        while not line.endswith(b"\n") and (letter := os.read(present(self.process.stdout).fileno(), 1)):
             line += letter
         return line.decode()
 

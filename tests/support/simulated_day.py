@@ -16,6 +16,8 @@ from newswire.handlers.ingest import IngestFunction
 from newswire.ingest.poll import run_batches
 from newswire.ingest.tick import tick
 from newswire.model import Feed, Fetched, FetchRequest, NotModified, Outcome
+from newswire.storage.archive.s3 import S3Archive
+from newswire.storage.feeds.dynamodb import DynamoFeedStore
 from tests.support.aws import MESSAGES_A_CALL
 from tests.support.deployment import Context
 from tests.support.feed_server import rss, story
@@ -205,6 +207,8 @@ def live_a_day_on_aws(aws, settings, clock, feeds: int) -> tuple[AwsDay, Publish
     planned = Planned(app.feeds)
     for feed in publishers.feeds():
         app.feeds.put(feed, clock())
+    assert isinstance(app.feeds, DynamoFeedStore)
+    assert isinstance(app.archive, S3Archive)
     calls = _Calls(app.feeds._table.client, app.archive.client, function._queue.client)
     in_ticks: Counter[str] = Counter()
     in_batches: Counter[str] = Counter()

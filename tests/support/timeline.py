@@ -9,6 +9,7 @@ from pathlib import Path
 from newswire.ingest.item import item_id
 from newswire.ingest.parse.feed_dates import read_feed_date
 from newswire.urls import canonical_link
+from tests.support.present import present
 
 LINES = 251_270
 
@@ -40,7 +41,7 @@ def write_lines(shared: Path, file: Path) -> dict[str, tuple[str, int]]:
                 "lang": row["language"] or "",
             }
             target.write(json.dumps(kept) + "\n")
-            at = read_feed_date(row["published"]).at
+            at = present(read_feed_date(row["published"])).at
             id_ = item_id(feed, "link", canonical_link(row["link"])) if row["link"].startswith("http") else str(number)
             items[id_] = (feed, at)
     return items

@@ -10,6 +10,7 @@ from urllib.parse import parse_qs, unquote
 
 import uvicorn
 from aws_lambda_powertools.event_handler import APIGatewayRestResolver
+from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from newswire.app import App
 from newswire.cli.server import listen, make_asgi_app, make_config
@@ -128,7 +129,7 @@ class AsEvents:
 
     def answered(self, event: dict) -> dict:
         """Return the response in the format of API Gateway."""
-        return handle_event(self._resolver, self._api, event, None)
+        return handle_event(self._resolver, self._api, event, LambdaContext())
 
     def close(self) -> None:
         pass

@@ -27,7 +27,7 @@ def drawn() -> dict[str, str]:
     return bases
 
 
-def subclasses(kind: type) -> Iterator[type]:
+def subclasses(kind: type[BaseException]) -> Iterator[type[BaseException]]:
     for subclass in kind.__subclasses__():
         yield subclass
         yield from subclasses(subclass)
@@ -43,7 +43,7 @@ def defined() -> dict[str, str]:
         if kind.__module__.partition(".")[0] == "newswire":
             assert len(kind.__bases__) == 1, kind
             assert kind.__name__ not in bases, kind
-            bases[kind.__name__] = kind.__base__.__name__
+            bases[kind.__name__] = kind.__bases__[0].__name__
     return bases
 
 

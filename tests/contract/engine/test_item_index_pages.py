@@ -1,6 +1,7 @@
 """Test the docstrings of `ItemIndex` on every engine: the order of the found items, and their pages."""
 
 import random
+from typing import Literal
 
 import msgspec
 import pytest
@@ -27,7 +28,7 @@ from tests.factories import item
 
 @contract.covers("SE-29", "SE-31")
 @pytest.mark.parametrize("sort", ["newest", "oldest"])
-def test_pages_by_date_are_in_a_total_order(engine, sort: str) -> None:
+def test_pages_by_date_are_in_a_total_order(engine, sort: Literal["newest", "oldest"]) -> None:
     items = [item(n, published=(n // 40) * DAY) for n in range(200)]
     put(engine, *items)
     ids = walk(engine, SearchQuery(sort=sort, size=7))

@@ -13,6 +13,7 @@ from tests.conftest import NOON
 from tests.contract.http.asking import found, target, wrong
 from tests.contract.http.contract import contract
 from tests.contract.http.library import at, item, status
+from tests.support.present import present
 from tests.support.transports import AsEvents
 
 
@@ -20,7 +21,8 @@ from tests.support.transports import AsEvents
 def test_total_is_exact_past_10_000(events, app) -> None:
     app.engine.index([ItemWrite(item(f"one n{n}", published="2025-01-01T00:00"), 1) for n in range(12_345)], 1)
     assert found(events, q="one OR n1", size=0)["total"] == {"value": 12_345, "exact": True}
-    more, ids = {}, set()
+    more: dict[str, str] = {}
+    ids: set[str] = set()
     while True:
         answer = found(events, size=200, fields="id", **more)
         assert answer["total"]["value"] == 12_345
@@ -86,7 +88,7 @@ def test_auto_takes_the_finest_unit_that_fits(api) -> None:
 @contract.covers("A15", "A16", "A17")
 def test_link_header_is_the_same_as_next(api) -> None:
     came = api.ask(target(q="air OR drill", size=1, category="-Ä,-ö"))
-    link = re.fullmatch(r'<[^>]*?(/v1/search\?[^>]+)>; rel="next"', came.headers["link"])[1]
+    link = present(re.fullmatch(r'<[^>]*?(/v1/search\?[^>]+)>; rel="next"', came.headers["link"]))[1]
     assert f"cursor={came.json()['next']}" in link
     second = api.ask(link).json()
     assert second["items"][0]["id"] != came.json()["items"][0]["id"]
@@ -120,7 +122,7 @@ def test_forged_cursor_only_moves_the_start(api) -> None:
     cursor = found(api, q="secretword OR air", size=1, sort="newest")["next"]
     assert len(cursor) <= MAX_CURSOR_CHARACTERS
     assert b"secretword" not in base64.urlsafe_b64decode(cursor + "===")
-    read = read_cursor(cursor)
+    read = present(read_cursor(cursor))
     for position in (Position(at("2025-05-27T08:00"), 0), Position(0, 5), Position(at("2030-01-01"), 1 << 59)):
         forged = write_cursor(read.fingerprint, position, read.now, b"")
         items = found(api, q="secretword OR air", size=50, sort="newest", cursor=forged)["items"]
@@ -147,7 +149,8 @@ def test_cursor_works_in_another_process(api, library) -> None:
 def test_pages_by_date_give_every_item_once(events, app, sort: str) -> None:
     app.engine.index([ItemWrite(item(f"n{n}"), 1) for n in range(25_000)], 1)
     added = 0
-    more, ids = {}, []
+    more: dict[str, str] = {}
+    ids: list[str] = []
     while True:
         answer = found(events, size=200, fields="id", sort=sort, **more)
         ids += [one["id"] for one in answer["items"]]
@@ -174,7 +177,8 @@ def test_pages_by_date_give_every_item_once(events, app, sort: str) -> None:
 @contract.covers("A28", "A29", "A30", "A31")
 def test_relevance_warns_of_its_depth_and_of_changes(events, app) -> None:
     app.engine.index([ItemWrite(item(f"word n{n}", summary="word " * (n % 7)), 1) for n in range(10_300)], 1)
-    more, ids = {}, []
+    more: dict[str, str] = {}
+    ids: list[str] = []
     while True:
         answer = found(events, q="word", size=200, fields="id", **more)
         ids += [one["id"] for one in answer["items"]]

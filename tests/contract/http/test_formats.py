@@ -14,14 +14,11 @@ from tests.conftest import NOON
 from tests.contract.http.asking import found, target, wrong
 from tests.contract.http.contract import contract
 from tests.contract.http.library import ITEMS, item
+from tests.support.present import present
 from tests.support.transports import AsEvents, OverHttp
 
 FEEDS = ("rss", "atom", "jsonfeed")
-
-
 TABLES = ("csv", "ndjson")
-
-
 LINKS = {"rss": r'rel="{}" type="[^"]*" href="([^"]*)"', "atom": r'rel="{}" type="[^"]*" href="([^"]*)"'}
 
 
@@ -29,7 +26,7 @@ def link_of(form: str, body: bytes, rel: str) -> str:
     """Return the address that a feed has for itself (`self`) or its next page (`next`)."""
     if form == "jsonfeed":
         return json.loads(body)[{"self": "feed_url", "next": "next_url"}[rel]]
-    return re.search(LINKS[form].format(rel), body.decode())[1].replace("&amp;", "&")
+    return present(re.search(LINKS[form].format(rel), body.decode()))[1].replace("&amp;", "&")
 
 
 def rows(api, **parameters) -> list[dict[str, str]]:

@@ -54,7 +54,7 @@ def test_answers_are_private_and_revalidated(api) -> None:
 @contract.covers("R28", "R29")
 def test_answer_stops_at_4_mb(events, app) -> None:
     app.engine.index([ItemWrite(item(f"n{n}", content="Ж" * 100_000), 1) for n in range(60)], 1)
-    sent, ids = {"size": 200, "fields": "content", "sort": "oldest"}, []
+    sent, ids = {"size": "200", "fields": "content", "sort": "oldest"}, []
     while True:
         came = events.ask(target(**sent))
         answer = came.json()

@@ -9,6 +9,7 @@ from tests.contract.http.asking import found, target
 from tests.contract.http.broken import Broken
 from tests.contract.http.contract import contract
 from tests.contract.http.library import ITEMS, item
+from tests.support.present import present
 from tests.support.transports import AsEvents
 
 
@@ -31,7 +32,7 @@ def test_search_page_takes_the_parameters_of_a_search(api) -> None:
 @contract.covers("H6")
 def test_cursor_is_valid_for_page_and_search(api) -> None:
     page = api.ask("/?size=2").body.decode()
-    cursor = re.search(r"cursor=([\w-]+)", page)[1]
+    cursor = present(re.search(r"cursor=([\w-]+)", page))[1]
     ids = [one["id"] for one in found(api, size=2, cursor=cursor)["items"]]
     assert ids == [one["id"] for one in found(api, size=4)["items"]][2:]
     other = api.ask(target("/", size=2, cursor=found(api, size=2)["next"])).body.decode()
@@ -50,7 +51,7 @@ def test_pages_of_a_feed_and_an_item_take_a_time_zone(api) -> None:
         assert api.ask(f"{path}?tz=Asia/Tokyo").body != api.ask(path).body
         assert api.ask(f"{path}?tz=Mars/Olympus").status == 400
     page = api.ask("/feeds/beta?size=1").body.decode()
-    cursor = re.search(r"cursor=([\w-]+)", page)[1]
+    cursor = present(re.search(r"cursor=([\w-]+)", page))[1]
     assert api.ask(f"/feeds/beta?size=1&cursor={cursor}").body.decode() != page
 
 
@@ -103,7 +104,7 @@ def test_page_loads_only_its_own_cacheable_files(api) -> None:
     for name in files:
         asset = api.ask(f"/{name}")
         assert asset.headers["cache-control"] == "public, max-age=31536000, immutable"
-        assert re.search(r"[0-9a-f]{8,}", name)[0] in hashlib.sha256(asset.body).hexdigest()
+        assert present(re.search(r"[0-9a-f]{8,}", name))[0] in hashlib.sha256(asset.body).hexdigest()
     assert all("src=" in tag for tag in re.findall(r"<script[^>]*>", body))
     assert re.search(r'<form [^>]*action="\./"', body)
     assert f"items/{ITEMS[1].id}" in body

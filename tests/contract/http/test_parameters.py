@@ -77,7 +77,8 @@ def test_size_is_the_number_of_items(api) -> None:
 def test_cursor_continues_where_the_page_ended(api) -> None:
     for sent in ({"sort": "newest"}, {"sort": "oldest"}, {"q": "air OR drill OR exercise", "sort": "relevance"}):
         whole = [one["id"] for one in found(api, size=50, **sent)["items"]]
-        ids, more = [], {}
+        ids: list[str] = []
+        more: dict[str, str] = {}
         while True:
             answer = found(api, size=2, **sent, **more)
             ids += [one["id"] for one in answer["items"]]

@@ -14,6 +14,8 @@ import uuid
 from pathlib import Path
 from typing import NamedTuple
 
+from tests.support.present import present
+
 HERE = Path(__file__).parent
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "newswire" / "opensearch"
 COPY = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy-dependencies"
@@ -132,8 +134,9 @@ class Node:
 
     def leave(self) -> int:
         """Leave the node running after this process; return its process id."""
-        pid, self._process.returncode = self._process.pid, 0  # avoids a warning about the running process
-        return pid
+        process = present(self._process)
+        process.returncode = 0  # avoids a warning about the running process
+        return process.pid
 
     def remove(self) -> None:
         """Delete the data of the node."""

@@ -3,6 +3,7 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from newswire.ingest.item import candidate_of, date_of, plain_text
 from newswire.model import Entry, Markup, RawDate
@@ -71,7 +72,7 @@ def test_first_readable_date_is_used() -> None:
 
 
 def id_of(**fields: object) -> str:
-    candidate = candidate_of(Entry(**{"title": Markup("T"), **fields}), "feed", NOW)
+    candidate = candidate_of(replace(Entry(title=Markup("T")), **fields), "feed", NOW)
     assert candidate is not None
     return candidate.id
 

@@ -3,6 +3,7 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from newswire.clock import DAY, HOUR, MINUTE
 from newswire.model import FeedStatus, Gap
@@ -15,8 +16,7 @@ GRACE_S = 900
 
 def polled(feed: str = "news", **overrides: object) -> FeedStatus:
     """Return the status of a feed that is up to date."""
-    plain = {"last_success": NOW - HOUR, "next_check": NOW + HOUR}
-    return feed_status(feed, **plain | overrides)
+    return replace(feed_status(feed, last_success=NOW - HOUR, next_check=NOW + HOUR), **overrides)
 
 
 def covered(*statuses: FeedStatus, start: int | None = None, end: int | None = None) -> FeedCoverage:
@@ -57,13 +57,12 @@ def test_feeds_that_are_not_ok_are_listed_with_their_state() -> None:
 
 def test_failing_and_stale_feeds_have_an_open_gap() -> None:
     opened = FeedGap("a", NOW - HOUR, None)
-    for overrides in ({"error_code": "dns"}, {"next_check": NOW - HOUR}):
-        status = polled("a", **overrides)
+    for status in (polled("a", error_code="dns"), polled("a", next_check=NOW - HOUR)):
         assert covered(status).gaps == (opened,)
         assert covered(status, end=NOW - HOUR).gaps == ()
         assert covered(status, end=NOW - HOUR + 1).gaps == (opened,)
-    for overrides in ({"paused": "Gone."}, {"error_code": "dns", "last_success": None}, {}):
-        assert covered(polled("a", **overrides)).gaps == ()
+    for status in (polled("a", paused="Gone."), polled("a", error_code="dns", last_success=None), polled("a")):
+        assert covered(status).gaps == ()
 
 
 @pytest.mark.parametrize(

@@ -2,23 +2,35 @@
 
 from datetime import UTC, date, datetime, timedelta
 from itertools import pairwise
-from zoneinfo import available_timezones
+from zoneinfo import ZoneInfo, available_timezones
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from newswire.clock import DAY, FIRST_INSTANT, HOUR, LAST_INSTANT, from_datetime, to_datetime, to_rfc3339
-from newswire.search.buckets import UNITS, TooManyBucketsError, bucket_edges
+from newswire.search.buckets import UNITS, TooManyBucketsError, Unit, bucket_edges
 from newswire.search.dates import DateValueError, read_period, read_zone, utc, zone_names
+from tests.support.present import present
 
 NOW = from_datetime(datetime(2025, 7, 3, 11, 0, 30, 250_000, tzinfo=UTC))
 ZONES = st.sampled_from(sorted(zone_names()))
 
 
+def zone_of(name: str) -> ZoneInfo:
+    return present(read_zone(name))
+
+
+def bounds_of(text: str, zone: ZoneInfo, now: int = NOW) -> tuple[int, int]:
+    """Return the start and the end of a period that has both."""
+    period = read_period(text, zone, now)
+    return present(period.start), present(period.end)
+
+
 def named(text: str, zone: str = "UTC", now: int = NOW) -> tuple[str | None, str | None]:
-    period = read_period(text, read_zone(zone), now)
-    return tuple(None if at is None else to_rfc3339(at) for at in (period.start, period.end))
+    period = read_period(text, zone_of(zone), now)
+    start, end = (None if at is None else to_rfc3339(at) for at in (period.start, period.end))
+    return start, end
 
 
 @pytest.mark.parametrize(
@@ -79,8 +91,10 @@ def named(text: str, zone: str = "UTC", now: int = NOW) -> tuple[str | None, str
 )
 def test_a_date_value_names_a_period(text: str, zone: str, start: str, end: str) -> None:
     if text == "1900-01-01T00:00":  # versions of the zone database differ on Amsterdam; each offset has seconds
-        offset = to_datetime(0).replace(year=1900, tzinfo=read_zone(zone)).utcoffset()
-        start, end = (to_rfc3339(from_datetime(datetime(1900, 1, 1, 0, m, tzinfo=UTC) - offset)) for m in (0, 1))
+        offset = to_datetime(0).replace(year=1900, tzinfo=zone_of(zone)).utcoffset()
+        start, end = (
+            to_rfc3339(from_datetime(datetime(1900, 1, 1, 0, m, tzinfo=UTC) - present(offset))) for m in (0, 1)
+        )
     assert named(text, zone) == (start, end)
 
 
@@ -129,7 +143,7 @@ def test_duration_beyond_the_calendar_is_out_of_range(text: str) -> None:
 @given(st.text(max_size=40), ZONES)
 def test_any_text_is_a_period_or_a_date_value_error(text: str, zone: str) -> None:
     try:
-        period = read_period(text, read_zone(zone), NOW)
+        period = read_period(text, zone_of(zone), NOW)
     except DateValueError:
         return
     assert period.start is None or FIRST_INSTANT <= period.start <= LAST_INSTANT
@@ -144,12 +158,12 @@ def test_any_text_is_a_period_or_a_date_value_error(text: str, zone: str) -> Non
 )
 def test_any_duration_is_an_instant_before_now_or_refused(text: str, zone: str, now: int) -> None:
     try:
-        period = read_period(text, read_zone(zone), now)
+        start, end = bounds_of(text, zone_of(zone), now)
     except DateValueError:
         return
-    assert period.start == period.end
-    assert period.start >= FIRST_INSTANT
-    assert period.start <= now + 26 * HOUR  # the local date can lie beyond a skipped day
+    assert start == end
+    assert start >= FIRST_INSTANT
+    assert start <= now + 26 * HOUR  # the local date can lie beyond a skipped day
 
 
 # --- properties in every zone ---
@@ -163,7 +177,8 @@ def periods() -> st.SearchStrategy[tuple[str, str]]:
             return day.isoformat(), (day + timedelta(days=1)).isoformat()
         if kind == "week":
             weeks = [(day + timedelta(days=n)).isocalendar() for n in (0, 7)]
-            return tuple(f"{week.year:04d}-W{week.week:02d}" for week in weeks)
+            first, second = (f"{week.year:04d}-W{week.week:02d}" for week in weeks)
+            return first, second
         if kind == "month":
             following = (day.replace(day=28) + timedelta(days=4)).replace(day=1)
             return f"{day.year:04d}-{day.month:02d}", f"{following.year:04d}-{following.month:02d}"
@@ -177,9 +192,9 @@ def periods() -> st.SearchStrategy[tuple[str, str]]:
 
 @given(periods(), ZONES)
 def test_adjacent_periods_neither_overlap_nor_leave_a_gap(both, zone: str) -> None:
-    first, second = (read_period(text, read_zone(zone), NOW) for text in both)
-    assert first.end == second.start
-    assert first.start <= first.end
+    first, second = (bounds_of(text, zone_of(zone)) for text in both)
+    assert first[1] == second[0]
+    assert first[0] <= first[1]
 
 
 def _falls_back_over_midnight(zone, start: int) -> bool:
@@ -191,31 +206,31 @@ def _falls_back_over_midnight(zone, start: int) -> bool:
 
 @given(st.dates(date(1900, 1, 1), date(2037, 12, 30)), ZONES, st.integers(0, DAY - 1))
 def test_day_contains_every_instant_with_its_local_date(day: date, name: str, offset: int) -> None:
-    zone = read_zone(name)
-    period = read_period(day.isoformat(), zone, NOW)
+    zone = zone_of(name)
+    start, end = bounds_of(day.isoformat(), zone)
     noon = from_datetime(datetime(day.year, day.month, day.day, 12, tzinfo=UTC))
     for instant in (noon - DAY // 2 + offset - 15 * HOUR, noon - DAY // 2 + offset, noon + offset + 3 * HOUR):
         is_of_day = to_datetime(instant).astimezone(zone).date() == day
-        is_within = period.start <= instant < period.end
+        is_within = start <= instant < end
         if is_of_day != is_within:
             # Only where the clock goes back over midnight does the repeated end of a day belong to the next day
             # (docs/decisions/0006-days-in-a-time-zone.md).
-            assert _falls_back_over_midnight(zone, period.end if is_of_day else period.start)
+            assert _falls_back_over_midnight(zone, end if is_of_day else start)
 
 
 def test_hour_repeated_before_midnight_belongs_to_the_next_day() -> None:
-    zone = read_zone("America/St_Johns")
+    zone = zone_of("America/St_Johns")
     again = from_datetime(datetime(2010, 11, 7, 2, 45, tzinfo=UTC))
     assert to_datetime(again).astimezone(zone).date() == date(2010, 11, 6)
-    assert read_period("2010-11-07", zone, NOW).start <= again
-    assert read_period("2010-11-06", zone, NOW).end <= again
+    assert bounds_of("2010-11-07", zone)[0] <= again
+    assert bounds_of("2010-11-06", zone)[1] <= again
 
 
 @given(
     st.datetimes(datetime(1900, 1, 1), datetime(2037, 12, 31)), ZONES, st.sampled_from(["minute", "second", "milli"])
 )
 def test_time_value_contains_the_instant_it_was_made_from(moment: datetime, name: str, precision: str) -> None:
-    zone = read_zone(name)
+    zone = zone_of(name)
     instant = from_datetime(moment.replace(microsecond=moment.microsecond // 1000 * 1000, tzinfo=UTC))
     local = to_datetime(instant).astimezone(zone).replace(tzinfo=None)
     text = {
@@ -223,9 +238,9 @@ def test_time_value_contains_the_instant_it_was_made_from(moment: datetime, name
         "second": f"{local:%Y-%m-%dT%H:%M:%S}",
         "milli": f"{local:%Y-%m-%dT%H:%M:%S}.{local.microsecond // 1000:03d}",
     }[precision]
-    period = read_period(text, zone, NOW)
-    assert period.start <= instant < period.end
-    assert period.end - period.start <= {"minute": 60_000, "second": 1000, "milli": 1}[precision] + DAY
+    start, end = bounds_of(text, zone)
+    assert start <= instant < end
+    assert end - start <= {"minute": 60_000, "second": 1000, "milli": 1}[precision] + DAY
 
 
 # --- zones ---
@@ -236,7 +251,7 @@ def test_only_zones_of_the_database_are_known() -> None:
     assert {"Europe/Brussels", "US/Eastern", "Asia/Calcutta", "UTC", "Etc/GMT+5"} <= names
     assert available_timezones() - {"Factory", "localtime", "posixrules"} - names <= {"build/etc/localtime"}
     for name in names:
-        assert read_zone(name).key == name
+        assert zone_of(name).key == name
     for name in ("Factory", "localtime", "posixrules", "America", "../zones", "/etc/localtime", "", "europe/brussels"):
         assert read_zone(name) is None
 
@@ -244,9 +259,9 @@ def test_only_zones_of_the_database_are_known() -> None:
 # --- buckets ---
 
 
-def edges_of(start: str, end: str, unit: str | None, zone: str = "UTC") -> list[str]:
-    bounds = (from_datetime(datetime.fromisoformat(text)) for text in (start, end))
-    return [to_rfc3339(edge) for edge in bucket_edges(*bounds, None, unit, read_zone(zone)).edges]
+def edges_of(start: str, end: str, unit: Unit | None, zone: str = "UTC") -> list[str]:
+    first, last = (from_datetime(datetime.fromisoformat(text)) for text in (start, end))
+    return [to_rfc3339(edge) for edge in bucket_edges(first, last, None, unit, zone_of(zone)).edges]
 
 
 def test_buckets_cover_days_of_23_and_25_hours() -> None:
@@ -295,12 +310,13 @@ def test_auto_unit_is_the_finest_with_at_most_100_buckets() -> None:
 
 def test_too_many_buckets_error_names_the_unit_that_fits() -> None:
     assert len(bucket_edges(0, 1000 * DAY, None, "day", utc()).edges) == 1001
-    for unit, days, fits in (
+    cases: tuple[tuple[Unit, int, Unit], ...] = (
         ("day", 1001, "week"),
         ("hour", 50, "day"),
         ("day", 365 * 50, "month"),
         ("week", 99_999, "year"),
-    ):
+    )
+    for unit, days, fits in cases:
         with pytest.raises(TooManyBucketsError) as refused:
             bucket_edges(0, days * DAY, None, unit, utc())
         assert refused.value.fits == fits
@@ -310,12 +326,12 @@ def test_too_many_buckets_error_names_the_unit_that_fits() -> None:
 
 
 @given(st.integers(FIRST_INSTANT, LAST_INSTANT), st.integers(1, 400 * DAY), ZONES, st.sampled_from([*UNITS, None]))
-def test_buckets_are_contiguous_over_the_range(start: int, length: int, zone: str, unit: str | None) -> None:
+def test_buckets_are_contiguous_over_the_range(start: int, length: int, zone: str, unit: Unit | None) -> None:
     end = min(start + length, LAST_INSTANT)
     if end <= start:
         return
     try:
-        edges = bucket_edges(start, end, None, unit, read_zone(zone)).edges
+        edges = bucket_edges(start, end, None, unit, zone_of(zone)).edges
     except TooManyBucketsError:
         return  # a fine unit over a long range exceeds 1,000 buckets
     assert (edges[0], edges[-1]) == (start, end)
@@ -325,7 +341,7 @@ def test_buckets_are_contiguous_over_the_range(start: int, length: int, zone: st
 
 
 @given(st.integers(FIRST_INSTANT + 400 * DAY, LAST_INSTANT - 400 * DAY), ZONES, st.sampled_from(UNITS))
-def test_unbounded_histogram_of_one_item_has_one_bucket(at: int, zone: str, unit: str) -> None:
-    edges = bucket_edges(None, None, (at, at), unit, read_zone(zone)).edges
+def test_unbounded_histogram_of_one_item_has_one_bucket(at: int, zone: str, unit: Unit) -> None:
+    edges = bucket_edges(None, None, (at, at), unit, zone_of(zone)).edges
     assert edges[0] <= at < edges[-1]
     assert len(edges) == 2

@@ -23,10 +23,12 @@ from newswire.engines.query import (
     is_scored,
     none_of,
 )
-from newswire.search.grammar import MAX_WARNINGS, QueryTooLargeError, read_query, understood
+from newswire.search.grammar import MAX_WARNINGS, Match, QueryTooLargeError, read_query, understood
+
+MATCHES: tuple[Match, ...] = ("all", "any")
 
 
-def made(q: str, match: str = "all") -> str:
+def made(q: str, match: Match = "all") -> str:
     return understood(read_query(q, match).node)
 
 
@@ -129,6 +131,7 @@ def test_query_without_words_matches_nothing_and_warns(q: str) -> None:
 
 def test_prefixes_after_the_eighth_are_read_as_words() -> None:
     read = read_query(" ".join(f"prefix{n}*" for n in range(10)))
+    assert isinstance(read.node, And)
     assert sum(isinstance(node, Prefix) for node in read.node.nodes) == 8
     assert [warning.code for warning in read.warnings] == ["prefix_ignored"] * 2
 
@@ -156,8 +159,10 @@ def test_oversized_query_is_refused(q: str, code: str) -> None:
 
 
 def test_query_at_the_size_limits_is_read() -> None:
-    assert len(read_query("x " * 64).node.nodes) == 64
-    assert len(read_query('"' + "x " * 256 + '"').node.tokens) == 256
+    words, phrase = read_query("x " * 64).node, read_query('"' + "x " * 256 + '"').node
+    assert isinstance(words, And)
+    assert isinstance(phrase, Phrase)
+    assert (len(words.nodes), len(phrase.tokens)) == (64, 256)
     assert read_query("(" * 16 + "x" + ")" * 16).node == Word("x", "x")
     assert read_query("x" * 1000).node == Word("x" * 64, "x" * 64)
     assert len(read_query("-" * 999 + "x").warnings) == 0
@@ -172,10 +177,10 @@ PIECES = st.sampled_from(
 TYPED = st.lists(PIECES, max_size=40).map("".join)
 
 
-@given(st.text(max_size=1000) | TYPED, st.sampled_from(["all", "any"]))
+@given(st.text(max_size=1000) | TYPED, st.sampled_from(MATCHES))
 @example("––", "all")
 @example('"' * 1000, "any")
-def test_any_string_is_read_or_refused_for_its_size(q: str, match: str) -> None:
+def test_any_string_is_read_or_refused_for_its_size(q: str, match: Match) -> None:
     try:
         read = read_query(q, match)
     except QueryTooLargeError:
@@ -184,13 +189,13 @@ def test_any_string_is_read_or_refused_for_its_size(q: str, match: str) -> None:
         assert 0 <= warning.position <= len(q)
 
 
-@given(TYPED | st.text(max_size=80), st.sampled_from(["all", "any"]))
-def test_printed_query_parses_to_the_same_tree(q: str, match: str) -> None:
+@given(TYPED | st.text(max_size=80), st.sampled_from(MATCHES))
+def test_printed_query_parses_to_the_same_tree(q: str, match: Match) -> None:
     try:
         node = read_query(q, match).node
     except QueryTooLargeError:
         return
-    for again in ("all", "any"):
+    for again in MATCHES:
         assert read_query(understood(node), again).node == node
 
 
@@ -206,9 +211,13 @@ def nodes() -> st.SearchStrategy[Node]:
     )
     leaf = plain | st.builds(InField, field, plain) | value
 
+    def known(node: Node | None) -> Node:
+        assert node is not None
+        return node
+
     def joined(inner: st.SearchStrategy[Node]) -> st.SearchStrategy[Node]:
         several = st.lists(inner, min_size=2, max_size=3)
-        return several.map(all_of) | several.map(any_of) | inner.map(none_of)
+        return (several.map(all_of) | several.map(any_of) | inner.map(none_of)).map(known)
 
     return st.recursive(leaf, joined, max_leaves=8)
 
@@ -222,7 +231,7 @@ def test_printed_tree_parses_to_the_same_tree(node: Node) -> None:
 
     if prefixes(node) > 8:
         return
-    for match in ("all", "any"):
+    for match in MATCHES:
         assert read_query(understood(node), match).node == node
 
 

@@ -4,6 +4,7 @@ import re
 from html import unescape
 from itertools import pairwise
 from urllib.parse import parse_qs
+from zoneinfo import ZoneInfo
 
 import msgspec
 import pytest
@@ -24,6 +25,12 @@ from newswire.web.pages.coverage_words import coverage_words
 from newswire.web.pages.item_rows import shortened
 from newswire.web.pages.moments import moment, published_moment, since_when
 from tests.factories import feed_status, item
+from tests.support.present import present
+
+
+def zone_of(name: str) -> ZoneInfo:
+    return present(read_zone(name))
+
 
 NOON = 1_763_985_600_000
 """Monday 24 November 2025, 12:00 UTC."""
@@ -36,7 +43,7 @@ ZONES = (
     "Australia/Lord_Howe",
     "Asia/Kathmandu",
 )
-zones = st.sampled_from(ZONES).map(read_zone)
+zones = st.sampled_from(ZONES).map(zone_of)
 instants = st.integers(min_value=-2_000_000_000_000, max_value=4_000_000_000_000)
 spans = st.one_of(
     st.integers(1, 10_000), st.integers(1, 3 * DAY), st.integers(1, 400 * DAY), st.integers(1, 60 * 365 * DAY)
@@ -52,7 +59,7 @@ def histogram_of(buckets: BucketEdges) -> Histogram:
 
 
 @given(instants, spans, zones, st.booleans(), st.booleans())
-@example(NOON - 2 * DAY, 2 * DAY + 1, read_zone("UTC"), True, True)  # the last millisecond starts a new second
+@example(NOON - 2 * DAY, 2 * DAY + 1, zone_of("UTC"), True, True)  # the last millisecond starts a new second
 def test_each_bar_links_to_its_bucket(start: int, span: int, zone, has_start: bool, has_end: bool) -> None:
     """Parse the dates of each link as a search does and compare them with the bucket's edges."""
     end = start + span
@@ -77,11 +84,11 @@ def test_each_bar_links_to_its_bucket(start: int, span: int, zone, has_start: bo
 
 
 def test_bars_are_labelled_with_their_period() -> None:
-    zone = read_zone("Europe/Brussels")
+    zone = zone_of("Europe/Brussels")
 
     def first_bar(start: str, end: str):
         low, high = read_period(start, zone, NOON).start, read_period(end, zone, NOON).end
-        chart = chart_of(histogram_of(bucket_edges(low, high, None, None, zone, MOST_BARS)), {}, zone, "")
+        chart = present(chart_of(histogram_of(bucket_edges(low, high, None, None, zone, MOST_BARS)), {}, zone, ""))
         return chart.first, hrefs(chart.bars)[0]
 
     assert first_bar("1990", "2020") == ("1990", "?from=1990&to=1990")
@@ -93,9 +100,9 @@ def test_bars_are_labelled_with_their_period() -> None:
 
 
 def test_bars_scale_to_the_highest_and_skip_empty_buckets() -> None:
-    zone = read_zone("UTC")
+    zone = zone_of("UTC")
     days = [Bucket(NOON + n * DAY, NOON + (n + 1) * DAY, count) for n, count in enumerate((10, 0, 10_000))]
-    chart = chart_of(Histogram("day", tuple(days)), {}, zone, "")
+    chart = present(chart_of(Histogram("day", tuple(days)), {}, zone, ""))
     assert re.findall("<title>(.*?)</title>", chart.bars) == ["24 Nov 2025: 10", "26 Nov 2025: 10000"]
     assert re.findall(r"v-([\d.]+)h", chart.bars) == ["2.0", "100.0"]  # a bar for 0.1 % stays visible
     assert (chart.highest, chart.total) == (10_000, 10_010)
@@ -135,24 +142,24 @@ def test_written_list_is_read_back_unchanged(values: list[str]) -> None:
     ],
 )
 def test_since_when_uses_the_shortest_clear_form(ago: int, text: str) -> None:
-    assert since_when(NOON - ago, read_zone("UTC"), NOON) == text
+    assert since_when(NOON - ago, zone_of("UTC"), NOON) == text
 
 
 def test_moments_use_the_reader_zone_up_to_the_calendar_ends() -> None:
-    tokyo = moment(NOON, read_zone("Asia/Tokyo"), NOON + 3 * SECOND)
+    tokyo = moment(NOON, zone_of("Asia/Tokyo"), NOON + 3 * SECOND)
     assert (tokyo.iso, tokyo.ago) == ("2025-11-24T12:00:00Z", "3 seconds ago")
     assert (tokyo.text, tokyo.full) == ("24 Nov 2025, 21:00", "Monday 24 November 2025, 21:00:00, Asia/Tokyo")
     for instant in (-62_135_596_800_000, 253_402_300_799_999):
         for zone in ZONES:
-            assert moment(instant, read_zone(zone), NOON).text
+            assert moment(instant, zone_of(zone), NOON).text
 
 
 def test_date_without_a_time_shows_no_time() -> None:
     story = msgspec.structs.replace(item(1), published=NOON - 12 * HOUR, published_precision="day")
-    published = published_moment(story, read_zone("America/New_York"), NOON)
+    published = published_moment(story, zone_of("America/New_York"), NOON)
     assert (published.iso, published.text, published.ago) == ("2025-11-24", "24 Nov 2025", "today")
     for later, ago in ((DAY, "1 day ago"), (12 * DAY, "1 week 5 days ago"), (30 * DAY, "1 month ago")):
-        assert published_moment(story, read_zone("UTC"), NOON + later).ago == ago
+        assert published_moment(story, zone_of("UTC"), NOON + later).ago == ago
     assert published.full == "Monday 24 November 2025, no time of day given"
 
 
@@ -242,7 +249,7 @@ def test_coverage_is_described_in_plain_words(coverage: FeedCoverage, summary: s
             feed_status("quiet", title="Quiet", paused="It answered 410: it is gone for good."),
         )
     }
-    words = coverage_words(coverage, known, read_zone("UTC"), NOON)
+    words = coverage_words(coverage, known, zone_of("UTC"), NOON)
     assert words.summary == summary
     assert len(words.details) == details
     assert words.is_whole == (bool(coverage.feeds) and coverage.is_complete)
@@ -252,7 +259,7 @@ def test_failure_after_the_range_does_not_reduce_coverage() -> None:
     failing = FeedCoverage(
         1, 0, None, 1, 1, (UnwatchedFeed("harbour", "failing", TUESDAY, TUESDAY),), (FeedGap("harbour", TUESDAY, None),)
     )
-    known, zone = {"harbour": feed_status("harbour", title="Harbour")}, read_zone("UTC")
+    known, zone = {"harbour": feed_status("harbour", title="Harbour")}, zone_of("UTC")
     before = coverage_words(failing, known, zone, NOON, NOON - 7 * DAY)
     assert before.is_whole
     assert before.summary == "The feeds were being watched in this range of time, and nothing is known to be missing."
@@ -262,7 +269,7 @@ def test_failure_after_the_range_does_not_reduce_coverage() -> None:
 
 
 def test_future_moment_is_described_as_ahead() -> None:
-    assert moment(NOON + 20 * HOUR, read_zone("UTC"), NOON).ago == "dated 20 hours ahead"
+    assert moment(NOON + 20 * HOUR, zone_of("UTC"), NOON).ago == "dated 20 hours ahead"
 
 
 def test_only_http_links_are_linked() -> None:
