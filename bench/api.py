@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from aws_lambda_powertools.event_handler import APIGatewayRestResolver
+from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from newswire.app import App
 from newswire.web.events import build_api, handle_event
@@ -31,7 +32,7 @@ def asked_in_process(app: App) -> Asked:
             "body": None,
             "isBase64Encoded": False,
         }
-        answered = handle_event(resolver, api, event, None)
+        answered = handle_event(resolver, api, event, LambdaContext())
         if answered["statusCode"] != 200:
             raise RuntimeError(answered["body"])
         found: dict[str, Any] = json.loads(answered["body"])

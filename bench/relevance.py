@@ -11,7 +11,7 @@ import gzip
 import json
 import math
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from bench.api import Asked, asked_in_process
@@ -50,7 +50,7 @@ def judged_collection(app: App, folder: Path, lines: Path) -> tuple[float, int, 
     return sum(gains) / len(gains), len(gains), report.lines
 
 
-def ndcg(found: Sequence[float], judged: Iterator[float] | Sequence[float]) -> float:
+def ndcg(found: Sequence[float], judged: Iterable[float]) -> float:
     """Return nDCG@10 with linear gains, as trec_eval calculates it."""
     best = sorted(judged, reverse=True)[:DEPTH]
     ideal = sum(gain / math.log2(rank + 2) for rank, gain in enumerate(best))

@@ -31,7 +31,7 @@ def measure(quick: bool) -> Measurement:  # noqa: FBT001 - one switch, common to
     taken: list[tuple[float, str]] = []
 
     def timed(target: str, method: str = "GET") -> None:
-        tries = []
+        tries: list[float] = []
         while len(tries) < 3 and (not tries or tries[-1] > LONGEST_MS / 3):
             started = time.perf_counter()
             came = api.ask(target, method)

@@ -18,8 +18,8 @@ from newswire.storage.feeds.dynamodb import DynamoFeedStore
 from tests.bundle.build import BuiltFunction
 from tests.support.aws import Aws
 from tests.support.feed_server import FeedServer, rss, story
+from tests.support.template import resources
 from tests.support.transports import rest_event
-from tests.unit.test_template import resources
 
 TARGET = 0.75
 HOSTS = 20

@@ -52,7 +52,7 @@ def measure(quick: bool) -> Measurement:  # noqa: FBT001 - one switch, common to
     _lines, data = loaded_year(quick)
     app = App(Settings(data=str(data)), clock=lambda: AT_THE_END)
     engine = Timed(app.engine)
-    app.engine = engine  # type: ignore[assignment]
+    app.engine = engine
     api = AsEvents(app)
     found = api.ask("/v1/search?size=40").json()["items"]
     targets = ["/", *(f"/feeds/{one['feed']}" for one in found[:20]), *(f"/items/{one['id']}" for one in found)]

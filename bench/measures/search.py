@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from pathlib import Path
 from statistics import median, quantiles
@@ -72,7 +72,7 @@ def _ours(engine: SearchEngine, one: Search, weight: float) -> bytes:
     return msgspec.json.encode(answer_out(search(engine, request, system_clock, 3600)))
 
 
-def _in_turns(kinds: tuple[list[Callable[[], object]], ...], rounds: int) -> tuple[list[float], ...]:
+def _in_turns(kinds: Sequence[Sequence[Callable[[], object]]], rounds: int) -> tuple[list[float], ...]:
     """Run every search of every kind in turns; return the milliseconds of each kind."""
     taken: tuple[list[float], ...] = tuple([] for _ in kinds)
     for _ in range(rounds):

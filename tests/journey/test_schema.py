@@ -30,7 +30,7 @@ def test_older_index_is_rebuilt_before_a_search(data, capsys) -> None:
     assert main(["search", "story", "--json"]) == 0
     out, err = capsys.readouterr()
     assert json.loads(out)["total"]["value"] == 50
-    assert "built anew" in err
+    assert "rebuilt from the archive" in err
     assert found(capsys) == 50
     assert not (data / "index" / "g000001").exists()
 

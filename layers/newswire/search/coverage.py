@@ -37,7 +37,7 @@ class FeedGap(Struct, frozen=True):
 
 
 class FeedCoverage(Struct, frozen=True):
-    """The answer to: were the feeds of a search being watched in its range?"""
+    """How well the feeds of a search were being watched in its range."""
 
     feeds: int
     ok: int

@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from newswire import analysis
@@ -26,6 +26,7 @@ from newswire.engines.query import (
 from newswire.search.grammar import MAX_WARNINGS, Match, QueryTooLargeError, read_query, understood
 
 MATCHES: tuple[Match, ...] = ("all", "any")
+PROFILE = settings()
 
 
 def made(q: str, match: Match = "all") -> str:
@@ -177,6 +178,7 @@ PIECES = st.sampled_from(
 TYPED = st.lists(PIECES, max_size=40).map("".join)
 
 
+@settings(max_examples=3 * PROFILE.max_examples)  # any string may reach the parser
 @given(st.text(max_size=1000) | TYPED, st.sampled_from(MATCHES))
 @example("––", "all")
 @example('"' * 1000, "any")
@@ -189,6 +191,7 @@ def test_any_string_is_read_or_refused_for_its_size(q: str, match: Match) -> Non
         assert 0 <= warning.position <= len(q)
 
 
+@settings(max_examples=3 * PROFILE.max_examples)
 @given(TYPED | st.text(max_size=80), st.sampled_from(MATCHES))
 def test_printed_query_parses_to_the_same_tree(q: str, match: Match) -> None:
     try:
@@ -222,6 +225,7 @@ def nodes() -> st.SearchStrategy[Node]:
     return st.recursive(leaf, joined, max_leaves=8)
 
 
+@settings(max_examples=2 * PROFILE.max_examples)
 @given(nodes())
 def test_printed_tree_parses_to_the_same_tree(node: Node) -> None:
     def prefixes(tree) -> int:
@@ -235,6 +239,7 @@ def test_printed_tree_parses_to_the_same_tree(node: Node) -> None:
         assert read_query(understood(node), match).node == node
 
 
+@settings(max_examples=2 * PROFILE.max_examples)
 @given(nodes())
 def test_trees_are_in_normal_form(node: Node) -> None:
     match node:
