@@ -1,4 +1,7 @@
-"""Answers about feeds: published statuses come in, feeds and the state of the whole go out as callers see them. Pure."""
+"""The JSON of feeds and of /v1/status: render the published statuses. Pure.
+
+These models are the schemas of /openapi.json, with their docstrings.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +23,7 @@ DEFAULT_FEEDS_SIZE = 100
 
 
 class FetchOut(Struct, frozen=True):
-    """One of the last fetches of a feed; the counts are of items, null where no document was indexed."""
+    """One of the last fetches of a feed. `new`, `changed` and `unchanged` count items; null if no document was indexed."""
 
     time: str
     status: int | None
@@ -33,14 +36,14 @@ class FetchOut(Struct, frozen=True):
 
 
 class FeedErrorOut(Struct, frozen=True):
-    """What went wrong at the last check: one of our codes with our sentence."""
+    """The error of the last check: a code, and a sentence for people."""
 
     code: str
     detail: str
 
 
 class FeedOut(Struct, frozen=True):
-    """A feed as callers see it; its last fetches and its gaps where one feed was asked for."""
+    """A feed and its state. Only /v1/feeds/{id} has `fetches` and `gaps`."""
 
     id: str
     title: str
@@ -60,7 +63,7 @@ class FeedOut(Struct, frozen=True):
 
 
 class FeedsOut(Struct, frozen=True):
-    """A page of feeds, by id."""
+    """A page of feeds, ordered by id; `total` counts the feeds on all pages."""
 
     feeds: tuple[FeedOut, ...]
     total: int
@@ -68,7 +71,7 @@ class FeedsOut(Struct, frozen=True):
 
 
 class EngineOut(Struct, frozen=True):
-    """The search engine behind the answers."""
+    """The search engine and its health."""
 
     name: str
     version: str
@@ -76,7 +79,10 @@ class EngineOut(Struct, frozen=True):
 
 
 class StatusOut(Struct, frozen=True):
-    """How the whole is doing."""
+    """The state of newswire.
+
+    `feeds` counts the feeds in each state. `behind` counts the feeds with archived records that are not indexed yet.
+    """
 
     version: str
     engine: EngineOut
@@ -88,7 +94,10 @@ class StatusOut(Struct, frozen=True):
 
 
 def feed_out(status: FeedStatus, now: Instant, grace_s: int, *, whole: bool = False) -> FeedOut:
-    """Write a feed as callers see it, with its state now."""
+    """Render a feed with its state at `now`; with `whole`, include its last fetches and its gaps.
+
+    A feed is stale when its next check is overdue by more than `grace_s` seconds.
+    """
     state = state_of(status, now, grace_s)
     return FeedOut(
         id=status.id,
@@ -112,7 +121,7 @@ def feed_out(status: FeedStatus, now: Instant, grace_s: int, *, whole: bool = Fa
 def status_out(
     info: EngineInfo, generation: int, items: int, statuses: Iterable[FeedStatus], now: Instant, grace_s: int
 ) -> StatusOut:
-    """Put together how the whole is doing."""
+    """Render the state of newswire at `now`; `grace_s` is that of `feed_out`."""
     listed = list(statuses)
     states = Counter(state_of(status, now, grace_s) for status in listed)
     return StatusOut(

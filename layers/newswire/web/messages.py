@@ -1,6 +1,6 @@
-"""What goes over HTTP, whatever the route: a call is read from an event, and a body becomes a response or a problem (RFC 9457).
+"""HTTP messages of all routes: read a request from an event, and write a response or a problem (RFC 9457).
 
-The events are those of an API Gateway REST proxy; on one machine `asgi.py` makes them.
+The events are those of a REST proxy of API Gateway (payload format 1.0). On one machine `asgi.py` makes them.
 """
 
 from __future__ import annotations
@@ -18,9 +18,10 @@ from newswire.search.parameter_reader import Problem
 
 JSON = "application/json; charset=utf-8"
 PROBLEM = "application/problem+json; charset=utf-8"
-RETRY_AFTER_S = 10
+RETRY_AFTER_SECONDS = 10
+"""The `Retry-After` of a 503; error pages show it too."""
 RawParameters = Mapping[str, list[str]]
-"""The parameters of a query, each with all its values."""
+"""The parameters of a query string, each with all its values."""
 
 TITLES = {
     400: "Bad request",
@@ -36,7 +37,7 @@ ProblemCode = Literal[
 
 
 class ProblemOut(Struct, frozen=True):
-    """An error, as RFC 9457 has it; `errors` says what is wrong with each parameter."""
+    """An error as a problem document (RFC 9457); `errors` lists every problem with a parameter."""
 
     type: str
     title: str
@@ -48,7 +49,7 @@ class ProblemOut(Struct, frozen=True):
 
 
 def problem_of(status: int, code: ProblemCode, detail: str, errors: tuple[Problem, ...] = ()) -> ProblemOut:
-    """Make a problem, with a request id of its own."""
+    """Return a problem with a new request id; `type` is a URN of the code."""
     return ProblemOut(
         type=f"urn:newswire:{code}",
         title=TITLES[status],
@@ -61,29 +62,29 @@ def problem_of(status: int, code: ProblemCode, detail: str, errors: tuple[Proble
 
 
 class Request(Struct, frozen=True):
-    """What a route needs to know of a request."""
+    """The parts of an HTTP request that routes use; a missing header is an empty string."""
 
     path: str
     parameters: RawParameters
     if_none_match: str
     if_modified_since: str
     base: str
-    """What absolute links begin with; empty where the public address is not known, and links are relative."""
+    """The public URL, for absolute links; empty if it is unknown, and links are then relative."""
     origin: str
-    """What links in a feed begin with: the same, or where this machine listens; never what a Host header says."""
+    """The start of links in a feed: `base`, or the URL at which this machine listens. Never from a Host header."""
     top: str = "./"
-    """What leads from the address of `/` to everything else; a gateway also answers at its stage with no slash after it."""
+    """The relative URL of the root, for links on the page at `/`; a gateway also serves its stage without a final slash."""
     accept: str = ""
 
 
 def read_request(event: Mapping[str, Any], public_url: str, address: str) -> Request:
-    """Read what routes need of an event; `address` is where this machine listens, if it does."""
+    """Read an event into a request; `address` is the URL at which this machine listens, if it does."""
     base = public_url.rstrip("/") or _gateway_base(event)
     path = str(event.get("path") or "/")
     whole = str((event.get("requestContext") or {}).get("path") or path)
     return Request(
         path=path,
-        # `queryStringParameters` keeps only the last of repeated ones.
+        # `queryStringParameters` keeps only the last value of a repeated parameter.
         parameters=event.get("multiValueQueryStringParameters") or {},
         if_none_match=_header(event, "if-none-match"),
         if_modified_since=_header(event, "if-modified-since"),
@@ -95,24 +96,27 @@ def read_request(event: Mapping[str, Any], public_url: str, address: str) -> Req
 
 
 def problem_response(problem: ProblemOut, content_type: str = PROBLEM, body: str = "") -> Response[Any]:
-    """Answer with a problem, as JSON unless it was written otherwise."""
+    """Return the response to a failed request: the problem as JSON, or `body` if a page shows it."""
     headers: dict[str, str | list[str]] = {"X-Request-Id": problem.request_id, "Cache-Control": "no-store"}
     if problem.status == 503:  # noqa: PLR2004 - Service Unavailable
-        headers["Retry-After"] = str(RETRY_AFTER_S)
+        headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
     if problem.status == 405:  # noqa: PLR2004 - Method Not Allowed
         headers["Allow"] = "GET, HEAD"
     return Response(problem.status, content_type, body or msgspec.json.encode(problem).decode(), headers=headers)
 
 
 def json_response(request: Request, body: bytes, tag: str, more: Mapping[str, str] | None = None) -> Response[Any]:
-    """Answer with JSON, or say that it is the one that the caller has."""
+    """Return 200 with the JSON, or 304 if the caller's validator matches; `more` are further headers."""
     return whole_response(request, body, JSON, tag, more or {})
 
 
 def whole_response(
     request: Request, body: bytes, content_type: str, tag: str, more: Mapping[str, str]
 ) -> Response[Any]:
-    """Answer with a body, or say that it is the one that the caller has (RFC 9110, section 13.2.2)."""
+    """Return 200 with the body, or 304 if the caller's validator matches (RFC 9110, section 13.2.2).
+
+    If-None-Match is checked first. If-Modified-Since counts only without it, and must equal `Last-Modified`.
+    """
     headers: dict[str, str | list[str]] = {
         "Cache-Control": "private, no-cache",
         "X-Request-Id": uuid.uuid4().hex,
@@ -130,20 +134,20 @@ def whole_response(
 
 
 def weak_etag(body: bytes) -> str:
-    """Make a weak entity tag (RFC 9110, section 8.8.3)."""
+    """Return a weak entity tag of the body: 24 hex digits of its SHA-256 (RFC 9110, section 8.8.3)."""
     return f'W/"{sha256(body).hexdigest()[:24]}"'
 
 
 def _is_known(if_none_match: str, tag: str) -> bool:
-    """Compare weakly, as If-None-Match does (RFC 9110, section 13.1.2)."""
-    known = {one.strip().removeprefix("W/") for one in if_none_match.split(",")}
+    """Return whether If-None-Match lists the tag, by weak comparison (RFC 9110, section 13.1.2)."""
+    known = {listed.strip().removeprefix("W/") for listed in if_none_match.split(",")}
     return "*" in known or tag.removeprefix("W/") in known
 
 
 def _header(event: Mapping[str, Any], name: str) -> str:
-    """Give a header of an event whatever its case, repeated ones joined."""
-    several = event.get("multiValueHeaders") or {}
-    for key, values in several.items():
+    """Return a header of an event, with repeated values joined by commas; "" if it was not sent."""
+    repeated = event.get("multiValueHeaders") or {}
+    for key, values in repeated.items():
         if key.lower() == name:
             return ", ".join(values)
     for key, value in (event.get("headers") or {}).items():
@@ -153,7 +157,10 @@ def _header(event: Mapping[str, Any], name: str) -> str:
 
 
 def _gateway_base(event: Mapping[str, Any]) -> str:
-    """Give the address that API Gateway answers at: its own domain with the stage, or a custom one with its mapping."""
+    """Return the URL of the API at API Gateway, without a final slash; "" on one machine.
+
+    It is the domain of the gateway with its stage, or a custom domain with its base path mapping.
+    """
     context = event.get("requestContext") or {}
     domain, path, whole = context.get("domainName"), event.get("path") or "/", context.get("path") or ""
     if not domain or not context.get("stage"):

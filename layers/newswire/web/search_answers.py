@@ -29,7 +29,7 @@ MAX_IDS = 100
 
 
 class Echo(Struct, frozen=True):
-    """What was understood of the request; a list parameter is there where it was given."""
+    """The request as newswire understood it; list parameters appear only if they were sent."""
 
     q: str | None
     understood: str | None
@@ -46,14 +46,14 @@ class Echo(Struct, frozen=True):
 
 
 class Total(Struct, frozen=True):
-    """How many items were found."""
+    """The number of items found, on all pages; always exact."""
 
     value: int
     exact: bool = True
 
 
 class ItemOut(Struct, frozen=True):
-    """An item as callers see it, with the fields that were asked for."""
+    """An item, with the requested fields."""
 
     id: str
     feed: str | UnsetType = UNSET
@@ -79,7 +79,7 @@ class ItemOut(Struct, frozen=True):
 
 
 class ItemsOut(Struct, frozen=True):
-    """The items that were asked for by id, in that order; `not_returned` are those that 4 MB had no room for."""
+    """The requested items, in the requested order; `not_returned` lists those beyond the limit of 4 MB."""
 
     items: tuple[ItemOut, ...]
     not_found: tuple[str, ...]
@@ -87,14 +87,14 @@ class ItemsOut(Struct, frozen=True):
 
 
 class FacetValueOut(Struct, frozen=True):
-    """A value of a facet in its commonest spelling, and how many items have it."""
+    """A value of a facet in its most common spelling, and the number of items that have it."""
 
     value: str
     count: int
 
 
 class FacetOut(Struct, frozen=True):
-    """The commonest values of a field over all that was found."""
+    """The most common values of a field over all items found; `missing` counts the items without a value."""
 
     values: tuple[FacetValueOut, ...]
     other: int
@@ -103,7 +103,7 @@ class FacetOut(Struct, frozen=True):
 
 
 class BucketOut(Struct, frozen=True):
-    """How many items have their date in a half-open range."""
+    """The number of items whose date is in a range; `from` is included, `to` is not."""
 
     from_: str = field(name="from")
     to: str
@@ -111,7 +111,7 @@ class BucketOut(Struct, frozen=True):
 
 
 class NotOk(Struct, frozen=True):
-    """A feed that is not being watched as it should be; `since` is when it began to fail."""
+    """A feed that is not up to date; `since` is when it began to fail, null unless it fails."""
 
     feed: str
     state: State
@@ -120,7 +120,7 @@ class NotOk(Struct, frozen=True):
 
 
 class GapOut(Struct, frozen=True):
-    """A time in which items of a feed may have come and gone unseen; `to` is null while it is still open."""
+    """A time in which items of a feed may have come and gone unseen; `to` is null while the gap is open."""
 
     feed: str
     from_: str = field(name="from")
@@ -128,7 +128,10 @@ class GapOut(Struct, frozen=True):
 
 
 class Coverage(Struct, frozen=True):
-    """Whether the feeds that a search was about were being watched in its range."""
+    """Whether the feeds of the search were being watched in its range.
+
+    The counts are complete; `not_ok` and `gaps` list at most 20 each.
+    """
 
     feeds: int
     ok: int
@@ -140,7 +143,7 @@ class Coverage(Struct, frozen=True):
 
 
 class WarningOut(Struct, frozen=True):
-    """Something that the caller should know and that is no error; `position` is in code points of `q`."""
+    """A notice that is not an error, such as a repaired query; `position` is in code points of `q`."""
 
     code: str
     detail: str
@@ -226,7 +229,7 @@ def _coverage_out(coverage: FeedCoverage) -> Coverage:
 
 
 def gap_out(gap: FeedGap) -> GapOut:
-    """Render a gap."""
+    """Render a gap; `to` is None while it is open."""
     return GapOut(gap.feed, to_rfc3339(gap.start), time_out(gap.end))
 
 
@@ -254,7 +257,7 @@ def item_out(
     score: float | None = None,
     highlights: object = None,
 ) -> ItemOut:
-    """Render an item with these fields; `age` is its age at `now`."""
+    """Render an item with these fields; `age` is its age at `now`, and `score` may be None."""
     names, read_fields, instants = _readers_of(fields)
     values: dict[str, Any] = dict(zip(names, read_fields(item), strict=True))
     for name in instants:
@@ -272,9 +275,9 @@ def item_out(
 def _readers_of(
     fields: frozenset[ItemField],
 ) -> tuple[tuple[str, ...], Callable[[Item], tuple[Any, ...]], tuple[str, ...]]:
-    """Return the names of the item's own fields, a function that reads them in one call, and those that are instants."""
+    """Return the requested fields of `Item`, a function that reads all of them, and which of them are instants."""
     names = tuple(sorted(fields & set(Item.__struct_fields__)))
-    if len(names) == 1:  # `attrgetter` gives no tuple for one name
+    if len(names) == 1:  # `attrgetter` returns no tuple for one name
         return names, lambda item: (item.id,), ()
     return names, attrgetter(*names), tuple(name for name in _INSTANTS if name in names)
 
@@ -283,9 +286,10 @@ def _readers_of(
 
 
 def without_volatile(answer: Answer, result: SearchResult) -> Answer:
-    """Return the answer without what changes by itself, for an entity tag.
+    """Return the answer without the values that change by themselves, for an entity tag.
 
-    That is: durations, ages, check times, bounds that were computed from now, and the cursor, whose position counts.
+    These are durations, ages, check times and range bounds relative to now. The position of the cursor stands for the
+    cursor, which holds the time of the search.
     """
     request, echo, buckets = result.request, answer.query, answer.histogram
     if request.is_relative:

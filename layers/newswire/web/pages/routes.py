@@ -17,7 +17,7 @@ from newswire.search.parameters import MAX_SIZE
 from newswire.search.request import Bands, read_search, read_zone_parameter
 from newswire.settings import Settings
 from newswire.web.messages import (
-    RETRY_AFTER_S,
+    RETRY_AFTER_SECONDS,
     ProblemOut,
     Request,
     problem_of,
@@ -129,7 +129,7 @@ class Pages:
     def problem(self, request: Request, problem: ProblemOut) -> Response[Any]:
         """Say on a page what went wrong, and what can be done about it."""
         top = request.top if request.path == "/" else "../" * (request.path.count("/") - 1) or "./"
-        body = render("error.html", top=top, problem=problem, retry_after_s=RETRY_AFTER_S)
+        body = render("error.html", top=top, problem=problem, retry_after_seconds=RETRY_AFTER_SECONDS)
         return _safe(problem_response(problem, HTML, body))
 
     # --- what they have in common ---
