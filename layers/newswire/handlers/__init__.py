@@ -1,1 +1,1 @@
-"""What the two Lambda functions call."""
+"""The handlers of the two Lambda functions."""

@@ -1,8 +1,10 @@
-"""Events of the ingest function: a schedule or a batch of messages comes in, and what is to be tried again goes out.
+"""Handler of the ingest function: fill the queue on a schedule, and poll and index the feeds of queue messages.
 
-The schedule only fills the queue. A message that is no batch of ours fails by itself, and ends in the dead-letter queue. Feeds
-that a run had no time for go on as new messages; where it reached none, its messages go back at once. That the engine is
-away is no failure of a message: its feeds stay behind, and a later tick takes them up.
+- The schedule only fills the queue.
+- A message that is not a batch fails alone, and ends in the dead-letter queue.
+- Feeds that a run had no time for are sent as new messages. If it reached no feed at all, its messages are returned to
+  the queue at once.
+- An unreachable engine does not fail a message: its feeds stay behind, and a later tick queues them.
 """
 
 from __future__ import annotations
@@ -29,11 +31,13 @@ if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
 _NAME = "newswire"
-_MILLISECONDS = 1000
+_MILLISECONDS_PER_SECOND = 1000
+_MAX_LOGGED_FAILURES = 20
+"""Keeps a log line short when a whole batch fails."""
 
 
 class IngestFunction:
-    """What `functions/ingest/app.py` calls. Making one opens nothing."""
+    """The handler that `functions/ingest/app.py` calls. The constructor opens nothing."""
 
     def __init__(self, settings: Settings, app: App | None = None) -> None:
         self._app = app or App(settings)
@@ -42,7 +46,7 @@ class IngestFunction:
         self._metrics = Metrics(namespace=_NAME)
 
     def load(self) -> None:
-        """Make the clients, and import what the first event needs: an init has more of the processor than an event."""
+        """Create the clients, and import what the first event needs: the init phase has more CPU than an event."""
         import_module("newswire.engines.opensearch.engine")
         import_module("newswire.ingest.parse.syndication")
         load_signer()
@@ -51,37 +55,38 @@ class IngestFunction:
                 edge.load()
 
     def handle(self, event: Mapping[str, Any], context: LambdaContext) -> dict[str, Any]:
-        """Carry out one event; gives the messages that failed, as SQS takes it ("ReportBatchItemFailures").
+        """Handle one event; return the messages that failed, as SQS expects them ("ReportBatchItemFailures").
 
-        Raises what makes the whole invocation fail: the table, the bucket or the queue can't be used, or feeds.toml is wrong.
+        Raise `DataError` if the table, the bucket or the queue is unusable, and `FeedsFileError` if feeds.toml is invalid.
+        Then the whole invocation fails.
         """
         self._logger.append_keys(function_request_id=context.aws_request_id)
         if "Records" in event:
-            return {"batchItemFailures": self._carry_out(event["Records"], context)}
-        self._tick()
+            return {"batchItemFailures": self._handle_messages(event["Records"], context)}
+        self._handle_schedule()
         return {}
 
     # --- the schedule ---
 
-    def _tick(self) -> None:
+    def _handle_schedule(self) -> None:
         from newswire.ingest.feed_list import merge_feeds_file  # noqa: PLC0415 - readers of TOML and XML, which no batch needs
 
-        wrong = None
+        file_error = None
         try:
-            waits = merge_feeds_file(self._app)
-            if waits is not None:
-                self._logger.warning("feeds.toml waits for the engine", extra={"why": str(waits)})
-        except FeedsFileError as error:  # what is due is polled meanwhile, and the failed invocation rings the alarm
-            wrong = error
-        ticked = tick(self._app, self._queue)
-        self._count({"FeedsQueued": ticked.queued, "FeedsBehind": ticked.behind, "FeedsStale": ticked.stale})
-        self._logger.info("tick", extra={"feeds_queued": ticked.queued, "feeds_behind": ticked.behind})
-        if wrong is not None:
-            raise wrong
+            engine_error = merge_feeds_file(self._app)
+            if engine_error is not None:
+                self._logger.warning("removed feeds are not published yet", extra={"why": str(engine_error)})
+        except FeedsFileError as error:  # due feeds are polled all the same; raising it later triggers the alarm
+            file_error = error
+        result = tick(self._app, self._queue)
+        self._write_metrics({"FeedsQueued": result.queued, "FeedsBehind": result.behind, "FeedsStale": result.stale})
+        self._logger.info("tick", extra={"feeds_queued": result.queued, "feeds_behind": result.behind})
+        if file_error is not None:
+            raise file_error
 
     # --- messages ---
 
-    def _carry_out(self, records: list[Mapping[str, Any]], context: LambdaContext) -> list[dict[str, str]]:
+    def _handle_messages(self, records: list[Mapping[str, Any]], context: LambdaContext) -> list[dict[str, str]]:
         failed: list[dict[str, str]] = []
         batches: dict[str, Batch] = {}
         for record in records:
@@ -90,65 +95,65 @@ class IngestFunction:
             except ValueError as error:
                 failed.append({"itemIdentifier": record["messageId"]})
                 extra = {"message_id": record["messageId"], "why": str(error)}
-                self._logger.error("a message is no batch of ours", extra=extra)  # noqa: TRY400 - the trace says no more
+                self._logger.error("a message is not a batch", extra=extra)  # noqa: TRY400 - the trace adds nothing
         if batches:
             report = run_batches(
                 self._app,
                 list(batches.values()),
-                time_left=lambda: context.get_remaining_time_in_millis() / _MILLISECONDS,
+                time_left=lambda: context.get_remaining_time_in_millis() / _MILLISECONDS_PER_SECOND,
             )
-            self._tell(report)
-            again = self._not_begun(batches, set(report.unreached))
-            self._give_back([record for record in records if record["messageId"] in again])
-            failed += [{"itemIdentifier": id_} for id_ in again]
+            self._log_report(report)
+            returned = self._resend_unreached(batches, set(report.unreached))
+            self._return_messages([record for record in records if record["messageId"] in returned])
+            failed += [{"itemIdentifier": id_} for id_ in returned]
         return failed
 
-    def _not_begun(self, batches: Mapping[str, Batch], unreached: set[str]) -> list[str]:
-        """Give the messages to be given back, of a run that reached nothing; what another one left goes on as new messages.
+    def _resend_unreached(self, batches: Mapping[str, Batch], unreached: set[str]) -> list[str]:
+        """Send the unreached feeds as new messages. If the run reached no feed, send none and return the message ids.
 
-        A message that is received ten times ends in the dead-letter queue, and a publisher that takes half a minute to answer
-        would else bring its messages there: a run reaches a few of its feeds each time.
+        A message that is received ten times ends in the dead-letter queue. A publisher that takes half a minute to answer
+        would bring its messages there, because a run reaches only a few of its feeds.
         """
-        left = {
+        rest = {
             id_: tuple(feed for feed in batch.feeds if feed in unreached)
             for id_, batch in batches.items()
             if unreached & set(batch.feeds)
         }
         if all(feed in unreached for batch in batches.values() for feed in batch.feeds):
-            return list(left)
-        self._queue.put(Batch(feeds, now=batches[id_].now) for id_, feeds in left.items())
+            return list(rest)
+        self._queue.put(Batch(feeds, now=batches[id_].now) for id_, feeds in rest.items())
         return []
 
-    def _give_back(self, records: list[Mapping[str, Any]]) -> None:
+    def _return_messages(self, records: list[Mapping[str, Any]]) -> None:
         for record in records:
             try:
                 self._queue.give_back(record["receiptHandle"])
-            except DataError as error:  # it comes back by itself when its visibility ends
-                self._logger.warning("a message could not be given back", extra={"why": str(error)})
+            except DataError as error:  # SQS returns it when its visibility timeout ends
+                self._logger.warning("a message could not be returned to the queue", extra={"why": str(error)})
 
-    def _tell(self, report: BatchReport) -> None:
-        failed = [one for one in report.polled if isinstance(one.outcome, FetchFailed)]
+    def _log_report(self, report: BatchReport) -> None:
+        failures = [
+            (poll.feed, poll.outcome.sentence) for poll in report.polled if isinstance(poll.outcome, FetchFailed)
+        ]
         counts = {
-            "FeedsPolled": sum(one.outcome is not None for one in report.polled),
-            "FeedsFailed": len(failed),
-            "ItemsNew": sum(one.new for one in report.indexed),
-            "ItemsChanged": sum(one.changed for one in report.indexed),
+            "FeedsPolled": sum(poll.outcome is not None for poll in report.polled),
+            "FeedsFailed": len(failures),
+            "ItemsNew": sum(result.new for result in report.indexed),
+            "ItemsChanged": sum(result.changed for result in report.indexed),
         }
-        self._count({**counts, "EngineDown": int(report.engine_error is not None)})
+        self._write_metrics({**counts, "EngineDown": int(report.engine_error is not None)})
         self._logger.info(
             "batch",
             extra={
                 **counts,
                 "unreached": len(report.unreached),
                 "engine_error": report.engine_error,
-                "failed": {
-                    one.feed: one.outcome.sentence for one in failed[:20] if isinstance(one.outcome, FetchFailed)
-                },
+                "failed": dict(failures[:_MAX_LOGGED_FAILURES]),
             },
         )
 
-    def _count(self, counts: Mapping[str, int]) -> None:
-        """Write metrics in the embedded format, which CloudWatch reads from the log."""
+    def _write_metrics(self, counts: Mapping[str, int]) -> None:
+        """Write metrics to the log in the embedded metric format, which CloudWatch reads."""
         for name, count in counts.items():
             self._metrics.add_metric(name, MetricUnit.Count, count)
         self._metrics.flush_metrics()

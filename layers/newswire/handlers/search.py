@@ -1,4 +1,4 @@
-"""Events of the search function: a request of API Gateway comes in, its response goes out, and a line of log and metrics."""
+"""Handler of the search function: answer requests of API Gateway, and write a log line and metrics for each."""
 
 from __future__ import annotations
 
@@ -20,39 +20,44 @@ if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
 _NAME = "newswire"
-_FAILED = 500
+_SERVER_ERROR = 500
 
 
 class SearchFunction:
-    """What `functions/search/app.py` calls. Making one opens nothing; the engine's client stays for the next event."""
+    """The handler that `functions/search/app.py` calls.
+
+    The constructor opens nothing. The engine's client is opened by the first event and kept for the next ones.
+    """
 
     def __init__(self, settings: Settings, engine: SearchEngine | None = None) -> None:
         self._resolver = APIGatewayRestResolver()
-        self._api = build_api(self._resolver, engine or open_engine(settings), settings, system_clock, self._searched)
+        self._api = build_api(
+            self._resolver, engine or open_engine(settings), settings, system_clock, self._count_search
+        )
         self._logger = Logger(service=_NAME)
         self._metrics = Metrics(namespace=_NAME)
 
     def load(self) -> None:
-        """Import what the first event needs: an init has more of the processor than an event, and is not waited for."""
+        """Import what the first event needs: the init phase has more CPU than an event, and no caller waits for it."""
         load_signer()
 
-    def _searched(self, took_ms: float, found: int) -> None:
-        """Count a search; its metrics go out with those of the answer that it belongs to."""
+    def _count_search(self, took_ms: float, total: int) -> None:
+        """Add the metrics of a search; they are flushed with those of its response."""
         self._metrics.add_metric("QueryTime", MetricUnit.Milliseconds, round(took_ms, 1))
-        self._metrics.add_metric("Results", MetricUnit.Count, found)
+        self._metrics.add_metric("Results", MetricUnit.Count, total)
 
     def handle(self, event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-        """Answer one request; nothing is raised, whatever the event holds."""
+        """Return the response to one event. Raise nothing: a defect gives a 500."""
         gateway: Mapping[str, Any] = event.get("requestContext") or {}
         self._logger.append_keys(
             function_request_id=context.aws_request_id, gateway_request_id=gateway.get("requestId")
         )
         started = time.perf_counter()
         response: dict[str, Any] = handle_event(self._resolver, self._api, event, context)
-        took = round((time.perf_counter() - started) * 1000, 1)
+        took_ms = round((time.perf_counter() - started) * 1000, 1)
         status = int(response["statusCode"])
-        self._metrics.add_metric("AnswerTime", MetricUnit.Milliseconds, took)
-        self._metrics.add_metric("AnswersFailed", MetricUnit.Count, int(status >= _FAILED))
+        self._metrics.add_metric("AnswerTime", MetricUnit.Milliseconds, took_ms)
+        self._metrics.add_metric("AnswersFailed", MetricUnit.Count, int(status >= _SERVER_ERROR))
         self._metrics.flush_metrics()
-        self._logger.info("answer", extra={"path": event.get("path"), "status": status, "took_ms": took})
+        self._logger.info("answer", extra={"path": event.get("path"), "status": status, "took_ms": took_ms})
         return response
