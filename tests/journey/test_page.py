@@ -223,7 +223,7 @@ def test_facets_and_filters_accept_any_value(api, app) -> None:
     for link in links:
         narrowed = api.ask(urljoin("/", link))
         assert b">1 item<" in narrowed.body
-        assert narrowed.body.count(b"Take away") == 2
+        assert narrowed.body.count(b"Remove ") == 2
         assert Page(narrowed.body)
 
 
@@ -288,7 +288,7 @@ def test_page_size_is_at_least_one(api) -> None:
 
 def test_list_shows_the_date_it_is_sorted_by(api) -> None:
     body = api.ask("/?date_field=first_seen&sort=newest&size=3").body.decode()
-    assert "By when they were first seen." in body
+    assert "Date: first seen." in body
     assert body.count("<span>first seen 24 Nov 2025, 09:01</span>") == 3
 
 

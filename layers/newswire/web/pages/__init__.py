@@ -1,5 +1,5 @@
-"""The page: what people see of the same searches, feeds and items that the API gives. HTML by Jinja2, loaded when asked for.
+"""The HTML pages: searches, feeds and items for people, rendered on the server with Jinja2.
 
-A call comes to `routes`, which asks the engine as the API does and makes a view: `search_page`, `feed_page` and `item_page`
-say what is on each page, in words and addresses; `templates/` says how it looks.
+`routes` asks the engine as the API does. `search_page`, `feed_page` and `item_page` turn the result into a view, with the
+texts and URLs of a page. `templates/` decides the markup. The API imports this package only for the first page request.
 """

@@ -1,7 +1,7 @@
-"""A histogram as a picture of when: buckets come in, SVG and the rows of a list go out. Pure.
+"""The chart of a histogram: draw bars as SVG, and the same buckets as rows of a list. Pure.
 
-The picture has no text, since it is stretched to the width that there is; what it says stands beside it. A bar leads to the
-same search within its bucket.
+The SVG has no text, because it is stretched to the width of the page; the labels are outside it. A bar links to the same
+search within its bucket.
 """
 
 from __future__ import annotations
@@ -18,21 +18,23 @@ from newswire.clock import LAST_INSTANT, MINUTE, SECOND, Instant, to_rfc3339
 from newswire.search.answer import Histogram
 from newswire.search.buckets import Unit
 from newswire.search.dates import DateValueError, read_period
-from newswire.web.pages.addresses import around_range
+from newswire.web.pages.addresses import split_at_range
 from newswire.web.pages.moments import MONTHS, local, short_day
 
 WIDTH, HEIGHT = 600, 100
-MOST_BARS = 60
-"""So many bars can still be told apart on 320 pixels, and their addresses fit into the page."""
-_LOWEST = 2.0
-"""A bar that stands for one item among thousands is still seen."""
-_GAP = 0.15
+"""Size of the SVG view box, in its own units; a page stretches it."""
+MAX_BARS = 60
+"""Maximum bars: as many can be told apart on 320 pixels, and their URLs fit into the page."""
+_MIN_BAR_HEIGHT = 2.0
+"""Minimum height of a bar: one item among thousands stays visible."""
+_GAP_SHARE = 0.15
+"""Share of a bar's slot that stays empty."""
 
 
 class Chart(Struct, frozen=True):
-    """A picture of when, in a frame of `WIDTH` by `HEIGHT`: bars in SVG, and the same as rows of a list; empty buckets have none.
+    """A chart: bars as SVG in a view box of `WIDTH` by `HEIGHT`, and rows of a list. Empty buckets have neither.
 
-    Drawn here and not by a template: what is the same for all bars, which is most of it, is escaped and encoded once.
+    Python draws it instead of a template, so that the common part of all URLs is escaped and encoded once.
     """
 
     bars: Markup
@@ -55,42 +57,42 @@ def chart_of(histogram: Histogram | None, parameters: Mapping[str, str], zone: Z
     count = len(buckets)
     highest = max(bucket.count for bucket in buckets) or 1
     slot = WIDTH / count
-    width = slot * (1 - _GAP)
-    lead, rest = (escape(part) for part in around_range(parameters))
+    width = slot * (1 - _GAP_SHARE)
+    lead, rest = (escape(part) for part in split_at_range(parameters))
     bars, rows = [], []
     for at, bucket in enumerate(buckets):
         if not bucket.count:
             continue
-        height = max(bucket.count / highest * HEIGHT, _LOWEST)
-        name, text = _names(bucket.start, unit, zone)
-        first, last = _bounds(name, bucket.start, bucket.end, zone, is_cut=at in {0, count - 1})
+        height = max(bucket.count / highest * HEIGHT, _MIN_BAR_HEIGHT)
+        value, text = _value_and_label(bucket.start, unit, zone)
+        first, last = _range_values(value, bucket.start, bucket.end, zone, is_cut=at in {0, count - 1})
         href = f"{top}{lead}from={first}&amp;to={last}{rest}"
-        left = f"{at * slot + slot * _GAP / 2:.1f}"
-        whole = f"M{left} 0h{width:.1f}v{HEIGHT}h-{width:.1f}z"  # so that a low bar can be hit, too
+        left = f"{at * slot + slot * _GAP_SHARE / 2:.1f}"
+        whole = f"M{left} 0h{width:.1f}v{HEIGHT}h-{width:.1f}z"  # a low bar can be clicked over the whole height
         path = f"M{left} {HEIGHT}v-{height:.1f}h{width:.1f}v{height:.1f}z"
         title = f"<title>{text}: {bucket.count}</title>"
         bars.append(f'<a tabindex="-1" href="{href}">{title}<path d="{whole}"/><path d="{path}"/></a>')
         rows.append(f'<li><a href="{href}">{text}</a> {bucket.count:,}</li>')
     return Chart(
-        bars=Markup("\n".join(bars)),  # noqa: S704 - of escaped addresses, dates and numbers
+        bars=Markup("\n".join(bars)),  # noqa: S704 - made of escaped URLs, dates and numbers
         rows=Markup("\n".join(rows)),  # noqa: S704 - as above
         unit=unit,
-        first=_names(buckets[0].start, unit, zone)[1],
-        last=_names(buckets[-1].start, unit, zone)[1],
+        first=_value_and_label(buckets[0].start, unit, zone)[1],
+        last=_value_and_label(buckets[-1].start, unit, zone)[1],
         highest=highest,
         total=sum(bucket.count for bucket in buckets),
     )
 
 
-@lru_cache(maxsize=4096)  # the same days and months are drawn again and again
-def _names(start: Instant, unit: Unit, zone: ZoneInfo) -> tuple[str, str]:
-    """Give the date value of the unit that an instant lies in, and what a reader calls it."""
+@lru_cache(maxsize=4096)  # pages draw the same days and months again and again
+def _value_and_label(start: Instant, unit: Unit, zone: ZoneInfo) -> tuple[str, str]:
+    """Return the date value and the label of the unit of time that contains an instant."""
     at = local(start, zone)
-    return _named(at, unit), _label(at, unit)
+    return _date_value(at, unit), _label(at, unit)
 
 
 def _label(at: datetime, unit: Unit) -> str:
-    """Name the unit of time that a local time lies in: "2025", "May 2025", "26 May 2025", "26 May 2025, 14:00"."""
+    """Return the label of the unit that contains a local time: "2025", "May 2025", "26 May 2025", "26 May 2025, 14:00"."""
     match unit:
         case "year":
             return f"{at.year}"
@@ -103,17 +105,21 @@ def _label(at: datetime, unit: Unit) -> str:
     return f"{short_day(at)}, {at:%H:%M}"
 
 
-def _bounds(name: str, start: Instant, end: Instant, zone: ZoneInfo, *, is_cut: bool) -> tuple[str, str]:
-    """Give the date values of `from` and `to` that mean a bucket exactly, as a reader would write them where there are such."""
-    if name and (not is_cut or _means(name, start, end, zone)):
-        return name, name
+def _range_values(value: str, start: Instant, end: Instant, zone: ZoneInfo, *, is_cut: bool) -> tuple[str, str]:
+    """Return the date values of `from` and `to` that select a bucket exactly.
+
+    They are `value` if it means the whole bucket, else minutes in UTC, else milliseconds. The range of the search may
+    cut the first and the last bucket; `is_cut` marks these two.
+    """
+    if value and (not is_cut or _is_exact(value, start, end, zone)):
+        return value, value
     if start % MINUTE == 0 and end % MINUTE == 0:
-        return _minute(start), _minute(end - MINUTE)
-    return to_rfc3339(start), "9999" if end >= LAST_INSTANT else _millisecond(end - 1)
+        return _minute_value(start), _minute_value(end - MINUTE)
+    return to_rfc3339(start), "9999" if end >= LAST_INSTANT else _millisecond_value(end - 1)
 
 
-def _named(at: datetime, unit: Unit) -> str:
-    """Give the date value of the year, month, week or day that a local time lies in; an hour has none."""
+def _date_value(at: datetime, unit: Unit) -> str:
+    """Return the date value of the year, month, week or day that contains a local time; "" for an hour."""
     match unit:
         case "year":
             return f"{at.year:04d}"
@@ -127,17 +133,17 @@ def _named(at: datetime, unit: Unit) -> str:
     return ""
 
 
-def _means(name: str, start: Instant, end: Instant, zone: ZoneInfo) -> bool:
+def _is_exact(value: str, start: Instant, end: Instant, zone: ZoneInfo) -> bool:
     try:
-        period = read_period(name, zone, start)
+        period = read_period(value, zone, start)
     except DateValueError:
         return False
     return period.start == start and period.end == end
 
 
-def _millisecond(instant: Instant) -> str:
+def _millisecond_value(instant: Instant) -> str:
     return f"{to_rfc3339(instant)[:19]}.{instant % SECOND:03d}Z"
 
 
-def _minute(instant: Instant) -> str:
+def _minute_value(instant: Instant) -> str:
     return f"{to_rfc3339(instant)[:16]}Z"

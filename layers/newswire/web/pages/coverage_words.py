@@ -1,4 +1,7 @@
-"""Coverage in plain words: what an answer says of its feeds comes in, sentences for a reader go out. Pure."""
+"""Coverage in words: tell a reader which feeds are not up to date, and when items may have been missed. Pure.
+
+A sentence claims only known facts: "nothing is known to be missing", not "everything is here" (decision 0011).
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,7 @@ from newswire.web.pages.moments import since_when
 
 
 class CoverageWords(Struct, frozen=True):
-    """Whether the feeds were being watched: the whole in a sentence, then what is wrong, one sentence each."""
+    """A summary of all feeds, and one sentence per problem in `details`; a single problem is the summary itself."""
 
     is_whole: bool
     summary: str
@@ -29,70 +32,74 @@ def coverage_words(
     now: Instant,
     end: Instant | None = None,
 ) -> CoverageWords:
-    """Say how well the feeds were watched that an answer speaks of; `statuses` are of all there are, `end` is that of the range.
+    """Describe the coverage of a search; `statuses` are those of all feeds, `end` is the end of the range.
 
-    A feed that stopped answering only after the range lacks nothing of it.
+    A feed that was checked with success after the end of the range is not a problem for it. Open gaps
+    need no sentence of their own, because their feed has one.
     """
     if not coverage.feeds:
-        which = "None of these feeds is known here" if statuses else "No feed is being watched yet"
-        return CoverageWords(is_whole=False, summary=f"{which}: what was published is not to be found.")
-    known = _Known(statuses, zone, now)
-    wrong = [one for one in coverage.not_ok if not _was_seen_until(one, end)]
-    closed = [one for one in coverage.gaps if one.end is not None]
+        summary = "No feed has been checked yet, so published items cannot be found."
+        if statuses:
+            summary = "None of these feeds is known here, so their items cannot be found."
+        return CoverageWords(is_whole=False, summary=summary)
+    sentences = _Sentences(statuses, zone, now)
+    not_ok = [feed for feed in coverage.not_ok if not _was_checked_after(feed, end)]
+    closed_gaps = [gap for gap in coverage.gaps if gap.end is not None]
     unlisted = coverage.not_ok_count - len(coverage.not_ok)
-    details = [*map(known.not_ok, wrong), *map(known.gap, closed)]
+    details = [*map(sentences.describe_feed, not_ok), *map(sentences.describe_gap, closed_gaps)]
     if unlisted:
-        details.append(f"{unlisted:,} more of the feeds {_are(unlisted)} not being watched.")
+        details.append(f"{unlisted:,} more {_feeds_are(unlisted)} not up to date.")
     if coverage.gap_count > len(coverage.gaps):
-        details.append("There are more times than these in which items may have been missed.")
+        details.append("There are more periods in which items may have been missed.")
     if not details:
         which = "The feed is" if coverage.feeds == 1 else f"All {coverage.feeds:,} feeds are"
-        summary = f"{which} being watched, and nothing is known to be missing."
+        summary = f"{which} up to date, and nothing is known to be missing."
         if not coverage.is_complete:
-            summary = "The feeds were being watched in this range of time, and nothing is known to be missing."
+            summary = "The feeds were being checked in this period, and nothing is known to be missing."
         return CoverageWords(is_whole=True, summary=summary)
     if len(details) == 1:
         return CoverageWords(is_whole=False, summary=details[0])
-    count = len(wrong) + unlisted
+    count = len(not_ok) + unlisted
     if count:
-        summary = f"{count:,} of {coverage.feeds:,} feeds {_are(count)} not being watched: items may be missing."
+        verb = "is" if count == 1 else "are"
+        summary = f"{count:,} of {coverage.feeds:,} feeds {verb} not up to date, so items may be missing."
     else:
         which = "The feed is" if coverage.feeds == 1 else "The feeds are"
-        summary = f"{which} being watched now, but there were times in which items may have been missed."
+        summary = f"{which} up to date now, but items may have been missed earlier."
     return CoverageWords(is_whole=False, summary=summary, details=tuple(details))
 
 
-def _was_seen_until(one: UnwatchedFeed, end: Instant | None) -> bool:
-    return end is not None and one.last_success is not None and one.last_success >= end
+def _was_checked_after(feed: UnwatchedFeed, end: Instant | None) -> bool:
+    return end is not None and feed.last_success is not None and feed.last_success >= end
 
 
-class _Known(Struct, frozen=True):
-    """What the sentences are made with."""
+class _Sentences(Struct, frozen=True):
+    """Writes sentences, with feed titles from `statuses` and times in `zone`."""
 
     statuses: Mapping[str, FeedStatus]
     zone: ZoneInfo
     now: Instant
 
-    def not_ok(self, one: UnwatchedFeed) -> str:
-        title = feed_title(one.feed, self.statuses)
-        if one.state == "paused":
-            status = self.statuses.get(one.feed)
-            return f"{title} is not being watched. {status.paused or '' if status else ''}".strip()
-        if one.last_success is None:
-            return f"{title} has never answered: what it publishes may be missing."
-        last = self._when(one.last_success)
-        if one.state == "failing":
-            return f"{title} has not answered since {last}: what it published after that may be missing."
-        return f"{title} has not been asked since {last}: what it published after that may be missing."
+    def describe_feed(self, feed: UnwatchedFeed) -> str:
+        title = feed_title(feed.feed, self.statuses)
+        if feed.state == "paused":
+            status = self.statuses.get(feed.feed)
+            return f"{title} is not being checked. {status.paused or '' if status else ''}".strip()
+        if feed.last_success is None:
+            return f"{title} has never answered. Its items may be missing."
+        last = self._when(feed.last_success)
+        if feed.state == "failing":
+            return f"{title} has not answered since {last}. Items that it published after that may be missing."
+        return f"{title} has not been checked since {last}. Items that it published after that may be missing."
 
-    def gap(self, one: FeedGap) -> str:
-        start, end = self._when(one.start), self._when(one.end or one.start)
-        title = feed_title(one.feed, self.statuses)
-        return f"{title} may have published items that came and went unseen between {start} and {end}."
+    def describe_gap(self, gap: FeedGap) -> str:
+        start, end = self._when(gap.start), self._when(gap.end or gap.start)
+        title = feed_title(gap.feed, self.statuses)
+        return f"Items that {title} published between {start} and {end} may be missing."
 
     def _when(self, instant: Instant) -> str:
         return since_when(instant, self.zone, self.now)
 
 
-def _are(count: int) -> str:
-    return "is" if count == 1 else "are"
+def _feeds_are(count: int) -> str:
+    return "feed is" if count == 1 else "feeds are"

@@ -1,4 +1,4 @@
-"""The page of a feed: its status and its newest items come in, and what its page says goes out. Pure."""
+"""The view of a feed page: its status, its newest items and its last fetches in words. Pure."""
 
 from __future__ import annotations
 
@@ -16,25 +16,26 @@ from newswire.search.answer import SearchResult
 from newswire.search.coverage import gaps_of
 from newswire.search.parameter_reader import included_list
 from newswire.urls import http_link, site_name
-from newswire.web.pages.addresses import address_of, following, in_zone, query_of, zone_parameter
+from newswire.web.pages.addresses import change_query, next_page_query, query_of, zone_parameter, zone_query
 from newswire.web.pages.chart import Chart, chart_of
 from newswire.web.pages.coverage_words import CoverageWords, coverage_words
 from newswire.web.pages.formats import Formats, formats_of
-from newswire.web.pages.item_rows import LONG_TEASER, ItemRow, feed_title, item_row, shortened
+from newswire.web.pages.item_rows import MAX_FEED_TEASER_CHARACTERS, ItemRow, feed_title, item_row, shorten_text
 from newswire.web.pages.moments import Moment, local, moment, since_when
 
-LATELY_DAYS = 30
+CHART_DAYS = 30
+"""Number of days in the chart, today included."""
 _STATES: Mapping[State, str] = {
-    "ok": "Being watched",
-    "stale": "Not asked when it should have been",
-    "failing": "Does not answer",
-    "paused": "Not being watched",
-    "never": "Never answered yet",
+    "ok": "Up to date",
+    "stale": "Check overdue",
+    "failing": "Last check failed",
+    "paused": "Paused",
+    "never": "Not answered yet",
 }
 
 
 class FetchRow(Struct, frozen=True):
-    """One of the last fetches."""
+    """One of the last fetches; `new` counts its new items, None if no document was indexed."""
 
     at: Moment
     outcome: str
@@ -42,7 +43,7 @@ class FetchRow(Struct, frozen=True):
 
 
 class FeedView(Struct, frozen=True):
-    """The page of a feed. Addresses begin at the page's own root, but for `link`, which is the publisher's."""
+    """The view of a feed page. URLs are relative to the root of the pages, except `link`, the publisher's site."""
 
     id: str
     title: str
@@ -56,7 +57,7 @@ class FeedView(Struct, frozen=True):
     state_detail: str
     checked: Moment | None
     answered: Moment | None
-    """When it last answered, if that is not when it was last checked."""
+    """The last successful check, unless it is the last check."""
     next_check: Moment | None
     is_due: bool
     total: int
@@ -71,28 +72,28 @@ class FeedView(Struct, frozen=True):
     first: str
     is_first: bool
     zone: str
-    lately_days: int = LATELY_DAYS
+    chart_days: int = CHART_DAYS
 
 
 def feed_view(
     parameters: Mapping[str, str],
     status: FeedStatus,
     result: SearchResult,
-    lately: SearchResult,
+    recent: SearchResult,
     origin: str,
     grace_s: int,
 ) -> FeedView:
-    """Say what is known of a feed; `lately` counts its items by day."""
+    """Return the view of a feed; `recent` has the histogram of its last `CHART_DAYS` days."""
     zone, now = result.request.tz, result.now
     state = state_of(status, now, grace_s)
     statuses = {status.id: status}
-    asked = {**zone_parameter(zone), "feed": included_list([status.id])}
+    feed_parameters = {**zone_parameter(zone), "feed": included_list([status.id])}
     gaps = gaps_of(status, state)
-    tail = in_zone(zone)
+    tail = zone_query(zone)
     return FeedView(
         id=status.id,
         title=feed_title(status.id, statuses),
-        description=shortened(status.description, LONG_TEASER),
+        description=shorten_text(status.description, MAX_FEED_TEASER_CHARACTERS),
         link=http_link(status.link),
         link_name=site_name(status.link),
         url=status.url,
@@ -105,34 +106,38 @@ def feed_view(
         next_check=_moment(status.next_check, zone, now),
         is_due=status.next_check is not None and status.next_check <= now,
         total=result.total,
-        items=tuple(item_row(hit.item, {}, statuses, zone, now, tail, most=LONG_TEASER) for hit in result.hits),
-        chart=chart_of(lately.histogram, asked, zone, "../"),
+        items=tuple(
+            item_row(hit.item, {}, statuses, zone, now, tail, most=MAX_FEED_TEASER_CHARACTERS) for hit in result.hits
+        ),
+        chart=chart_of(recent.histogram, feed_parameters, zone, "../"),
         gaps=tuple(
             f"{since_when(gap.start, zone, now)} to {'now' if gap.end is None else since_when(gap.end, zone, now)}"
             for gap in gaps
         ),
-        fetches=tuple(FetchRow(moment(one.at, zone, now), _outcome(one), one.new) for one in status.fetches),
-        formats=formats_of(asked, origin),
-        search_href=query_of(asked),
+        fetches=tuple(
+            FetchRow(moment(fetch.at, zone, now), _outcome_text(fetch), fetch.new) for fetch in status.fetches
+        ),
+        formats=formats_of(feed_parameters, origin),
+        search_href=query_of(feed_parameters),
         api_href=f"v1/feeds/{quote(status.id, safe='')}",
-        next=following(parameters, result.next),
-        first=address_of(parameters),
+        next=next_page_query(parameters, result.next),
+        first=change_query(parameters),
         is_first="cursor" not in parameters,
         zone=zone.key,
     )
 
 
-def _outcome(line: FetchLine) -> str:
-    """Say how a fetch ended: by its status, and by our code where it was no good."""
-    said = [f"HTTP {line.status}"] if line.status is not None else []
-    if line.error and line.error != f"http_{line.status}":
-        said.append(line.error.replace("_", " "))
-    return ", ".join(said)
+def _outcome_text(fetch: FetchLine) -> str:
+    """Return the outcome of a fetch: its HTTP status, and its error code if the status does not say the same."""
+    parts = [f"HTTP {fetch.status}"] if fetch.status is not None else []
+    if fetch.error and fetch.error != f"http_{fetch.status}":
+        parts.append(fetch.error.replace("_", " "))
+    return ", ".join(parts)
 
 
-def lately_from(now: Instant, zone: ZoneInfo) -> str:
-    """Give the day with which the days of the small chart begin, as a date value."""
-    return (local(now, zone) - timedelta(days=LATELY_DAYS - 1)).date().isoformat()
+def first_chart_day(now: Instant, zone: ZoneInfo) -> str:
+    """Return the first day of the chart as a date value."""
+    return (local(now, zone) - timedelta(days=CHART_DAYS - 1)).date().isoformat()
 
 
 def _moment(instant: Instant | None, zone: ZoneInfo, now: Instant) -> Moment | None:

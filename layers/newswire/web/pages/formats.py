@@ -1,4 +1,4 @@
-"""The same search in other forms: the parameters of a page come in, the addresses of its feeds and tables go out. Pure."""
+"""Links from a page to the same search in other formats: JSON, feeds and tables. Pure."""
 
 from __future__ import annotations
 
@@ -11,33 +11,33 @@ from newswire.web.pages.addresses import query_of
 
 
 class Formats(Struct, frozen=True):
-    """Where the same is to be had from a program or a feed reader; addresses begin at the root of the pages."""
+    """The URLs of a search for programs and feed readers; relative to the root of the pages, except `api`."""
 
     api: str
-    """Absolute where the public address is known."""
+    """Absolute if the public URL is known."""
     rss: str
     atom: str
     jsonfeed: str
     csv: str
     ndjson: str
     rows: int = MAX_SIZE
-    """So many items are in a table; its `Link` header leads on."""
+    """Maximum items in a table; its `Link` header leads to the next page."""
 
 
 def formats_of(parameters: Mapping[str, str], origin: str) -> Formats:
-    """Say where they are; a feed has the newest first, so that nothing new is missed."""
-    said = {name: value for name, value in parameters.items() if name != "cursor"}
-    subscribed = {name: value for name, value in said.items() if name not in {"sort", "size"}} | {"sort": "newest"}
-    table = said | {"size": str(MAX_SIZE)}
+    """Return the URLs of a search; feeds are sorted by newest, so that a subscriber misses no new item."""
+    query = {name: value for name, value in parameters.items() if name != "cursor"}
+    subscribed = {name: value for name, value in query.items() if name not in {"sort", "size"}} | {"sort": "newest"}
+    table = query | {"size": str(MAX_SIZE)}
 
-    def at(form: str, parameters: Mapping[str, str]) -> str:
+    def url_in(form: str, parameters: Mapping[str, str]) -> str:
         return f"v1/search{query_of({**parameters, 'format': form})}"
 
     return Formats(
-        api=f"{origin}/v1/search{query_of(said)}",
-        rss=at("rss", subscribed),
-        atom=at("atom", subscribed),
-        jsonfeed=at("jsonfeed", subscribed),
-        csv=at("csv", table),
-        ndjson=at("ndjson", table),
+        api=f"{origin}/v1/search{query_of(query)}",
+        rss=url_in("rss", subscribed),
+        atom=url_in("atom", subscribed),
+        jsonfeed=url_in("jsonfeed", subscribed),
+        csv=url_in("csv", table),
+        ndjson=url_in("ndjson", table),
     )

@@ -1,6 +1,6 @@
-"""What forms send: parameters come in with the empty and the repeated ones, the clean ones go out. Pure.
+"""Form submissions: remove empty parameters and join repeated ones. Pure.
 
-A form sends every field, also an empty one, and a checkbox as often as it is ticked; the API refuses both (docs/api.md).
+A form sends every field, also if it is empty, and one value per ticked checkbox. The API refuses both (docs/api.md).
 """
 
 from __future__ import annotations
@@ -12,28 +12,31 @@ from msgspec import Struct
 from newswire.search.parameters import PARAMETERS, VALUE_FIELDS
 
 SEARCH_FIELDS = (*(parameter.name for parameter in PARAMETERS if parameter.belongs_to_query), "size", "cursor")
-"""What the page of a search takes, in the order in which its addresses have it; anything else is passed over."""
+"""The parameters of a search page, in the order of its URLs; other parameters are ignored."""
 PAGE_FIELDS = ("tz", "size", "cursor")
-"""What the page of a feed takes."""
+"""The parameters of a feed page."""
 
 
 class CleanQuery(Struct, frozen=True):
-    """The parameters, each once; `is_clean` says that they were sent just so."""
+    """The parameters, each once; `is_clean` is whether they were sent exactly so."""
 
     parameters: dict[str, str]
     is_clean: bool
 
 
 def clean_query(sent: Mapping[str, Sequence[str]], known: Sequence[str]) -> CleanQuery:
-    """Drop empty parameters, join repeated ones (of another than a list or `q` the last one stands), pass over unknown ones."""
-    found: dict[str, str] = {}
+    """Return the known parameters that have a value, each once.
+
+    The values of a repeated list or `q` are joined; of any other repeated parameter the last value counts.
+    """
+    clean: dict[str, str] = {}
     is_clean = True
     for name in known:
         values = sent.get(name) or ()
-        said = [value for value in values if value.strip()]
-        is_clean = is_clean and list(values) == said[:1]
-        if name in VALUE_FIELDS and said:
-            found[name] = ",".join(dict.fromkeys(said))
-        elif said:
-            found[name] = " ".join(dict.fromkeys(said)) if name == "q" else said[-1]
-    return CleanQuery(found, is_clean)
+        filled = [value for value in values if value.strip()]
+        is_clean = is_clean and list(values) == filled[:1]
+        if name in VALUE_FIELDS and filled:
+            clean[name] = ",".join(dict.fromkeys(filled))
+        elif filled:
+            clean[name] = " ".join(dict.fromkeys(filled)) if name == "q" else filled[-1]
+    return CleanQuery(clean, is_clean)

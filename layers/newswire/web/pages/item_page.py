@@ -1,4 +1,4 @@
-"""The page of an item: the item comes in, and what its page says goes out. Pure."""
+"""The view of an item page: the item, its dates and where they come from. Pure."""
 
 from __future__ import annotations
 
@@ -16,37 +16,35 @@ from newswire.search.parameter_reader import included_list
 from newswire.urls import http_link, site_name
 from newswire.web.pages.addresses import query_of, zone_parameter
 from newswire.web.pages.formats import Formats, formats_of
-from newswire.web.pages.item_rows import feed_href, feed_title, language_of, shortened, title_of
+from newswire.web.pages.item_rows import feed_href, feed_title, language_of, shorten_text, title_of
 from newswire.web.pages.moments import Moment, local, moment, published_moment
 
-_SOURCES = {
+_SOURCE_NOTES = {
     "first_seen": "This is when newswire first saw it.",
-    "updated": "The feed says only when it was updated; this is that date.",
+    "updated": "The feed has only an update date; this is that date.",
 }
-_FLAGS: Mapping[DateFlag, str] = {
-    "undated": "The feed gives no date.",
-    "unreadable": "The feed's date can't be read.",
-    "future": "The feed's date lay more than a day ahead when it was fetched.",
-    "epoch": "The feed's date is the zero of a clock that was never set.",
-    "midnight": "The time of day may be missing: it is midnight.",
+_FLAG_NOTES: Mapping[DateFlag, str] = {
+    "undated": "The feed has no date for it.",
+    "unreadable": "The date in the feed cannot be read.",
+    "future": "The date in the feed was more than a day in the future when it was fetched.",
+    "epoch": "The date in the feed is that of a clock that was never set.",
+    "midnight": "The time is midnight, so the time of day may be missing.",
 }
-
-
-LONGEST = 100_000
-"""So many characters of a text are on its page, so that it stays one that a browser shows; JSON has it all."""
-MOST_VALUES = 100
-"""So many authors and categories, for the same reason."""
+MAX_TEXT_CHARACTERS = 100_000
+"""Maximum characters of a text on its page, so that a browser can show the page; the JSON has the whole text."""
+MAX_VALUES = 100
+"""Maximum authors, and maximum categories, for the same reason."""
 
 
 class Value(Struct, frozen=True):
-    """A value that leads to all items that have it; nowhere where it has no letter to look for."""
+    """An author or category, with a link to all items that have it; `href` is "" if no query can match it."""
 
     text: str
     href: str
 
 
 class DateRow(Struct, frozen=True):
-    """A date of an item, and where it comes from."""
+    """A date of an item, with notes on its source."""
 
     name: str
     at: Moment
@@ -54,7 +52,7 @@ class DateRow(Struct, frozen=True):
 
 
 class ItemView(Struct, frozen=True):
-    """The page of an item. Addresses begin at the page's own root, but for `source`, which is the publisher's."""
+    """The view of an item page. URLs are relative to the root of the pages, except `source`, the publisher's."""
 
     id: str
     title: str
@@ -72,11 +70,11 @@ class ItemView(Struct, frozen=True):
     same_day_href: str
     api_href: str
     formats: Formats
-    """Of its feed."""
+    """The formats of its feed."""
 
 
 def item_view(item: Item, statuses: Mapping[str, FeedStatus], zone: ZoneInfo, now: Instant) -> ItemView:
-    """Say what is known of an item."""
+    """Return the view of an item, with times in `zone` and ages at `now`."""
     published = published_moment(item, zone, now)
     day_zone = utc() if item.published_precision == "day" else zone
     day = local(item.published, day_zone).date().isoformat()
@@ -85,37 +83,39 @@ def item_view(item: Item, statuses: Mapping[str, FeedStatus], zone: ZoneInfo, no
     return ItemView(
         id=item.id,
         title=title_of(item),
-        summary="" if item.summary == title_of(item) else shortened(item.summary, LONGEST),
-        content="" if item.content in {item.summary, title_of(item)} else shortened(item.content, LONGEST),
+        summary="" if item.summary == title_of(item) else shorten_text(item.summary, MAX_TEXT_CHARACTERS),
+        content=""
+        if item.content in {item.summary, title_of(item)}
+        else shorten_text(item.content, MAX_TEXT_CHARACTERS),
         lang=language_of(item),
         published=published,
         feed=feed_title(item.feed, statuses),
         feed_href=feed_href(item.feed) + query_of(tz),
         source=http_link(item.link),
         source_name=site_name(item.link),
-        authors=_values("author", item.authors, tz),
-        categories=_values("category", item.categories, tz),
-        dates=tuple(_dates(item, published, zone, now)),
+        authors=_value_links("author", item.authors, tz),
+        categories=_value_links("category", item.categories, tz),
+        dates=tuple(_date_rows(item, published, zone, now)),
         same_day_href=query_of({"from": day, "to": day, **day_tz}),
         api_href=f"v1/items/{quote(item.id, safe='')}",
         formats=formats_of({"feed": included_list([item.feed])}, ""),
     )
 
 
-def _values(field: str, values: tuple[str, ...], tz: Mapping[str, str]) -> tuple[Value, ...]:
+def _value_links(field: str, values: tuple[str, ...], tz: Mapping[str, str]) -> tuple[Value, ...]:
     return tuple(
         Value(value, query_of({**tz, field: included_list([value])}) if analysis.fold_whole(value) else "")
-        for value in values[:MOST_VALUES]
+        for value in values[:MAX_VALUES]
     )
 
 
-def _dates(item: Item, published: Moment, zone: ZoneInfo, now: Instant) -> list[DateRow]:
-    where = "" if item.published_source in _SOURCES else f" in {item.published_source}"
-    said = f"The feed says “{item.published_raw}”{where}." if item.published_raw else ""
-    notes = [said, *(_FLAGS[flag] for flag in item.date_flags), _SOURCES.get(item.published_source, "")]
+def _date_rows(item: Item, published: Moment, zone: ZoneInfo, now: Instant) -> list[DateRow]:
+    where = "" if item.published_source in _SOURCE_NOTES else f" in {item.published_source}"
+    feed_date = f"The feed says “{item.published_raw}”{where}." if item.published_raw else ""
+    notes = [feed_date, *(_FLAG_NOTES[flag] for flag in item.date_flags), _SOURCE_NOTES.get(item.published_source, "")]
     rows = [DateRow("Published", published, tuple(filter(None, notes)))]
     if item.updated is not None:
-        rows.append(DateRow("Updated", moment(item.updated, zone, now), ("By its publisher, as the feed says.",)))
+        rows.append(DateRow("Updated", moment(item.updated, zone, now), ("By the publisher, according to the feed.",)))
     rows.append(
         DateRow("First seen", moment(item.first_seen, zone, now), ("When newswire saw it for the first time.",))
     )

@@ -1,4 +1,4 @@
-"""Items as rows of a list: what an engine found comes in, what a page says of each item goes out. Pure."""
+"""Rows of an item list: titles, teasers, dates and links of items as a page shows them. Pure."""
 
 from __future__ import annotations
 
@@ -16,25 +16,27 @@ from newswire.urls import http_link, site_name
 from newswire.web.feed_formats import is_language
 from newswire.web.pages.moments import Moment, moment, published_moment
 
-TITLE = 400
-"""So many characters of a title are shown, anywhere."""
-TEASER = 320
-"""So many characters of a summary stand in the list of a search, cut at a word; the item's own page has it whole."""
-LONG_TEASER = 800
-"""So many on the page of a feed, which is read and not looked through: the longest of the first page had 544."""
-_ALSO: Mapping[DateField, str] = {"updated": "updated", "changed": "changed", "first_seen": "first seen"}
+MAX_TITLE_CHARACTERS = 400
+"""Maximum characters of a title on any page, so that no feed can make a page long."""
+MAX_TITLE_FROM_TEXT_CHARACTERS = 80
+"""Maximum characters of a title that is the beginning of the text."""
+MAX_TEASER_CHARACTERS = 320
+"""Maximum characters of a summary in the results of a search; the item's own page has all of it."""
+MAX_FEED_TEASER_CHARACTERS = 800
+"""Maximum on a feed page, which is read and not skimmed; the longest summary of the first feed's page had 544."""
+_DATE_LABELS: Mapping[DateField, str] = {"updated": "updated", "changed": "changed", "first_seen": "first seen"}
 
 
 class ItemRow(Struct, frozen=True):
-    """An item in a list. Addresses begin at the root of the pages; `source` is the publisher's, and only of http or https."""
+    """An item in a list. URLs are relative to the root of the pages, except `source`, the publisher's http(s) link."""
 
     href: str
     title: Markup
     teaser: Markup
-    """Empty where it says no more than the title."""
+    """Empty if it only repeats the title."""
     published: Moment
-    also: str
-    """The date that the list is ordered by, where it is another."""
+    other_date: str
+    """The date by which the search orders, unless that is `published`."""
     feed_href: str
     feed: str
     source: str
@@ -50,23 +52,24 @@ def item_row(
     now: Instant,
     tail: str = "",
     date_field: DateField = "published",
-    most: int = TEASER,
+    most: int = MAX_TEASER_CHARACTERS,
 ) -> ItemRow:
-    """Say what a list says of an item; `highlights` are escaped, with marks.
+    """Return the row of an item; `highlights` are escaped HTML with `<mark>` elements.
 
-    `tail` ends the addresses of its page and its feed's, so that they show times in the same zone.
+    `tail` is the query string that keeps the time zone; it is added to the links. `most` limits the teaser, in
+    characters.
     """
     source = http_link(item.link)
     title = title_of(item)
     marked_title = highlights.get("title") if title == item.title else None
-    teaser = shortened(item.summary or item.content, most)
+    teaser = shorten_text(item.summary or item.content, most)
     marked = highlights.get("summary") or highlights.get("content")
     return ItemRow(
         href=item_href(item.id) + tail,
         title=Markup(marked_title) if marked_title else escape(title),  # noqa: S704 - see `Highlighter`
         teaser=Markup(marked) if marked else escape("" if teaser == title else teaser),  # noqa: S704 - as above
         published=published_moment(item, zone, now),
-        also=_also(item, date_field, zone, now),
+        other_date=_other_date(item, date_field, zone, now),
         feed_href=feed_href(item.feed) + tail,
         feed=feed_title(item.feed, statuses),
         source=source,
@@ -75,27 +78,29 @@ def item_row(
     )
 
 
-def _also(item: Item, date_field: DateField, zone: ZoneInfo, now: Instant) -> str:
+def _other_date(item: Item, date_field: DateField, zone: ZoneInfo, now: Instant) -> str:
     if date_field == "published":
         return ""
     instant: Instant | None = getattr(item, date_field)
-    return "" if instant is None else f"{_ALSO[date_field]} {moment(instant, zone, now).text}"
+    return "" if instant is None else f"{_DATE_LABELS[date_field]} {moment(instant, zone, now).text}"
 
 
 def language_of(item: Item) -> str:
-    """Give the language of an item for markup; empty where what its feed says is no language tag (RFC 5646)."""
+    """Return the language of an item for a `lang` attribute; "" unless it is a language tag (RFC 5646)."""
     return item.lang if item.lang and is_language(item.lang) else ""
 
 
 def title_of(item: Item) -> str:
-    """Give what an item is called: its title, or how its text begins. Nothing that a feed says makes a page long."""
+    """Return the title of an item, or the beginning of its text, or a placeholder if it has neither."""
     return (
-        shortened(item.title, TITLE) or shortened(item.summary or item.content, 80) or "An item without title and text"
+        shorten_text(item.title, MAX_TITLE_CHARACTERS)
+        or shorten_text(item.summary or item.content, MAX_TITLE_FROM_TEXT_CHARACTERS)
+        or "Item without title and text"
     )
 
 
-def shortened(text: str, most: int = TEASER) -> str:
-    """Cut a text at a word, with an ellipsis."""
+def shorten_text(text: str, most: int = MAX_TEASER_CHARACTERS) -> str:
+    """Return at most `most` characters of a text, cut at a word, with an ellipsis."""
     if len(text) <= most:
         return text
     cut = text[: most - 1]
@@ -103,16 +108,16 @@ def shortened(text: str, most: int = TEASER) -> str:
 
 
 def item_href(item_id: str) -> str:
-    """Give the address of an item's page, from the root."""
+    """Return the URL of an item page, relative to the root."""
     return f"items/{quote(item_id, safe='')}"
 
 
 def feed_href(feed: str) -> str:
-    """Give the address of a feed's page, from the root."""
+    """Return the URL of a feed page, relative to the root."""
     return f"feeds/{quote(feed, safe='')}"
 
 
 def feed_title(feed: str, statuses: Mapping[str, FeedStatus]) -> str:
-    """Give what a feed is called; its id where it has no title."""
+    """Return the title of a feed, or its id if it has no title."""
     status = statuses.get(feed)
-    return shortened((status.title if status else "") or feed, TITLE)
+    return shorten_text((status.title if status else "") or feed, MAX_TITLE_CHARACTERS)

@@ -1,7 +1,8 @@
-"""What a search is narrowed to, and what narrows it further: filters and facets come in, links go out. Pure.
+"""Filters and facets of a search page: links that remove a filter, and links that add one. Pure.
 
-A field that the search is narrowed to has no facet: its other values would be counted within the filter, and adding one would
-widen it. Languages are counted by their first part, since `lang=en` finds `en-GB` too: what a link says is what it finds.
+A field with a filter has no facet. Its other values would be counted within the filter, and a click would widen the
+search. Languages are counted by their first part, because `lang=en` also finds `en-GB`: a count equals what its link
+finds.
 """
 
 from __future__ import annotations
@@ -18,14 +19,14 @@ from newswire.engines.query import ValueField
 from newswire.model import FeedStatus
 from newswire.search.parameter_reader import included_list, quoted_list, unescape_value
 from newswire.search.request import SearchRequest
-from newswire.web.pages.addresses import address_of, changed, query_of
+from newswire.web.pages.addresses import change_parameters, change_query, query_of
 from newswire.web.pages.item_rows import feed_title
 
 FACETS = "feed:10,category:10,author:5,lang:200"
-"""What a page asks for; of languages all, to be counted together."""
-_MOST_LANGUAGES = 5
-MOST_FILTERS = 20
-"""So many values can be taken away by one click each: every such link holds the whole address."""
+"""The facets that a page requests; languages need all values, to be counted by their first part."""
+_MAX_LANGUAGES = 5
+MAX_FILTERS = 20
+"""Maximum filters with a link to remove them, because each such link holds the whole URL."""
 _NAMES: Mapping[ValueField, tuple[str, str]] = {
     "feed": ("Feed", "Feeds"),
     "category": ("Category", "Categories"),
@@ -35,14 +36,14 @@ _NAMES: Mapping[ValueField, tuple[str, str]] = {
 
 
 class Filter(Struct, frozen=True):
-    """A value that the search is narrowed to, and the address of the search without it."""
+    """A filter value, and the query string of the search without it."""
 
     text: str
     href: str
 
 
 class FacetLink(Struct, frozen=True):
-    """A value that many of the items have, how many, and the search for them."""
+    """A value, the number of items that have it, and the query string of the search for them."""
 
     text: str
     count: int
@@ -50,31 +51,31 @@ class FacetLink(Struct, frozen=True):
 
 
 class FacetView(Struct, frozen=True):
-    """What a search can be narrowed to."""
+    """The most common values of a field, as links that narrow the search."""
 
     field: ValueField
     name: str
     links: tuple[FacetLink, ...]
     other: int
-    """How many items have other values; an item with two of them counts twice."""
+    """Number of (item, value) pairs that are not listed: an item with two other values counts twice."""
     is_exact: bool
 
 
 def filters_of(
     parameters: Mapping[str, str], request: SearchRequest, statuses: Mapping[str, FeedStatus]
 ) -> tuple[Filter, ...]:
-    """Give what the search is narrowed to by values, of more than 20 the first."""
-    found: list[Filter] = []
+    """Return the filters of a search, at most `MAX_FILTERS`."""
+    filters: list[Filter] = []
     for field, (name, _) in _NAMES.items():
         values = request.raw_lists.get(field, ())
-        for raw, left in islice(_each(values), MOST_FILTERS - len(found)):
+        for raw, others in islice(_each_with_others(values), MAX_FILTERS - len(filters)):
             prefix, plain = (
                 ("not ", unescape_value(raw[1:].strip())) if raw.startswith("-") else ("", unescape_value(raw))
             )
             shown = feed_title(plain, statuses) if field == "feed" else plain
-            href = address_of(parameters, **{field: quoted_list(left) if left else None})
-            found.append(Filter(f"{prefix}{name}: {shown}", href))
-    return tuple(found)
+            href = change_query(parameters, **{field: quoted_list(others) if others else None})
+            filters.append(Filter(f"{prefix}{name}: {shown}", href))
+    return tuple(filters)
 
 
 def facets_of(
@@ -82,37 +83,37 @@ def facets_of(
     parameters: Mapping[str, str],
     statuses: Mapping[str, FeedStatus],
 ) -> tuple[FacetView, ...]:
-    """Give what the search can be narrowed to, of fields that it is not narrowed to yet."""
-    said = query_of(changed(parameters))
-    lead = f"{said}&" if said else "?"
-    found = []
+    """Return the facets of the fields without a filter."""
+    query = query_of(change_parameters(parameters))
+    lead = f"{query}&" if query else "?"
+    views = []
     for field, (_, name) in _NAMES.items():
         facet = facets.get(field)
         if facet is None or not facet.values or field in parameters:
             continue
-        # A value of marks alone is one that nobody can ask for.
-        counts = [(one.value, one.count) for one in facet.values if analysis.fold_whole(one.value)]
+        # No query can match a value that consists of marks only.
+        counts = [(value.value, value.count) for value in facet.values if analysis.fold_whole(value.value)]
         other = facet.other
         if field == "lang":
-            whole = Counter[str]()
-            for value, count in counts:
-                whole[value.partition("-")[0]] += count
-            counts = sorted(whole.items(), key=lambda one: (-one[1], one[0]))
-            other += sum(count for _, count in counts[_MOST_LANGUAGES:])
-            counts = counts[:_MOST_LANGUAGES]
+            languages = Counter[str]()
+            for tag, count in counts:
+                languages[tag.partition("-")[0]] += count
+            counts = sorted(languages.items(), key=lambda entry: (-entry[1], entry[0]))
+            other += sum(count for _, count in counts[_MAX_LANGUAGES:])
+            counts = counts[:_MAX_LANGUAGES]
         links = (
             FacetLink(
-                feed_title(value, statuses) if field == "feed" else value,
+                feed_title(text, statuses) if field == "feed" else text,
                 count,
-                f"{lead}{query_of({field: included_list([value])})[1:]}",
+                f"{lead}{query_of({field: included_list([text])})[1:]}",
             )
-            for value, count in counts
+            for text, count in counts
         )
-        found.append(FacetView(field, name, tuple(links), other, facet.exact))
-    return tuple(found)
+        views.append(FacetView(field, name, tuple(links), other, facet.exact))
+    return tuple(views)
 
 
-def _each(values: tuple[str, ...]) -> Iterable[tuple[str, tuple[str, ...]]]:
-    """Give each value with the others."""
+def _each_with_others(values: tuple[str, ...]) -> Iterable[tuple[str, tuple[str, ...]]]:
+    """Yield each value with the other values."""
     for at, value in enumerate(values):
         yield value, values[:at] + values[at + 1 :]

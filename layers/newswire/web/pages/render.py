@@ -1,6 +1,6 @@
-"""Markup: a view and a template come in, HTML goes out; and the files that a page asks for, each named after what it holds.
+"""Render views with Jinja2 templates, and load the assets of pages: style sheet, script and icon.
 
-Everything that a template writes is escaped, but for `Markup`. `item_rows.py` makes some of highlights, and `chart.py` of bars.
+Templates escape everything except `Markup`. Only `item_rows.py` (highlights) and `chart.py` (bars) make `Markup`.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from newswire import __version__
 from newswire.web.pages.chart import HEIGHT, WIDTH
 
 _HERE = Path(__file__).parent
-_TYPES = {
+_CONTENT_TYPES = {
     ".css": "text/css; charset=utf-8",
     ".js": "text/javascript; charset=utf-8",
     ".svg": "image/svg+xml",
@@ -25,28 +25,28 @@ _TYPES = {
 
 
 class Asset(Struct, frozen=True):
-    """A file that pages ask for."""
+    """A file that pages load from /assets/."""
 
     name: str
-    """With a mark of what it holds, so that it may be kept for ever."""
+    """With a hash of the content, so that clients may cache it forever."""
     content_type: str
     text: str
 
 
 @lru_cache(maxsize=1)
 def assets() -> dict[str, Asset]:
-    """Read the files that pages ask for, by their names."""
-    made = {}
+    """Return the assets by name."""
+    files = {}
     for path in sorted((_HERE / "assets").iterdir()):
         text = path.read_text("utf-8")
         name = f"{path.stem}.{sha256(text.encode()).hexdigest()[:12]}{path.suffix}"
-        made[name] = Asset(name, _TYPES[path.suffix], text)
-    return made
+        files[name] = Asset(name, _CONTENT_TYPES[path.suffix], text)
+    return files
 
 
-def render(template: str, **said: Any) -> str:  # noqa: ANN401 - views of any page
-    """Write a page."""
-    return _environment().get_template(template).render(said)
+def render(template: str, **values: Any) -> str:  # noqa: ANN401 - views of any page
+    """Return the HTML of a template with these values."""
+    return _environment().get_template(template).render(values)
 
 
 @lru_cache(maxsize=1)

@@ -1,4 +1,4 @@
-"""The form of a search: what was sent comes in, what stands in each field and what is wrong with it goes out. Pure."""
+"""The view of the search form: the value and the problems of each field. Pure."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from newswire.search.dates import read_zone, utc
 from newswire.search.parameter_reader import ParameterReader, Problem, included_list, quoted_list, unescape_value
 from newswire.search.parameters import PARAMETERS
 from newswire.search.request import SearchRequest
-from newswire.web.pages.addresses import address_of
+from newswire.web.pages.addresses import change_query
 from newswire.web.pages.item_rows import feed_title
 from newswire.web.pages.moments import local
 
-MOST_FEEDS = 20
-"""So many feeds are offered as checkboxes; others are named in a field of their own."""
+MAX_FEED_CHOICES = 20
+"""Maximum feeds with a checkbox; a text field takes the ids of others."""
 LABELS = {parameter.name: parameter.label for parameter in PARAMETERS if parameter.label}
 """The labels of the form's fields; a parameter without a label has no field."""
-AT_ONCE = ("q", "from", "to", "tz", "sort")
-"""The fields that are always seen; the others are folded away until one of them says something."""
+VISIBLE_FIELDS = ("q", "from", "to", "tz", "sort")
+"""The fields that are always visible; the others are folded while all of them are empty."""
 ZONES = (
     "UTC", "Europe/London", "Europe/Lisbon", "Europe/Brussels", "Europe/Paris", "Europe/Berlin", "Europe/Madrid",
     "Europe/Rome", "Europe/Warsaw", "Europe/Vilnius", "Europe/Helsinki", "Europe/Athens", "Europe/Kyiv",
@@ -33,11 +33,11 @@ ZONES = (
     "Asia/Dubai", "Asia/Kolkata", "Asia/Singapore", "Asia/Shanghai", "Asia/Seoul", "Asia/Tokyo", "Australia/Sydney",
     "Pacific/Auckland",
 )  # fmt: skip
-"""What the field of the time zone suggests; any name of the IANA database may be typed."""
+"""The suggestions for the time zone; any name of the IANA database is accepted."""
 
 
 class FeedChoice(Struct, frozen=True):
-    """A feed that can be ticked."""
+    """A feed with a checkbox."""
 
     value: str
     title: str
@@ -45,7 +45,7 @@ class FeedChoice(Struct, frozen=True):
 
 
 class RangeLink(Struct, frozen=True):
-    """A range of time that is one click away."""
+    """A link to a preset range."""
 
     text: str
     href: str
@@ -53,15 +53,15 @@ class RangeLink(Struct, frozen=True):
 
 
 class SearchForm(Struct, frozen=True):
-    """The form as it was sent, with what is wrong beside each field."""
+    """The form as it was sent, with the problems of each field."""
 
     values: Mapping[str, str]
     problems: Mapping[str, Sequence[Problem]]
     hidden: Mapping[str, str]
-    """What the search is narrowed to and no field shows."""
+    """Filters without a field of their own; the form keeps them."""
     feeds: tuple[FeedChoice, ...]
     other_feeds: str
-    """What is asked of feeds beyond the checkboxes, as it is written in an address."""
+    """The values of `feed` without a checkbox, as a list parameter."""
     has_other_feeds: bool
     ranges: tuple[RangeLink, ...]
     labels: Mapping[str, str]
@@ -69,8 +69,8 @@ class SearchForm(Struct, frozen=True):
 
     @property
     def is_open(self) -> bool:
-        """Say whether something is set or wrong that is not seen at once."""
-        return bool(({*self.values, *self.problems} & LABELS.keys()) - {*AT_ONCE})
+        """Return whether a folded field has a value or a problem."""
+        return bool(({*self.values, *self.problems} & LABELS.keys()) - {*VISIBLE_FIELDS})
 
 
 def form_view(
@@ -78,19 +78,19 @@ def form_view(
     statuses: Mapping[str, FeedStatus],
     now: Instant,
     request: SearchRequest | None = None,
-    found: Facet | None = None,
+    feed_facet: Facet | None = None,
     problems: Iterable[Problem] = (),
 ) -> SearchForm:
-    """Fill the form with what was sent; without a request it was not understood, and `problems` say why.
+    """Return the form for the sent parameters; pass `problems` instead of `request` if they are wrong.
 
-    Feeds that are asked for come first, then those of which most was found, then the others by id.
+    The requested feeds come first, then the feeds with most results, then the others by id.
     """
     zone = request.tz if request else read_zone(parameters.get("tz", "")) or utc()
     raws = ParameterReader({"feed": [parameters["feed"]]}, ("feed",)).values_of("feed") if "feed" in parameters else ()
     chosen = {raw: analysis.fold_whole(unescape_value(raw)) for raw in raws if not raw.startswith("-")}
-    most_found = (one.value for one in found.values) if found else ()
-    order = dict.fromkeys(feed for feed in (*chosen.values(), *most_found, *statuses) if feed in statuses)
-    offered = list(order)[:MOST_FEEDS]
+    by_results = (value.value for value in feed_facet.values) if feed_facet else ()
+    order = dict.fromkeys(feed for feed in (*chosen.values(), *by_results, *statuses) if feed in statuses)
+    offered = list(order)[:MAX_FEED_CHOICES]
     others = quoted_list([raw for raw in raws if chosen.get(raw) not in offered])
     by_field: dict[str, list[Problem]] = {}
     for problem in problems:
@@ -117,17 +117,17 @@ def form_view(
 
 
 def _ranges(parameters: Mapping[str, str], zone: ZoneInfo, now: Instant) -> tuple[RangeLink, ...]:
-    """Offer the ranges of time that are asked for most."""
+    """Return the preset ranges."""
     year = local(now, zone).year
-    offered: tuple[tuple[str, str | None, str | None], ...] = (
+    presets: tuple[tuple[str, str | None, str | None], ...] = (
         ("Today", "today", "today"),
         ("7 days", "P7D", None),
         ("30 days", "P30D", None),
         (f"{year}", f"{year:04d}", None),
         ("Any time", None, None),
     )
-    asked = (parameters.get("from"), parameters.get("to"))
+    current = (parameters.get("from"), parameters.get("to"))
     return tuple(
-        RangeLink(text, address_of(parameters, from_=start, to=end), asked == (start, end))
-        for text, start, end in offered
+        RangeLink(text, change_query(parameters, from_=start, to=end), current == (start, end))
+        for text, start, end in presets
     )

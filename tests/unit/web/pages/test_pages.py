@@ -20,9 +20,9 @@ from newswire.search.dates import read_period, read_zone
 from newswire.search.parameter_reader import ParameterReader, included_list, quoted_list
 from newswire.search.request import read_search
 from newswire.urls import http_link, site_name
-from newswire.web.pages.chart import MOST_BARS, chart_of
+from newswire.web.pages.chart import MAX_BARS, chart_of
 from newswire.web.pages.coverage_words import coverage_words
-from newswire.web.pages.item_rows import shortened
+from newswire.web.pages.item_rows import shorten_text
 from newswire.web.pages.moments import moment, published_moment, since_when
 from tests.factories import feed_status, item
 from tests.support.present import present
@@ -64,7 +64,7 @@ def test_each_bar_links_to_its_bucket(start: int, span: int, zone, has_start: bo
     """Parse the dates of each link as a search does and compare them with the bucket's edges."""
     end = start + span
     low, high = (start if has_start else None), (end if has_end else None)
-    buckets = bucket_edges(low, high, (start, end - 1), None, zone, MOST_BARS)
+    buckets = bucket_edges(low, high, (start, end - 1), None, zone, MAX_BARS)
     edges = buckets.edges
     parameters = {"q": 'from=1&to=2 "<', "tz": zone.key, "from": "1999", "cursor": "old"}
     chart = chart_of(histogram_of(buckets), parameters, zone, "./")
@@ -74,7 +74,7 @@ def test_each_bar_links_to_its_bucket(start: int, span: int, zone, has_start: bo
     assert chart is not None
     bars, rows = hrefs(chart.bars), hrefs(chart.rows)
     assert bars == rows
-    assert len(bars) == len(edges) - 1 <= MOST_BARS + 1
+    assert len(bars) == len(edges) - 1 <= MAX_BARS + 1
     for at, href in enumerate(bars):
         parameters = {name: values[0] for name, values in parse_qs(href.removeprefix("./?")).items()}
         assert parameters.keys() == {"q", "tz", "from", "to"}
@@ -88,7 +88,7 @@ def test_bars_are_labelled_with_their_period() -> None:
 
     def first_bar(start: str, end: str):
         low, high = read_period(start, zone, NOON).start, read_period(end, zone, NOON).end
-        chart = present(chart_of(histogram_of(bucket_edges(low, high, None, None, zone, MOST_BARS)), {}, zone, ""))
+        chart = present(chart_of(histogram_of(bucket_edges(low, high, None, None, zone, MAX_BARS)), {}, zone, ""))
         return chart.first, hrefs(chart.bars)[0]
 
     assert first_bar("1990", "2020") == ("1990", "?from=1990&to=1990")
@@ -171,13 +171,13 @@ TUESDAY = NOON - 6 * DAY + 2 * HOUR
     [
         (
             FeedCoverage(0, 0, None, 0, 0, (), ()),
-            "None of these feeds is known here: what was published is not to be found.",
+            "None of these feeds is known here, so their items cannot be found.",
             0,
         ),
-        (FeedCoverage(1, 1, None, 0, 0, (), ()), "The feed is being watched, and nothing is known to be missing.", 0),
+        (FeedCoverage(1, 1, None, 0, 0, (), ()), "The feed is up to date, and nothing is known to be missing.", 0),
         (
             FeedCoverage(1200, 1200, None, 0, 0, (), ()),
-            "All 1,200 feeds are being watched, and nothing is known to be missing.",
+            "All 1,200 feeds are up to date, and nothing is known to be missing.",
             0,
         ),
         (
@@ -190,7 +190,7 @@ TUESDAY = NOON - 6 * DAY + 2 * HOUR
                 (UnwatchedFeed("harbour", "failing", TUESDAY, TUESDAY),),
                 (FeedGap("harbour", TUESDAY, None),),
             ),
-            "Harbour has not answered since Tuesday 14:00: what it published after that may be missing.",
+            "Harbour has not answered since Tuesday 14:00. Items that it published after that may be missing.",
             0,
         ),
         (
@@ -203,22 +203,22 @@ TUESDAY = NOON - 6 * DAY + 2 * HOUR
                 (UnwatchedFeed("harbour", "stale", TUESDAY, None),),
                 (FeedGap("harbour", TUESDAY, None),),
             ),
-            "Harbour has not been asked since Tuesday 14:00: what it published after that may be missing.",
+            "Harbour has not been checked since Tuesday 14:00. Items that it published after that may be missing.",
             0,
         ),
         (
             FeedCoverage(1, 0, None, 1, 0, (UnwatchedFeed("harbour", "never", None, None),), ()),
-            "Harbour has never answered: what it publishes may be missing.",
+            "Harbour has never answered. Its items may be missing.",
             0,
         ),
         (
             FeedCoverage(2, 1, None, 1, 0, (UnwatchedFeed("quiet", "paused", TUESDAY, None),), ()),
-            "Quiet is not being watched. It answered 410: it is gone for good.",
+            "Quiet is not being checked. It answered 410: it is gone for good.",
             0,
         ),
         (
             FeedCoverage(2, 2, None, 0, 1, (), (FeedGap("harbour", TUESDAY, NOON - 5 * DAY - 2 * HOUR - 30 * MINUTE),)),
-            "Harbour may have published items that came and went unseen between Tuesday 14:00 and Wednesday 09:30.",
+            "Items that Harbour published between Tuesday 14:00 and Wednesday 09:30 may be missing.",
             0,
         ),
         (
@@ -231,12 +231,12 @@ TUESDAY = NOON - 6 * DAY + 2 * HOUR
                 tuple(UnwatchedFeed("harbour", "never", None, None) for _ in range(20)),
                 (FeedGap("harbour", TUESDAY, None),),
             ),
-            "25 of 40 feeds are not being watched: items may be missing.",
+            "25 of 40 feeds are not up to date, so items may be missing.",
             22,
         ),
         (
             FeedCoverage(2, 2, None, 0, 2, (), tuple(FeedGap("harbour", TUESDAY, TUESDAY) for _ in range(2))),
-            "The feeds are being watched now, but there were times in which items may have been missed.",
+            "The feeds are up to date now, but items may have been missed earlier.",
             2,
         ),
     ],
@@ -262,14 +262,14 @@ def test_failure_after_the_range_does_not_reduce_coverage() -> None:
     known, zone = {"harbour": feed_status("harbour", title="Harbour")}, zone_of("UTC")
     before = coverage_words(failing, known, zone, NOON, NOON - 7 * DAY)
     assert before.is_whole
-    assert before.summary == "The feeds were being watched in this range of time, and nothing is known to be missing."
+    assert before.summary == "The feeds were being checked in this period, and nothing is known to be missing."
     assert not coverage_words(failing, known, zone, NOON, NOON).is_whole
     none = coverage_words(FeedCoverage(0, 0, None, 0, 0, (), ()), {}, zone, NOON)
-    assert none.summary == "No feed is being watched yet: what was published is not to be found."
+    assert none.summary == "No feed has been checked yet, so published items cannot be found."
 
 
 def test_future_moment_is_described_as_ahead() -> None:
-    assert moment(NOON + 20 * HOUR, zone_of("UTC"), NOON).ago == "dated 20 hours ahead"
+    assert moment(NOON + 20 * HOUR, zone_of("UTC"), NOON).ago == "20 hours in the future"
 
 
 def test_only_http_links_are_linked() -> None:
@@ -290,6 +290,6 @@ def test_only_http_links_are_linked() -> None:
 
 @given(st.text(max_size=900), st.integers(20, 400))
 def test_a_teaser_is_cut_to_its_length(text: str, most: int) -> None:
-    cut = shortened(text, most)
+    cut = shorten_text(text, most)
     assert len(cut) <= most
     assert cut == text or (cut.endswith("…") and text.startswith(cut[:-1]))

@@ -1,20 +1,20 @@
-// A convenience, and nothing that a page needs: a button that copies the command, and one that fills in the reader's time zone.
+// Two optional buttons: copy the curl command, and use the time zone of the browser. No feature needs this script.
 "use strict";
 {
   const button = (text, act) => {
-    const made = document.createElement("button");
-    made.type = "button";
-    made.textContent = text;
-    made.className = "small";
-    made.addEventListener("click", () => act(made));
-    return made;
+    const element = document.createElement("button");
+    element.type = "button";
+    element.textContent = text;
+    element.className = "small";
+    element.addEventListener("click", () => act(element));
+    return element;
   };
   const command = document.getElementById("curl");
   if (command && navigator.clipboard) {
     command.after(
-      button("Copy", async (made) => {
+      button("Copy", async (element) => {
         await navigator.clipboard.writeText(command.textContent);
-        made.textContent = "Copied";
+        element.textContent = "Copied";
       }),
     );
   }
@@ -22,9 +22,9 @@
   const own = Intl.DateTimeFormat().resolvedOptions().timeZone;
   if (field && own && own !== (field.value || "UTC")) {
     field.after(
-      button(`Use ${own}`, (made) => {
+      button(`Use ${own}`, (element) => {
         field.value = own;
-        made.remove();
+        element.remove();
         field.form.requestSubmit();
       }),
     );
