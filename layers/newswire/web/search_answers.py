@@ -128,10 +128,7 @@ class GapOut(Struct, frozen=True):
 
 
 class Coverage(Struct, frozen=True):
-    """Whether the feeds of the search were being watched in its range.
-
-    The counts are complete; `not_ok` and `gaps` list at most 20 each.
-    """
+    """How well the feeds of a search were being watched in its range."""
 
     feeds: int
     ok: int
