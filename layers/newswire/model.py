@@ -1,4 +1,4 @@
-"""The values that the stages of newswire exchange: frozen types, in the order of the stages.
+"""The values that the stages of newswire exchange, in one file, so that reading it once shows the whole walk of the data.
 
 Polling a `Feed` brings a `Fetched`, which is archived as a `Record`. Parsing a record yields a `Document` with its
 `Entry`s. An entry becomes a `Candidate`; folding the log turns candidates into `Item`s, which the engine keeps. Instants

@@ -128,7 +128,10 @@ class GapOut(Struct, frozen=True):
 
 
 class Coverage(Struct, frozen=True):
-    """How well the feeds of a search were being watched in its range."""
+    """How well the feeds of the search were being watched in its range.
+
+    The counts are complete; `not_ok` and `gaps` list at most 20 each.
+    """
 
     feeds: int
     ok: int

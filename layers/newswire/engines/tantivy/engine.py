@@ -10,17 +10,15 @@ import re
 import shutil
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
-from functools import cached_property
 from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import tantivy
-from tantivy import Order, Query
+from tantivy import Query
 
 from newswire import analysis
 from newswire.clock import Instant
@@ -28,13 +26,13 @@ from newswire.engines import (
     FIRST_GENERATION,
     EngineInfo,
     Facet,
-    FacetValue,
     Hit,
     SearchPage,
 )
-from newswire.engines.fields import SPELLING_SEPARATOR
-from newswire.engines.query import FacetQuery, SearchQuery, named_feeds
+from newswire.engines.query import SearchQuery, named_feeds
+from newswire.engines.tantivy.counting import NO_COUNTS, bucket_count, make_counter, run_in_thread
 from newswire.engines.tantivy.fields import SCHEMA, document_of, fields, item_at
+from newswire.engines.tantivy.open_index import OpenIndex, stamp_of
 from newswire.engines.tantivy.queries import count_leaves, translate
 from newswire.engines.tantivy.ranking import MAX_NARROW_LEAVES, page_by_date, page_by_relevance
 from newswire.errors import EngineUnavailableError, IndexOutdatedError, IndexSchemaError
@@ -42,62 +40,12 @@ from newswire.model import FeedStatus, IndexReport, Item, ItemWrite, RefusedItem
 from newswire.storage.data_folder import FileLock, translate_os_errors
 from newswire.storage.sqlite_file import SqliteFile
 
-_MISSING = "\x1e"
-"""The facet key of items without a value. Every label contains `SPELLING_SEPARATOR`, so no label equals it."""
 _MEGABYTE = 1_000_000
-_MAX_LABELS = 1_000_000
-"""Maximum labels that tantivy counts for a facet: in effect all, since this module adds up the spellings of a value."""
 _REOPEN_PAUSES_SECONDS = (0.0, 0.01, 0.05, 0.2, None)
 """Pauses between tries to open an index that another process is changing; None is the last try."""
 
 _encode = msgspec.json.Encoder().encode
 _decode_status = msgspec.json.Decoder(FeedStatus).decode
-
-_Stamp = tuple[int, int]
-"""The modification time and the inode of a file."""
-
-
-def _stamp(path: str) -> _Stamp:
-    """Return a stamp that changes whenever the file is replaced; zeros if it does not exist."""
-    try:
-        stat = os.stat(path)  # noqa: PTH116 - called twice per search, and a Path would take as long as the call
-    except FileNotFoundError:
-        return 0, 0
-    return stat.st_mtime_ns, stat.st_ino
-
-
-class _OpenIndex:
-    """An index that is open for reading, in the state that its files had at this stamp."""
-
-    def __init__(self, generation: int, index: Any, current: _Stamp, meta: str, stamp: _Stamp) -> None:
-        self.generation = generation
-        self.index = index
-        self.current = current
-        """The stamp of the file that names the current generation."""
-        self.meta = meta
-        self.searcher = index.searcher()
-        self.stamp = stamp
-        """The stamp of the file at `meta`, which each commit replaces."""
-
-    @cached_property
-    def published(self) -> tuple[Instant, Instant] | None:
-        """The first and the last publication in the index; None if it is empty."""
-        ends = []
-        for order in (Order.Asc, Order.Desc):
-            result = self.searcher.search(Query.all_query(), 1, count=False, order_by_field="published", order=order)
-            ends += [at for at, _address in result.hits]
-        return (ends[0], ends[1]) if ends else None
-
-
-class _Counts(msgspec.Struct, frozen=True):
-    """The total, facets and histogram over all found items."""
-
-    total: int
-    facets: tuple[Facet, ...] = ()
-    histogram: tuple[int, ...] = ()
-
-
-_NO_COUNTS = _Counts(0)
 
 
 class TantivyEngine:
@@ -109,7 +57,7 @@ class TantivyEngine:
         self._threads = threads
         self._heap = heap_mb * _MEGABYTE
         self._wait_s = wait_s
-        self._open_index: _OpenIndex | None = None
+        self._open_index: OpenIndex | None = None
         self._guard = threading.Lock()
         self._status = SqliteFile(
             folder / "status.sqlite",
@@ -269,20 +217,20 @@ class TantivyEngine:
         with self._reading() as opened:
             if opened is None:
                 facets = tuple(Facet(facet.field, (), 0, 0, exact=True) for facet in query.facets)
-                return SearchPage((), 0, None, facets, (0,) * _bucket_count(query))
+                return SearchPage((), 0, None, facets, (0,) * bucket_count(query))
             searcher = opened.searcher
             version = f"{opened.generation}-{opened.stamp[0]:x}-{opened.stamp[1]:x}"
-            count = self._counter(searcher, query)
+            count = make_counter(searcher, query)
             if not query.size and count is not None:
                 counts = count()
                 return SearchPage((), counts.total, None, counts.facets, counts.histogram, version)
-            with _run_in_thread(count if count_leaves(query.node) > MAX_NARROW_LEAVES else None) as wait_for_counts:
+            with run_in_thread(count if count_leaves(query.node) > MAX_NARROW_LEAVES else None) as wait_for_counts:
                 if query.sort == "relevance":
                     hits, total, next_page = page_by_relevance(searcher, opened.published, query)
                 else:
                     hits, total, next_page = page_by_date(searcher, translate(query), query)
             take_counts = wait_for_counts or count
-            counts = _NO_COUNTS if take_counts is None else take_counts()
+            counts = NO_COUNTS if take_counts is None else take_counts()
             return SearchPage(
                 hits=tuple(
                     Hit(item_at(searcher, address, with_content=query.with_content), score) for address, score in hits
@@ -348,12 +296,12 @@ class TantivyEngine:
         self._status.close()
 
     @contextmanager
-    def _reading(self) -> Iterator[_OpenIndex | None]:
+    def _reading(self) -> Iterator[OpenIndex | None]:
         """Yield the current generation in its newest state; None before the first item."""
         with _translate_errors(self._folder):
             yield self._open_current()
 
-    def _open_current(self) -> _OpenIndex | None:
+    def _open_current(self) -> OpenIndex | None:
         """Return the open index, or open the current generation if it has changed.
 
         Meanwhile another process may swap and drop a generation, or merge segments away. So a failure is repeated before
@@ -361,7 +309,11 @@ class TantivyEngine:
         """
         with self._guard:
             opened = self._open_index
-            if opened is not None and opened.current == _stamp(self._current) and opened.stamp == _stamp(opened.meta):
+            if (
+                opened is not None
+                and opened.current == stamp_of(self._current)
+                and opened.stamp == stamp_of(opened.meta)
+            ):
                 return opened
             for pause in _REOPEN_PAUSES_SECONDS:
                 try:
@@ -373,14 +325,14 @@ class TantivyEngine:
                     time.sleep(pause)
         raise AssertionError  # the last try returns or raises
 
-    def _open_once(self) -> _OpenIndex | None:
-        current = _stamp(self._current)  # read first, so that the next search notices a swap during this one
+    def _open_once(self) -> OpenIndex | None:
+        current = stamp_of(self._current)  # read first, so that the next search notices a swap during this one
         generation = self.generation()
         folder = self._folder_of(generation)
         meta = str(folder / "meta.json")
-        if _stamp(meta) == _stamp(self._current) == (0, 0):
+        if stamp_of(meta) == stamp_of(self._current) == (0, 0):
             return None  # no generation exists
-        opened, stamp = self._open_index, _stamp(meta)
+        opened, stamp = self._open_index, stamp_of(meta)
         if opened is not None and opened.generation == generation:
             if opened.stamp != stamp:
                 opened.index.reload()
@@ -390,7 +342,7 @@ class TantivyEngine:
             index = tantivy.Index.open(str(folder))
             index.config_reader("manual")
             index.reload()
-        self._open_index = _OpenIndex(generation, index, current, meta, stamp)
+        self._open_index = OpenIndex(generation, index, current, meta, stamp)
         return self._open_index
 
     def _check_schema(self, folder: Path) -> None:
@@ -405,74 +357,6 @@ class TantivyEngine:
 
     def _folder_of(self, generation: int) -> Path:
         return self._folder / f"g{generation:06d}"
-
-    # --- counts ---
-
-    def _counter(self, searcher: Any, query: SearchQuery) -> Callable[[], _Counts] | None:
-        """Return a function that counts total, facets and histogram in one pass; None for a query without the last two."""
-        aggregations: dict[str, Any] = {
-            facet.field: {"terms": {"field": f"{facet.field}_label", "size": _MAX_LABELS, "missing": _MISSING}}
-            for facet in query.facets
-        }
-        if _bucket_count(query):
-            ranges = [{"from": low, "to": high} for low, high in zip(query.edges, query.edges[1:], strict=False)]
-            aggregations["buckets"] = {"range": {"field": query.date_field, "ranges": ranges}}
-        if not aggregations:
-            return None
-        aggregations["total"] = {"value_count": {"field": "tie"}}  # every item has one
-
-        def count() -> _Counts:
-            answer = searcher.aggregate(translate(query), aggregations)
-            facets = tuple(_merge_spellings(answer[facet.field]["buckets"], facet) for facet in query.facets)
-            total = int(answer["total"]["value"])
-            if not _bucket_count(query):
-                return _Counts(total, facets)
-            buckets = answer["buckets"]["buckets"]
-            counts = {bucket.get("from"): int(bucket["doc_count"]) for bucket in buckets if "to" in bucket}
-            return _Counts(total, facets, tuple(counts.get(float(low), 0) for low in query.edges[:-1]))
-
-        return count
-
-
-@contextmanager
-def _run_in_thread(count: Callable[[], _Counts] | None) -> Iterator[Callable[[], _Counts] | None]:
-    """Count in another thread during the block, since tantivy releases the GIL; yield a function that waits for it.
-
-    Only wide queries need it. Of 128 phrases of common words, counting takes 0.6 s and ranking 0.6 s, both together
-    0.9 s.
-    """
-    if count is None:
-        yield None
-        return
-    with ThreadPoolExecutor(1, thread_name_prefix="count") as thread:
-        yield thread.submit(count).result
-
-
-def _merge_spellings(buckets: Iterable[dict[str, Any]], query: FacetQuery) -> Facet:
-    """Add up the counts of all spellings of a value, and show the commonest spelling."""
-    spellings: dict[str, list[tuple[int, str]]] = {}
-    missing = 0
-    for bucket in buckets:
-        if bucket["key"] == _MISSING:
-            missing = int(bucket["doc_count"])
-            continue
-        folded, _, spelling = bucket["key"].partition(SPELLING_SEPARATOR)
-        spellings.setdefault(folded, []).append((int(bucket["doc_count"]), spelling))
-    values = sorted(
-        (-sum(count for count, _ in counts), folded, min((-count, spelling) for count, spelling in counts)[1])
-        for folded, counts in spellings.items()
-    )
-    return Facet(
-        field=query.field,
-        values=tuple(FacetValue(spelling, -count) for count, _folded, spelling in values[: query.size]),
-        other=-sum(count for count, _folded, _spelling in values[query.size :]),
-        missing=missing,
-        exact=True,
-    )
-
-
-def _bucket_count(query: SearchQuery) -> int:
-    return max(len(query.edges) - 1, 0)
 
 
 def _bare_version(text: str) -> str:

@@ -1,0 +1,99 @@
+"""Count the total, the facets and the histogram of a search in tantivy, over all found items."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import Any
+
+from msgspec import Struct
+
+from newswire.engines import Facet, FacetValue
+from newswire.engines.fields import SPELLING_SEPARATOR
+from newswire.engines.query import FacetQuery, SearchQuery
+from newswire.engines.tantivy.queries import translate
+
+_MISSING = "\x1e"
+"""The facet key of items without a value. Every label contains `SPELLING_SEPARATOR`, so no label equals it."""
+_MAX_LABELS = 1_000_000
+"""Maximum labels that tantivy counts for a facet: in effect all, since this module adds up the spellings of a value."""
+
+
+class Counts(Struct, frozen=True):
+    """The total, facets and histogram over all found items."""
+
+    total: int
+    facets: tuple[Facet, ...] = ()
+    histogram: tuple[int, ...] = ()
+
+
+NO_COUNTS = Counts(0)
+
+
+def make_counter(searcher: Any, query: SearchQuery) -> Callable[[], Counts] | None:
+    """Return a function that counts total, facets and histogram in one pass; None for a query without the last two."""
+    aggregations: dict[str, Any] = {
+        facet.field: {"terms": {"field": f"{facet.field}_label", "size": _MAX_LABELS, "missing": _MISSING}}
+        for facet in query.facets
+    }
+    if bucket_count(query):
+        ranges = [{"from": low, "to": high} for low, high in zip(query.edges, query.edges[1:], strict=False)]
+        aggregations["buckets"] = {"range": {"field": query.date_field, "ranges": ranges}}
+    if not aggregations:
+        return None
+    aggregations["total"] = {"value_count": {"field": "tie"}}  # every item has one
+
+    def count() -> Counts:
+        answer = searcher.aggregate(translate(query), aggregations)
+        facets = tuple(_merge_spellings(answer[facet.field]["buckets"], facet) for facet in query.facets)
+        total = int(answer["total"]["value"])
+        if not bucket_count(query):
+            return Counts(total, facets)
+        buckets = answer["buckets"]["buckets"]
+        counts = {bucket.get("from"): int(bucket["doc_count"]) for bucket in buckets if "to" in bucket}
+        return Counts(total, facets, tuple(counts.get(float(low), 0) for low in query.edges[:-1]))
+
+    return count
+
+
+@contextmanager
+def run_in_thread(count: Callable[[], Counts] | None) -> Iterator[Callable[[], Counts] | None]:
+    """Count in another thread during the block, since tantivy releases the GIL; yield a function that waits for it.
+
+    Only wide queries need it. Of 128 phrases of common words, counting takes 0.6 s and ranking 0.6 s, both together
+    0.9 s.
+    """
+    if count is None:
+        yield None
+        return
+    with ThreadPoolExecutor(1, thread_name_prefix="count") as thread:
+        yield thread.submit(count).result
+
+
+def _merge_spellings(buckets: Iterable[dict[str, Any]], query: FacetQuery) -> Facet:
+    """Add up the counts of all spellings of a value, and show the commonest spelling."""
+    spellings: dict[str, list[tuple[int, str]]] = {}
+    missing = 0
+    for bucket in buckets:
+        if bucket["key"] == _MISSING:
+            missing = int(bucket["doc_count"])
+            continue
+        folded, _, spelling = bucket["key"].partition(SPELLING_SEPARATOR)
+        spellings.setdefault(folded, []).append((int(bucket["doc_count"]), spelling))
+    values = sorted(
+        (-sum(count for count, _ in counts), folded, min((-count, spelling) for count, spelling in counts)[1])
+        for folded, counts in spellings.items()
+    )
+    return Facet(
+        field=query.field,
+        values=tuple(FacetValue(spelling, -count) for count, _folded, spelling in values[: query.size]),
+        other=-sum(count for count, _folded, _spelling in values[query.size :]),
+        missing=missing,
+        exact=True,
+    )
+
+
+def bucket_count(query: SearchQuery) -> int:
+    """Return the number of histogram buckets of a query."""
+    return max(len(query.edges) - 1, 0)
