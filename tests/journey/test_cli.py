@@ -314,7 +314,7 @@ def test_data_folder_of_a_newer_version_is_refused(run, tmp_path) -> None:
 
 
 def test_locked_folder_error_names_the_lock_holder(run, tmp_path, monkeypatch) -> None:
-    from newswire.storage.data_folder import FileLock
+    from newswire.storage.file_lock import FileLock
 
     run("ingest", SAMPLE, "--feed", "s")
     held = FileLock(tmp_path / "data" / "index" / "write.lock")

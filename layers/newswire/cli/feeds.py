@@ -11,6 +11,7 @@ from newswire.app import App
 from newswire.cli import OK
 from newswire.cli.console import ago, plural, say, say_json
 from newswire.errors import UsageError
+from newswire.feed_id import check_feed_id
 from newswire.feed_status import state_of
 from newswire.ingest.discover import feed_url_of
 from newswire.ingest.feeds_file import new_id, read_feeds_file, write_opml, write_toml
@@ -19,7 +20,6 @@ from newswire.ingest.generations import serving_generation
 from newswire.ingest.indexing import publish
 from newswire.model import Feed, FeedStatus
 from newswire.storage.data_folder import translate_os_errors
-from newswire.storage.feeds import check_feed_id
 from newswire.storage.feeds.status import status_of
 from newswire.urls import feed_url_problem
 

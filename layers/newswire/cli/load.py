@@ -7,8 +7,8 @@ import argparse
 from newswire.app import App
 from newswire.cli import FAILED, OK
 from newswire.cli.console import complain, plural, progress, say
+from newswire.feed_id import check_feed_id
 from newswire.ingest.backfill import load as load_files
-from newswire.storage.feeds import check_feed_id
 
 MAX_REFUSALS_SHOWN = 50
 """Maximum refused lines that are printed, so that a file of another format does not flood the terminal."""

@@ -18,12 +18,12 @@ from msgspec import Struct
 
 from newswire.app import App
 from newswire.errors import UsageError
+from newswire.feed_id import check_feed_id
 from newswire.ingest.archiving import RecordSource, append_to_feed
 from newswire.ingest.feed_list import make_feed
 from newswire.ingest.indexing import IndexResult, index_feeds, publish
 from newswire.ingest.parse.load_lines import MAX_LINE_BYTES, LoadLine, read_line
 from newswire.ingest.parse.sniff import GZIP_MAGIC
-from newswire.storage.feeds import check_feed_id
 
 MAX_LINES_PER_RECORD = 1_000
 MAX_BUFFERED_LINES = 20_000

@@ -11,10 +11,11 @@ import msgspec
 from newswire.app import App
 from newswire.clock import Instant
 from newswire.errors import EngineError, FeedsFileError
+from newswire.feed_id import check_feed_id
 from newswire.ingest.feeds_file import read_toml
 from newswire.ingest.indexing import publish
 from newswire.model import Feed
-from newswire.storage.feeds import FeedStore, check_feed_id
+from newswire.storage.feeds import FeedStore
 from newswire.storage.feeds.metadata import MergedFeedsFile
 
 

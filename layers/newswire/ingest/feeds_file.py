@@ -18,8 +18,8 @@ import msgspec
 from msgspec import Struct
 
 from newswire.errors import FeedsFileError, UsageError
+from newswire.feed_id import check_feed_id
 from newswire.model import Feed, FeedKind, Listing
-from newswire.storage.feeds import check_feed_id
 from newswire.urls import feed_url_problem, path_of, site_name
 
 MIN_INTERVAL_SECONDS = 10

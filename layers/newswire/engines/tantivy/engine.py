@@ -37,7 +37,8 @@ from newswire.engines.tantivy.queries import count_leaves, translate
 from newswire.engines.tantivy.ranking import MAX_NARROW_LEAVES, page_by_date, page_by_relevance
 from newswire.errors import EngineUnavailableError, IndexOutdatedError, IndexSchemaError
 from newswire.model import FeedStatus, IndexReport, Item, ItemWrite, RefusedItem
-from newswire.storage.data_folder import FileLock, translate_os_errors
+from newswire.storage.data_folder import translate_os_errors
+from newswire.storage.file_lock import FileLock
 from newswire.storage.sqlite_file import SqliteFile
 
 _MEGABYTE = 1_000_000

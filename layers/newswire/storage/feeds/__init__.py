@@ -6,7 +6,6 @@ other's work. Fold state belongs to a generation of the index; poll state does n
 
 from __future__ import annotations
 
-import re
 import uuid
 from collections.abc import Iterable, Mapping
 from hashlib import sha256
@@ -16,7 +15,6 @@ import msgspec
 from msgspec import Struct
 
 from newswire.clock import SECOND, Instant
-from newswire.errors import UsageError
 from newswire.extras import needs_extra
 from newswire.model import Feed, FoldState, ItemState, PollState
 from newswire.urls import host_of
@@ -26,8 +24,6 @@ if TYPE_CHECKING:
     from newswire.storage.feeds.metadata import Metadata
 
 M = TypeVar("M", bound="Metadata")
-
-FEED_ID = re.compile(r"[a-z0-9](?:[a-z0-9._-]{0,62}[a-z0-9])?")
 
 
 class Lease(Struct, frozen=True):
@@ -178,17 +174,6 @@ class FeedStore(FeedList, PollLeases, FoldStates, Locks, Protocol):
 def new_lease(settings: Settings, now: Instant, token: str | None = None) -> Lease:
     """Return a lease of `lease_seconds` from `now`, with a new token or a given one."""
     return Lease(token or uuid.uuid4().hex, now + settings.lease_seconds * SECOND)
-
-
-def check_feed_id(feed_id: str) -> str:
-    """Return the id unchanged; raise `UsageError` if a feed cannot have it."""
-    if not FEED_ID.fullmatch(feed_id):
-        msg = (
-            f"A feed id must have 1 to 64 lower-case letters, digits, '.', '_' and '-', and begin and end with a letter "
-            f"or digit, got {feed_id[:80]!r}."
-        )
-        raise UsageError(msg)
-    return feed_id
 
 
 def configuration_of(feed: Feed) -> str:

@@ -17,9 +17,10 @@ import msgspec
 
 from newswire.clock import Instant
 from newswire.model import Feed, FoldState, ItemState, PollState
-from newswire.storage.data_folder import FileLock, prepare, translate_os_errors
+from newswire.storage.data_folder import prepare, translate_os_errors
 from newswire.storage.feeds import DueFeed, FeedRow, Lease, PollResult, after_edit, is_polled, polled_host
 from newswire.storage.feeds.metadata import M, Metadata, decode_metadata, encode_metadata
+from newswire.storage.file_lock import FileLock
 from newswire.storage.sqlite_file import SqliteFile
 
 _VERSION = 1
