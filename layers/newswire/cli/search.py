@@ -9,7 +9,7 @@ from newswire.cli import OK, USAGE
 from newswire.cli.console import complain, say_json, show_result
 from newswire.cli.search_options import SEARCH_OPTIONS, option_of
 from newswire.search.answer import search as search_engine
-from newswire.search.parameter_reader import BadParametersError
+from newswire.search.parameter_reader import BadParametersError, sentence_of
 from newswire.search.recency import bands_of
 from newswire.search.request import read_search
 
@@ -30,8 +30,7 @@ def search(app: App, arguments: argparse.Namespace) -> int:
     except BadParametersError as error:
         for problem in error.problems:
             name = "the words" if problem.param == "q" else option_of(problem.param)
-            allowed = f" Allowed: {problem.allowed}." if problem.allowed else ""
-            complain(f"newswire: {name}: {problem.detail}{allowed}")
+            complain(f"newswire: {sentence_of(problem, name)}")
         return USAGE
     if arguments.json:
         from newswire.web.search_answers import answer_out  # noqa: PLC0415 - for this option only

@@ -45,6 +45,16 @@ class BadParametersError(RequestError):
         self.problems = tuple(problems)
 
 
+def sentence_of(problem: Problem, name: str) -> str:
+    """Describe a problem in one or two sentences, with the parameter under this name, and what is allowed."""
+    detail = problem.detail
+    if detail.startswith(f"{problem.param} "):
+        detail = f"{name}{detail.removeprefix(problem.param)}"
+    else:
+        detail = f"{name}: {detail}"
+    return f"{detail} Allowed: {problem.allowed}." if problem.allowed and problem.allowed not in detail else detail
+
+
 def shorten(text: str) -> str:
     """Return a caller's text for quoting: at most 100 characters, control characters escaped."""
     short = text if len(text) <= MAX_QUOTED_CHARACTERS else f"{text[: MAX_QUOTED_CHARACTERS - 1]}…"

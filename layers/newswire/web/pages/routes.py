@@ -12,7 +12,14 @@ from newswire.clock import Clock, Instant
 from newswire.engines import SearchEngine
 from newswire.errors import DataError, EngineError
 from newswire.search.answer import SearchResult, Watch, search
-from newswire.search.parameter_reader import BadParametersError, ParameterReader, Problem, included_list, shorten
+from newswire.search.parameter_reader import (
+    BadParametersError,
+    ParameterReader,
+    Problem,
+    included_list,
+    sentence_of,
+    shorten,
+)
 from newswire.search.parameters import MAX_SIZE
 from newswire.search.request import Bands, read_search, read_zone_parameter
 from newswire.settings import Settings
@@ -135,7 +142,10 @@ class Pages:
     def problem(self, request: Request, problem: ProblemOut) -> Response[Any]:
         """Answer with an error page: the problem, and what the reader can do."""
         top = request.top if request.path == "/" else "../" * (request.path.count("/") - 1) or "./"
-        body = render("error.html", top=top, problem=problem, retry_after_seconds=RETRY_AFTER_SECONDS)
+        sentences = [sentence_of(error, error.param) for error in problem.errors or ()]
+        body = render(
+            "error.html", top=top, problem=problem, sentences=sentences, retry_after_seconds=RETRY_AFTER_SECONDS
+        )
         return _with_security_headers(problem_response(problem, HTML, body))
 
     # --- common parts ---
