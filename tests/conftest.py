@@ -1,7 +1,8 @@
 """Provide the shared fixtures: a manual clock, a newswire in its own folder, a server with configurable answers."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import NoReturn
 
@@ -12,6 +13,7 @@ from hypothesis import settings as hypothesis_settings
 from newswire.app import App
 from newswire.settings import Settings
 from tests.support.feed_server import FeedServer
+from tests.support.nodes import nodes_of_the_run
 from tests.support.serverless import KEY, REGION, SECRET, TOKEN
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -51,6 +53,16 @@ def pytest_configure(config: pytest.Config) -> None:
         del os.environ[name]
     os.environ |= {"AWS_ACCESS_KEY_ID": KEY, "AWS_SECRET_ACCESS_KEY": SECRET, "AWS_SESSION_TOKEN": TOKEN}
     os.environ |= {"AWS_EC2_METADATA_DISABLED": "true", "AWS_DEFAULT_REGION": REGION}
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_sessionstart(session: pytest.Session) -> Generator[None, None, None]:
+    """Let the workers of this run share OpenSearch nodes; a worker itself finds them by its environment."""
+    if not hasattr(session.config, "workerinput"):
+        stack = ExitStack()
+        stack.enter_context(nodes_of_the_run())
+        session.config.add_cleanup(stack.close)
+    return (yield)
 
 
 @pytest.fixture
@@ -114,12 +126,10 @@ def shared() -> Path:
 
 @pytest.fixture(scope="session")
 def opensearch_nodes():
-    """Yield OpenSearch nodes; each starts when first requested and ends with the session."""
-    from tests.support.engines import Nodes
+    """Return the OpenSearch nodes of the run; each starts when first requested and ends with the run."""
+    from tests.support.nodes import Nodes
 
-    nodes = Nodes()
-    yield nodes
-    nodes.close()
+    return Nodes()
 
 
 @pytest.fixture(scope="module")  # its event loop would conflict with that of other tests

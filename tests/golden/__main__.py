@@ -13,7 +13,7 @@ from newswire.ingest.reindex import reindex
 from newswire.settings import Settings
 from tests import golden
 from tests.conftest import SHARED
-from tests.support.engines import Nodes
+from tests.support.nodes import Nodes, nodes_of_the_run
 from tests.support.opensearch_node.indexes import delete_indexes
 from tests.support.timeline import write_lines
 
@@ -23,7 +23,13 @@ END_OF_2023 = from_datetime(datetime(2024, 1, 1, tzinfo=UTC))
 def main() -> None:
     write("openapi.json", golden.openapi_text())
     write("help.txt", golden.help_text())
-    nodes, prefix = Nodes(), f"golden{uuid.uuid4().hex[:8]}"
+    with nodes_of_the_run():
+        write_year(Nodes().url("3.8"))
+
+
+def write_year(url: str) -> None:
+    """Write the outputs over a year of news, on both engines."""
+    prefix = f"golden{uuid.uuid4().hex[:8]}"
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         lines = folder / "lines.jsonl.gz"
@@ -32,7 +38,7 @@ def main() -> None:
         cluster = Settings(
             data=str(folder / "opensearch"),
             engine="opensearch",
-            opensearch_url=nodes.url("3.8"),
+            opensearch_url=url,
             opensearch_prefix=prefix,
             opensearch_timeout_seconds=60,
         )
@@ -47,8 +53,7 @@ def main() -> None:
                 write("items.json", json.dumps(golden.items_digest(app), indent=1) + "\n")
             app.close()
         write("answers.json", json.dumps(answers, indent=1, ensure_ascii=False) + "\n")
-    delete_indexes(nodes.url("3.8"), prefix)
-    nodes.close()
+    delete_indexes(url, prefix)
 
 
 def write(name: str, text: str) -> None:

@@ -1,6 +1,5 @@
 """Provide search engines for tests, each with its own index that can be damaged on purpose."""
 
-import os
 import uuid
 from pathlib import Path
 
@@ -12,8 +11,8 @@ from newswire.engines.opensearch import bodies
 from newswire.engines.opensearch.engine import OpenSearchEngine
 from newswire.engines.tantivy.engine import TantivyEngine
 from newswire.engines.tantivy.fields import SCHEMA
+from tests.support.nodes import Nodes
 from tests.support.opensearch_node.indexes import delete_indexes
-from tests.support.opensearch_node.node import CannotStartError, Node
 from tests.support.serverless import REGION, Collection
 
 
@@ -100,34 +99,6 @@ class ServerlessPlace(OpenSearchPlace):
         super().close()
         self._collection.close()
         assert self._collection.refusals == []
-
-
-class Nodes:
-    """The OpenSearch nodes of the tests; each starts when it is first requested."""
-
-    def __init__(self) -> None:
-        self._nodes: dict[str, Node] = {}
-
-    def url(self, version: str) -> str:
-        """Return the URL of a node; if none can start, skip the test, or fail in CI."""
-        given = os.environ.get("NEWSWIRE_TEST_OPENSEARCH_URL")
-        if given and version == "3.8":
-            return given
-        if version not in self._nodes:
-            try:
-                self._nodes[version] = Node(version)
-                self._nodes[version].start()
-            except CannotStartError as error:
-                self._nodes.pop(version, None)
-                if os.environ.get("CI"):
-                    raise
-                pytest.skip(str(error))
-        return self._nodes[version].url
-
-    def close(self) -> None:
-        for node in self._nodes.values():
-            node.stop()
-            node.remove()
 
 
 def place_of(kind: str, folder: Path, nodes: Nodes) -> TantivyPlace | OpenSearchPlace:

@@ -1,5 +1,6 @@
 """Start and stop an OpenSearch node of a given version, with its data in a given folder."""
 
+import contextlib
 import json
 import os
 import shutil
@@ -20,6 +21,7 @@ HERE = Path(__file__).parent
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "newswire" / "opensearch"
 COPY = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy-dependencies"
 START_S = 120
+END_S = 30
 TRIES = 4
 HOW = "install Maven and a JDK (21 or later for OpenSearch 3, 17 for 2.19), or set NEWSWIRE_TEST_OPENSEARCH_URL"
 
@@ -141,6 +143,20 @@ class Node:
     def remove(self) -> None:
         """Delete the data of the node."""
         shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def end_node(pid: int, folder: Path) -> None:
+    """End a node that another process left running, and delete its data."""
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGTERM)
+        until = time.monotonic() + END_S
+        while time.monotonic() < until:
+            with contextlib.suppress(ChildProcessError):  # a zombie, if it is a child of this process
+                os.waitpid(pid, os.WNOHANG)
+            os.kill(pid, 0)
+            time.sleep(0.1)
+        os.kill(pid, signal.SIGKILL)
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def _free_port() -> int:
