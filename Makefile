@@ -9,6 +9,8 @@ RUN := $(VENV)/.run
 # uv installs several times as fast; pip is everywhere.
 UV := $(shell command -v uv 2> /dev/null)
 INSTALL := $(if $(UV),$(UV) pip install --python $(BIN)/python,$(BIN)/python -m pip install --disable-pip-version-check --progress-bar on)
+# One more than two cores have, since some tests wait for a node or a clock.
+WORKERS ?= 3
 COVERAGE := $(if $(CI),--cov --cov-report=,)
 
 .DEFAULT_GOAL := help
@@ -42,10 +44,10 @@ unit: setup ## run the unit tests (seconds)
 	$(BIN)/python -m pytest tests/unit -n 2 -q
 
 test: setup ## run the whole test suite, without the tests that take minutes
-	$(BIN)/python -m pytest -m "not long and not bundle and not validate" -n 2 --dist worksteal $(COVERAGE)
+	$(BIN)/python -m pytest -m "not long and not bundle and not validate" -n $(WORKERS) --dist worksteal $(COVERAGE)
 
 test-long: setup ## run the tests that take minutes
-	$(BIN)/python -m pytest -m long -n 2 --dist loadfile
+	$(BIN)/python -m pytest -m long -n $(WORKERS) --dist loadfile
 
 bundle: setup ## build the AWS application with the SAM CLI, and run the built functions as Lambda does
 	$(BIN)/python -m pytest -m bundle
