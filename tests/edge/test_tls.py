@@ -174,7 +174,7 @@ def test_poll_command_reads_ssl_cert_file(authority, tmp_path: Path) -> None:
     try:
         (tmp_path / "feeds.toml").write_text(f'[feed.a]\nurl = "{local.says("/feed", BODY)}"\n')
         out, err = command(tmp_path / "data", "poll", "--now").communicate(timeout=30)
-        assert "a: failed: The certificate of 127.0.0.1 is invalid" in out, err
+        assert "a: fetch failed: The certificate of 127.0.0.1 is invalid" in out, err
         told = command(tmp_path / "data", "poll", "--now", SSL_CERT_FILE=str(authority.file))
         out, err = told.communicate(timeout=30)
         assert "1 item new" in out, err
