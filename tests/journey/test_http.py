@@ -247,7 +247,7 @@ def test_raw_utf8_target_is_a_problem_document(served) -> None:
     assert b"application/problem+json" in head
     problem = json.loads(body)
     assert (problem["status"], problem["code"]) == (400, "invalid_request")
-    assert "percent-encoded" in problem["detail"]
+    assert "Percent-encode" in problem["detail"]
     assert problem["request_id"].encode() in head
 
 
