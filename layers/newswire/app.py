@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 from newswire.clock import Clock, system_clock
-from newswire.engines import SearchEngine, open_engine
+from newswire.engines import SearchEngine
+from newswire.engines.opening import open_engine
 from newswire.settings import Settings
 
 if TYPE_CHECKING:
@@ -52,7 +53,7 @@ class App:
     def feeds(self) -> FeedStore:
         """The feed store."""
         if self._feeds is None:
-            from newswire.storage.feeds import open_feeds  # noqa: PLC0415 - loaded on first use
+            from newswire.storage.feeds.opening import open_feeds  # noqa: PLC0415 - loaded on first use
 
             self._feeds = open_feeds(self.settings)
         return self._feeds
@@ -61,7 +62,7 @@ class App:
     def archive(self) -> Archive:
         """The archive of fetched documents."""
         if self._archive is None:
-            from newswire.storage.archive import open_archive  # noqa: PLC0415 - loaded on first use
+            from newswire.storage.archive.opening import open_archive  # noqa: PLC0415 - loaded on first use
 
             self._archive = open_archive(self.settings)
         return self._archive

@@ -1,5 +1,6 @@
 """Fetching from a real loopback server that misbehaves as publishers do."""
 
+import contextlib
 import gzip
 import socket
 import threading
@@ -9,7 +10,7 @@ import zlib
 import msgspec
 import pytest
 
-from newswire.ingest.connect import is_public
+from newswire.ingest.connect import ConnectionPools, is_public, system_resolver
 from newswire.ingest.fetch import Fetcher
 from newswire.model import Fetched, FetchFailed, FetchRequest, NotModified, Outcome, Validators
 from newswire.settings import Settings
@@ -205,6 +206,32 @@ def test_url_that_cannot_be_fetched_is_a_failure(fetch, url: str, code: str) -> 
 def test_only_configured_ports_are_fetched(server) -> None:
     fetcher = Fetcher(msgspec.structs.replace(OPEN, fetch_ports="80,443"))
     assert failure(fetcher.fetch(FetchRequest(server.says("/feed", BODY), "t"))).code == "port"
+
+
+@pytest.mark.parametrize("through_redirect", [False, True])
+def test_end_of_an_ipv6_literal_is_not_a_port(fetch, server, through_redirect: bool) -> None:
+    with _listen_on_four_digits() as other:
+        target = f"http://[::1:{other.getsockname()[1]}]/"
+        url = server.says("/moved", status=302, headers={"Location": target}) if through_redirect else target
+        assert failure(fetch(url)).code in {"connect", "timeout"}
+        other.settimeout(0.05)
+        with pytest.raises(TimeoutError):
+            other.accept()
+
+
+def _listen_on_four_digits() -> socket.socket:
+    """Listen on a port that can also be the last group of an IPv6 address."""
+    for port in range(9999, 1024, -1):
+        with contextlib.suppress(OSError):
+            return socket.create_server(("::1", port), family=socket.AF_INET6)
+    raise AssertionError("no port of four digits is free")
+
+
+def test_ipv6_literal_without_a_port_is_connected_to_port_80() -> None:
+    pools = ConnectionPools(system_resolver, allow_private=True, max_pools=1)
+    pool = pools.pool_of("http", "2606:4700::6810:84e5", None)
+    assert (pool.host, pool.port) == ("2606:4700::6810:84e5", 80)
+    pools.close()
 
 
 PRIVATE = [

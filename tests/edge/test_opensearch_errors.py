@@ -40,7 +40,7 @@ class PausingEngine(OpenSearchEngine):
 
     def __init__(self, url: str) -> None:
         self.pauses_made: list[float] = []
-        super().__init__(url, user="reader", password="hunter2", timeout_s=0.3, sleep=self.pauses_made.append)
+        super().__init__(url, user="reader", password="hunter2", timeout_s=1, sleep=self.pauses_made.append)
 
 
 @contextmanager
@@ -131,7 +131,7 @@ def test_unreachable_cluster_error_names_the_setting(call: str) -> None:
 
 @pytest.mark.parametrize("call", ["search", "get", "span", "index", "count"])
 def test_slow_cluster_fails_at_the_timeout(call: str) -> None:
-    with cluster(lambda: time.sleep(1)) as engine:
+    with cluster(lambda: time.sleep(2)) as engine:
         error = refused(engine, call)
         assert isinstance(error, EngineTimeoutError if call != "index" else EngineUnavailableError)
 

@@ -5,11 +5,11 @@ import sys
 import pytest
 
 from newswire.cli.main import main
-from newswire.engines import open_engine
+from newswire.engines.opening import open_engine
 from newswire.errors import SettingsError
 from newswire.settings import Settings
-from newswire.storage.archive import open_archive
-from newswire.storage.feeds import open_feeds
+from newswire.storage.archive.opening import open_archive
+from newswire.storage.feeds.opening import open_feeds
 
 CLUSTER = Settings(engine="opensearch", opensearch_url="http://127.0.0.1:9200")
 

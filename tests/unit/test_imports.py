@@ -8,6 +8,9 @@ from pathlib import Path
 
 import pytest
 
+import newswire
+
+LIBRARY = Path(newswire.__file__).parent
 TESTS = Path(__file__).parent.parent
 
 
@@ -134,3 +137,39 @@ def test_no_file_imports_a_test_file() -> None:
         if name.startswith("tests.") and any(part.startswith("test_") for part in name.split("."))
     }
     assert wrong == set(), "move what both files need into tests/factories.py or tests/support"
+
+
+def library_imports() -> dict[str, set[str]]:
+    """Return the modules of newswire that each one imports, also in functions, but not for type checks only."""
+    modules = {
+        ".".join(file.relative_to(LIBRARY.parent).with_suffix("").parts).removesuffix(".__init__"): file
+        for file in LIBRARY.rglob("*.py")
+    }
+    imports: dict[str, set[str]] = {}
+    for name, file in modules.items():
+        tree = ast.parse(file.read_text())
+        for node in ast.walk(tree):
+            if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
+                node.body = []
+        named = {
+            full
+            for node in ast.walk(tree)
+            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("newswire")
+            for full in (node.module or "", *(f"{node.module}.{alias.name}" for alias in node.names))
+        }
+        imports[name] = (named & modules.keys()) - {name, "newswire"}
+    return imports
+
+
+def test_no_module_imports_itself_through_others() -> None:
+    imports = library_imports()
+    assert len(imports) > 100
+    reached = {name: set(direct) for name, direct in imports.items()}
+    grows = True
+    while grows:
+        grows = False
+        for modules in reached.values():
+            further = set().union(*(reached[module] for module in modules)) - modules
+            modules.update(further)
+            grows = grows or bool(further)
+    assert [name for name, modules in reached.items() if name in modules] == []

@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 from msgspec import Struct
 
 from newswire.clock import Instant
 from newswire.engines.query import Position, SearchQuery, ValueField
-from newswire.extras import check_package, needs_extra
 from newswire.model import FeedStatus, IndexReport, Item, ItemWrite
-
-if TYPE_CHECKING:
-    from newswire.settings import Settings
 
 
 class Hit(Struct, frozen=True):
@@ -176,33 +172,3 @@ RELEVANCE_DEPTH = 10_000
 """Number of items that a search by relevance gives at most."""
 TITLE_BOOST = 0.3
 """Weight of a match in the title beside the match in the whole text, the same in all engines (docs/relevance.md)."""
-
-
-def open_engine(settings: Settings) -> SearchEngine:
-    """Return the engine that the settings name. Opens nothing yet, and imports no other engine."""
-    if settings.engine == "opensearch":
-        with needs_extra("opensearch", "NEWSWIRE_ENGINE=opensearch"):
-            from newswire.engines.opensearch.engine import OpenSearchEngine  # noqa: PLC0415 - only the chosen one
-
-        if settings.opensearch_signing:
-            with needs_extra("aws", "NEWSWIRE_OPENSEARCH_SIGNING"):
-                check_package("botocore")
-        return OpenSearchEngine(
-            settings.opensearch_url,
-            prefix=settings.opensearch_prefix,
-            user=settings.opensearch_user,
-            password=settings.opensearch_password,
-            signing=settings.opensearch_signing,
-            region=settings.opensearch_region,
-            timeout_s=settings.opensearch_timeout_seconds,
-            shards=settings.opensearch_shards,
-            replicas=settings.opensearch_replicas,
-        )
-    from newswire.engines.tantivy.engine import TantivyEngine  # noqa: PLC0415 - only the chosen one is loaded
-
-    return TantivyEngine(
-        settings.data_folder / "index",
-        threads=settings.index_threads,
-        heap_mb=settings.index_heap_mb,
-        wait_s=settings.lock_wait_seconds,
-    )

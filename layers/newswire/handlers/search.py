@@ -11,7 +11,8 @@ from aws_lambda_powertools.event_handler import APIGatewayRestResolver
 from aws_lambda_powertools.metrics import MetricUnit
 
 from newswire.clock import system_clock
-from newswire.engines import SearchEngine, open_engine
+from newswire.engines import SearchEngine
+from newswire.engines.opening import open_engine
 from newswire.engines.opensearch.client import load_signer
 from newswire.settings import Settings
 from newswire.web.events import build_api, handle_event

@@ -118,6 +118,9 @@ def _is_denied(address: _Address) -> bool:
     return any(address in network for network in _DENIED_NETWORKS if network.version == address.version)
 
 
+_DEFAULT_PORTS = {"http": 80, "https": 443}
+
+
 class _Deadline(threading.local):
     """The instant, on the monotonic clock, at which the fetch of this thread must have ended.
 
@@ -277,6 +280,7 @@ class ConnectionPools:
             pool.close()
 
     def _make_pool(self, scheme: str, host: str, port: int | None) -> HTTPConnectionPool:
+        port = port or _DEFAULT_PORTS[scheme]  # without a port, http.client reads one from the end of an IPv6 literal
         if scheme == "http":
             return self._http(host, port, maxsize=1, block=False, retries=False)
         if self._context is None:

@@ -5,16 +5,12 @@ Everything else derives from it: the index is a fold over the archive, and a rei
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 import msgspec
 
 from newswire.errors import DataError, DataNewerError
-from newswire.extras import needs_extra
 from newswire.model import Record
-
-if TYPE_CHECKING:
-    from newswire.settings import Settings
 
 FORMAT = 1
 """Version of the form of an archived record; a newer one is not read."""
@@ -47,18 +43,6 @@ class Archive(Protocol):
 
     def remove(self, feed: str) -> None:
         """Delete the whole log of a feed; do nothing if it does not exist."""
-
-
-def open_archive(settings: Settings) -> Archive:
-    """Return the archive that the settings name. Opens nothing yet."""
-    if settings.bucket:
-        with needs_extra("aws", "NEWSWIRE_BUCKET"):
-            from newswire.storage.archive.s3 import S3Archive  # noqa: PLC0415 - only the chosen one is loaded
-
-        return S3Archive(settings.bucket)
-    from newswire.storage.archive.folder import FolderArchive  # noqa: PLC0415 - only the chosen one is loaded
-
-    return FolderArchive(settings.data_folder / "archive")
 
 
 class _Header(msgspec.Struct):

@@ -15,7 +15,6 @@ import msgspec
 from msgspec import Struct
 
 from newswire.clock import SECOND, Instant
-from newswire.extras import needs_extra
 from newswire.model import Feed, FoldState, ItemState, PollState
 from newswire.urls import host_of
 
@@ -200,15 +199,3 @@ def after_edit(before: Feed, feed: Feed, poll: PollState) -> PollState | None:
 def polled_host(feed: Feed, poll: PollState) -> str:
     """Return the `host:port` that a feed is fetched from."""
     return host_of(poll.adopted_url or feed.url)
-
-
-def open_feeds(settings: Settings) -> FeedStore:
-    """Return the feed store that the settings name. Opens nothing yet."""
-    if settings.table:
-        with needs_extra("aws", "NEWSWIRE_TABLE"):
-            from newswire.storage.feeds.dynamodb import DynamoFeedStore  # noqa: PLC0415 - only the chosen one
-
-        return DynamoFeedStore(settings.table)
-    from newswire.storage.feeds.sqlite import SqliteFeedStore  # noqa: PLC0415 - only the chosen one is loaded
-
-    return SqliteFeedStore(settings.data_folder)
