@@ -16,7 +16,7 @@ from newswire import __version__
 from newswire.app import App
 from newswire.cli import FAILED, USAGE
 from newswire.cli.console import complain
-from newswire.cli.search_options import SEARCH_OPTIONS, option_of
+from newswire.cli.search_options import SEARCH_OPTIONS, help_of, option_of
 from newswire.errors import EngineError, IndexOutdatedError, NewswireError, UsageError
 from newswire.extras import needs_extra
 from newswire.settings import read_settings
@@ -221,7 +221,7 @@ def _search(app: App, arguments: argparse.Namespace) -> int:
 def _search_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("words", nargs="*", metavar="WORDS", help="a query; after -- it may begin with a dash")
     for option in SEARCH_OPTIONS:
-        parser.add_argument(option_of(option.name), metavar="VALUE", help=option.sentence.replace("%", "%%"))
+        parser.add_argument(option_of(option.name), metavar="VALUE", help=help_of(option).replace("%", "%%"))
     parser.add_argument("--json", action="store_true")
 
 

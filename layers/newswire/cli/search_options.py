@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from newswire.search.parameters import PARAMETERS
+from newswire.search.parameters import PARAMETERS, Parameter
 
 SEARCH_OPTIONS = tuple(parameter for parameter in PARAMETERS if parameter.name not in {"q", "format"})
 """The parameters that are options; `q` is the words of the command."""
@@ -11,3 +11,15 @@ SEARCH_OPTIONS = tuple(parameter for parameter in PARAMETERS if parameter.name n
 def option_of(name: str) -> str:
     """Return the option of a parameter: `date_field` is `--date-field`."""
     return f"--{name.replace('_', '-')}"
+
+
+def help_of(parameter: Parameter) -> str:
+    """Return the help text of an option: what it does, what is allowed and the default."""
+    match parameter.kind:
+        case "choice" | "choices":
+            allowed = f" Allowed: {', '.join(parameter.allowed)}."
+        case "number":
+            allowed = f" Allowed: {parameter.least} to {parameter.most}."
+        case _:
+            allowed = ""
+    return f"{parameter.sentence}{allowed} Default: {parameter.default}."

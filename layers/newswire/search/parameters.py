@@ -5,6 +5,7 @@ The reader (`request.py`), OpenAPI, the command line, the search form and the ta
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Literal, get_args
 
 from msgspec import Struct
@@ -32,10 +33,6 @@ FORMATS: tuple[Format, ...] = get_args(Format)
 FEED_FORMATS: tuple[Format, ...] = ("rss", "atom", "jsonfeed")
 HIGHLIGHT_FIELDS: tuple[HighlightField, ...] = get_args(HighlightField)
 VALUE_FIELDS: tuple[ValueField, ...] = get_args(ValueField)
-DATE_FIELDS: tuple[DateField, ...] = get_args(DateField)
-SORTS: tuple[Sort, ...] = get_args(Sort)
-MATCHES: tuple[Match, ...] = get_args(Match)
-HISTOGRAMS: tuple[HistogramUnit, ...] = (*UNITS, "auto")
 
 Kind = Literal["text", "date", "zone", "choice", "number", "values", "choices", "cursor"]
 """`values` is a list of any values, where `-` excludes; `choices` is a list of allowed words."""
@@ -59,6 +56,11 @@ class Parameter(Struct, frozen=True):
     """It identifies the query: it must stay the same from page to page, and the search form has it."""
     label: str = ""
     """The name of its field in the search form; empty if it has none."""
+    option_labels: Mapping[str, str] = {}
+    """What a `choice` offers in the search form: a text for each word, and under "" the text of the default.
+
+    A word without a text is offered only if it was sent.
+    """
 
 
 PARAMETERS = (
@@ -75,16 +77,17 @@ PARAMETERS = (
         "match",
         "choice",
         "The operator between words without one: all (AND) or any (OR).",
-        MATCHES,
+        get_args(Match),
         default="all",
         belongs_to_query=True,
         label="Words",
+        option_labels={"": "All of them", "any": "Any of them"},
     ),
     Parameter(
         "from",
         "date",
         "A date value, such as 2025-05, yesterday or P7D; the range starts where it starts.",
-        default="no bound",
+        default="any time",
         belongs_to_query=True,
         label="From",
     ),
@@ -92,7 +95,7 @@ PARAMETERS = (
         "to",
         "date",
         "A date value; the range ends where it ends.",
-        default="no bound",
+        default="any time",
         belongs_to_query=True,
         label="To",
     ),
@@ -108,10 +111,16 @@ PARAMETERS = (
         "date_field",
         "choice",
         "The date that the range, the order and the histogram use.",
-        DATE_FIELDS,
+        get_args(DateField),
         default="published",
         belongs_to_query=True,
         label="Dates are",
+        option_labels={
+            "": "when it was published",
+            "updated": "when the publisher updated it",
+            "changed": "when it was added or changed",
+            "first_seen": "when it was first seen",
+        },
     ),
     Parameter(
         "feed",
@@ -146,10 +155,11 @@ PARAMETERS = (
         "sort",
         "choice",
         "The order of items; newest and oldest use date_field.",
-        SORTS,
+        get_args(Sort),
         default="relevance with words to score, else newest",
         belongs_to_query=True,
         label="Order",
+        option_labels={"": "Best match, or newest", "newest": "Newest first", "oldest": "Oldest first"},
     ),
     Parameter(
         "size",
@@ -176,7 +186,7 @@ PARAMETERS = (
         VALUE_FIELDS,
         default=f"none; {DEFAULT_FACET_VALUES} values",
     ),
-    Parameter("histogram", "choice", "Counts by date, in buckets of this unit.", HISTOGRAMS, default="none"),
+    Parameter("histogram", "choice", "Counts by date, in buckets of this unit.", (*UNITS, "auto"), default="none"),
     Parameter("format", "choice", "The format of the answer.", FORMATS, default="json"),
 )
 PARAMETER: dict[str, Parameter] = {parameter.name: parameter for parameter in PARAMETERS}

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TypeVar, cast
+from typing import cast
 from zoneinfo import ZoneInfo
 
 from msgspec import Struct
@@ -14,6 +14,7 @@ from msgspec import Struct
 from newswire import analysis
 from newswire.clock import Instant
 from newswire.engines.query import (
+    DateField,
     FacetQuery,
     Node,
     RecencyBand,
@@ -28,27 +29,19 @@ from newswire.search.dates import FORMS, DateValueError, Period, read_period, re
 from newswire.search.grammar import MAX_CHARACTERS, Match, QueryTooLargeError, QueryWarning, ReadQuery, read_query
 from newswire.search.parameter_reader import ErrorCode, ParameterReader, read_number, shorten, unescape_value
 from newswire.search.parameters import (
-    DATE_FIELDS,
     DEFAULT_FACET_VALUES,
     FEED_FORMATS,
-    FORMATS,
-    HIGHLIGHT_FIELDS,
-    HISTOGRAMS,
     ITEM_FIELDS,
-    MATCHES,
     MAX_FACET_VALUES,
     MAY_CHANGE,
     PARAMETER,
     SEARCH_PARAMETERS,
-    SORTS,
     VALUE_FIELDS,
     Format,
     HighlightField,
     HistogramUnit,
     ItemField,
 )
-
-_T = TypeVar("_T", bound=str)
 
 
 class ListFilter(Struct, frozen=True):
@@ -101,7 +94,7 @@ def read_search(raw: Mapping[str, Sequence[str]], now: Instant, recency: Bands =
     fingerprint = fingerprint_of({name: text for name, text in reader.values.items() if name not in MAY_CHANGE})
     cursor = _read_cursor(reader, fingerprint)
     now = cursor.now if cursor else now
-    match = _choice(reader, "match", MATCHES)
+    match = cast("Match", _choice(reader, "match"))
     read = _read_query(reader, match)
     zone = read_zone_parameter(reader)
     start_period, end_period = (_read_period(reader, name, zone, now) for name in ("from", "to"))
@@ -112,22 +105,21 @@ def read_search(raw: Mapping[str, Sequence[str]], now: Instant, recency: Bands =
     raw_lists = {name: reader.values_of(name) for name in VALUE_FIELDS}
     lists = {name: _filter_of(reader, name, values) for name, values in raw_lists.items() if values}
     sort = _read_sort(reader, read)
-    fields = reader.choices("fields", ITEM_FIELDS)
-    wanted: frozenset[ItemField] = frozenset({*fields, "id"}) if fields else frozenset(ITEM_FIELDS) - {"content"}
-    highlight = reader.choices("highlight", HIGHLIGHT_FIELDS)
-    histogram = reader.choice("histogram", HISTOGRAMS, "auto") if "histogram" in reader.values else None
+    fields = _read_fields(reader)
+    highlight = cast("tuple[HighlightField, ...]", _choices(reader, "highlight"))
+    histogram = cast("HistogramUnit", _choice(reader, "histogram")) if "histogram" in reader.values else None
     form = _read_format(reader)
     query = SearchQuery(
         node=read.node if read else None,
         filters=tuple(ValueFilter(name, _fold(one.any_of), _fold(one.none_of)) for name, one in lists.items()),
-        date_field=_choice(reader, "date_field", DATE_FIELDS),
+        date_field=cast("DateField", _choice(reader, "date_field")),
         start=start,
         end=end,
         sort=sort,
         recency=recency(now) if sort == "relevance" else (),
         size=_number(reader, "size"),
         after=position_of(cursor) if cursor else None,
-        with_content="content" in wanted or "content" in highlight or form in FEED_FORMATS,
+        with_content="content" in fields or "content" in highlight or form in FEED_FORMATS,
         facets=_read_facets(reader),
     )
     reader.raise_if_wrong()
@@ -142,7 +134,7 @@ def read_search(raw: Mapping[str, Sequence[str]], now: Instant, recency: Bands =
         is_relative=any(period is not None and period.is_relative for period in (start_period, end_period)),
         query=query,
         histogram=histogram,
-        fields=wanted,
+        fields=fields,
         highlight=highlight,
         form=form,
         fingerprint=fingerprint,
@@ -151,8 +143,13 @@ def read_search(raw: Mapping[str, Sequence[str]], now: Instant, recency: Bands =
     )
 
 
-def _choice(reader: ParameterReader, name: str, allowed: Sequence[_T]) -> _T:
-    return reader.choice(name, allowed, cast("_T", PARAMETER[name].default))
+def _choice(reader: ParameterReader, name: str) -> str:
+    parameter = PARAMETER[name]
+    return reader.choice(name, parameter.allowed, parameter.default)
+
+
+def _choices(reader: ParameterReader, name: str) -> tuple[str, ...]:
+    return reader.choices(name, PARAMETER[name].allowed)
 
 
 def _number(reader: ParameterReader, name: str) -> int:
@@ -164,9 +161,14 @@ def _fold(values: Iterable[str]) -> tuple[str, ...]:
     return tuple(map(analysis.fold_whole, values))
 
 
+def _read_fields(reader: ParameterReader) -> frozenset[ItemField]:
+    chosen = cast("tuple[ItemField, ...]", _choices(reader, "fields"))
+    return frozenset({*chosen, "id"}) if chosen else frozenset(ITEM_FIELDS) - {"content"}
+
+
 def _read_format(reader: ParameterReader) -> Format:
     """Read `format`; reject parameters that the format cannot show, since nothing is ignored."""
-    form = _choice(reader, "format", FORMATS)
+    form = cast("Format", _choice(reader, "format"))
     if form != "json":
         for name in ("facets", "histogram", *(("fields", "highlight") if form in FEED_FORMATS else ())):
             if name in reader.values:
@@ -205,10 +207,8 @@ def _read_query(reader: ParameterReader, match: Match) -> ReadQuery | None:
 
 
 def read_zone_parameter(reader: ParameterReader) -> ZoneInfo:
-    """Read `tz`; return UTC if it was not sent."""
-    if "tz" not in reader.values:
-        return utc()
-    name = reader.values["tz"].strip()
+    """Read `tz`; return its default if it was not sent."""
+    name = reader.values.get("tz", PARAMETER["tz"].default).strip()
     zone = read_zone(name)
     if zone is None:
         detail = f"tz must be a time zone of the IANA database, got {shorten(name)!r}."
@@ -241,8 +241,8 @@ def _filter_of(reader: ParameterReader, name: str, values: Iterable[str]) -> Lis
 
 def _read_sort(reader: ParameterReader, read: ReadQuery | None) -> Sort:
     has_words = is_scored(read.node if read else None)
-    default: Sort = "relevance" if has_words else "newest"
-    sort = reader.choice("sort", SORTS, default)
+    default: str = "relevance" if has_words else "newest"
+    sort = cast("Sort", reader.choice("sort", PARAMETER["sort"].allowed, default))
     if sort == "relevance" and not has_words:
         detail = "sort=relevance needs search words in q."
         reader.add("sort", "conflict", detail, "newest, oldest, or words in q")
@@ -251,12 +251,12 @@ def _read_sort(reader: ParameterReader, read: ReadQuery | None) -> Sort:
 
 def _read_facets(reader: ParameterReader) -> tuple[FacetQuery, ...]:
     facets: dict[str, FacetQuery] = {}
-    fields = ", ".join(VALUE_FIELDS)
-    allowed = f"{fields}, each perhaps with `:` and 1 to {MAX_FACET_VALUES}"
+    fields = PARAMETER["facets"].allowed
+    allowed = f"{', '.join(fields)}, each perhaps with `:` and 1 to {MAX_FACET_VALUES}"
     for value in reader.values_of("facets"):
         name, colon, count = value.partition(":")
         number = read_number(count) if colon else DEFAULT_FACET_VALUES
-        if name not in VALUE_FIELDS or number is None:
+        if name not in fields or number is None:
             reader.add(
                 "facets", "invalid_value", f"facets must list allowed fields only, got {shorten(value)!r}.", allowed
             )
@@ -266,5 +266,5 @@ def _read_facets(reader: ParameterReader) -> tuple[FacetQuery, ...]:
         elif name in facets:
             reader.add("facets", "invalid_value", f"facets lists {name} twice.", "each once")
         else:
-            facets[name] = FacetQuery(name, number)
+            facets[name] = FacetQuery(cast("ValueField", name), number)
     return tuple(facets.values())

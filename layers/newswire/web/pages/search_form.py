@@ -13,7 +13,7 @@ from newswire.engines import Facet
 from newswire.model import FeedStatus
 from newswire.search.dates import read_zone, utc
 from newswire.search.parameter_reader import ParameterReader, Problem, included_list, quoted_list, unescape_value
-from newswire.search.parameters import PARAMETERS
+from newswire.search.parameters import PARAMETER, PARAMETERS, Parameter
 from newswire.search.request import SearchRequest
 from newswire.web.pages.addresses import change_query
 from newswire.web.pages.item_rows import feed_title
@@ -34,6 +34,15 @@ ZONES = (
     "Pacific/Auckland",
 )  # fmt: skip
 """The suggestions for the time zone; any name of the IANA database is accepted."""
+
+
+class Option(Struct, frozen=True):
+    """A word that a field offers."""
+
+    value: str
+    """Empty for the default."""
+    text: str
+    is_on: bool
 
 
 class FeedChoice(Struct, frozen=True):
@@ -65,6 +74,10 @@ class SearchForm(Struct, frozen=True):
     has_other_feeds: bool
     ranges: tuple[RangeLink, ...]
     labels: Mapping[str, str]
+    defaults: Mapping[str, str]
+    """What applies where a field is empty."""
+    options: Mapping[str, Sequence[Option]]
+    """The options of each field that offers words."""
     zones: Sequence[str]
 
     @property
@@ -85,7 +98,7 @@ def form_view(
 
     The requested feeds come first, then the feeds with most results, then the others by id.
     """
-    zone = request.tz if request else read_zone(parameters.get("tz", "")) or utc()
+    zone = request.tz if request else read_zone(parameters.get("tz", PARAMETER["tz"].default)) or utc()
     raws = ParameterReader({"feed": [parameters["feed"]]}, ("feed",)).values_of("feed") if "feed" in parameters else ()
     chosen = {raw: analysis.fold_whole(unescape_value(raw)) for raw in raws if not raw.startswith("-")}
     by_results = (value.value for value in feed_facet.values) if feed_facet else ()
@@ -112,8 +125,17 @@ def form_view(
         has_other_feeds=len(order) > len(offered) or bool(others),
         ranges=_ranges(parameters, zone, now),
         labels=LABELS,
+        defaults={name: PARAMETER[name].default for name in LABELS},
+        options={name: _options(PARAMETER[name], parameters.get(name, "")) for name in LABELS},
         zones=ZONES,
     )
+
+
+def _options(parameter: Parameter, sent: str) -> tuple[Option, ...]:
+    """Return what the field of a `choice` offers: the default, each other word with a text, and the word sent."""
+    texts = parameter.option_labels
+    words = [word for word in ("", *parameter.allowed) if word in texts or word == sent]
+    return tuple(Option(word, texts.get(word, word), word == sent) for word in words)
 
 
 def _ranges(parameters: Mapping[str, str], zone: ZoneInfo, now: Instant) -> tuple[RangeLink, ...]:
