@@ -58,6 +58,14 @@ def test_search_json_matches_the_api_response(run) -> None:
     assert (status, answer["total"]["value"], answer["query"]["from"]) == (0, 2, "2025-11-20T00:00:00Z")
 
 
+@pytest.mark.parametrize("text", ["", "<html><p>Not a feed</p></html>", "\0\0", "{}"])
+def test_sample_that_is_no_feed_is_not_served(run, tmp_path, text: str) -> None:
+    (tmp_path / "page.html").write_text(text)
+    status, out, err = run("serve", "--port", "0", "--sample", str(tmp_path / "page.html"))
+    assert (status, out) == (2, "")
+    assert f"--sample {tmp_path / 'page.html'} cannot be read as a feed" in err
+
+
 def test_invalid_parameters_are_usage_errors(run) -> None:
     status, _out, err = run("search", "--size", "many", "--sort", "best")
     assert status == 2

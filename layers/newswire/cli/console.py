@@ -137,8 +137,9 @@ def show_result(result: SearchResult) -> None:
         say(f"Note: {warning.detail}")
     coverage = result.coverage
     if not coverage.is_complete:
+        verb = "is" if coverage.not_ok_count == 1 else "are"
         say(
-            f"{coverage.not_ok_count} of {plural(coverage.feeds, 'feed')} are not up to date, with "
+            f"{coverage.not_ok_count} of {plural(coverage.feeds, 'feed')} {verb} not up to date, with "
             f"{plural(coverage.gap_count, 'gap')} in this range. Run `newswire status` to list the errors."
         )
 

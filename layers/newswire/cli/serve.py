@@ -11,7 +11,7 @@ from contextlib import suppress
 
 from newswire.app import App
 from newswire.cli import OK
-from newswire.cli.console import complain, say
+from newswire.cli.console import complain, indexed_line, say
 from newswire.cli.ingest import take_in
 from newswire.cli.poll import begin, poll_once
 from newswire.cli.server import forward, listen
@@ -31,7 +31,9 @@ def serve(app: App, arguments: argparse.Namespace) -> int:
         return _serve_remote(arguments)
     begin(app)
     if arguments.sample and not app.engine.count(app.engine.generation()):
-        take_in(app, [arguments.sample], "sample-news")
+        for result in take_in(app, [arguments.sample], "sample-news"):
+            if result.refusal or result.problem:
+                raise UsageError(f"--sample {arguments.sample} cannot be read as a feed. {indexed_line(result)}")
     sock = listen(arguments.host, arguments.port)
     base = _base_url(arguments.host, sock.getsockname()[1])
     say(f"Serving at {base}/")

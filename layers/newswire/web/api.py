@@ -183,13 +183,13 @@ class Api:
         """Answer /v1/feeds, by id."""
         reader = ParameterReader(request.parameters, ("size", "cursor", "state"))
         size = reader.whole_number("size", 1, MAX_SIZE, DEFAULT_FEEDS_SIZE)
-        state = reader.choice("state", (*STATES, ""), "")
+        state = reader.choice("state", STATES, STATES[0]) if "state" in reader.values else None
         after = reader.values.get("cursor", "")
         if after and not after.startswith(_CURSOR_PREFIX):
             add_invalid_cursor(reader)
         reader.raise_if_wrong()
         now, grace = self._clock(), self._settings.stale_grace_seconds
-        statuses = [status for status in self._engine.statuses() if not state or state_of(status, now, grace) == state]
+        statuses = [status for status in self._engine.statuses() if state in (None, state_of(status, now, grace))]
         rest = [status for status in statuses if status.id > after.removeprefix(_CURSOR_PREFIX)]
         page = rest[:size]
         cursor = f"{_CURSOR_PREFIX}{page[-1].id}" if len(rest) > size else None

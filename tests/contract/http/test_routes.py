@@ -47,6 +47,7 @@ def test_feeds_are_paged_by_id_and_filtered_by_state(api) -> None:
     assert [one["id"] for one in api.ask("/v1/feeds?state=failing").json()["feeds"]] == ["delta"]
     for bad, param in (("state=up", "state"), ("size=0", "size"), ("cursor=x", "cursor"), ("q=x", "q")):
         assert api.ask(f"/v1/feeds?{bad}").json()["errors"][0]["param"] == param
+    assert api.ask("/v1/feeds?state=up").json()["errors"][0]["allowed"] == "ok, stale, failing, paused, never"
 
 
 @contract.covers("O4")

@@ -1,6 +1,6 @@
 """Write documents to a cluster with bulk requests, and report the result of each document.
 
-Requests have a limited size. Operations that a busy cluster rejects are result again with backoff. A document that makes
+Requests have a limited size. Operations that a busy cluster rejects are sent again with backoff. A document that makes
 a whole request fail is isolated and refused. In a Serverless collection a write returns when searches see it.
 """
 
