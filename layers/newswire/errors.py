@@ -11,6 +11,7 @@
     │       ├── QueryTooLargeError     its query: too many characters, words or levels
     │       ├── DateValueError         a date value: unreadable, or outside the years 1 to 9999
     │       └── TooManyBucketsError    a histogram with too many buckets
+    ├── OutputError                    a command's output cannot be written, for example to a full disk
     ├── FetchError                     a fetch without a document; becomes a `FetchFailed` value
     ├── DataError                      the data folder, the table, the bucket or the queue is unusable
     │   ├── DataNewerError             a newer version of newswire wrote the data
@@ -47,6 +48,10 @@ class UsageError(NewswireError):
 
 class RequestError(UsageError):
     """A search request is invalid. The classes below it are defined in `search/`, next to their rules."""
+
+
+class OutputError(NewswireError):
+    """The output of a command cannot be written."""
 
 
 class FetchError(NewswireError):

@@ -18,7 +18,7 @@ from newswire.ingest.feeds_file import new_id, read_toml
 from newswire.settings import Settings
 from tests.conftest import ROOT
 from tests.support.feed_server import rss, story
-from tests.support.processes import command
+from tests.support.processes import command, command_writing_to
 
 SAMPLE = str(ROOT / "sample" / "nato-sample.xml")
 
@@ -64,6 +64,18 @@ def test_sample_that_is_no_feed_is_not_served(run, tmp_path, text: str) -> None:
     status, out, err = run("serve", "--port", "0", "--sample", str(tmp_path / "page.html"))
     assert (status, out) == (2, "")
     assert f"--sample {tmp_path / 'page.html'} cannot be read as a feed" in err
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full, which is always full")
+@pytest.mark.parametrize("arguments", [("search",), ("search", "--json"), ("status",)])
+def test_full_disk_under_the_output_is_named(tmp_path, arguments: tuple[str, ...]) -> None:
+    with Path("/dev/full").open("w") as full:
+        ran = command_writing_to({"stdout": full.fileno()}, tmp_path / "data", *arguments)
+        _out, err = ran.communicate(timeout=30)
+    assert ran.returncode == 1
+    assert (
+        err == "newswire: Cannot write the output (no space left on device). Free some space, or send it elsewhere.\n"
+    )
 
 
 def test_invalid_parameters_are_usage_errors(run) -> None:

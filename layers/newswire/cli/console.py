@@ -6,14 +6,17 @@ In a pipe there are only lines.
 from __future__ import annotations
 
 import html
+import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn, TextIO
 
 import msgspec
 
 from newswire.clock import Instant, to_rfc3339
+from newswire.errors import OutputError
 from newswire.model import Fetched, FetchFailed, NotModified
 from newswire.search.ages import relative_age
 
@@ -59,8 +62,15 @@ progress = _terminal.show_progress
 
 
 def say(text: str = "") -> None:
-    """Print a line on standard output."""
-    _terminal.print_line(text, sys.stdout)
+    """Print a line on standard output. Raises `OutputError` if it cannot be written, BrokenPipeError if nobody reads."""
+    try:
+        _terminal.print_line(text, sys.stdout)
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        sys.stdout = Path(os.devnull).open("w")  # noqa: SIM115 - or else Python reports the same line again at exit
+        reason = (error.strerror or "error").lower()
+        raise OutputError(f"Cannot write the output ({reason}). Free some space, or send it elsewhere.") from error
 
 
 def complain(text: str) -> None:
