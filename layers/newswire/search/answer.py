@@ -179,4 +179,4 @@ def _unknown_feeds(feeds: ListFilter | None, statuses: Iterable[FeedStatus]) -> 
     known = {status.id for status in statuses}
     for feed in (*feeds.any_of, *feeds.none_of):
         if analysis.fold_whole(feed) not in known:
-            yield SearchWarning("unknown_feed", f"Feed {shorten(feed)!r} does not exist.")
+            yield SearchWarning("unknown_feed", f"There is no feed {shorten(feed)!r}.")
