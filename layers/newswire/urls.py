@@ -88,7 +88,8 @@ _TRACKER_VALUES = {
     "feature": {"rss"},
 }
 
-_HTTP_PORTS = {"http": 80, "https": 443}
+DEFAULT_PORTS = {"http": 80, "https": 443}
+"""The port of each scheme of the web (RFC 9110, section 4.2)."""
 _FRAGMENT_TRACKER = re.compile(r"(?:ftag|xtor|utm_[a-z]+|ref|rss)=|^rss$", re.IGNORECASE)
 # Most links need no change but the scheme. Splitting a URL costs ten times as much as this match.
 _PLAIN_LINK = re.compile(r"https?://(?:[a-z0-9](?:[a-z0-9-]*[a-z0-9])?\.)+[a-z]+/[A-Za-z0-9/._~%!$&'()*+,;=:@-]*")
@@ -130,7 +131,7 @@ def canonical_link(link: str) -> str:
     if _PLAIN_LINK.fullmatch(link):
         return f"https{link[link.index(':') :]}"
     parts = _split(link)
-    if parts is None or parts.scheme.lower() not in _HTTP_PORTS or not parts.hostname:
+    if parts is None or parts.scheme.lower() not in DEFAULT_PORTS or not parts.hostname:
         return link
     return urlunsplit(_canonical(parts))
 
@@ -138,7 +139,7 @@ def canonical_link(link: str) -> str:
 def _canonical(parts: SplitResult) -> tuple[str, str, str, str, str]:
     host = (parts.hostname or "").rstrip(".")
     host = f"[{host}]" if ":" in host else host
-    authority = host if parts.port in {None, *_HTTP_PORTS.values()} else f"{host}:{parts.port}"
+    authority = host if parts.port in {None, *DEFAULT_PORTS.values()} else f"{host}:{parts.port}"
     user = parts.netloc.rpartition("@")[0]
     query = parts.query
     if query:
@@ -157,14 +158,14 @@ def safe_link(link: str) -> str:
         parts = urlsplit(link)
     except ValueError:
         return ""
-    if parts.scheme.lower() not in _HTTP_PORTS or not parts.hostname or not link.isprintable():
+    if parts.scheme.lower() not in DEFAULT_PORTS or not parts.hostname or not link.isprintable():
         return ""
     return link.replace(" ", "%20")
 
 
 def http_link(link: str) -> str:
     """Return the link if a page may lead there (http or https), else ""."""
-    return link if scheme_of(link) in _HTTP_PORTS else ""
+    return link if scheme_of(link) in DEFAULT_PORTS else ""
 
 
 # --- parts of a URL ---------------------------------------------------------------------------------------------------
@@ -222,7 +223,7 @@ def origin_of(url: str) -> str:
     parts = _split(url)
     if parts is None:
         return ""
-    return f"{parts.scheme}://{parts.hostname}:{parts.port or _HTTP_PORTS.get(parts.scheme, 0)}"
+    return f"{parts.scheme}://{parts.hostname}:{parts.port or DEFAULT_PORTS.get(parts.scheme, 0)}"
 
 
 @lru_cache(maxsize=4096)
@@ -246,7 +247,7 @@ def feed_url_problem(url: str) -> str | None:
         _ = parts.port
     except ValueError as error:
         return f"{url[:_QUOTED_CHARACTERS]!r} is not a URL ({error})"
-    if parts.scheme not in _HTTP_PORTS or not parts.hostname:
+    if parts.scheme not in DEFAULT_PORTS or not parts.hostname:
         return f"{url[:_QUOTED_CHARACTERS]!r} is not an http or https URL"
     return None
 
@@ -262,4 +263,4 @@ def is_server_url(url: str) -> bool:
 def is_api_url(url: str) -> bool:
     """Return whether this can be the base URL of a deployed API: http or https, a host, no query, no fragment."""
     parts = _split(url)
-    return bool(parts and parts.scheme in _HTTP_PORTS and parts.hostname and not parts.query and not parts.fragment)
+    return bool(parts and parts.scheme in DEFAULT_PORTS and parts.hostname and not parts.query and not parts.fragment)

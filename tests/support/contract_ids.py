@@ -105,7 +105,7 @@ def sentences(text: str) -> list[str]:
 
 
 def _with_ids(texts: list[str], ids: tuple[str, ...]) -> Iterator[Promise]:
-    """Give the ids of a line to its last sentence, so that a second sentence on the line is one without an id."""
+    """Yield the sentences of a line, its ids with the last one, so that a second sentence on the line is one without an id."""
     yield from (Promise(text, ()) for text in texts[:-1])
     yield Promise(texts[-1] if texts else "", ids)
 

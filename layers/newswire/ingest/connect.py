@@ -22,6 +22,7 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
 from newswire.errors import FetchError
+from newswire.urls import DEFAULT_PORTS
 
 Resolver = Callable[[str, int], list[str]]
 """Returns the addresses of a host, in the order to try them."""
@@ -116,9 +117,6 @@ def is_public(text: str) -> bool:
 
 def _is_denied(address: _Address) -> bool:
     return any(address in network for network in _DENIED_NETWORKS if network.version == address.version)
-
-
-_DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
 class _Deadline(threading.local):
@@ -235,11 +233,11 @@ class ConnectionPools:
     def __init__(self, resolver: Resolver, *, allow_private: bool, max_pools: int) -> None:
         class CheckedHttp(HTTPConnection):
             def _new_conn(self) -> socket.socket:
-                return connect(self.host, self.port or 80, resolver, allow_private=allow_private)
+                return connect(self.host, self.port, resolver, allow_private=allow_private)
 
         class CheckedHttps(HTTPSConnection):
             def _new_conn(self) -> socket.socket:
-                return connect(self.host, self.port or 443, resolver, allow_private=allow_private)
+                return connect(self.host, self.port, resolver, allow_private=allow_private)
 
         class HttpPool(HTTPConnectionPool):
             ConnectionCls = CheckedHttp
@@ -280,7 +278,7 @@ class ConnectionPools:
             pool.close()
 
     def _make_pool(self, scheme: str, host: str, port: int | None) -> HTTPConnectionPool:
-        port = port or _DEFAULT_PORTS[scheme]  # without a port, http.client reads one from the end of an IPv6 literal
+        port = port or DEFAULT_PORTS[scheme]  # without a port, http.client reads one from the end of an IPv6 literal
         if scheme == "http":
             return self._http(host, port, maxsize=1, block=False, retries=False)
         if self._context is None:

@@ -36,7 +36,7 @@ from newswire.ingest.connect import MAX_QUOTED_CHARACTERS, ConnectionPools, Reso
 from newswire.ingest.parse.sniff import GZIP_MAGIC
 from newswire.model import Fetched, FetchFailed, FetchRequest, Hop, NotModified, Outcome
 from newswire.settings import Settings
-from newswire.urls import hostname_of, origin_of, user_info_of
+from newswire.urls import DEFAULT_PORTS, hostname_of, origin_of, user_info_of
 
 _ACCEPT = (
     "application/atom+xml, application/rss+xml, application/feed+json, application/rdf+xml;q=0.9, "
@@ -314,12 +314,12 @@ def _destination_of(url: str, ports: frozenset[int]) -> _Destination:
         msg = f"A URL must have at most {MAX_URL_CHARACTERS} characters, got {len(url)}."
         raise FetchError("invalid_url", msg)
     parts = urlsplit(url)
-    if parts.scheme not in {"http", "https"}:
+    if parts.scheme not in DEFAULT_PORTS:
         raise FetchError("invalid_url", f"The scheme of a URL must be http or https, got {parts.scheme[:20]!r}.")
     host = parts.hostname
     if not host:
         raise FetchError("invalid_url", "A URL must have a host.")
-    port = parts.port or (443 if parts.scheme == "https" else 80)
+    port = parts.port or DEFAULT_PORTS[parts.scheme]
     if ports and port not in ports:
         allowed = ", ".join(str(number) for number in sorted(ports))
         raise FetchError("port", f"The port must be one of {allowed} (NEWSWIRE_FETCH_PORTS), got {port}.")
