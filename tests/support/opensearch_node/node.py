@@ -1,6 +1,7 @@
 """Start and stop an OpenSearch node of a given version, with its data in a given folder."""
 
 import contextlib
+import fcntl
 import json
 import os
 import shutil
@@ -13,13 +14,14 @@ import urllib.error
 import urllib.request
 import uuid
 from pathlib import Path
-from typing import NamedTuple
+from typing import IO, NamedTuple
 
 from tests.support.present import present
 
 HERE = Path(__file__).parent
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "newswire" / "opensearch"
 COPY = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy-dependencies"
+RESERVATIONS = Path(tempfile.gettempdir()) / "newswire-opensearch-ports"
 START_S = 120
 END_S = 30
 TRIES = 4
@@ -65,6 +67,7 @@ class Node:
         self._java = _java(self.version)
         self._jars = _jars(self.version)
         self._process: subprocess.Popen | None = None
+        self._reservation: IO[str] | None = None
 
     @property
     def url(self) -> str:
@@ -73,16 +76,18 @@ class Node:
     def start(self) -> None:
         """Start the node and wait until it answers; raise `CannotStartError` with the end of its log if it does not.
 
-        Another process may take the chosen port, so a node that ends at once is started again. A stopped node restarts
-        with its data.
+        A foreign process may take the chosen port, so a node that ends at once is started again. A stopped node
+        restarts with its data, on the same port.
         """
         for _try in range(TRIES):
-            self.port = self.port or _free_port()
+            if self._reservation is None:
+                self._reservation = _reserved_port()
+                self.port = int(Path(self._reservation.name).name)
             if self._starts():
                 return
             log = (self.folder / "log").read_text(errors="replace")[-2000:]
             self.stop()
-            self.port = 0
+            self._reservation = None
         raise CannotStartError(f"OpenSearch {self.version.name} did not answer. Its log ends: {log}")
 
     def _starts(self) -> bool:
@@ -97,7 +102,13 @@ class Node:
         runner = "org.codelibs.opensearch.runner.OpenSearchRunner"
         command = [self._java, "-Xms1g", "-Xmx1g", *self.version.flags, "-cp", f"{self._jars}/*", runner, *arguments]
         with (self.folder / "log").open("ab") as out:
-            self._process = subprocess.Popen(command, stdout=out, stderr=subprocess.STDOUT, start_new_session=True)
+            self._process = subprocess.Popen(
+                command,
+                stdout=out,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+                pass_fds=[present(self._reservation).fileno()],  # the node keeps its port reserved while it runs
+            )
         until = time.monotonic() + START_S
         while time.monotonic() < until and self._process.poll() is None:
             if self.answers() and self._has_its_shards():
@@ -159,15 +170,23 @@ def end_node(pid: int, folder: Path) -> None:
     shutil.rmtree(folder, ignore_errors=True)
 
 
-def _free_port() -> int:
-    """Return a free port for the runner: it counts up from a base below 9299, and transport uses 9300 and up."""
+def _reserved_port() -> IO[str]:
+    """Return a locked file that is named by a free port; no other node of any run gets the port while it is open.
+
+    The runner counts up from a base below 9299, and transport uses 9300 and up. Without the lock, a node that was
+    started beside another one could take the port as soon as that one stops.
+    """
+    RESERVATIONS.mkdir(exist_ok=True)
     for port in range(9201, 9290):
-        with socket.socket() as sock:
-            try:
+        reservation = (RESERVATIONS / str(port)).open("w")
+        try:
+            fcntl.flock(reservation, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            with socket.socket() as sock:
                 sock.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-            return port
+        except OSError:
+            reservation.close()
+        else:
+            return reservation
     raise CannotStartError("No port from 9201 to 9289 is free: end what listens there.")
 
 
