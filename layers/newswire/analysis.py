@@ -132,28 +132,28 @@ def tokens(text: str) -> list[str]:
 
 def stem(token: str) -> str:
     """Return the English stem of a folded token (Snowball's `english` stemmer, also called Porter 2)."""
-    known = _stem_cache.get(token)
-    if known is None:
-        known = _stemmer().stemWord(token)
+    cached = _stem_cache.get(token)
+    if cached is None:
+        cached = _stemmer().stemWord(token)
         if len(_stem_cache) >= _MAX_CACHED_STEMS:
             _stem_cache.clear()
-        _stem_cache[token] = known
-    return known
+        _stem_cache[token] = cached
+    return cached
 
 
 def stems(folded: list[str]) -> list[str]:
     """Return the stems of folded tokens, one for each, in order."""
-    known = _stem_cache
+    cached = _stem_cache
     try:
-        return [*map(known.__getitem__, folded)]
+        return [*map(cached.__getitem__, folded)]
     except KeyError:
-        unknown = [*{token for token in folded if token not in known}]
-    if len(known) + len(unknown) > _MAX_CACHED_STEMS:
-        known.clear()
+        unknown = [*{token for token in folded if token not in cached}]
+    if len(cached) + len(unknown) > _MAX_CACHED_STEMS:
+        cached.clear()
         unknown = [*set(folded)]
-    known.update(zip(unknown, _stemmer().stemWords(unknown), strict=True))
+    cached.update(zip(unknown, _stemmer().stemWords(unknown), strict=True))
     try:
-        return [*map(known.__getitem__, folded)]
+        return [*map(cached.__getitem__, folded)]
     except KeyError:  # another thread has just cleared the cache
         return [*map(stem, folded)]
 

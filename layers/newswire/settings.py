@@ -147,8 +147,8 @@ def _variable(name: str) -> str:
 
 def _invalid(name: str, value: object, rule: str) -> SettingsError:
     """Return the error for a value that breaks its rule. URLs are not quoted, since they may hold a password."""
-    got = "an invalid URL" if name.endswith("_url") else repr(value[:100]) if isinstance(value, str) else str(value)
-    return SettingsError(f"{_variable(name)} must be {rule}, got {got}.")
+    shown = "an invalid URL" if name.endswith("_url") else repr(value[:100]) if isinstance(value, str) else str(value)
+    return SettingsError(f"{_variable(name)} must be {rule}, got {shown}.")
 
 
 def _rule(name: str) -> str:
@@ -203,10 +203,10 @@ def _check_texts(settings: Settings) -> None:
 def _check_opensearch(settings: Settings) -> None:
     url, signing = settings.opensearch_url, settings.opensearch_signing
     if settings.engine == "opensearch" and not is_server_url(url):
-        got = "an invalid URL" if url else "no value"  # the URL may hold a password
+        shown = "an invalid URL" if url else "no value"  # the URL may hold a password
         msg = (
             f"{PREFIX}OPENSEARCH_URL must be the cluster's http(s) URL without path and credentials, such as "
-            f"https://search.example:9200, got {got}. "
+            f"https://search.example:9200, got {shown}. "
             f"Credentials go into {PREFIX}OPENSEARCH_USER and {PREFIX}OPENSEARCH_PASSWORD."
         )
         raise SettingsError(msg)

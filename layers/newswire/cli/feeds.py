@@ -99,18 +99,18 @@ def import_list(app: App, arguments: argparse.Namespace) -> int:
     """Add the feeds of a file whose URLs are not in the list yet."""
     feeds = read_feeds_file(Path(arguments.file))
     urls = {row.feed.url for row in app.feeds.rows() if not row.feed.removed}
-    taken = {row.feed.id for row in app.feeds.rows()}
-    added = [feed for feed in feeds if feed.url not in urls]
-    for feed in added:
+    ids = {row.feed.id for row in app.feeds.rows()}
+    new_feeds = [feed for feed in feeds if feed.url not in urls]
+    for feed in new_feeds:
         feed_id = feed.id
         number = 1
-        while feed_id in taken:
+        while feed_id in ids:
             number += 1
             feed_id = f"{feed.id}-{number}"
-        taken.add(feed_id)
+        ids.add(feed_id)
         app.feeds.put(msgspec.structs.replace(feed, id=feed_id, origin="added"), app.clock())
         publish(app, [feed_id])
-    say(f"{plural(len(added), 'feed')} added, {len(feeds) - len(added)} already in the list.")
+    say(f"{plural(len(new_feeds), 'feed')} added, {len(feeds) - len(new_feeds)} already in the list.")
     return OK
 
 

@@ -114,14 +114,14 @@ class IngestFunction:
         A message that is received ten times ends in the dead-letter queue. A publisher that takes half a minute to answer
         would bring its messages there, because a run reaches only a few of its feeds.
         """
-        rest = {
+        feeds_to_resend = {
             id_: tuple(feed for feed in batch.feeds if feed in unreached)
             for id_, batch in batches.items()
             if unreached & set(batch.feeds)
         }
         if all(feed in unreached for batch in batches.values() for feed in batch.feeds):
-            return list(rest)
-        self._queue.put(Batch(feeds, now=batches[id_].now) for id_, feeds in rest.items())
+            return list(feeds_to_resend)
+        self._queue.put(Batch(feeds, now=batches[id_].now) for id_, feeds in feeds_to_resend.items())
         return []
 
     def _return_messages(self, records: list[Mapping[str, Any]]) -> None:

@@ -213,7 +213,7 @@ def _read_lines(stream: IO[bytes]) -> Iterator[tuple[int, bytes]]:
     while line := stream.readline(MAX_LINE_BYTES + 2):
         number += 1
         if len(line) > MAX_LINE_BYTES and not line.endswith(b"\n"):
-            while (rest := stream.readline(MAX_LINE_BYTES)) and not rest.endswith(b"\n"):
+            while (skipped := stream.readline(MAX_LINE_BYTES)) and not skipped.endswith(b"\n"):
                 pass
         if stripped := line.strip():
             yield number, line if len(line) > MAX_LINE_BYTES else stripped

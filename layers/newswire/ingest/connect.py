@@ -139,22 +139,22 @@ def set_deadline(seconds: float) -> None:
 
 def time_left() -> float:
     """Return the seconds until the deadline; raise `TimeoutError` if it has passed."""
-    left = _deadline.at - time.monotonic()
-    if left <= 0:
+    seconds = _deadline.at - time.monotonic()
+    if seconds <= 0:
         raise TimeoutError
-    return min(left, MAX_WAIT_SECONDS)
+    return min(seconds, MAX_WAIT_SECONDS)
 
 
 class _DeadlineSocket(socket.socket):
     """A socket that waits until the deadline at most."""
 
-    def recv_into(self, *args: Any, **named: Any) -> int:  # noqa: ANN401 - the signature of the standard library
+    def recv_into(self, *args: Any, **kwargs: Any) -> int:  # noqa: ANN401 - the signature of the standard library
         self.settimeout(time_left())
-        return super().recv_into(*args, **named)
+        return super().recv_into(*args, **kwargs)
 
-    def sendall(self, *args: Any, **named: Any) -> None:  # noqa: ANN401 - the signature of the standard library
+    def sendall(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - the signature of the standard library
         self.settimeout(time_left())
-        super().sendall(*args, **named)
+        super().sendall(*args, **kwargs)
 
 
 class _DeadlineTlsSocket(_DeadlineSocket, ssl.SSLSocket):

@@ -46,14 +46,14 @@ def merge(
     merged = MergedFeedsFile(sha256(data).hexdigest())
     if store.metadata(MergedFeedsFile) == merged:
         return False
-    listed = {feed.id: feed for feed in read_toml(data, str(path))}
-    for feed in listed.values():
+    listed_feeds = {feed.id: feed for feed in read_toml(data, str(path))}
+    for feed in listed_feeds.values():
         store.put(feed, now)
-    gone = [row.feed for row in store.rows() if row.feed.origin == "file" and row.feed.id not in listed]
-    for feed in gone:
+    removed_feeds = [row.feed for row in store.rows() if row.feed.origin == "file" and row.feed.id not in listed_feeds]
+    for feed in removed_feeds:
         if not feed.removed:
             store.put(msgspec.structs.replace(feed, removed=True), now)
-    removed([feed.id for feed in gone])
+    removed([feed.id for feed in removed_feeds])
     store.keep_metadata(merged)
     return True
 

@@ -176,7 +176,7 @@ def read_opml(data: bytes, name: str) -> list[Feed]:
     Raises `FeedsFileError` for invalid XML; `name` is the file's, for errors.
     """
     feeds: list[Feed] = []
-    taken: set[str] = set()
+    used_ids: set[str] = set()
 
     def start(_tag: str, attributes: dict[str, str]) -> None:
         outline = {key.lower(): value for key, value in attributes.items()}
@@ -184,7 +184,7 @@ def read_opml(data: bytes, name: str) -> list[Feed]:
         if not url or feed_url_problem(url):
             return
         title = (outline.get("title") or outline.get("text") or "").strip()
-        feeds.append(Feed(id=new_id(title or url, taken), url=url, title=title, link=outline.get("htmlurl", "")))
+        feeds.append(Feed(id=new_id(title or url, used_ids), url=url, title=title, link=outline.get("htmlurl", "")))
 
     parser = expat.ParserCreate()
     parser.StartElementHandler = start
@@ -196,8 +196,8 @@ def read_opml(data: bytes, name: str) -> list[Feed]:
     return feeds
 
 
-def new_id(text: str, taken: set[str]) -> str:
-    """Return a free id made from a title or URL, and add it to `taken`.
+def new_id(text: str, used_ids: set[str]) -> str:
+    """Return a free id made from a title or URL, and add it to `used_ids`.
 
     Only the host and path of a URL count: user info and query values may be secrets, and everybody sees an id.
     """
@@ -209,10 +209,10 @@ def new_id(text: str, taken: set[str]) -> str:
     ascii_text = fold(plain).encode("ascii", "ignore").decode()
     slug = re.sub(r"[^a-z0-9]+", "-", ascii_text).strip("-")[:48].strip("-") or "feed"
     feed_id, number = slug, 1
-    while feed_id in taken:
+    while feed_id in used_ids:
         number += 1
         feed_id = f"{slug}-{number}"
-    taken.add(feed_id)
+    used_ids.add(feed_id)
     return feed_id
 
 

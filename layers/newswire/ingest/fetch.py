@@ -223,11 +223,11 @@ class Fetcher:
         wbits = _WBITS_DETECT if has_header else _WBITS_RAW
         parts: list[bytes] = []
         size = 0
-        rest = raw
-        while rest:
+        remaining = raw
+        while remaining:
             stream = zlib.decompressobj(wbits)
             try:
-                part = stream.decompress(rest, limit + 1 - size)
+                part = stream.decompress(remaining, limit + 1 - size)
             except zlib.error as error:
                 if parts:
                     break  # some servers send padding after the stream
@@ -243,7 +243,7 @@ class Fetcher:
             parts.append(part)
             if not stream.eof:
                 return b"".join(parts), True
-            rest = stream.unused_data
+            remaining = stream.unused_data
         return b"".join(parts), False
 
 

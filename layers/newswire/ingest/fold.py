@@ -50,47 +50,47 @@ class Step(Struct, frozen=True):
     count: Count
 
 
-def wanted_ids(candidates: Iterable[Candidate], known: Mapping[str, ItemState | None]) -> set[str]:
+def wanted_ids(candidates: Iterable[Candidate], stored_states: Mapping[str, ItemState | None]) -> set[str]:
     """Return the ids of the item states that `step` still needs; call again with those added until the set is empty.
 
-    `known` maps every id that was looked up to its state, or to None if it has none. An id of guid and link together is
-    only needed for a guid that has, or once had, several links.
+    `stored_states` maps every id that was looked up to its state, or to None if it has none. An id of guid and link
+    together is only needed for a guid that has, or once had, several links.
     """
-    wanted: set[str] = set()
+    ids: set[str] = set()
     links: dict[str, set[str]] = {}
     for candidate in candidates:
-        wanted.add(candidate.id)
+        ids.add(candidate.id)
         links.setdefault(candidate.id, set()).add(candidate.canonical_link)
-        state = known.get(candidate.id)
+        state = stored_states.get(candidate.id)
         if candidate.split_id and ((state is not None and state.split) or len(links[candidate.id]) > 1):
-            wanted.add(candidate.split_id)
+            ids.add(candidate.split_id)
     for candidate in candidates:
         if candidate.split_id and len(links[candidate.id]) > 1:
-            wanted.add(candidate.split_id)
-    return wanted - known.keys()
+            ids.add(candidate.split_id)
+    return ids - stored_states.keys()
 
 
 def step(
     fold: FoldState,
     record: Record,
-    read: Document | Refusal,
+    parsed: Document | Refusal,
     candidates: Sequence[Candidate],
-    known: Mapping[str, ItemState | None],
+    stored_states: Mapping[str, ItemState | None],
 ) -> Step:
     """Fold one record. A record at or below the cursor changes nothing, nor does an item whose state is as new as it."""
     if record.seq <= fold.cursor:
         return Step(fold, {}, (), Count(record.seq, 0, 0, 0))
-    if isinstance(read, Refusal):
+    if isinstance(parsed, Refusal):
         refused = msgspec.structs.replace(
-            fold, cursor=record.seq, refused_seq=record.seq, refused_code=read.code, refused=read.sentence
+            fold, cursor=record.seq, refused_seq=record.seq, refused_code=parsed.code, refused=parsed.sentence
         )
         return Step(refused, {}, (), Count(record.seq, 0, 0, 0))
-    chosen, states, splits = _identify(candidates, known)
+    chosen, states, splits = _identify(candidates, stored_states)
     writes: list[ItemWrite] = []
     new = changed = unchanged = 0
     newest = fold.newest
     for id_, candidate in chosen.items():
-        before = states.get(id_, known.get(id_))
+        before = states.get(id_, stored_states.get(id_))
         if before is not None and before.seq == record.seq:  # folded by a run that died before it saved the cursor
             is_new = before.revision == 1 and before.first_seen == record.fetched_at
             is_edit = before.revision > 1 and before.changed == record.fetched_at
@@ -120,8 +120,8 @@ def step(
         counts=(count, *fold.counts)[:HISTORY_LENGTH],
     )
     if record.kind == "document":
-        shares_item = any(_was_known(known.get(id_), record) for id_ in chosen)
-        after_fold = _fold_feed(after_fold, record, read, chosen, count, shares_item=shares_item)
+        shares_item = any(_was_known(stored_states.get(id_), record) for id_ in chosen)
+        after_fold = _fold_feed(after_fold, record, parsed, chosen, count, shares_item=shares_item)
     return Step(after_fold, states, tuple(writes), count)
 
 
@@ -129,7 +129,7 @@ def step(
 
 
 def _identify(
-    candidates: Sequence[Candidate], known: Mapping[str, ItemState | None]
+    candidates: Sequence[Candidate], stored_states: Mapping[str, ItemState | None]
 ) -> tuple[dict[str, Candidate], dict[str, ItemState], set[str]]:
     """Return one candidate per id, the states that a split changes, and the ids of split guids.
 
@@ -143,7 +143,7 @@ def _identify(
     states: dict[str, ItemState] = {}
     splits: set[str] = set()
     for plain_id, group in groups.items():
-        stored = known.get(plain_id)
+        stored = stored_states.get(plain_id)
         by_link: dict[str, Candidate] = {}
         for candidate in group:
             twin = by_link.get(candidate.canonical_link)
@@ -160,7 +160,7 @@ def _identify(
         keeper = stored.link if stored is not None else next(iter(by_link))
         for link, candidate in by_link.items():
             split_id = candidate.split_id or plain_id
-            keeps_plain_id = link == keeper and known.get(split_id) is None
+            keeps_plain_id = link == keeper and stored_states.get(split_id) is None
             chosen[plain_id if keeps_plain_id else split_id] = candidate
     return chosen, states, splits
 

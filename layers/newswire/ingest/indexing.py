@@ -182,13 +182,13 @@ class _IndexRun:
         candidates = []
         if not isinstance(document, Refusal):
             candidates = candidates_of(document, record.feed, record.fetched_at, record.lang)
-        known: dict[str, ItemState | None] = {}
-        while wanted := wanted_ids(candidates, known):
-            ours = {id_: feed.states[id_] for id_ in wanted if id_ in feed.states}
-            rest = wanted - ours.keys()
+        states: dict[str, ItemState | None] = {}
+        while missing_ids := wanted_ids(candidates, states):
+            ours = {id_: feed.states[id_] for id_ in missing_ids if id_ in feed.states}
+            rest = missing_ids - ours.keys()
             stored = self._app.feeds.item_states(self._generation, record.feed, rest) if rest else {}
-            known.update({id_: ours.get(id_, stored.get(id_)) for id_ in wanted})
-        folded = step(feed.fold, record, document, candidates, known)
+            states.update({id_: ours.get(id_, stored.get(id_)) for id_ in missing_ids})
+        folded = step(feed.fold, record, document, candidates, states)
         feed.fold = folded.fold
         feed.states.update(folded.states)
         feed.counts.append(folded.count)
@@ -205,7 +205,7 @@ class _IndexRun:
     def save(self, refused: Iterable[RefusedItem]) -> None:
         """Save states and cursors of the group; release the feeds that are done and keep the others claimed."""
         refused_by_id = {item.id: item for item in refused}
-        kept: list[_Progress | None] = []
+        progress: list[_Progress | None] = []
         for feed in self._claimed:
             feed_id = feed.row.feed.id
             if feed.records:
@@ -215,10 +215,10 @@ class _IndexRun:
             if feed.done:
                 self._app.feeds.release_index(self._generation, feed_id, feed.lease.token)
             elif feed.records or self._is_half_over(feed.lease):
-                kept.append(self._claim_feed(feed_id, feed.lease.token))
+                progress.append(self._claim_feed(feed_id, feed.lease.token))
             else:
-                kept.append(feed)
-        self._claimed = [feed for feed in kept if feed is not None]
+                progress.append(feed)
+        self._claimed = [feed for feed in progress if feed is not None]
 
     def _save_feed(self, feed: _Progress, refused: tuple[RefusedItem, ...]) -> None:
         if refused:

@@ -78,38 +78,38 @@ def date_of(candidates: Iterable[RawDate], fetched_at: Instant) -> ItemDate:
     flags say so. Impossible are the zero of a clock (1970 or year 1), and more than 24 h after the fetch.
     """
     first: RawDate | None = None
-    rest = iter(candidates)
-    for candidate in rest:
+    later_candidates = iter(candidates)
+    for candidate in later_candidates:
         first = first or candidate
-        read = read_feed_date(candidate.raw)
-        if read is not None:
-            return _check_date(*_prefer_fraction(candidate, read, rest), fetched_at)
+        date = read_feed_date(candidate.raw)
+        if date is not None:
+            return _check_date(*_prefer_fraction(candidate, date, later_candidates), fetched_at)
     raw = first.raw[:VALUE_LENGTH] if first else None
     flag: DateFlag = "unreadable" if first else "undated"
     return ItemDate(fetched_at, "first_seen", "second", raw, (flag,))
 
 
-def _prefer_fraction(raw: RawDate, read: ReadDate, others: Iterable[RawDate]) -> tuple[RawDate, ReadDate]:
+def _prefer_fraction(raw: RawDate, date: ReadDate, others: Iterable[RawDate]) -> tuple[RawDate, ReadDate]:
     """Return the first of `others` with the same second and a fraction, if there is one, else `raw`."""
-    if read.precision == "second" and read.at % SECOND == 0:
+    if date.precision == "second" and date.at % SECOND == 0:
         for other in others:
             exact = read_feed_date(other.raw) if "." in other.raw else None
-            if exact is not None and exact.at // SECOND == read.at // SECOND:
+            if exact is not None and exact.at // SECOND == date.at // SECOND:
                 return other, exact
-    return raw, read
+    return raw, date
 
 
-def _check_date(raw: RawDate, read: ReadDate, fetched_at: Instant) -> ItemDate:
+def _check_date(raw: RawDate, date: ReadDate, fetched_at: Instant) -> ItemDate:
     """Return the date with its flags; an impossible date becomes that of the fetch."""
     flags: list[DateFlag] = []
-    if read.at in {0, -1000, 1000} or read.at < FIRST_INSTANT + 2 * DAY:
+    if date.at in {0, -1000, 1000} or date.at < FIRST_INSTANT + 2 * DAY:
         flags.append("epoch")
-    if read.at > fetched_at + MAX_AHEAD_OF_FETCH:
+    if date.at > fetched_at + MAX_AHEAD_OF_FETCH:
         flags.append("future")
     if flags:
         return ItemDate(fetched_at, "first_seen", "second", raw.raw[:VALUE_LENGTH], tuple(flags))
-    midnight: tuple[DateFlag, ...] = ("midnight",) if read.precision != "day" and read.at % DAY == 0 else ()
-    return ItemDate(read.at, raw.source, read.precision, raw.raw[:VALUE_LENGTH], midnight)
+    midnight: tuple[DateFlag, ...] = ("midnight",) if date.precision != "day" and date.at % DAY == 0 else ()
+    return ItemDate(date.at, raw.source, date.precision, raw.raw[:VALUE_LENGTH], midnight)
 
 
 def has_date(date: ItemDate) -> bool:

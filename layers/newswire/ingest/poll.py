@@ -143,9 +143,9 @@ class _HostRun:
 
     def take_all(self) -> list[str]:
         """Take all feeds that are left."""
-        left = list(self.waiting)
+        feeds = list(self.waiting)
         self.waiting.clear()
-        return left
+        return feeds
 
 
 class _PollRun:
@@ -228,11 +228,11 @@ class _PollRun:
                 self._threads_running += 1
                 threads.submit(self._fetch_all, fetcher, host.host, tasks, host.unavailable)
                 return
-        left = host.take_all()
+        feeds = host.take_all()
         why = f"{host.host} asked for a pause." if host.hold_until else "There was no time left for it."
-        for feed_id in left:
+        for feed_id in feeds:
             self._report(PollReport(feed_id, None, refused=why))
-        self.unreached += [] if host.hold_until else left
+        self.unreached += [] if host.hold_until else feeds
         self._app.feeds.release_host(host.host, self._token, host.hold_until)
 
     def _claim(self, feed_ids: list[str], host: str, now: Instant) -> list[_Task]:
@@ -284,14 +284,14 @@ class _PollRun:
         results: list[PollResult] = []
         reports: list[PollReport] = []
         hosts_done: list[_HostRun] = []
-        for done in self._gather():
-            if isinstance(done, _HostDone):
-                hosts_done.append(self._hosts[done.host])
-            elif done.outcome is None:
-                self._app.feeds.release(done.task.row.feed.id, self._token)
-                self._hosts[done.task.host].waiting.append(done.task.row.feed.id)
+        for fetched in self._gather():
+            if isinstance(fetched, _HostDone):
+                hosts_done.append(self._hosts[fetched.host])
+            elif fetched.outcome is None:
+                self._app.feeds.release(fetched.task.row.feed.id, self._token)
+                self._hosts[fetched.task.host].waiting.append(fetched.task.row.feed.id)
             else:
-                result, report = self._decide(done.task, done.outcome)
+                result, report = self._decide(fetched.task, fetched.outcome)
                 reports.append(report)
                 results += [] if result is None else [result]
         lost = set(self._app.feeds.remember(results)) if results else set()

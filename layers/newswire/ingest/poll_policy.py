@@ -180,8 +180,8 @@ def _refusal_of(row: FeedRow, outcome: Fetched, now: Instant, *, was_refused: bo
         truncated=outcome.truncated,
         body=outcome.body,
     )
-    read = parse(record)
-    return read if isinstance(read, Refusal) else None
+    parsed = parse(record)
+    return parsed if isinstance(parsed, Refusal) else None
 
 
 def _keep_validators(poll: PollState, outcome: Fetched, now: Instant) -> PollState:

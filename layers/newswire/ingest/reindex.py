@@ -84,8 +84,8 @@ def _check_index_is_empty(app: App) -> None:
 
 def _check_same_feeds(app: App) -> None:
     """Raise `DataError` if the index has items of unknown feeds: it was then built from another archive."""
-    known = {row.feed.id for row in app.feeds.rows()}
-    unknown = [status.id for status in app.engine.statuses() if status.items and status.id not in known]
+    feed_ids = {row.feed.id for row in app.feeds.rows()}
+    unknown = [status.id for status in app.engine.statuses() if status.items and status.id not in feed_ids]
     if unknown:
         msg = (
             f"The index has items of {len(unknown):,} feeds that are unknown in {app.settings.data}, such as "

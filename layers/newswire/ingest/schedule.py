@@ -48,8 +48,8 @@ def interval_after_success(limits: Limits, fold: FoldState, headers: Mapping[str
     """
     hints: Hints = fold.hints
     requested = max(hints.ttl_s or 0, hints.update_period_s or 0, freshness_s(headers))
-    wanted = max(_adaptive_interval_s(fold, before_s), min(requested, limits.maximum_s))
-    return max(limits.minimum_s, min(wanted, limits.maximum_s))
+    interval_s = max(_adaptive_interval_s(fold, before_s), min(requested, limits.maximum_s))
+    return max(limits.minimum_s, min(interval_s, limits.maximum_s))
 
 
 def _adaptive_interval_s(fold: FoldState, before_s: int) -> int:

@@ -28,12 +28,12 @@ def relative_age(at: Instant, now: Instant) -> str:
     remaining = max(now - at, 0)
     parts: list[str] = []
     for name, length in _UNITS:
-        count, rest = divmod(remaining, length)
+        count, remaining_s = divmod(remaining, length)
         if name == "month" and parts:
             count = min(count, _MAX_MONTHS)
         if count:
             parts.append(f"{count} {name}{'s' if count > 1 else ''}")
-            remaining = rest
+            remaining = remaining_s
         elif parts:
             break
         if len(parts) == _MAX_UNITS:

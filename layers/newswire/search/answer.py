@@ -176,7 +176,7 @@ def _warnings(request: SearchRequest, page: SearchPage) -> Iterable[SearchWarnin
 def _unknown_feeds(feeds: ListFilter | None, statuses: Iterable[FeedStatus]) -> Iterable[SearchWarning]:
     if feeds is None:
         return
-    known = {status.id for status in statuses}
+    known_ids = {status.id for status in statuses}
     for feed in (*feeds.any_of, *feeds.none_of):
-        if analysis.fold_whole(feed) not in known:
+        if analysis.fold_whole(feed) not in known_ids:
             yield SearchWarning("unknown_feed", f"There is no feed {shorten(feed)!r}.")

@@ -148,28 +148,28 @@ def _lexemes(q: str, warnings: _Warnings) -> Iterator[_Lexeme]:
     is_bound = False
     """The last lexeme was a dash or a field, so the next one is a word even if it is AND, OR or NOT."""
     while at < len(q):
-        here = q[at]
+        char = q[at]
         start = at
-        if here.isspace():
+        if char.isspace():
             at += 1
             continue
-        if here in "()":
-            yield _Lexeme("open" if here == "(" else "close", at)
+        if char in "()":
+            yield _Lexeme("open" if char == "(" else "close", at)
             at += 1
-        elif here in _QUOTES:
+        elif char in _QUOTES:
             inner = cast("re.Match[str]", _QUOTED.match(q, at + 1))
             at = inner.end() + 1
-            if here != '"' or (at <= len(q) and q[at - 1] != '"'):
+            if char != '"' or (at <= len(q) and q[at - 1] != '"'):
                 warnings.add("quote_replaced", start, "These quotes were read as plain quotes.")
             if at > len(q):
                 warnings.add("quote_closed", start, "An unclosed quote was closed at the end.")
             yield _Lexeme("phrase", start, inner.group())
-        elif here in _DASHES:
+        elif char in _DASHES:
             at += 1
             if at == len(q) or q[at].isspace() or q[at] == ")":
                 warnings.add("stray_operator", start, "A dash with nothing after it was ignored.")
                 continue
-            if here != "-":
+            if char != "-":
                 warnings.add("dash_replaced", start, "This dash was read as -, which excludes what follows.")
             yield _Lexeme("dash", start)
             is_bound = True
@@ -188,12 +188,12 @@ def _word_at(q: str, at: int, warnings: _Warnings, *, is_bound: bool) -> _Lexeme
     text = cast("re.Match[str]", _WORD.match(q, at)).group()
     if text in _OPERATORS and not is_bound:
         return _Lexeme(cast("_Kind", text), at, text)
-    named = _FIELD.match(text)
-    if named is None:
+    field_match = _FIELD.match(text)
+    if field_match is None:
         return _Lexeme("word", at, text)
-    name, after = named.group(1), at + named.end()
+    name, after = field_match.group(1), at + field_match.end()
     if name not in FIELDS:
-        if named.end() < len(text):
+        if field_match.end() < len(text):
             detail = f"{shorten(name)} is not a field, so it was read as a word. Fields: {', '.join(FIELDS)}."
             warnings.add("unknown_field", at, detail)
         return _Lexeme("word", at, text)
@@ -248,15 +248,17 @@ class _Reader:
         is_joined = is_after_exclusion = False
         is_first = True
         while True:
-            here = self._here
-            if here.kind == "end" or (here.kind == "close" and self._depth):
+            lexeme = self._here
+            if lexeme.kind == "end" or (lexeme.kind == "close" and self._depth):
                 break
-            if here.kind == "close":
+            if lexeme.kind == "close":
                 self._at += 1
-                self._warnings.add("bracket_ignored", here.position, "This bracket closes nothing, so it was ignored.")
+                self._warnings.add(
+                    "bracket_ignored", lexeme.position, "This bracket closes nothing, so it was ignored."
+                )
                 continue
-            if here.kind in {"AND", "OR"} and not is_first and self._is_operand(self._at + 1):
-                if here.kind == "OR":
+            if lexeme.kind in {"AND", "OR"} and not is_first and self._is_operand(self._at + 1):
+                if lexeme.kind == "OR":
                     break
                 self._at += 1
                 is_joined = True
@@ -280,29 +282,29 @@ class _Reader:
     def _operand(self, field: QueryField | None) -> Node | None:
         is_negated = False
         while True:
-            here = self._here
+            lexeme = self._here
             self._at += 1
-            if here.kind == "dash" or (here.kind == "NOT" and self._is_operand(self._at)):
+            if lexeme.kind == "dash" or (lexeme.kind == "NOT" and self._is_operand(self._at)):
                 is_negated = not is_negated
-            elif here.kind == "field":
-                field = cast("QueryField", here.text)
-            elif here.kind in {"end", "close"}:
+            elif lexeme.kind == "field":
+                field = cast("QueryField", lexeme.text)
+            elif lexeme.kind in {"end", "close"}:
                 self._at -= 1
                 return None  # only dashes, which have their warning already
             else:
                 break
-        node = self._primary(here, field)
+        node = self._primary(lexeme, field)
         return none_of(node) if is_negated else node
 
-    def _primary(self, here: _Lexeme, field: QueryField | None) -> Node | None:
-        if here.kind == "open":
-            return self._group(here, field)
-        if here.kind == "phrase":
-            return self._phrase(here, field)
-        if here.kind in _OPERATORS:
-            detail = f"{here.text} has nothing to join here, so it was read as a word."
-            self._warnings.add("stray_operator", here.position, detail)
-        return self._word(here, field)
+    def _primary(self, lexeme: _Lexeme, field: QueryField | None) -> Node | None:
+        if lexeme.kind == "open":
+            return self._group(lexeme, field)
+        if lexeme.kind == "phrase":
+            return self._phrase(lexeme, field)
+        if lexeme.kind in _OPERATORS:
+            detail = f"{lexeme.text} has nothing to join here, so it was read as a word."
+            self._warnings.add("stray_operator", lexeme.position, detail)
+        return self._word(lexeme, field)
 
     def _group(self, bracket: _Lexeme, field: QueryField | None) -> Node | None:
         self._depth += 1
@@ -336,8 +338,8 @@ class _Reader:
                 phrase, start = shorten(" ".join(tokens[:-1])), tokens[-1]
                 detail = f"This was read as {phrase} and, anywhere in the item, a word that starts with {start}."
                 self._warnings.add("prefix_parted", lexeme.position, detail)
-            rest = _within(field, Phrase(tuple(tokens[:-1]))) if len(tokens) > 1 else None
-            return all_of([rest, _within(field, Prefix(tokens[-1]))])
+            leading_words = _within(field, Phrase(tuple(tokens[:-1]))) if len(tokens) > 1 else None
+            return all_of([leading_words, _within(field, Prefix(tokens[-1]))])
         if field in {"feed", "lang"}:
             return self._value(lexeme, field)
         if not tokens:

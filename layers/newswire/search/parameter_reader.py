@@ -64,18 +64,18 @@ def shorten(text: str) -> str:
 class ParameterReader:
     """Reads the parameters of a request one by one, and collects the problems."""
 
-    def __init__(self, raw: Mapping[str, Sequence[str]], known: Sequence[str]) -> None:
+    def __init__(self, raw: Mapping[str, Sequence[str]], names: Sequence[str]) -> None:
         self.problems: list[Problem] = []
         self.values: dict[str, str] = {}
         """The values of the known parameters that were sent once, as text."""
         for name, values in raw.items():
             if not name.startswith("X-Amz-"):  # a signed URL brings these
-                self._take(name, values, known)
+                self._take(name, values, names)
 
-    def _take(self, name: str, values: Sequence[str], known: Sequence[str]) -> None:
+    def _take(self, name: str, values: Sequence[str], names: Sequence[str]) -> None:
         shown = shorten(name)
-        if name not in known:
-            self.add(shown, "unknown_parameter", f"Unknown parameter {shown!r}.", ", ".join(known) or "none")
+        if name not in names:
+            self.add(shown, "unknown_parameter", f"Unknown parameter {shown!r}.", ", ".join(names) or "none")
         elif len(values) != 1:
             self.add(name, "repeated_parameter", f"{name} must be sent once, got {len(values)} values.", "once")
         elif not values[0].strip():

@@ -95,7 +95,7 @@ def read_search(raw: Mapping[str, Sequence[str]], now: Instant, recency: Bands =
     cursor = _read_cursor(reader, fingerprint)
     now = cursor.now if cursor else now
     match = cast("Match", _choice(reader, "match"))
-    read = _read_query(reader, match)
+    query_read = _read_query(reader, match)
     zone = read_zone_parameter(reader)
     start_period, end_period = (_read_period(reader, name, zone, now) for name in ("from", "to"))
     start = start_period.start if start_period else None
@@ -104,14 +104,17 @@ def read_search(raw: Mapping[str, Sequence[str]], now: Instant, recency: Bands =
         reader.add("to", "conflict", "to must end after from starts.", "a `to` after `from`")
     raw_lists = {name: reader.values_of(name) for name in VALUE_FIELDS}
     lists = {name: _filter_of(reader, name, values) for name, values in raw_lists.items() if values}
-    sort = _read_sort(reader, read)
+    sort = _read_sort(reader, query_read)
     fields = _read_fields(reader)
     highlight = cast("tuple[HighlightField, ...]", _choices(reader, "highlight"))
     histogram = cast("HistogramUnit", _choice(reader, "histogram")) if "histogram" in reader.values else None
     form = _read_format(reader)
     query = SearchQuery(
-        node=read.node if read else None,
-        filters=tuple(ValueFilter(name, _fold(one.any_of), _fold(one.none_of)) for name, one in lists.items()),
+        node=query_read.node if query_read else None,
+        filters=tuple(
+            ValueFilter(name, _fold(value_filter.any_of), _fold(value_filter.none_of))
+            for name, value_filter in lists.items()
+        ),
         date_field=cast("DateField", _choice(reader, "date_field")),
         start=start,
         end=end,
@@ -126,7 +129,7 @@ def read_search(raw: Mapping[str, Sequence[str]], now: Instant, recency: Bands =
     return SearchRequest(
         parameters=reader.values,
         q=reader.values.get("q"),
-        read=read,
+        read=query_read,
         match=match,
         tz=zone,
         lists=lists,
@@ -239,8 +242,8 @@ def _filter_of(reader: ParameterReader, name: str, values: Iterable[str]) -> Lis
     return ListFilter(tuple(included), tuple(excluded))
 
 
-def _read_sort(reader: ParameterReader, read: ReadQuery | None) -> Sort:
-    has_words = is_scored(read.node if read else None)
+def _read_sort(reader: ParameterReader, query: ReadQuery | None) -> Sort:
+    has_words = is_scored(query.node if query else None)
     default: str = "relevance" if has_words else "newest"
     sort = cast("Sort", reader.choice("sort", PARAMETER["sort"].allowed, default))
     if sort == "relevance" and not has_words:

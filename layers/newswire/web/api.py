@@ -75,51 +75,52 @@ class Api:
 
     def search(self, request: Request) -> Response[Any]:
         """Answer /v1/search in the requested format."""
-        wanted = read_search(request.parameters, self._clock(), self._bands)
-        result, answer, body = self._render(request, wanted)
+        search_request = read_search(request.parameters, self._clock(), self._bands)
+        result, answer, body = self._render(request, search_request)
         while len(body) > MAX_ANSWER_BYTES and len(result.hits) > 1:
-            result, answer, body = self._render(request, _with_size(wanted, _size_that_fits(answer, wanted, len(body))))
+            size = _size_that_fits(answer, search_request, len(body))
+            result, answer, body = self._render(request, _with_size(search_request, size))
         headers = {}
-        link = _next_link(request, wanted.parameters, result.next)
+        link = _next_link(request, search_request.parameters, result.next)
         if link and len(link) <= MAX_LINK_BYTES:
             headers["Link"] = link
         stable = _encoder.encode(without_volatile(answer, result))
-        if wanted.form == "json":
+        if search_request.form == "json":
             return json_response(request, body, weak_etag(stable), headers)
         from newswire.web.feed_formats import CONTENT_TYPES, http_date  # noqa: PLC0415 - for this format only
 
         headers["X-Total-Count"] = str(result.total)
         headers["X-Coverage"] = "ok" if result.coverage.is_complete else "partial"
-        if wanted.form in FEED_FORMATS and result.hits:
+        if search_request.form in FEED_FORMATS and result.hits:
             headers["Last-Modified"] = http_date(max(hit.item.changed for hit in result.hits))
-        tag = weak_etag(stable + wanted.form.encode())
-        return whole_response(request, body, CONTENT_TYPES[wanted.form], tag, headers)
+        tag = weak_etag(stable + search_request.form.encode())
+        return whole_response(request, body, CONTENT_TYPES[search_request.form], tag, headers)
 
-    def _render(self, request: Request, wanted: SearchRequest) -> tuple[SearchResult, Answer, bytes]:
+    def _render(self, request: Request, search_request: SearchRequest) -> tuple[SearchResult, Answer, bytes]:
         """Search, and write the result in the requested format."""
-        result = search(self._engine, wanted, self._clock, self._settings.stale_grace_seconds, self._watch)
+        result = search(self._engine, search_request, self._clock, self._settings.stale_grace_seconds, self._watch)
         answer = answer_out(result)
-        if wanted.form == "json":
+        if search_request.form == "json":
             return result, answer, _encoder.encode(answer)
         from newswire.web.feed_formats import write_csv, write_feed, write_lines  # noqa: PLC0415 - for this format only
 
-        if wanted.form == "ndjson":
+        if search_request.form == "ndjson":
             text = write_lines(answer.items)
-        elif wanted.form == "csv":
-            fields = wanted.fields | ({"highlights"} if wanted.highlight else set())
+        elif search_request.form == "csv":
+            fields = search_request.fields | ({"highlights"} if search_request.highlight else set())
             columns = [name for name in ITEM_FIELDS if name in fields]
             text = write_csv(columns, map(msgspec.to_builtins, answer.items))
         else:
-            text = write_feed(wanted.form, self._head(request, result), [hit.item for hit in result.hits])
+            text = write_feed(search_request.form, self._head(request, result), [hit.item for hit in result.hits])
         return result, answer, text.encode()
 
     def _head(self, request: Request, result: SearchResult) -> FeedHead:
         """Describe a search as a feed: its id, title, URLs and pages."""
         from newswire.web.feed_formats import FeedHead  # noqa: PLC0415 - for this format only
 
-        sent = result.request.parameters
-        following = _next_target(request, sent, result.next)
-        first = {name: text for name, text in sent.items() if name != "cursor"}
+        parameters = result.request.parameters
+        following = _next_target(request, parameters, result.next)
+        first = {name: text for name, text in parameters.items() if name != "cursor"}
         query = {name: text for name, text in first.items() if name not in {"format", "size"}}
         about = result.request.q or "all news"
         within = " ".join(
@@ -131,7 +132,7 @@ class Api:
             title=f"newswire: {about}",
             description=f"What newswire finds for {about}{f', {within}' if within else ''}",
             page=f"{request.origin}/?{urlencode(query)}",
-            self=f"{request.origin}{request.path}?{urlencode(sent)}",
+            self=f"{request.origin}{request.path}?{urlencode(parameters)}",
             first=f"{request.origin}{request.path}?{urlencode(first)}",
             next=None if following is None else request.origin + following,
             updated=max((hit.item.changed for hit in result.hits), default=0),
@@ -140,21 +141,21 @@ class Api:
     def items(self, request: Request) -> Response[Any]:
         """Answer /v1/items?ids=a,b."""
         reader = ParameterReader(request.parameters, ("ids",))
-        ids = tuple(dict.fromkeys(listed := reader.values_of("ids")))
+        ids = tuple(dict.fromkeys(listed_ids := reader.values_of("ids")))
         if "ids" not in request.parameters:
             reader.add("ids", "invalid_value", "ids is missing.", f"1 to {MAX_IDS} ids with commas between")
-        if len(listed) > MAX_IDS:
+        if len(listed_ids) > MAX_IDS:
             reader.add(
-                "ids", "out_of_range", f"ids must list 1 to {MAX_IDS} ids, got {len(listed)}.", f"1 to {MAX_IDS}"
+                "ids", "out_of_range", f"ids must list 1 to {MAX_IDS} ids, got {len(listed_ids)}.", f"1 to {MAX_IDS}"
             )
         reader.raise_if_wrong()
         now = self._clock()
-        found = self._engine.get(ids)
+        found_items = self._engine.get(ids)
         items: list[ItemOut] = []
         length = 0
         for item_id in ids:
-            if item_id in found:
-                item = item_out(found[item_id], now, ALL_FIELDS - {"score"})
+            if item_id in found_items:
+                item = item_out(found_items[item_id], now, ALL_FIELDS - {"score"})
                 length += len(_encoder.encode(item))
                 if items and length > MAX_ANSWER_BYTES:
                     break
@@ -162,8 +163,8 @@ class Api:
         returned = {item.id for item in items}
         answer = ItemsOut(
             tuple(items),
-            not_found=tuple(item_id for item_id in ids if item_id not in found),
-            not_returned=tuple(item_id for item_id in ids if item_id in found and item_id not in returned),
+            not_found=tuple(item_id for item_id in ids if item_id not in found_items),
+            not_returned=tuple(item_id for item_id in ids if item_id in found_items and item_id not in returned),
         )
         ageless = tuple(msgspec.structs.replace(item, age=UNSET) for item in items)
         stable = _encoder.encode(msgspec.structs.replace(answer, items=ageless))
@@ -190,9 +191,9 @@ class Api:
         reader.raise_if_wrong()
         now, grace = self._clock(), self._settings.stale_grace_seconds
         statuses = [status for status in self._engine.statuses() if state in (None, state_of(status, now, grace))]
-        rest = [status for status in statuses if status.id > after.removeprefix(_CURSOR_PREFIX)]
-        page = rest[:size]
-        cursor = f"{_CURSOR_PREFIX}{page[-1].id}" if len(rest) > size else None
+        following = [status for status in statuses if status.id > after.removeprefix(_CURSOR_PREFIX)]
+        page = following[:size]
+        cursor = f"{_CURSOR_PREFIX}{page[-1].id}" if len(following) > size else None
         answer = FeedsOut(tuple(feed_out(status, now, grace) for status in page), len(statuses), cursor)
         stable = msgspec.structs.replace(answer, feeds=tuple(map(_without_check_times, answer.feeds)))
         headers = {}
@@ -318,23 +319,23 @@ def _defect(error: Exception) -> ProblemOut:
     return problem
 
 
-def _next_target(request: Request, sent: Mapping[str, str], cursor: str | None) -> str | None:
+def _next_target(request: Request, parameters: Mapping[str, str], cursor: str | None) -> str | None:
     """Return path and query of the next page: the same parameters with the cursor; None on the last page."""
     if cursor is None:
         return None
-    query = {name: value for name, value in sent.items() if name != "cursor"} | {"cursor": cursor}
+    query = {name: value for name, value in parameters.items() if name != "cursor"} | {"cursor": cursor}
     return f"{request.path}?{urlencode(query)}"
 
 
-def _next_link(request: Request, sent: Mapping[str, str], cursor: str | None) -> str:
+def _next_link(request: Request, parameters: Mapping[str, str], cursor: str | None) -> str:
     """Return the Link header of the next page (RFC 8288); empty on the last page."""
-    target = _next_target(request, sent, cursor)
+    target = _next_target(request, parameters, cursor)
     return f'<{request.base}{target}>; rel="next"' if target else ""
 
 
-def _size_that_fits(answer: Answer, wanted: SearchRequest, body_bytes: int) -> int:
+def _size_that_fits(answer: Answer, search_request: SearchRequest, body_bytes: int) -> int:
     """Return how many items fit into an answer, at least one; in other formats than JSON half of them."""
-    if wanted.form != "json":
+    if search_request.form != "json":
         return len(answer.items) // 2
     room = MAX_ANSWER_BYTES - (body_bytes - sum(len(_encoder.encode(item)) + 1 for item in answer.items))
     size = 0
@@ -346,8 +347,8 @@ def _size_that_fits(answer: Answer, wanted: SearchRequest, body_bytes: int) -> i
     return max(size, 1)
 
 
-def _with_size(wanted: SearchRequest, size: int) -> SearchRequest:
-    return msgspec.structs.replace(wanted, query=msgspec.structs.replace(wanted.query, size=size))
+def _with_size(search_request: SearchRequest, size: int) -> SearchRequest:
+    return msgspec.structs.replace(search_request, query=msgspec.structs.replace(search_request.query, size=size))
 
 
 def _without_check_times(feed: FeedOut) -> FeedOut:

@@ -108,16 +108,16 @@ class AsgiApp(ThreadedAsgiApp):
         if loop is None:
             loop = self._local.loop = asyncio.new_event_loop()
             self._loops.append(loop)
-        sent: list[Message] = []
+        messages: list[Message] = []
 
         async def receive() -> Message:
             return {"type": "http.request", "body": b"", "more_body": False}
 
         async def send(message: Message) -> None:
-            sent.append(message)
+            messages.append(message)
 
         loop.run_until_complete(self._resolver(scope, receive, send))
-        start, *bodies = sent
+        start, *bodies = messages
         headers = [(name, value) for name, value in start["headers"] if name != b"content-length"]
         return start["status"], headers, b"".join(message.get("body", b"") for message in bodies)
 

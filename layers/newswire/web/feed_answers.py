@@ -122,16 +122,16 @@ def status_out(
     info: EngineInfo, generation: int, items: int, statuses: Iterable[FeedStatus], now: Instant, grace_s: int
 ) -> StatusOut:
     """Render the state of newswire at `now`; `grace_s` is that of `feed_out`."""
-    listed = list(statuses)
-    states = Counter(state_of(status, now, grace_s) for status in listed)
+    status_list = list(statuses)
+    states = Counter(state_of(status, now, grace_s) for status in status_list)
     return StatusOut(
         version=__version__,
         engine=EngineOut(info.name, info.version, info.healthy),
         generation=generation,
         items=items,
         feeds={state: states[state] for state in STATES},
-        newest=time_out(max((status.newest for status in listed if status.newest is not None), default=None)),
-        behind=sum(status.behind for status in listed),
+        newest=time_out(max((status.newest for status in status_list if status.newest is not None), default=None)),
+        behind=sum(status.behind for status in status_list),
     )
 
 

@@ -209,10 +209,10 @@ def is_language(tag: str) -> bool:
 
 def _to_uri(link: str) -> str:
     """Return a link as a URI: percent-encode what RFC 3986 (section 2) does not allow. Return "" unless it is http(s)."""
-    scheme, colon, rest = link.partition("://")
+    scheme, colon, after_scheme = link.partition("://")
     if not colon or scheme.lower() not in {"http", "https"}:
         return ""
-    authority, slash, path = rest.partition("/")
+    authority, slash, path = after_scheme.partition("/")
     return f"{scheme}://{_NOT_IN_URI.sub(_percent_encode, authority)}{slash}{_NOT_IN_PATH.sub(_percent_encode, path)}"
 
 

@@ -140,8 +140,8 @@ def weak_etag(body: bytes) -> str:
 
 def _is_known(if_none_match: str, tag: str) -> bool:
     """Return whether If-None-Match lists the tag, by weak comparison (RFC 9110, section 13.1.2)."""
-    known = {listed.strip().removeprefix("W/") for listed in if_none_match.split(",")}
-    return "*" in known or tag.removeprefix("W/") in known
+    tags = {listed_tag.strip().removeprefix("W/") for listed_tag in if_none_match.split(",")}
+    return "*" in tags or tag.removeprefix("W/") in tags
 
 
 def _header(event: Mapping[str, Any], name: str) -> str:

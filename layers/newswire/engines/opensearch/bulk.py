@@ -107,9 +107,9 @@ class Bulk:
         while operations:
             busy: list[Operation] = []
             spoiled: list[Operation] = []
-            for operation, (done, answer) in zip(operations, self._stream(name, operations), strict=True):
+            for operation, (succeeded, answer) in zip(operations, self._stream(name, operations), strict=True):
                 outcome: _Json = next(iter(answer.values()))
-                if done:
+                if succeeded:
                     result.written += 1
                 elif outcome.get("status") in BUSY_STATUSES:
                     busy.append(operation)
@@ -155,12 +155,12 @@ class Bulk:
         unseen = dict(islice(reversed(result.seqs.items()), _MAX_AWAITED_ITEMS))
         while unseen:
             ids = list(islice(unseen, _AWAITED_PER_SEARCH))
-            seen: dict[str, tuple[int, int]] = {}
+            versions: dict[str, tuple[int, int]] = {}
             for hit in self._cluster.client.search(body=seen_body(ids), index=name)["hits"]["hits"]:
                 (seq,), (mark,) = hit["fields"]["seq"], hit["fields"]["mark"]
                 if seq >= unseen[hit["_id"]]:
-                    seen[hit["_id"]] = (seq, mark)
-            equal = [id_ for id_, (seq, mark) in seen.items() if seq == unseen[id_] and mark != result.mark]
+                    versions[hit["_id"]] = (seq, mark)
+            equal = [id_ for id_, (seq, mark) in versions.items() if seq == unseen[id_] and mark != result.mark]
             if (
                 equal
             ):  # an older write, or one of another process that has replaced this one: the stored document shows it
@@ -170,8 +170,10 @@ class Bulk:
                     for document in self._cluster.client.mget(**request)["docs"]
                     if document.get("found")
                 }
-                seen = {id_: shown for id_, shown in seen.items() if id_ not in equal or stored.get(id_) == shown}
-            for id_ in seen:
+                versions = {
+                    id_: shown for id_, shown in versions.items() if id_ not in equal or stored.get(id_) == shown
+                }
+            for id_ in versions:
                 del unseen[id_]
             if unseen.keys().isdisjoint(ids):
                 continue

@@ -181,8 +181,8 @@ class _Transport(Transport):
         "_mget": "docs",
     }
 
-    def perform_request(self, method: str, url: str, *args: Any, **named: Any) -> Any:
-        answer = super().perform_request(method, url, *args, **named)
+    def perform_request(self, method: str, url: str, *args: Any, **kwargs: Any) -> Any:
+        answer = super().perform_request(method, url, *args, **kwargs)
         if method == "HEAD":
             return answer
         key = "version" if url == "/" else self._SHAPES.get(url.rpartition("/")[2])

@@ -188,12 +188,12 @@ class OpenSearchEngine:
         offset = query.after.offset if query.after else 0
         size = min(query.size, RELEVANCE_DEPTH - offset) if query.sort == "relevance" else query.size
         limit = min(size + 1, RELEVANCE_DEPTH - offset) if query.sort == "relevance" else size + 1
-        read, body = self._indexes.read, search_body(query, max(limit, 0) if size > 0 else 0)
-        bodies = [(read, body), (read, state_body())]
+        alias, body = self._indexes.read, search_body(query, max(limit, 0) if size > 0 else 0)
+        bodies = [(alias, body), (alias, state_body())]
         if query.with_statuses:
             bodies.append((self._indexes.statuses, statuses_body(named_feeds(query))))
-        answer, state, *rest = self._search_many(bodies)
-        statuses = self._statuses_of(rest[0], bodies[-1][1]) if rest else ()
+        answer, state, *pages = self._search_many(bodies)
+        statuses = self._statuses_of(pages[0], bodies[-1][1]) if pages else ()
         if answer is None or state is None:
             empty = tuple(Facet(facet.field, (), 0, 0, exact=True) for facet in query.facets)
             buckets = (0,) * max(len(query.edges) - 1, 0)
@@ -222,12 +222,12 @@ class OpenSearchEngine:
         )
 
     def get(self, ids: Iterable[str]) -> dict[str, Item]:
-        wanted = list(ids)
-        body = {"size": len(wanted), "query": {"terms": {"id": wanted}}, "_source": ["item", "body"]}
+        id_list = list(ids)
+        body = {"size": len(id_list), "query": {"terms": {"id": id_list}}, "_source": ["item", "body"]}
         (answer,) = self._search_many([(self._indexes.read, body)])
         hits = answer["hits"]["hits"] if answer is not None else []
         items = {hit["_id"]: item_of(hit["_source"]) for hit in hits}
-        return {id_: items[id_] for id_ in wanted if id_ in items}
+        return {id_: items[id_] for id_ in id_list if id_ in items}
 
     def span(self, query: SearchQuery) -> tuple[Instant, Instant] | None:
         (answer,) = self._search_many([(self._indexes.read, span_body(query))])

@@ -55,10 +55,10 @@ class Indexes:
         """
         for name, index in self._get_indexes(f"{self._prefix}-v*-read").items():
             return _generation_of(name), _schema_of(index)
-        seen = self._seen_generations()
-        if seen:
+        generations = self._seen_generations()
+        if generations:
             raise EngineUnavailableError(
-                f"The index {self.name(seen[-1])} exists, but its alias {self.read} is missing. "
+                f"The index {self.name(generations[-1])} exists, but its alias {self.read} is missing. "
                 "Run `newswire engine setup` to restore the alias."
             )
         return None
@@ -76,8 +76,8 @@ class Indexes:
     def setup(self) -> None:
         """Create missing templates and indexes, and restore a missing alias."""
         self.put_templates()
-        if not self._get_indexes(f"{self._prefix}-v*-read") and (seen := self._seen_generations()):
-            self._point_to(seen[-1])
+        if not self._get_indexes(f"{self._prefix}-v*-read") and (generations := self._seen_generations()):
+            self._point_to(generations[-1])
         current = self.current()
         self.ensure(current[0] if current else FIRST_GENERATION)
         self.ensure_statuses()

@@ -89,10 +89,10 @@ class TantivyEngine:
             try:
                 for write in chain((first,), writes):
                     id_ = write.item.id
-                    kept = pending.get(id_)
-                    if kept is None and searcher.doc_freq("id", id_):
-                        kept = self._indexed_seq(searcher, id_)
-                    if kept is not None and kept > write.seq:
+                    seq = pending.get(id_)
+                    if seq is None and searcher.doc_freq("id", id_):
+                        seq = self._indexed_seq(searcher, id_)
+                    if seq is not None and seq > write.seq:
                         outdated += 1
                         continue
                     try:
@@ -100,7 +100,7 @@ class TantivyEngine:
                     except (ValueError, TypeError, OverflowError) as error:
                         refused.append(RefusedItem(id_, f"{type(error).__name__}: {str(error)[:200]}"))
                         continue
-                    if kept is not None:
+                    if seq is not None:
                         writer.delete_documents_by_term("id", id_)
                     writer.add_document(document)
                     pending[id_] = write.seq
@@ -267,8 +267,8 @@ class TantivyEngine:
         every_status = self._read_statuses()
         if feeds is None:
             return every_status
-        wanted = set(feeds)
-        return [status for status in every_status if status.id in wanted]
+        feed_ids = set(feeds)
+        return [status for status in every_status if status.id in feed_ids]
 
     def _read_statuses(self) -> list[FeedStatus]:
         """Return all statuses. Every search needs them, so they are decoded only after a publication."""

@@ -170,9 +170,9 @@ def page_by_date(
         if len(hits) <= query.size:
             descends = order == Order.Desc
             beyond = match_period(field, None, after.value) if descends else match_period(field, after.value + 1, None)
-            rest = Query.boolean_query([(Occur.Must, tantivy_query), (Occur.Must, beyond)])
+            tail = Query.boolean_query([(Occur.Must, tantivy_query), (Occur.Must, beyond)])
             missing = query.size + 1 - len(hits)
-            hits = hits + searcher.search(rest, missing, count=False, order_by_field=field, order=order).hits
+            hits = hits + searcher.search(tail, missing, count=False, order_by_field=field, order=order).hits
     if not query.size or not hits:
         return [], total, None
     ordered = _sort_ties(searcher, tantivy_query, query, hits)

@@ -46,7 +46,7 @@ def parse(record: Record, max_entries: int = MAX_ENTRIES) -> Document | Refusal:
 
 def _check_kind(record: Record, sniffed: Sniffed) -> Sniffed | Refusal:
     """Return the sniffed kind, or a refusal if the feed is configured as another kind."""
-    wanted = {"jsonfeed": "json", "listing": "json"}.get(record.feed_kind, record.feed_kind)
-    if wanted in {"auto", sniffed}:
+    expected = {"jsonfeed": "json", "listing": "json"}.get(record.feed_kind, record.feed_kind)
+    if expected in {"auto", sniffed}:
         return sniffed
     return Refusal("wrong_kind", f"The document must match the feed's kind ({record.feed_kind}), got {sniffed}.")

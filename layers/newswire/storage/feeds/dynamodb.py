@@ -110,9 +110,9 @@ class DynamoFeedStore:
             feeds = self._table.joined(self._table.partition, _partitions("feed"))
             states = self._table.joined(self._table.partition, _partitions(f"index/{generation}"))
         else:
-            wanted = sorted(set(ids))
-            feeds = self._table.get_many(map(_feed_key, wanted))
-            states = self._table.get_many(_index_key(generation, id_) for id_ in wanted)
+            sorted_ids = sorted(set(ids))
+            feeds = self._table.get_many(map(_feed_key, sorted_ids))
+            states = self._table.get_many(_index_key(generation, id_) for id_ in sorted_ids)
         by_id = {sort_key(state): state for state in states}
         return [_row_of(row, by_id.get(sort_key(row))) for row in sorted(feeds, key=sort_key)]
 
@@ -164,11 +164,11 @@ class DynamoFeedStore:
             change = _set_attention(_take_lease(lease), feed_id, lease.until)
             return self._table.update(_feed_key(feed_id), change.if_there().if_free(lease.token, now))
 
-        taken = {sort_key(row): row for row in self._table.each(take, dict.fromkeys(feed_ids)) if row is not None}
+        leased_rows = {sort_key(row): row for row in self._table.each(take, dict.fromkeys(feed_ids)) if row is not None}
         states = {
-            sort_key(state): state for state in self._table.get_many(_index_key(generation, id_) for id_ in taken)
+            sort_key(state): state for state in self._table.get_many(_index_key(generation, id_) for id_ in leased_rows)
         }
-        return {id_: _row_of(row, states.get(id_)) for id_, row in taken.items()}
+        return {id_: _row_of(row, states.get(id_)) for id_, row in leased_rows.items()}
 
     def remember(self, results: Iterable[PollResult], *, release: bool = True) -> list[str]:
         by_id = {result.feed: result for result in results}
@@ -239,8 +239,8 @@ class DynamoFeedStore:
     def save(self, generation: int, feed_id: str, token: str, fold: FoldState, states: Mapping[str, ItemState]) -> bool:
         """Write item states in transactions that each check the lease, and after them the fold state."""
         key, lease_check = _index_key(generation, feed_id), Change().if_same(token=string(token))
-        rest = iter(states.items())
-        while part := list(islice(rest, _MAX_WRITTEN_STATES)):
+        remaining = iter(states.items())
+        while part := list(islice(remaining, _MAX_WRITTEN_STATES)):
             rows = [
                 _item_key(generation, feed_id, id_) | {"state": binary(_encode_item_state(state))}
                 for id_, state in part

@@ -52,8 +52,8 @@ class Table(AwsEdge):
 
     def get_many(self, keys: Iterable[Key], only: Iterable[str] = ()) -> list[Row]:
         """Return the existing rows among `keys`, in any order; with `only`, just these attributes and the keys."""
-        wanted = list({(key["pk"]["S"], key["sk"]["S"]): key for key in keys}.values())
-        parts = [wanted[start : start + _MAX_READ_ROWS] for start in range(0, len(wanted), _MAX_READ_ROWS)]
+        unique_keys = list({(key["pk"]["S"], key["sk"]["S"]): key for key in keys}.values())
+        parts = [unique_keys[start : start + _MAX_READ_ROWS] for start in range(0, len(unique_keys), _MAX_READ_ROWS)]
 
         def read(part: list[Key]) -> list[Row]:
             rows: list[Row] = []
@@ -123,8 +123,8 @@ class Table(AwsEdge):
 
     def delete(self, keys: Iterable[Key]) -> None:
         """Delete rows; ignore those that do not exist."""
-        rest = iter(keys)
-        while part := list(islice(rest, _MAX_DELETED_ROWS)):
+        remaining = iter(keys)
+        while part := list(islice(remaining, _MAX_DELETED_ROWS)):
             request: Row = {self._name: [{"DeleteRequest": {"Key": key}} for key in part]}
             while request:
                 with translate_aws_errors(self.place):
@@ -186,9 +186,9 @@ class Change:
         self._conditions.append("attribute_not_exists(pk)")
         return self
 
-    def if_same(self, **known: Row | None) -> Change:
+    def if_same(self, **expected: Row | None) -> Change:
         """Require that attributes still have these values; None requires that the attribute is still missing."""
-        for name, value in known.items():
+        for name, value in expected.items():
             self._names[f"#{name}"] = name
             if value is None:
                 self._conditions.append(f"attribute_not_exists(#{name})")

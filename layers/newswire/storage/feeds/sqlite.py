@@ -106,9 +106,9 @@ class SqliteFeedStore:
         if ids is None:
             return [_decode_row(row) for row in self._read(f"{_ROW} ORDER BY f.id", (generation,))]
         rows: list[FeedRow] = []
-        wanted = sorted(set(ids))
-        for start in range(0, len(wanted), _MAX_IDS):
-            part = wanted[start : start + _MAX_IDS]
+        sorted_ids = sorted(set(ids))
+        for start in range(0, len(sorted_ids), _MAX_IDS):
+            part = sorted_ids[start : start + _MAX_IDS]
             sql = f"{_ROW} WHERE f.id IN ({','.join('?' * len(part))}) ORDER BY f.id"
             rows += [_decode_row(row) for row in self._read(sql, (generation, *part))]
         return rows
@@ -160,9 +160,9 @@ class SqliteFeedStore:
         claimed: dict[str, FeedRow] = {}
         with self._file.writing() as cursor:
             # One statement for all: each statement releases the GIL, and then competes with the fetching threads for it.
-            wanted = list(feed_ids)
-            sql = f"{_ROW} WHERE f.id IN ({','.join('?' * len(wanted))})"
-            for row in cursor.execute(sql, (generation, *wanted)).fetchall():
+            id_list = list(feed_ids)
+            sql = f"{_ROW} WHERE f.id IN ({','.join('?' * len(id_list))})"
+            for row in cursor.execute(sql, (generation, *id_list)).fetchall():
                 if row[3] == lease.token or self._is_free(row[3], row[4], row[5], now):
                     feed_row = _decode_row(row)
                     claimed[feed_row.feed.id] = feed_row
@@ -221,9 +221,9 @@ class SqliteFeedStore:
         )
         if among is None:
             return [id_ for (id_,) in self._read(f"{sql} ORDER BY f.id LIMIT ?", (generation, limit))]
-        wanted, rows = sorted(set(among)), []
-        for start in range(0, len(wanted), _MAX_IDS):
-            part = wanted[start : start + _MAX_IDS]
+        sorted_ids, rows = sorted(set(among)), []
+        for start in range(0, len(sorted_ids), _MAX_IDS):
+            part = sorted_ids[start : start + _MAX_IDS]
             rows += self._read(f"{sql} AND f.id IN ({','.join('?' * len(part))}) ORDER BY f.id", (generation, *part))
         return [id_ for (id_,) in rows[:limit]]
 
@@ -233,10 +233,12 @@ class SqliteFeedStore:
             row = cursor.execute(f"{_ROW} WHERE f.id = ?", (generation, feed_id)).fetchone()
             if row is None:
                 return None
-            held = cursor.execute(
+            held_lease = cursor.execute(
                 "SELECT token, holder, until FROM index_states WHERE generation = ? AND feed = ?", (generation, feed_id)
             ).fetchone()
-            if held and not (held[0] == lease.token or self._is_free(held[0], held[1], held[2], now)):
+            if held_lease and not (
+                held_lease[0] == lease.token or self._is_free(held_lease[0], held_lease[1], held_lease[2], now)
+            ):
                 return None
             cursor.execute(
                 "INSERT INTO index_states (generation, feed, cursor, token, holder, until) VALUES (?, ?, 0, ?, ?, ?)"
@@ -246,10 +248,10 @@ class SqliteFeedStore:
         return _decode_row(row)
 
     def item_states(self, generation: int, feed_id: str, ids: Iterable[str]) -> dict[str, ItemState]:
-        wanted = list(ids)
+        id_list = list(ids)
         states: dict[str, ItemState] = {}
-        for start in range(0, len(wanted), _MAX_IDS):
-            part = wanted[start : start + _MAX_IDS]
+        for start in range(0, len(id_list), _MAX_IDS):
+            part = id_list[start : start + _MAX_IDS]
             marks = ",".join("?" * len(part))
             sql = f"SELECT id, state FROM item_states WHERE generation = ? AND feed = ? AND id IN ({marks})"
             for id_, state in self._read(sql, (generation, feed_id, *part)):
@@ -325,14 +327,14 @@ class SqliteFeedStore:
         """Take a named lease; return 0 on success, else the instant until which it is taken or held off."""
         holder = self._own_holder()
         with self._file.writing() as cursor:
-            held = cursor.execute(
+            held_lease = cursor.execute(
                 "SELECT token, holder, until, hold_until FROM locks WHERE name = ?", (name,)
             ).fetchone()
-            if held is not None and held[0] != lease.token:
-                if not self._is_free(held[0], held[1], held[2], now):
-                    return int(held[2])
-                if held[3] > now:
-                    return int(held[3])
+            if held_lease is not None and held_lease[0] != lease.token:
+                if not self._is_free(held_lease[0], held_lease[1], held_lease[2], now):
+                    return int(held_lease[2])
+                if held_lease[3] > now:
+                    return int(held_lease[3])
             cursor.execute(
                 "INSERT INTO locks (name, token, holder, until) VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE"
                 " SET token = excluded.token, holder = excluded.holder, until = excluded.until",

@@ -66,20 +66,20 @@ class DeadLetterQueue(AwsEdge):
 
         A message is deleted after it was sent. So an interruption leaves it in both queues and never loses it.
         """
-        wanted = set(ids)
+        id_set = set(ids)
 
         def is_chosen(letter: DeadLetter) -> bool:
-            return letter.feeds is not None and (not wanted or letter.id in wanted)
+            return letter.feeds is not None and (not id_set or letter.id in id_set)
 
         return self._take_out(is_chosen, sends=True)
 
     def discard(self, ids: Iterable[str]) -> list[DeadLetter]:
         """Delete the messages with these ids; return them."""
-        wanted = set(ids)
-        return self._take_out(lambda letter: letter.id in wanted, sends=False)
+        id_set = set(ids)
+        return self._take_out(lambda letter: letter.id in id_set, sends=False)
 
     def _take_out(self, is_chosen: Callable[[DeadLetter], bool], *, sends: bool) -> list[DeadLetter]:
-        done, others = [], []
+        deleted, others = [], []
         for message, letter in list(self._receive()):
             if not is_chosen(letter):
                 others.append(message)
@@ -88,9 +88,9 @@ class DeadLetterQueue(AwsEdge):
                 self._work.put([batch_of(letter.body)])
             with translate_aws_errors(self._place):
                 self.client.delete_message(QueueUrl=self._url, ReceiptHandle=message["ReceiptHandle"])
-            done.append(letter)
+            deleted.append(letter)
         self._give_back(others)
-        return done
+        return deleted
 
     def _receive(self) -> Iterator[tuple[dict[str, Any], DeadLetter]]:
         """Receive each message once; other consumers do not see it for `_VISIBILITY_SECONDS`."""

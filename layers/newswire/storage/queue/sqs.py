@@ -30,8 +30,8 @@ class SqsQueue(AwsEdge):
 
     def put(self, batches: Iterable[Batch]) -> None:
         """Send the batches, ten per request; send refused ones again, and raise `DataError` if SQS keeps refusing them."""
-        rest = iter(batches)
-        while part := list(islice(rest, _MAX_ENTRIES)):
+        remaining = iter(batches)
+        while part := list(islice(remaining, _MAX_ENTRIES)):
             waiting = {
                 str(number): {"Id": str(number), "MessageBody": message_of(batch)} for number, batch in enumerate(part)
             }

@@ -45,8 +45,8 @@ def split_at_range(parameters: Mapping[str, str]) -> tuple[str, str]:
     """
     first = change_parameters(parameters, from_=None, to=None)
     before: dict[str, str] = {name: first.pop(name) for name in ("q", "match") if name in first}
-    lead, rest = query_of(before), query_of(first)
-    return f"{lead}&" if lead else "?", f"&{rest[1:]}" if rest else ""
+    lead, tail = query_of(before), query_of(first)
+    return f"{lead}&" if lead else "?", f"&{tail[1:]}" if tail else ""
 
 
 def zone_parameter(zone: ZoneInfo) -> dict[str, str]:

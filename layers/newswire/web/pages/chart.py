@@ -58,7 +58,7 @@ def chart_of(histogram: Histogram | None, parameters: Mapping[str, str], zone: Z
     highest = max(bucket.count for bucket in buckets) or 1
     slot = WIDTH / count
     width = slot * (1 - _GAP_SHARE)
-    lead, rest = (escape(part) for part in split_at_range(parameters))
+    lead, tail = (escape(part) for part in split_at_range(parameters))
     bars, rows = [], []
     for at, bucket in enumerate(buckets):
         if not bucket.count:
@@ -66,7 +66,7 @@ def chart_of(histogram: Histogram | None, parameters: Mapping[str, str], zone: Z
         height = max(bucket.count / highest * HEIGHT, _MIN_BAR_HEIGHT)
         value, text = _value_and_label(bucket.start, unit, zone)
         first, last = _range_values(value, bucket.start, bucket.end, zone, is_cut=at in {0, count - 1})
-        href = f"{top}{lead}from={first}&amp;to={last}{rest}"
+        href = f"{top}{lead}from={first}&amp;to={last}{tail}"
         left = f"{at * slot + slot * _GAP_SHARE / 2:.1f}"
         whole = f"M{left} 0h{width:.1f}v{HEIGHT}h-{width:.1f}z"  # a low bar can be clicked over the whole height
         path = f"M{left} {HEIGHT}v-{height:.1f}h{width:.1f}v{height:.1f}z"

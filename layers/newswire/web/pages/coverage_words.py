@@ -52,8 +52,8 @@ def coverage_words(
     if coverage.gap_count > len(coverage.gaps):
         details.append("There are more periods in which items may have been missed.")
     if not details:
-        which = "The feed is" if coverage.feeds == 1 else f"All {coverage.feeds:,} feeds are"
-        summary = f"{which} up to date, and nothing is known to be missing."
+        subject = "The feed is" if coverage.feeds == 1 else f"All {coverage.feeds:,} feeds are"
+        summary = f"{subject} up to date, and nothing is known to be missing."
         if not coverage.is_complete:
             summary = "The feeds were being checked in this period, and nothing is known to be missing."
         return CoverageWords(is_whole=True, summary=summary)
@@ -64,8 +64,8 @@ def coverage_words(
         verb = "is" if count == 1 else "are"
         summary = f"{count:,} of {coverage.feeds:,} feeds {verb} not up to date, so items may be missing."
     else:
-        which = "The feed is" if coverage.feeds == 1 else "The feeds are"
-        summary = f"{which} up to date now, but items may have been missed earlier."
+        subject = "The feed is" if coverage.feeds == 1 else "The feeds are"
+        summary = f"{subject} up to date now, but items may have been missed earlier."
     return CoverageWords(is_whole=False, summary=summary, details=tuple(details))
 
 

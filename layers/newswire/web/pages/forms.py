@@ -24,15 +24,15 @@ class CleanQuery(Struct, frozen=True):
     is_clean: bool
 
 
-def clean_query(sent: Mapping[str, Sequence[str]], known: Sequence[str]) -> CleanQuery:
+def clean_query(parameters: Mapping[str, Sequence[str]], names: Sequence[str]) -> CleanQuery:
     """Return the known parameters that have a value, each once.
 
     The values of a repeated list or `q` are joined; of any other repeated parameter the last value counts.
     """
     clean: dict[str, str] = {}
     is_clean = True
-    for name in known:
-        values = sent.get(name) or ()
+    for name in names:
+        values = parameters.get(name) or ()
         filled = [value for value in values if value.strip()]
         is_clean = is_clean and list(values) == filled[:1]
         if name in VALUE_FIELDS and filled:

@@ -70,10 +70,10 @@ class Pages:
 
     def search(self, request: Request) -> Response[Any]:
         """Answer / with the results, or with the form and the problems at its fields."""
-        sent = clean_query(request.parameters, SEARCH_FIELDS)
-        if not sent.is_clean:
-            return _redirect(request.top, sent)
-        parameters, now = sent.parameters, self._clock()
+        clean = clean_query(request.parameters, SEARCH_FIELDS)
+        if not clean.is_clean:
+            return _redirect(request.top, clean)
+        parameters, now = clean.parameters, self._clock()
         query = parameters | {"highlight": "title,summary,content", "facets": FACETS, "histogram": "auto"}
         try:
             try:
@@ -93,15 +93,15 @@ class Pages:
 
     def feed(self, request: Request, feed_id: str) -> Response[Any]:
         """Answer /feeds/{id} with its newest items, its state and a chart of its last days."""
-        sent = clean_query(request.parameters, PAGE_FIELDS)
-        if not sent.is_clean:
-            return _redirect(quote(request.path.rpartition("/")[2]), sent)
+        clean = clean_query(request.parameters, PAGE_FIELDS)
+        if not clean.is_clean:
+            return _redirect(quote(request.path.rpartition("/")[2]), clean)
         now = self._clock()
         statuses = self._engine.statuses([feed_id])
         if not statuses:
             return self.problem(request, problem_of(404, "not_found", f"There is no feed {shorten(feed_id)!r}."))
         status = statuses[0]
-        query = {**sent.parameters, "feed": included_list([status.id])}
+        query = {**clean.parameters, "feed": included_list([status.id])}
         result = self._search(query, now)
         recent_query: dict[str, str] = {name: query[name] for name in ("feed", "tz") if name in query}
         recent_query |= {
@@ -112,15 +112,15 @@ class Pages:
         }
         recent = self._search(recent_query, now, least=0)
         grace_s = self._settings.stale_grace_seconds
-        view = feed_view(sent.parameters, status, result, recent, request.origin, grace_s)
+        view = feed_view(clean.parameters, status, result, recent, request.origin, grace_s)
         return self._page_response(request, "feed.html", "../", result, view=view)
 
     def item(self, request: Request, item_id: str) -> Response[Any]:
         """Answer /items/{id}."""
-        sent = clean_query(request.parameters, ("tz",))
-        if not sent.is_clean:
-            return _redirect(quote(request.path.rpartition("/")[2]), sent)
-        reader = ParameterReader(_with_lists(sent.parameters), ("tz",))
+        clean = clean_query(request.parameters, ("tz",))
+        if not clean.is_clean:
+            return _redirect(quote(request.path.rpartition("/")[2]), clean)
+        reader = ParameterReader(_with_lists(clean.parameters), ("tz",))
         zone = read_zone_parameter(reader)
         reader.raise_if_wrong()
         item = self._engine.get([item_id]).get(item_id)
@@ -190,12 +190,12 @@ class Pages:
         return whole_response(request, body, HTML, weak_etag(stable), SECURITY_HEADERS)
 
 
-def _redirect(here: str, sent: CleanQuery) -> Response[Any]:
-    """Redirect (303) to the clean URL at `here`, so that a reader shares that one."""
+def _redirect(path: str, clean: CleanQuery) -> Response[Any]:
+    """Redirect (303) to the clean URL at `path`, so that a reader shares that one."""
     headers: dict[str, str | list[str]] = {
         **SECURITY_HEADERS,
         "Cache-Control": "no-store",
-        "Location": here + query_of(sent.parameters),
+        "Location": path + query_of(clean.parameters),
     }
     return Response(303, HTML, "", headers=headers)
 

@@ -131,11 +131,11 @@ def form_view(
     )
 
 
-def _options(parameter: Parameter, sent: str) -> tuple[Option, ...]:
+def _options(parameter: Parameter, chosen: str) -> tuple[Option, ...]:
     """Return what the field of a `choice` offers: the default, each other word with a text, and the word sent."""
     texts = parameter.option_labels
-    words = [word for word in ("", *parameter.allowed) if word in texts or word == sent]
-    return tuple(Option(word, texts.get(word, word), word == sent) for word in words)
+    words = [word for word in ("", *parameter.allowed) if word in texts or word == chosen]
+    return tuple(Option(word, texts.get(word, word), word == chosen) for word in words)
 
 
 def _ranges(parameters: Mapping[str, str], zone: ZoneInfo, now: Instant) -> tuple[RangeLink, ...]:

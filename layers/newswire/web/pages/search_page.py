@@ -92,11 +92,11 @@ def search_view(
     zone, date_field, tail = request.tz, request.query.date_field, zone_query(request.tz)
     filters = filters_of(parameters, request, statuses)
     rows = tuple(item_row(hit.item, hit.highlights or {}, statuses, zone, now, tail, date_field) for hit in result.hits)
-    understood = written_query(request.node) if request.node is not None else ""
+    read_as = written_query(request.node) if request.node is not None else ""
     results = Results(
         total=result.total,
         criteria=(*_describe_dates(result, zone), _ORDERS[request.query.sort], f"Times in {zone.key}"),
-        understood="" if understood == (request.q or "").strip() else understood,
+        understood="" if read_as == (request.q or "").strip() else read_as,
         filters=filters,
         warnings=tuple(_warning_text(warning, request.q or "") for warning in result.warnings[:_MAX_WARNINGS]),
         more_filters=sum(map(len, request.raw_lists.values())) - len(filters),
