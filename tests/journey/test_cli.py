@@ -5,6 +5,8 @@ import io
 import json
 import os
 import stat
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -145,11 +147,21 @@ def test_feed_list_round_trips_through_toml_and_opml(run, tmp_path) -> None:
     assert "0 feeds added" in run("feeds", "import", str(tmp_path / "out.opml"))[1]
 
 
+def test_url_listed_twice_is_imported_once(run, tmp_path) -> None:
+    outline = '<outline text="{}" xmlUrl="http://a.example/1"/>'
+    (tmp_path / "list.opml").write_text(
+        f"<opml><body>{outline.format('First')}{outline.format('Second')}</body></opml>"
+    )
+    assert "1 feed added" in run("feeds", "import", str(tmp_path / "list.opml"))[1]
+    assert [feed["id"] for feed in json.loads(run("feeds", "--json")[1])] == ["first"]
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [
         ("[feed.x]\nurl = ", "line 2"),
-        ("[feed.x]\nurl = 5\n", "key feed.x.url"),
+        ("[feed.x]\nurl = 5\n", "line 2, key feed.x.url: must be text, got a whole number."),
+        ("[feed.x]\nurl = 'http://a.example'\nkind = 'rdf'\n", "key feed.x.kind: must be one of auto, syndication,"),
         ("[feed.x]\nurl = 'ftp://a'\n", "line 2, key feed.x.url"),
         ("[feed.x]\nurl = 'http://a.example'\nkindd = 'auto'\n", "line 3, key feed.x.kindd"),
         ("[feed.x]\nurl = 'http://a.example'\nminimum_seconds = 1\n", "line 3, key feed.x.minimum_seconds"),
@@ -186,7 +198,7 @@ def test_default_feeds_file_may_be_missing(run, tmp_path, monkeypatch) -> None:
     monkeypatch.chdir(tmp_path)
     status, out, err = run("poll")
     assert (status, err) == (0, "")
-    assert "No feed is due" in out
+    assert "The feed list is empty" in out
 
 
 def test_serve_reports_a_broken_feeds_file_once_and_polls_on(app, server, clock, tmp_path, capsys) -> None:
@@ -437,6 +449,18 @@ def test_load_file_may_begin_with_a_byte_order_mark(tmp_path) -> None:
     report = load(app, [str(file)], "a")
     assert (report.lines, report.refused_count) == (2, 0)
     app.close()
+
+
+def test_host_of_another_machine_is_reported(run) -> None:
+    assert "--host must be an address of this machine, got 192.0.2.1" in run("serve", "--host", "192.0.2.1")[2]
+
+
+def test_ctrl_c_during_the_imports_prints_one_line() -> None:
+    program = "import newswire.cli, sys; sys.modules['newswire.cli.main'] = None; import newswire.__main__ as program\n"
+    program += "def interrupt(*_): raise KeyboardInterrupt\nsys.meta_path.insert(0, type('Finder', (), {'find_spec': interrupt})())\n"
+    program += "del sys.modules['newswire.cli.main']; sys.exit(program.main())"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (1, "newswire: stopped before the command began.\n")
 
 
 def test_invalid_port_is_reported(tmp_path) -> None:

@@ -100,8 +100,10 @@ def import_list(app: App, arguments: argparse.Namespace) -> int:
     feeds = read_feeds_file(Path(arguments.file))
     urls = {row.feed.url for row in app.feeds.rows() if not row.feed.removed}
     ids = {row.feed.id for row in app.feeds.rows()}
-    new_feeds = [feed for feed in feeds if feed.url not in urls]
-    for feed in new_feeds:
+    new_feeds = {
+        feed.url: feed for feed in reversed(feeds) if feed.url not in urls
+    }  # the first of each URL in the file
+    for feed in reversed(new_feeds.values()):
         feed_id = feed.id
         number = 1
         while feed_id in ids:

@@ -51,7 +51,10 @@ def poll_once(app: App, feed_ids: Sequence[str], *, now: bool, quiet: bool = Fal
     else:
         tick(app, InlineQueue(run))
     if not reports and not quiet:
-        say("No feed is due. Run `newswire poll --now` to poll all feeds.")
+        if not app.feeds.rows():
+            say("The feed list is empty. Add a feed with `newswire feeds add URL`.")
+        else:
+            say("No feed is due. Run `newswire poll --now` to poll all feeds.")
     return max([OK, *(_print_report(report, quiet=quiet) for report in reports)])
 
 

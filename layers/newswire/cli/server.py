@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import socket
 import threading
 from collections.abc import Callable
@@ -43,7 +44,12 @@ def listen(host: str, port: int) -> socket.socket:
     except (OSError, OverflowError) as error:
         sock.close()
         reason = (getattr(error, "strerror", None) or "a port is from 0 to 65535").lower()
-        msg = f"Port {port} of {host} is not available ({reason}). Choose another with --port."
+        if getattr(error, "errno", None) == errno.EADDRNOTAVAIL or isinstance(error, socket.gaierror):
+            msg = (
+                f"--host must be an address of this machine, got {host} ({reason}). 127.0.0.1 serves this machine only."
+            )
+        else:
+            msg = f"Port {port} of {host} is not available ({reason}). Choose another with --port."
         raise NewswireError(msg) from error
     sock.listen(128)
     return sock

@@ -20,6 +20,7 @@ from msgspec import Struct
 from newswire.errors import FeedsFileError, UsageError
 from newswire.feed_id import check_feed_id
 from newswire.model import Feed, FeedKind, Listing
+from newswire.type_errors import describe
 from newswire.urls import feed_url_problem, path_of, site_name
 
 MIN_INTERVAL_SECONDS = 10
@@ -92,9 +93,9 @@ def _feed_of(feed_id: str, table: object, name: str, text: str) -> Feed:
     try:
         fields = msgspec.convert(table, FeedTable)
     except msgspec.ValidationError as error:
-        reason, _, path = str(error).partition(" - at `$.")
-        key = re.split(r"[.\[]", path.rstrip("`"))[0] or (re.findall(r"`(\w+)`", reason) or [""])[0]
-        msg = f"{name}, line {_find_line(text, key, after=line)}, key feed.{feed_id}.{key}: {reason}."
+        key, clause = describe(error, FeedTable)
+        path = f"feed.{feed_id}.{key}".rstrip(".")
+        msg = f"{name}, line {_find_line(text, key.rpartition('.')[2], after=line)}, key {path}: {clause}."
         raise FeedsFileError(msg) from error
     problem = _problem_of(fields)
     if problem:

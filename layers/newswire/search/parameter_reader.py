@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Literal, TypeVar, cast
 
 from msgspec import Struct
@@ -64,13 +65,20 @@ def shorten(text: str) -> str:
 class ParameterReader:
     """Reads the parameters of a request one by one, and collects the problems."""
 
-    def __init__(self, raw: Mapping[str, Sequence[str]], names: Sequence[str]) -> None:
+    def __init__(
+        self, raw: Mapping[str, Sequence[str]], names: Sequence[str], required: Mapping[str, str] = MappingProxyType({})
+    ) -> None:
+        """Read the parameters of a request; `required` gives what each parameter that must be sent allows."""
+        self._required = required
         self.problems: list[Problem] = []
         self.values: dict[str, str] = {}
         """The values of the known parameters that were sent once, as text."""
         for name, values in raw.items():
             if not name.startswith("X-Amz-"):  # a signed URL brings these
                 self._take(name, values, names)
+        for name, allowed in required.items():
+            if name not in raw:
+                self.add(name, "invalid_value", f"{name} is missing.", allowed)
 
     def _take(self, name: str, values: Sequence[str], names: Sequence[str]) -> None:
         shown = shorten(name)
@@ -79,7 +87,12 @@ class ParameterReader:
         elif len(values) != 1:
             self.add(name, "repeated_parameter", f"{name} must be sent once, got {len(values)} values.", "once")
         elif not values[0].strip():
-            self.add(name, "invalid_value", f"{name} must not be empty.", "a value, or leave it out")
+            self.add(
+                name,
+                "invalid_value",
+                f"{name} must not be empty.",
+                self._required.get(name, "a value, or leave it out"),
+            )
         elif not _is_text(values[0]):
             self.add(name, "invalid_value", f"{name} must be Unicode text.", "UTF-8, percent-encoded")
         else:

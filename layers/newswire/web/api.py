@@ -140,10 +140,8 @@ class Api:
 
     def items(self, request: Request) -> Response[Any]:
         """Answer /v1/items?ids=a,b."""
-        reader = ParameterReader(request.parameters, ("ids",))
+        reader = ParameterReader(request.parameters, ("ids",), {"ids": f"1 to {MAX_IDS} ids with commas between"})
         ids = tuple(dict.fromkeys(listed_ids := reader.values_of("ids")))
-        if "ids" not in request.parameters:
-            reader.add("ids", "invalid_value", "ids is missing.", f"1 to {MAX_IDS} ids with commas between")
         if len(listed_ids) > MAX_IDS:
             reader.add(
                 "ids", "out_of_range", f"ids must list 1 to {MAX_IDS} ids, got {len(listed_ids)}.", f"1 to {MAX_IDS}"

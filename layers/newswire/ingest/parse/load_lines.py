@@ -7,6 +7,7 @@ from msgspec import Struct
 
 from newswire.ingest.parse.feed_dates import read_feed_date
 from newswire.model import VALUE_LENGTH, Document, Entry, Markup, RawDate, Record
+from newswire.type_errors import describe
 
 MAX_LINE_BYTES = 2_000_000
 """A longer line is refused, so that one line cannot fill the memory."""
@@ -41,7 +42,8 @@ def read_line(text: bytes) -> LoadLine | str:
     try:
         line = _line.decode(text)
     except msgspec.ValidationError as error:
-        return str(error)
+        key, clause = describe(error, LoadLine)
+        return f"{key or 'the line'} {clause}"
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         return f"the line must be JSON: {error}"
     if not any(value and value.strip() for value in (line.title, line.summary, line.content, line.link)):
