@@ -71,7 +71,7 @@ def main() -> int:
     path = RESULTS / f"{now:%Y%m%dT%H%M%SZ}.json"
     path.write_bytes(msgspec.json.format(msgspec.json.encode(result), indent=2) + b"\n")
     print(f"Results are in {path.relative_to(Path(__file__).parents[1])}.")
-    return int(any(_is_missed(one) for one in measurements))
+    return int(any(_is_missed(measurement) for measurement in measurements))
 
 
 def _is_missed(one: Measurement) -> bool:

@@ -15,7 +15,7 @@ from newswire.web.events import build_api, handle_event
 Asked = Callable[[str, Mapping[str, str]], dict[str, Any]]
 
 
-def asked_in_process(app: App) -> Asked:
+def make_in_process_client(app: App) -> Asked:
     """Return a function that calls the API; it raises `RuntimeError` unless the status is 200."""
     resolver = APIGatewayRestResolver()
     api = build_api(resolver, app.engine, app.settings, app.clock)
@@ -35,7 +35,7 @@ def asked_in_process(app: App) -> Asked:
         answered = handle_event(resolver, api, event, LambdaContext())
         if answered["statusCode"] != 200:
             raise RuntimeError(answered["body"])
-        found: dict[str, Any] = json.loads(answered["body"])
-        return found
+        results: dict[str, Any] = json.loads(answered["body"])
+        return results
 
     return ask

@@ -55,17 +55,17 @@ def between(start: int, end: int, field: str = "published") -> Query:
 
 def all_of(*queries: Query) -> Query:
     """Combine queries with AND."""
-    return Query.boolean_query([(Occur.Must, one) for one in queries])
+    return Query.boolean_query([(Occur.Must, query) for query in queries])
 
 
 def any_of(*queries: Query) -> Query:
     """Combine queries with OR."""
-    return Query.boolean_query([(Occur.Should, one) for one in queries])
+    return Query.boolean_query([(Occur.Should, query) for query in queries])
 
 
 def without(query: Query, *excluded: Query) -> Query:
     """Exclude the matches of other queries."""
-    return Query.boolean_query([(Occur.Must, query), *((Occur.MustNot, one) for one in excluded)])
+    return Query.boolean_query([(Occur.Must, query), *((Occur.MustNot, query) for query in excluded)])
 
 
 def everything() -> Query:
@@ -106,7 +106,7 @@ class BareIndex:
         """Return the total and the stored bytes of the first items; count facets and buckets as well."""
         searcher = self._searcher
         aggregations: dict[str, Any] = {
-            one: {"terms": {"field": f"{one}_label", "size": 1_000_000, "missing": "\x1e"}} for one in facets
+            facet: {"terms": {"field": f"{facet}_label", "size": 1_000_000, "missing": "\x1e"}} for facet in facets
         }
         if edges:
             ranges = [{"from": low, "to": high} for low, high in pairwise(edges)]

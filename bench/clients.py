@@ -34,11 +34,11 @@ async def _client(port: int, until: float, targets: list[str], offset: int, take
 
 
 async def _all(port: int, seconds: float, targets: list[str]) -> None:
-    taken: list[float] = []
+    claimed: list[float] = []
     until = time.perf_counter() + seconds
     step = max(1, len(targets) // CLIENTS)
-    await asyncio.gather(*(_client(port, until, targets, n * step % len(targets), taken) for n in range(CLIENTS)))
-    print(json.dumps([len(taken) / seconds, median(taken), quantiles(taken, n=100)[98]]))
+    await asyncio.gather(*(_client(port, until, targets, n * step % len(targets), claimed) for n in range(CLIENTS)))
+    print(json.dumps([len(claimed) / seconds, median(claimed), quantiles(claimed, n=100)[98]]))
 
 
 if __name__ == "__main__":

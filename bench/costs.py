@@ -112,19 +112,21 @@ def main() -> int:
     aws = AwsInside()
     with TemporaryDirectory() as folder, Path(os.devnull).open("w") as nowhere, redirect_stdout(nowhere):
         settings = Settings(data=f"{folder}/data", feeds=f"{folder}/feeds.toml")
-        found, _publishers, _planned, app = live_a_day_on_aws(aws, settings, HandClock(), FEEDS)
+        results, _publishers, _planned, app = live_a_day_on_aws(aws, settings, HandClock(), FEEDS)
         app.close()
     aws.close()
-    print(msgspec.json.format(msgspec.json.encode(found)).decode())
-    print(f"{found.day.polls / FEEDS:.1f} polls and {found.day.documents / FEEDS:.1f} new documents per feed")
-    batches = sum(count for name, count in found.in_batches.items() if " row of " not in name)
-    print(f"{sum(found.in_ticks.values()) / TICKS:.1f} calls per tick, {batches / found.day.polls:.1f} calls per poll")
-    tables = [daily(found, feeds) for feeds in SIZES]
+    print(msgspec.json.format(msgspec.json.encode(results)).decode())
+    print(f"{results.day.polls / FEEDS:.1f} polls and {results.day.documents / FEEDS:.1f} new documents per feed")
+    batches = sum(count for name, count in results.in_batches.items() if " row of " not in name)
+    print(
+        f"{sum(results.in_ticks.values()) / TICKS:.1f} calls per tick, {batches / results.day.polls:.1f} calls per poll"
+    )
+    tables = [daily(results, feeds) for feeds in SIZES]
     print(f"| USD per day | {' | '.join(f'{feeds:,} feeds' for feeds in SIZES)} |\n|---|{'---|' * len(SIZES)}")
     for service in tables[0]:
-        print(f"| {service} | {' | '.join(f'{one[service]:.3f}' for one in tables)} |")
-    print(f"| total | {' | '.join(f'{sum(one.values()):.2f}' for one in tables)} |")
-    print(f"| per month | {' | '.join(f'{sum(one.values()) * DAYS_A_MONTH:.2f}' for one in tables)} |")
+        print(f"| {service} | {' | '.join(f'{table[service]:.3f}' for table in tables)} |")
+    print(f"| total | {' | '.join(f'{sum(table.values()):.2f}' for table in tables)} |")
+    print(f"| per month | {' | '.join(f'{sum(table.values()) * DAYS_A_MONTH:.2f}' for table in tables)} |")
     return 0
 
 

@@ -42,8 +42,8 @@ class _Answering(asyncio.Protocol):
         self._held += data
         while b"\r\n\r\n" in self._held and self._transport is not None:
             head, _, self._held = self._held.partition(b"\r\n\r\n")
-            known = b"\r\nif-none-match:" in head.lower()
-            self._transport.write(_NOT_MODIFIED if known else _document(head.split(b" ", 2)[1].decode("ascii")))
+            known_names = b"\r\nif-none-match:" in head.lower()
+            self._transport.write(_NOT_MODIFIED if known_names else _document(head.split(b" ", 2)[1].decode("ascii")))
 
 
 async def _serve() -> None:

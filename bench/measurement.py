@@ -49,7 +49,7 @@ def carry_out(name: str, quick: bool) -> Measurement:  # noqa: FBT001 - one swit
     return cast("Measurement", importlib.import_module(f"bench.measures.{name}").measure(quick))
 
 
-def needed(path: Path) -> Path:
+def require_file(path: Path) -> Path:
     """Return `path`, which is part of the data; raise `SkippedError` if it does not exist."""
     if not path.exists():
         msg = f"Skipped: {path.relative_to(ROOT.parent)} does not exist next to the repository."
@@ -57,16 +57,18 @@ def needed(path: Path) -> Path:
     return path
 
 
-def alternated(ours: Callable[[], float], baseline: Callable[[], float], times: int) -> tuple[list[float], list[float]]:
+def time_in_turns(
+    ours: Callable[[], float], baseline: Callable[[], float], times: int
+) -> tuple[list[float], list[float]]:
     """Run both in turns, so that a slow machine slows both; return the figures of each."""
-    taken: tuple[list[float], list[float]] = ([], [])
+    seconds: tuple[list[float], list[float]] = ([], [])
     for _ in range(times):
-        taken[0].append(ours())
-        taken[1].append(baseline())
-    return taken
+        seconds[0].append(ours())
+        seconds[1].append(baseline())
+    return seconds
 
 
-def compared(
+def compare_times(
     name: str, ours: Sequence[float], baseline: Sequence[float], unit: str, target: float | None, note: str
 ) -> Measurement:
     """Return a measurement with the medians of both."""
@@ -104,6 +106,6 @@ def run_alone(command: Sequence[str], environment: Mapping[str, str] | None = No
     return Ran(wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / kilo / 1024)
 
 
-def listed(figures: Sequence[float]) -> str:
+def join_figures(figures: Sequence[float]) -> str:
     """Return the single figures as text for a note."""
-    return " ".join(f"{one:.2f}" for one in figures)
+    return " ".join(f"{figure:.2f}" for figure in figures)

@@ -69,7 +69,7 @@ def fifty() -> Iterator[Search]:
 
 
 def _of_words() -> Iterator[Search]:
-    yield from (Search({"q": one}, word(folded)) for one, folded in _WORDS)
+    yield from (Search({"q": text}, word(folded)) for text, folded in _WORDS)
     yield Search({"q": "prime minister"}, all_of(word("prime"), word("minister")))
     yield Search({"q": "climate change report"}, all_of(word("climate"), word("change"), word("report")))
     yield Search({"q": "sąd najwyższy"}, all_of(word("sad"), word("najwyzszy")))

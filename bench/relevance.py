@@ -14,8 +14,8 @@ import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from bench.api import Asked, asked_in_process
-from bench.measurement import DATA, Measurement, needed
+from bench.api import Asked, make_in_process_client
+from bench.measurement import DATA, Measurement, require_file
 from newswire.app import App
 from newswire.ingest.backfill import load
 from newswire.settings import Settings
@@ -26,10 +26,10 @@ QUERY_CHARACTERS = 1_000
 
 def measure_collection(name: str, published: float) -> Measurement:
     """Return nDCG@10 over all judged queries of a collection."""
-    folder = needed(DATA / "relevance" / name)
-    with tempfile.TemporaryDirectory(prefix="bench-relevance-") as made:
-        app = App(Settings(data=str(Path(made) / "data"), recency_weight=0))
-        figure, queries, documents = judged_collection(app, folder, Path(made) / "docs.jsonl")
+    folder = require_file(DATA / "relevance" / name)
+    with tempfile.TemporaryDirectory(prefix="bench-relevance-") as built:
+        app = App(Settings(data=str(Path(built) / "data"), recency_weight=0))
+        figure, queries, documents = judged_collection(app, folder, Path(built) / "docs.jsonl")
         app.close()
     note = f"nDCG@10 over {queries} queries and {documents:,} documents; published for BM25: {published}"
     return Measurement(f"{name}", round(figure, 4), published, "", round(published / figure, 4), 1.0, note)
@@ -41,7 +41,7 @@ def judged_collection(app: App, folder: Path, lines: Path) -> tuple[float, int, 
     ids = _write_lines(folder, lines)
     report = load(app, [str(lines)], "docs")
     app.engine.refresh()
-    ask = asked_in_process(app)
+    ask = make_in_process_client(app)
     gains = [
         ndcg([judged[query].get(ids[link], 0) for link in _found(ask, text)], judged[query].values())
         for query, text in _queries(folder)
@@ -59,7 +59,7 @@ def ndcg(found: Sequence[float], judged: Iterable[float]) -> float:
 
 def _found(ask: Asked, text: str) -> list[str]:
     sent = {"q": text[:QUERY_CHARACTERS], "match": "any", "size": str(DEPTH), "fields": "link"}
-    return [str(one["link"]) for one in ask("/v1/search", sent)["items"]]
+    return [str(item["link"]) for item in ask("/v1/search", sent)["items"]]
 
 
 def _judged(folder: Path) -> Mapping[str, dict[str, float]]:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import msgspec
 
-from bench.measurement import DATA, needed, run_alone
+from bench.measurement import DATA, require_file, run_alone
 from newswire.engines.tantivy.fields import SCHEMA
 from newswire.ingest.item import EXTRACTION
 
@@ -47,7 +47,7 @@ def write_lines(target: Path, most: int | None) -> int:
     """Write the timeline as lines to load, without empty items; return the number of lines."""
     read, write = msgspec.json.Decoder(_Row).decode, msgspec.json.Encoder().encode
     count = 0
-    timeline = needed(DATA / "timeline" / "timeline_2023.jsonl.gz")
+    timeline = require_file(DATA / "timeline" / "timeline_2023.jsonl.gz")
     with gzip.open(timeline, "rb") as rows, target.open("wb") as lines:
         for raw in rows:
             if count == most:

@@ -84,9 +84,9 @@ def settings(tmp_path: Path) -> Settings:
 
 @pytest.fixture
 def app(settings: Settings, clock: HandClock) -> Iterator[App]:
-    made = App(settings, clock=clock)
-    yield made
-    made.close()
+    built = App(settings, clock=clock)
+    yield built
+    built.close()
 
 
 @pytest.fixture
@@ -99,15 +99,15 @@ def another(settings: Settings, clock: HandClock) -> Iterator[object]:
         return opened[-1]
 
     yield make
-    for one in opened:
-        one.close()
+    for part in opened:
+        part.close()
 
 
 @pytest.fixture
 def server() -> Iterator[FeedServer]:
-    made = FeedServer()
-    yield made
-    made.close()
+    built = FeedServer()
+    yield built
+    built.close()
 
 
 def absent(what: str) -> NoReturn:
@@ -149,6 +149,6 @@ def aws():
     """Yield a server that stands in for AWS; it starts when first requested."""
     from tests.support.aws import Aws
 
-    made = Aws()
-    yield made
-    made.close()
+    built = Aws()
+    yield built
+    built.close()

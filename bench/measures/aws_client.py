@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 
-from bench.measurement import Measurement, alternated, compared, run_alone
+from bench.measurement import Measurement, compare_times, run_alone, time_in_turns
 
 SERVICES = ("dynamodb", "s3", "sqs")
 OURS = f"from newswire.storage.aws import make_client; [make_client(name) for name in {SERVICES}]"
@@ -21,6 +21,6 @@ def measure(quick: bool) -> Measurement:  # noqa: FBT001 - one switch, common to
     def run(program: str) -> float:
         return run_alone([sys.executable, "-c", program], ENVIRONMENT).cpu_s * 1000
 
-    ours, baseline = alternated(lambda: run(OURS), lambda: run(BASELINE), 3 if quick else 11)
+    ours, baseline = time_in_turns(lambda: run(OURS), lambda: run(BASELINE), 3 if quick else 11)
     note = f"fastest {min(ours):.0f} ms with botocore, {min(baseline):.0f} ms with boto3"
-    return compared("aws_client", ours, baseline, "ms", 1.0, note)
+    return compare_times("aws_client", ours, baseline, "ms", 1.0, note)

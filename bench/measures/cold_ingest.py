@@ -13,7 +13,7 @@ from statistics import median
 
 from bench.built import CREDENTIALS, batch_event, built_application, ingest_environ, start, write_floor
 from bench.cluster import year_cluster
-from bench.measurement import Measurement, alternated, compared, listed
+from bench.measurement import Measurement, compare_times, join_figures, time_in_turns
 from newswire.model import Feed
 from newswire.storage.feeds.dynamodb import DynamoFeedStore
 from tests.support.aws import Aws
@@ -56,7 +56,7 @@ def measure(quick: bool) -> Measurement:  # noqa: FBT001 - one switch, common to
         def news(_asked: object) -> object:
             nonlocal changing
             changing += 1
-            server.says("/body", rss(*[story(changing * 10 + one) for one in range(5)]))
+            server.says("/body", rss(*[story(changing * 10 + number) for number in range(5)]))
             return server.answers["/body"]
 
         server.answers["/news"] = news  # type: ignore[assignment]  # a function of the request
@@ -74,10 +74,10 @@ def measure(quick: bool) -> Measurement:  # noqa: FBT001 - one switch, common to
             return started.first_s - started.again_s
 
         ours(), floor()
-        taken = alternated(ours, floor, 3 if quick else TIMES)
+        seconds = time_in_turns(ours, floor, 3 if quick else TIMES)
         cluster.forget("benchcold")
     note = (
         "s from process start to the end of the first batch, minus the repeated batch;"
-        f" peak {median(peaks):.0f} MiB; ours {listed(taken[0])}, floor {listed(taken[1])}"
+        f" peak {median(peaks):.0f} MiB; ours {join_figures(seconds[0])}, floor {join_figures(seconds[1])}"
     )
-    return compared("cold_ingest", taken[0], taken[1], "s", TARGET, note)
+    return compare_times("cold_ingest", seconds[0], seconds[1], "s", TARGET, note)

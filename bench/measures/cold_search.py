@@ -10,7 +10,7 @@ from statistics import median
 
 from bench.built import built_application, start, write_floor
 from bench.cluster import year_cluster
-from bench.measurement import Measurement, alternated, compared, listed
+from bench.measurement import Measurement, compare_times, join_figures, time_in_turns
 from tests.bundle.stack import variables
 from tests.support.transports import rest_event
 
@@ -59,9 +59,9 @@ def measure(quick: bool) -> Measurement:  # noqa: FBT001 - one switch, common to
             ours()
         again.clear()
         floor()
-        taken = alternated(ours, floor, 3 if quick else TIMES)
+        seconds = time_in_turns(ours, floor, 3 if quick else TIMES)
     note = (
         f"s from process start to the first answer, a search of the year; repeated {median(again) * 1000:.0f} ms;"
-        f" peak {max(peaks):.0f} MiB; ours {listed(taken[0])}, floor {listed(taken[1])}"
+        f" peak {max(peaks):.0f} MiB; ours {join_figures(seconds[0])}, floor {join_figures(seconds[1])}"
     )
-    return compared("cold_search", taken[0], taken[1], "s", TARGET, note)
+    return compare_times("cold_search", seconds[0], seconds[1], "s", TARGET, note)

@@ -28,29 +28,29 @@ def measure(quick: bool) -> Measurement:  # noqa: FBT001 - one switch, common to
     api = AsEvents(app)
     rng = random.Random(20_231_124)
     cursors: list[str] = []
-    taken: list[tuple[float, str]] = []
+    seconds: list[tuple[float, str]] = []
 
     def timed(target: str, method: str = "GET") -> None:
         tries: list[float] = []
         while len(tries) < 3 and (not tries or tries[-1] > LONGEST_MS / 3):
             started = time.perf_counter()
-            came = api.ask(target, method)
+            response = api.ask(target, method)
             tries.append((time.perf_counter() - started) * 1000)
-        taken.append((min(tries), target))
-        if came.status == 200 and method == "GET" and b'"next":"' in came.body and len(taken) % 7 == 0:
-            cursors.append(came.json().get("next") or "x")
+        seconds.append((min(tries), target))
+        if response.status == 200 and method == "GET" and b'"next":"' in response.body and len(seconds) % 7 == 0:
+            cursors.append(response.json().get("next") or "x")
 
     for target in costliest_requests():
         timed(target)
-    costliest = max(taken)[0]
+    costliest = max(seconds)[0]
     for _ in range(QUICK_REQUESTS if quick else REQUESTS):
         target, method, _headers = some_request(rng, cursors)
         timed(target, method)
     app.close()
-    taken.sort(reverse=True)
-    slowest = taken[0][0]
+    seconds.sort(reverse=True)
+    slowest = seconds[0][0]
     note = (
-        f"ms of the slowest of {len(taken):,} requests, limit 1 s; median {taken[len(taken) // 2][0]:.1f}, "
-        f"p99 {taken[len(taken) // 100][0]:.0f}, slowest of the costliest within the limits {costliest:.0f}"
+        f"ms of the slowest of {len(seconds):,} requests, limit 1 s; median {seconds[len(seconds) // 2][0]:.1f}, "
+        f"p99 {seconds[len(seconds) // 100][0]:.0f}, slowest of the costliest within the limits {costliest:.0f}"
     )
     return Measurement("hostile", round(slowest, 1), LONGEST_MS, "ms", round(slowest / LONGEST_MS, 3), 1.0, note)

@@ -14,7 +14,7 @@ from pathlib import Path
 import feedparser
 import msgspec
 
-from bench.measurement import DATA, Measurement, SkippedError, alternated, compared, listed, needed
+from bench.measurement import DATA, Measurement, SkippedError, compare_times, join_figures, require_file, time_in_turns
 from newswire.app import App
 from newswire.ingest.archiving import RecordSource, append_to_feed
 from newswire.ingest.feed_list import make_feed
@@ -34,7 +34,7 @@ class _Row(msgspec.Struct):
 def real_bodies() -> list[bytes]:
     """Return the documents that are real feeds."""
     read = msgspec.json.Decoder(_Row).decode
-    rows = [read(line) for line in needed(DATA / "feeds" / "index.jsonl").read_bytes().splitlines() if line]
+    rows = [read(line) for line in require_file(DATA / "feeds" / "index.jsonl").read_bytes().splitlines() if line]
     bodies = [(DATA / "feeds" / row.path).read_bytes() for row in rows if row.kind == "real"]
     if not bodies:
         msg = "Skipped: the list of documents has no real feeds."
@@ -66,7 +66,7 @@ def measure(quick: bool) -> Measurement:  # noqa: FBT001 - one switch, common to
             begun = time.perf_counter()
             indexed = index_feeds(app, feeds)
             ended = time.perf_counter()
-            items.append(sum(one.new for one in indexed))
+            items.append(sum(result.new for result in indexed))
             app.close()
         with_archiving.append(ended - started)
         return ended - begun
@@ -80,10 +80,10 @@ def measure(quick: bool) -> Measurement:  # noqa: FBT001 - one switch, common to
         return time.perf_counter() - started
 
     run_bare()  # warm up: first-use imports and compilation count for neither
-    ours, bare = alternated(run_ours, run_bare, 3 if quick else 5)
-    ratio = compared("", with_archiving, bare, "s", None, "").ratio
+    ours, bare = time_in_turns(run_ours, run_bare, 3 if quick else 5)
+    ratio = compare_times("", with_archiving, bare, "s", None, "").ratio
     note = (
-        f"{len(bodies)} feeds, {sum(map(len, bodies)) / 1e6:.1f} MB, {items[-1]:,} items; ours {listed(ours)}, "
-        f"feedparser {listed(bare)}; with archiving {listed(with_archiving)}, ratio {ratio:.2f}"
+        f"{len(bodies)} feeds, {sum(map(len, bodies)) / 1e6:.1f} MB, {items[-1]:,} items; ours {join_figures(ours)}, "
+        f"feedparser {join_figures(bare)}; with archiving {join_figures(with_archiving)}, ratio {ratio:.2f}"
     )
-    return compared("ingest", ours, bare, "s", TARGET, note)
+    return compare_times("ingest", ours, bare, "s", TARGET, note)

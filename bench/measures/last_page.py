@@ -10,8 +10,8 @@ import time
 from collections.abc import Callable
 from functools import partial
 
-from bench.api import asked_in_process
-from bench.measurement import Measurement, alternated, compared
+from bench.api import make_in_process_client
+from bench.measurement import Measurement, compare_times, time_in_turns
 from bench.year import loaded_year
 from newswire.app import App
 from newswire.settings import Settings
@@ -25,7 +25,7 @@ def measure(quick: bool) -> Measurement:  # noqa: FBT001 - one switch, common to
     """Walk to the end once, then request the first and the last page in turns."""
     _lines, data = loaded_year(quick)
     app = App(Settings(data=str(data)))
-    ask = asked_in_process(app)
+    ask = make_in_process_client(app)
     sent = {"sort": "newest", "size": STEP}
     pages, cursor = 0, ""
     while True:
@@ -43,7 +43,7 @@ def measure(quick: bool) -> Measurement:  # noqa: FBT001 - one switch, common to
     size = str(len(page["items"]))  # request both pages with the size of the last one
     last = partial(ask, "/v1/search", {**sent, "size": size, "cursor": cursor})
     first = partial(ask, "/v1/search", {**sent, "size": size})
-    taken = alternated(lambda: timed(last), lambda: timed(first), 50 if quick else 300)
+    seconds = time_in_turns(lambda: timed(last), lambda: timed(first), 50 if quick else 300)
     app.close()
     note = f"page {pages:,} of {pages:,} by newest against page 1, {size} items each"
-    return compared("last_page", *taken, "ms", TARGET, note)
+    return compare_times("last_page", *seconds, "ms", TARGET, note)

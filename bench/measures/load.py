@@ -10,7 +10,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from bench.measurement import Measurement, Ran, alternated, compared, listed, run_alone
+from bench.measurement import Measurement, Ran, compare_times, join_figures, run_alone, time_in_turns
 from bench.year import QUICK_LINES, write_lines
 from newswire.settings import Settings
 
@@ -23,8 +23,8 @@ def measure(quick: bool) -> Measurement:  # noqa: FBT001 - one switch, common to
     settings = Settings()
     ours: list[Ran] = []
     bare: list[Ran] = []
-    with tempfile.TemporaryDirectory(prefix="bench-load-") as made:
-        folder = Path(made)
+    with tempfile.TemporaryDirectory(prefix="bench-load-") as built:
+        folder = Path(built)
         source = folder / "input.jsonl"
         lines = write_lines(source, QUICK_LINES if quick else None)
 
@@ -41,12 +41,12 @@ def measure(quick: bool) -> Measurement:  # noqa: FBT001 - one switch, common to
                 bare.append(run_alone([sys.executable, program, str(source), index, *limits]))
             return bare[-1].wall_s
 
-        walls = alternated(run_ours, run_bare, 3 if quick else 1)
-    peak = max(one.peak_mib for one in ours)
-    cpu = sum(one.cpu_s for one in ours) / sum(one.cpu_s for one in bare)
+        walls = time_in_turns(run_ours, run_bare, 3 if quick else 1)
+    peak = max(run.peak_mib for run in ours)
+    cpu = sum(run.cpu_s for run in ours) / sum(run.cpu_s for run in bare)
     note = (
-        f"{lines:,} lines; ours {listed(walls[0])}, bare {listed(walls[1])}; ratio of CPU time {cpu:.2f}; "
+        f"{lines:,} lines; ours {join_figures(walls[0])}, bare {join_figures(walls[1])}; ratio of CPU time {cpu:.2f}; "
         f"peak {peak:.0f} MiB (at most {MOST_MIB:.0f}: {'kept' if peak <= MOST_MIB else 'MISSED'}), "
-        f"bare {max(one.peak_mib for one in bare):.0f} MiB"
+        f"bare {max(run.peak_mib for run in bare):.0f} MiB"
     )
-    return compared("load", *walls, "s", TARGET, note)
+    return compare_times("load", *walls, "s", TARGET, note)

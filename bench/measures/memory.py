@@ -33,13 +33,14 @@ SEARCHES = ("size=200&fields=content,title,summary", "q=the&facets=feed,category
 def measure(quick: bool) -> Measurement:  # noqa: FBT001 - one switch, common to all measurements
     """Return the peak of the function that uses the larger share of its memory."""
     os.environ.update(CREDENTIALS, AWS_DEFAULT_REGION="eu-central-1")  # for SAM, and for the clients of this process
-    given = {name: one["MemorySize"] for name, one in resources("AWS::Lambda::Function").items()}
+    given = {name: resource["MemorySize"] for name, resource in resources("AWS::Lambda::Function").items()}
     with year_cluster(quick) as cluster, built_application() as built:
         took = {"IngestFunction": _ingest(built, cluster.environ("benchmemory", "nowhere"))}
         cluster.forget("benchmemory")
         took["SearchFunction"] = _search(built, cluster.environ(cluster.settings.opensearch_prefix, "nowhere"))
-    name = max(took, key=lambda one: took[one] / given[one])
-    note = f"MiB peak, of the memory size in template.yaml; {', '.join(f'{one} {took[one]:.0f} of {given[one]}' for one in took)}"
+    name = max(took, key=lambda function: took[function] / given[function])
+    peaks = ", ".join(f"{name} {took[name]:.0f} of {given[name]}" for name in took)
+    note = f"MiB peak, of the memory size in template.yaml; {peaks}"
     return Measurement(
         "memory", round(took[name]), given[name], "MiB", round(took[name] / given[name], 3), TARGET, note
     )

@@ -39,14 +39,14 @@ def measure(quick: bool) -> Measurement:  # noqa: FBT001 - one switch, common to
     _lines, data = loaded_year(quick)
     environ = {"NEWSWIRE_DATA": str(data)}
     programs = {"ours": OURS, "bare": BARE.format(data=str(data)), "empty": "pass"}
-    taken: dict[str, list[float]] = {name: [] for name in programs}
+    seconds: dict[str, list[float]] = {name: [] for name in programs}
     run_alone([sys.executable, "-c", OURS], environ)
     for _ in range(5 if quick else 20):
         for name, program in programs.items():
-            taken[name].append(run_alone([sys.executable, "-c", program], environ).wall_s * 1000)
-    ours = median(taken["ours"])
+            seconds[name].append(run_alone([sys.executable, "-c", program], environ).wall_s * 1000)
+    ours = median(seconds["ours"])
     note = (
-        f"ms from process start to the first answer of the API, slowest {max(taken['ours']):.0f}; bare tantivy "
-        f"(import, open, search): {median(taken['bare']):.0f}; an empty interpreter: {median(taken['empty']):.0f}"
+        f"ms from process start to the first answer of the API, slowest {max(seconds['ours']):.0f}; bare tantivy "
+        f"(import, open, search): {median(seconds['bare']):.0f}; an empty interpreter: {median(seconds['empty']):.0f}"
     )
     return Measurement("opening", round(ours, 1), MOST_MS, "ms", round(ours / MOST_MS, 3), 1.0, note)

@@ -13,7 +13,7 @@ import msgspec
 from opensearchpy import OpenSearch
 
 from bench.cluster import year_cluster
-from bench.measurement import Measurement, Ran, alternated, compared, listed, run_alone
+from bench.measurement import Measurement, Ran, compare_times, join_figures, run_alone, time_in_turns
 from bench.year import loaded_year
 from newswire.app import App
 from newswire.engines.opensearch.bodies import document_of, items_template
@@ -29,12 +29,12 @@ def measure(quick: bool) -> Measurement:  # noqa: FBT001 - one switch, common to
     lines, data = loaded_year(quick)
     ours: list[Ran] = []
     bare: list[Ran] = []
-    with year_cluster(quick) as cluster, tempfile.TemporaryDirectory(prefix="bench-opensearch-") as made:
-        documents = Path(made) / "documents.jsonl"
+    with year_cluster(quick) as cluster, tempfile.TemporaryDirectory(prefix="bench-opensearch-") as built:
+        documents = Path(built) / "documents.jsonl"
         count = _write_documents(data, documents)
 
         def run_ours() -> float:
-            with tempfile.TemporaryDirectory(dir=made) as folder:
+            with tempfile.TemporaryDirectory(dir=built) as folder:
                 command = [sys.executable, "-m", "newswire", "load", str(lines)]
                 ours.append(run_alone(command, cluster.environ("ours", folder)))
             cluster.forget("ours")
@@ -50,13 +50,13 @@ def measure(quick: bool) -> Measurement:  # noqa: FBT001 - one switch, common to
             return bare[-1].wall_s
 
         run_bare()  # warm up the node
-        walls = alternated(run_ours, run_bare, 3 if quick else 2)
+        walls = time_in_turns(run_ours, run_bare, 3 if quick else 2)
     note = (
-        f"{count:,} documents; ours {listed(walls[0])}, bare streaming_bulk {listed(walls[1])}; CPU time of the client "
-        f"{sum(one.cpu_s for one in ours) / len(ours):.0f} s, bare {sum(one.cpu_s for one in bare) / len(bare):.0f} s; "
-        f"peak {max(one.peak_mib for one in ours):.0f} MiB, bare {max(one.peak_mib for one in bare):.0f}"
+        f"{count:,} documents; ours {join_figures(walls[0])}, bare {join_figures(walls[1])}; CPU time of the client "
+        f"{sum(run.cpu_s for run in ours) / len(ours):.0f} s, bare {sum(run.cpu_s for run in bare) / len(bare):.0f} s; "
+        f"peak {max(run.peak_mib for run in ours):.0f} MiB, bare {max(run.peak_mib for run in bare):.0f}"
     )
-    return compared("opensearch_load", *walls, "s", TARGET, note)
+    return compare_times("opensearch_load", *walls, "s", TARGET, note)
 
 
 def _write_documents(data: Path, target: Path) -> int:

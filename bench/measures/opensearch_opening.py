@@ -27,19 +27,19 @@ IMPORT = "import opensearchpy"
 
 def measure(quick: bool) -> Measurement:  # noqa: FBT001 - one switch, common to all measurements
     """Start a process for each program in turns, after a warm-up of the node and the programs."""
-    taken: dict[str, list[float]] = {OURS: [], IMPORT: [], "pass": []}
+    seconds: dict[str, list[float]] = {OURS: [], IMPORT: [], "pass": []}
     with year_cluster(quick) as cluster:
         environ = cluster.environ(cluster.settings.opensearch_prefix, cluster.settings.data)
         _warm(cluster.settings)
-        for program in taken:
+        for program in seconds:
             run_alone([sys.executable, "-c", program], environ)
         for _ in range(5 if quick else 20):
-            for program, figures in taken.items():
+            for program, figures in seconds.items():
                 figures.append(run_alone([sys.executable, "-c", program], environ).wall_s * 1000)
-    ours, library = median(taken[OURS]), median(taken[IMPORT])
+    ours, library = median(seconds[OURS]), median(seconds[IMPORT])
     note = (
         f"ms from process start to the first answer; {ours - library:.0f} ms more than importing opensearch-py (at most "
-        f"{MOST_MORE_MS:.0f}); an empty interpreter: {median(taken['pass']):.0f}"
+        f"{MOST_MORE_MS:.0f}); an empty interpreter: {median(seconds['pass']):.0f}"
     )
     limit = library + MOST_MORE_MS
     return Measurement("opensearch_opening", round(ours, 1), round(limit, 1), "ms", round(ours / limit, 3), 1.0, note)

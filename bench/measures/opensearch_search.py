@@ -50,21 +50,21 @@ def measure(quick: bool) -> Measurement:  # noqa: FBT001 - one switch, common to
         pool = urllib3.PoolManager()
         ours: list[Callable[[], object]] = []
         bares: list[Callable[[], object]] = []
-        for one in fifty():
-            ask = partial(_ours, engine, one)
-            sent = _sent_by(engine, ask)
+        for search in fifty():
+            ask = partial(_ours, engine, search)
+            sent = _record_requests(engine, ask)
             if len(sent.requests) != 1:
-                msg = f"{dict(one.sent)} must take one round trip, got {len(sent.requests)}."
+                msg = f"{dict(search.sent)} must take one round trip, got {len(sent.requests)}."
                 raise RuntimeError(msg)
             method, path, body = sent.requests[0]
             ours.append(ask)
             bares.append(partial(_bare, pool, method, cluster.url + path, body))
-        taken = _in_turns(ours, bares, 3 if quick else ROUNDS)
+        seconds = _in_turns(ours, bares, 3 if quick else ROUNDS)
         app.close()
-    middle, base = median(taken[0]), median(taken[1])
+    middle, base = median(seconds[0]), median(seconds[1])
     note = (
-        f"{len(ours)} searches with one round trip each, median of {len(taken[0])}, from parameters to the answer as JSON; "
-        f"p99 {quantiles(taken[0], n=100)[98]:.1f} ms, bare {quantiles(taken[1], n=100)[98]:.1f}"
+        f"{len(ours)} searches with one round trip each, median of {len(seconds[0])}, from parameters to the answer as JSON; "
+        f"p99 {quantiles(seconds[0], n=100)[98]:.1f} ms, bare {quantiles(seconds[1], n=100)[98]:.1f}"
     )
     return Measurement(
         "opensearch_search", round(middle, 3), round(base, 3), "ms", round(middle / base, 3), TARGET, note
@@ -81,7 +81,7 @@ def _bare(pool: urllib3.PoolManager, method: str, url: str, body: bytes) -> Any:
     return json.loads(pool.request(method, url, body=body, headers={"content-type": "application/x-ndjson"}).data)
 
 
-def _sent_by(engine: OpenSearchEngine, ask: Callable[[], object]) -> _Sent:
+def _record_requests(engine: OpenSearchEngine, ask: Callable[[], object]) -> _Sent:
     """Run a search once and record its requests."""
     connection = engine.client.transport.get_connection()
     plain, sent = connection.perform_request, _Sent([])
@@ -102,12 +102,12 @@ def _in_turns(
     ours: list[Callable[[], object]], bares: list[Callable[[], object]], rounds: int
 ) -> tuple[list[float], list[float]]:
     """Run every search both ways in alternating order; return the milliseconds of each."""
-    taken: tuple[list[float], list[float]] = ([], [])
+    seconds: tuple[list[float], list[float]] = ([], [])
     for number in range(rounds + 1):
         for pair in zip(ours, bares, strict=True):
             for kind in (0, 1) if number % 2 else (1, 0):
                 started = time.perf_counter()
                 pair[kind]()
                 if number:  # the first round is the warm-up
-                    taken[kind].append((time.perf_counter() - started) * 1000)
-    return taken
+                    seconds[kind].append((time.perf_counter() - started) * 1000)
+    return seconds

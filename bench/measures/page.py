@@ -54,9 +54,13 @@ def measure(quick: bool) -> Measurement:  # noqa: FBT001 - one switch, common to
     engine = Timed(app.engine)
     app.engine = engine
     api = AsEvents(app)
-    found = api.ask("/v1/search?size=40").json()["items"]
-    targets = ["/", *(f"/feeds/{one['feed']}" for one in found[:20]), *(f"/items/{one['id']}" for one in found)]
-    targets += [f"/?{urlencode(said)}" for said in map(_for_a_page, (one.sent for one in fifty()))]
+    results = api.ask("/v1/search?size=40").json()["items"]
+    targets = [
+        "/",
+        *(f"/feeds/{value['feed']}" for value in results[:20]),
+        *(f"/items/{value['id']}" for value in results),
+    ]
+    targets += [f"/?{urlencode(text)}" for text in map(_for_a_page, (search.sent for search in fifty()))]
     own: dict[str, list[float]] = {}
     longest = 0
     for target in [target for target in targets for _ in range(QUICK_ROUNDS if quick else ROUNDS)]:
@@ -71,7 +75,7 @@ def measure(quick: bool) -> Measurement:  # noqa: FBT001 - one switch, common to
         longest = max(longest, len(answered["body"].encode()))
     app.close()
     slowest = max(map(statistics.median, own.values()))
-    all_of_them = sorted(one for each in own.values() for one in each)
+    all_of_them = sorted(value for each in own.values() for value in each)
     note = (
         f"ms of the slowest of {len(own)} pages without the engine (median of {len(own['/'])} rounds), limit 5; all pages: "
         f"median {statistics.median(all_of_them):.1f}, p99 {all_of_them[len(all_of_them) * 99 // 100]:.1f}; "

@@ -18,7 +18,7 @@ from statistics import median
 
 import msgspec
 
-from bench.api import asked_in_process
+from bench.api import make_in_process_client
 from bench.measurement import Measurement
 from bench.year import Line, loaded_year
 from newswire.app import App
@@ -38,7 +38,7 @@ def measure(quick: bool) -> Measurement:  # noqa: FBT001 - one switch, common to
     fts = _fts5(lines, data.parent / "fts5.sqlite")
     reader_db = _reader(lines, data.parent / "reader.sqlite")
     app = App(Settings(data=str(data)))
-    ask = asked_in_process(app)
+    ask = make_in_process_client(app)
     ours: list[float] = []
     theirs: list[float] = []
     print(f"{'':10}{'ms to 20 items and the total':40}{'newswire':>10}{'FTS5':>10}{'reader':>10}")
@@ -48,9 +48,9 @@ def measure(quick: bool) -> Measurement:  # noqa: FBT001 - one switch, common to
         third = None if where else _timed(partial(_asked_of_reader, reader_db, match))
         ours.append(one)
         theirs.append(other)
-        said = " ".join(f"{name}={value}" for name, value in sent.items())
+        text = " ".join(f"{name}={value}" for name, value in sent.items())
         print(
-            f"{'':10}{said[:39]:40}{one:>10.2f}{other:>10.2f}{'-' if third is None else f'{third:.2f}':>10}", flush=True
+            f"{'':10}{text[:39]:40}{one:>10.2f}{other:>10.2f}{'-' if third is None else f'{third:.2f}':>10}", flush=True
         )
     app.close()
     note = f"median of {len(_SEARCHES)} searches, each to its first 20 items and its total; the baseline is SQLite FTS5"
@@ -83,18 +83,18 @@ _SEARCHES = (
 
 def _timed(call: Callable[[], object]) -> float:
     call()
-    taken = []
+    seconds = []
     for _ in range(ROUNDS):
         started = time.perf_counter()
         call()
-        taken.append((time.perf_counter() - started) * 1000)
-    return median(taken)
+        seconds.append((time.perf_counter() - started) * 1000)
+    return median(seconds)
 
 
 def _fts5(lines: Path, file: Path) -> sqlite3.Connection:
-    made = file.exists()
+    built = file.exists()
     database = sqlite3.connect(file)
-    if not made:
+    if not built:
         database.executescript(
             "CREATE TABLE items (link TEXT, feed TEXT, title TEXT, summary TEXT, published INTEGER);"
             "CREATE INDEX by_date ON items (published);"
@@ -103,13 +103,13 @@ def _fts5(lines: Path, file: Path) -> sqlite3.Connection:
         )
         rows = (
             (
-                one.link,
-                one.feed,
-                one.title,
-                one.summary,
-                round(datetime.fromisoformat(one.published).timestamp() * 1000),
+                line.link,
+                line.feed,
+                line.title,
+                line.summary,
+                round(datetime.fromisoformat(line.published).timestamp() * 1000),
             )
-            for one in _lines(lines)
+            for line in _lines(lines)
         )
         database.executemany("INSERT INTO items VALUES (?, ?, ?, ?, ?)", rows)
         database.execute("INSERT INTO found (found) VALUES ('rebuild')")
@@ -118,8 +118,8 @@ def _fts5(lines: Path, file: Path) -> sqlite3.Connection:
 
 
 def _asked_of_fts5(database: sqlite3.Connection, match: str, where: str, order: str) -> list[tuple[object, ...]]:
-    found = database.execute(_RANKED.format(where, order), [match]).fetchall()
-    return [*found, database.execute(_COUNTED.format(where), [match]).fetchone()]
+    results = database.execute(_RANKED.format(where, order), [match]).fetchall()
+    return [*results, database.execute(_COUNTED.format(where), [match]).fetchone()]
 
 
 def _reader(lines: Path, file: Path) -> object:
@@ -127,27 +127,27 @@ def _reader(lines: Path, file: Path) -> object:
     from reader import make_reader
 
     warnings.simplefilter("ignore", MarkupResemblesLocatorWarning)  # some summaries look like file names
-    made, whole = file.exists(), file.with_suffix(".whole")
-    if made and not whole.exists():
+    built, whole = file.exists(), file.with_suffix(".whole")
+    if built and not whole.exists():
         file.unlink()
-        made = False
+        built = False
     reader = make_reader(str(file))
-    if not made:
-        for feed in sorted({one.feed for one in _lines(lines)}):
+    if not built:
+        for feed in sorted({line.feed for line in _lines(lines)}):
             reader.add_feed(f"https://feed.example/{feed}", allow_invalid_url=True)
         seen = set()
-        for number, one in enumerate(_lines(lines)):
-            if (one.feed, one.link) in seen:
+        for number, line in enumerate(_lines(lines)):
+            if (line.feed, line.link) in seen:
                 continue
-            seen.add((one.feed, one.link))
+            seen.add((line.feed, line.link))
             reader.add_entry(
                 {
-                    "feed_url": f"https://feed.example/{one.feed}",
-                    "id": one.link or str(number),
-                    "link": one.link,
-                    "title": one.title,
-                    "summary": one.summary,
-                    "published": datetime.fromisoformat(one.published),
+                    "feed_url": f"https://feed.example/{line.feed}",
+                    "id": line.link or str(number),
+                    "link": line.link,
+                    "title": line.title,
+                    "summary": line.summary,
+                    "published": datetime.fromisoformat(line.published),
                 }
             )
         reader.enable_search()
@@ -157,8 +157,8 @@ def _reader(lines: Path, file: Path) -> object:
 
 
 def _asked_of_reader(reader: object, match: str) -> tuple[list[object], object]:
-    found = list(reader.search_entries(match, limit=20))  # type: ignore[attr-defined]
-    return found, reader.search_entry_counts(match).total  # type: ignore[attr-defined]
+    results = list(reader.search_entries(match, limit=20))  # type: ignore[attr-defined]
+    return results, reader.search_entry_counts(match).total  # type: ignore[attr-defined]
 
 
 def _lines(file: Path) -> list[Line]:

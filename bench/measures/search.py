@@ -43,25 +43,25 @@ def measure(quick: bool) -> Measurement:  # noqa: FBT001 - one switch, common to
     mix = list(fifty())
     app = App(Settings(data=str(data)))
     bare = BareIndex(data)
-    plain = [partial(_ours, app.engine, one, 0.0) for one in mix]
-    recent = [partial(_ours, app.engine, one, Settings().recency_weight) for one in mix]
-    bares = [partial(bare.found, one.bare, one.size, one.sort, one.facets, one.edges) for one in mix]
-    for one, ours, other in zip(mix, plain, bares, strict=True):
-        total, wanted = json.loads(ours())["total"]["value"], other()[0]
-        if total != wanted:
-            msg = f"{dict(one.sent)} finds {total} items, but the bare query finds {wanted}."
+    plain = [partial(_ours, app.engine, each, 0.0) for each in mix]
+    recent = [partial(_ours, app.engine, each, Settings().recency_weight) for each in mix]
+    bares = [partial(bare.found, each.bare, each.size, each.sort, each.facets, each.edges) for each in mix]
+    for each, ours, other in zip(mix, plain, bares, strict=True):
+        total, expected = json.loads(ours())["total"]["value"], other()[0]
+        if total != expected:
+            msg = f"{dict(each.sent)} finds {total} items, but the bare query finds {expected}."
             raise RuntimeError(msg)
-    taken = _in_turns((plain, bares, recent), 3 if quick else ROUNDS)
+    seconds = _in_turns((plain, bares, recent), 3 if quick else ROUNDS)
     app.close()
     http = _over_http(data, mix, 3 if quick else ROUNDS)
-    middle, base, with_recency = (median(one) for one in taken)
-    p99 = quantiles(taken[0], n=100)[98]
+    middle, base, with_recency = (median(search) for search in seconds)
+    p99 = quantiles(seconds[0], n=100)[98]
     more = median(http) - middle
     note = (
-        f"{len(mix)} searches, median of {len(taken[0])}; p99 {p99:.1f} ms, {p99 / middle:.1f} times our median "
-        f"(at most {MOST_P99:.0f}: {_kept(p99 <= MOST_P99 * middle)}); bare p99 {quantiles(taken[1], n=100)[98]:.1f} ms; "
+        f"{len(mix)} searches, median of {len(seconds[0])}; p99 {p99:.1f} ms, {p99 / middle:.1f} times our median "
+        f"(at most {MOST_P99:.0f}: {_kept(p99 <= MOST_P99 * middle)}); bare p99 {quantiles(seconds[1], n=100)[98]:.1f} ms; "
         f"over HTTP {median(http):.2f} ms, {more:.2f} more (at most {MOST_HTTP_MS:.0f}: {_kept(more <= MOST_HTTP_MS)}); "
-        f"with recency {with_recency:.2f} ms, p99 {quantiles(taken[2], n=100)[98]:.1f}"
+        f"with recency {with_recency:.2f} ms, p99 {quantiles(seconds[2], n=100)[98]:.1f}"
     )
     return Measurement("search", round(middle, 3), round(base, 3), "ms", round(middle / base, 3), TARGET, note)
 
@@ -74,19 +74,19 @@ def _ours(engine: SearchEngine, one: Search, weight: float) -> bytes:
 
 def _in_turns(kinds: Sequence[Sequence[Callable[[], object]]], rounds: int) -> tuple[list[float], ...]:
     """Run every search of every kind in turns; return the milliseconds of each kind."""
-    taken: tuple[list[float], ...] = tuple([] for _ in kinds)
+    seconds: tuple[list[float], ...] = tuple([] for _ in kinds)
     for _ in range(rounds):
         for together in zip(*kinds, strict=True):
             for kind, ask in enumerate(together):
                 started = time.perf_counter()
                 ask()
-                taken[kind].append((time.perf_counter() - started) * 1000)
-    return taken
+                seconds[kind].append((time.perf_counter() - started) * 1000)
+    return seconds
 
 
 def _over_http(data: Path, mix: Iterable[Search], rounds: int) -> list[float]:
-    targets = [f"/v1/search?{urlencode(one.sent)}" for one in mix]
-    taken = []
+    targets = [f"/v1/search?{urlencode(search.sent)}" for search in mix]
+    seconds = []
     with Served(data, NEWSWIRE_RECENCY_WEIGHT="0") as served:
         for target in targets:
             served.ask(target)
@@ -94,8 +94,8 @@ def _over_http(data: Path, mix: Iterable[Search], rounds: int) -> list[float]:
             for target in targets:
                 started = time.perf_counter()
                 served.ask(target)
-                taken.append((time.perf_counter() - started) * 1000)
-    return taken
+                seconds.append((time.perf_counter() - started) * 1000)
+    return seconds
 
 
 def _kept(is_kept: bool) -> str:  # noqa: FBT001 - the question itself

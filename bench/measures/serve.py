@@ -26,20 +26,20 @@ def measure(quick: bool) -> Measurement:  # noqa: FBT001 - one switch, common to
     """Return the milliseconds per answer of both servers."""
     _lines, data = loaded_year(quick)
     seconds = 3.0 if quick else 15.0
-    targets = [f"/v1/search?{urlencode(one.sent)}" for one in fifty()]
+    targets = [f"/v1/search?{urlencode(search.sent)}" for search in fifty()]
     here = Path(__file__).parents[1]
-    with tempfile.TemporaryDirectory(prefix="bench-serve-") as made:
-        listed, body = Path(made) / "targets", Path(made) / "body"
-        listed.write_text("\n".join(targets))
+    with tempfile.TemporaryDirectory(prefix="bench-serve-") as built:
+        targets_file, body = Path(built) / "targets", Path(built) / "body"
+        targets_file.write_text("\n".join(targets))
         with Served(data) as served:
             body.write_bytes(served.ask(targets[0]))
             for target in targets:
                 served.ask(target)
             before, started = _busy(served.pid), time.perf_counter()
-            ours = _asked(served.port, seconds, listed)
+            ours = _ask_for(served.port, seconds, targets_file)
             busy = (_busy(served.pid) - before) / (time.perf_counter() - started)
         with Served(body, here / "plain_server.py") as plain:
-            bare = _asked(plain.port, seconds, listed)
+            bare = _ask_for(plain.port, seconds, targets_file)
     note = (
         f"ms per answer, 16 clients: {ours[0]:.0f} answers/s, median {ours[1]:.1f} ms, p99 {ours[2]:.0f} ms, with "
         f"{busy:.2f} of {os.cpu_count()} processors used by the server; "
@@ -50,10 +50,10 @@ def measure(quick: bool) -> Measurement:  # noqa: FBT001 - one switch, common to
     )
 
 
-def _asked(port: int, seconds: float, listed: Path) -> list[float]:
+def _ask_for(port: int, seconds: float, targets_file: Path) -> list[float]:
     program = str(Path(__file__).parents[1] / "clients.py")
     finished = subprocess.run(
-        [sys.executable, program, str(port), str(seconds), str(listed)], check=True, stdout=subprocess.PIPE
+        [sys.executable, program, str(port), str(seconds), str(targets_file)], check=True, stdout=subprocess.PIPE
     )
     figures: list[float] = json.loads(finished.stdout)
     return figures

@@ -17,7 +17,7 @@ from pathlib import Path
 import urllib3
 
 from bench.feed_server import ADDRESSES, ETAG
-from bench.measurement import ROOT, Measurement, SkippedError, alternated, compared, listed
+from bench.measurement import ROOT, Measurement, SkippedError, compare_times, join_figures, time_in_turns
 from newswire.app import App
 from newswire.clock import HOUR, Instant, system_clock
 from newswire.ingest.poll import BatchReport, run_batches
@@ -83,7 +83,7 @@ class Polling:
         started = time.perf_counter()
         tick(self._app, InlineQueue(carry_out))
         took = time.perf_counter() - started
-        right = sum(isinstance(one.outcome, wanted) for report in reports for one in report.polled)
+        right = sum(isinstance(polled.outcome, wanted) for report in reports for polled in report.polled)
         if right != self._count:
             msg = f"All {self._count} feeds must give {wanted.__name__}, got {right}."
             raise RuntimeError(msg)
@@ -129,7 +129,7 @@ def measure(quick: bool) -> Measurement:  # noqa: FBT001 - one switch, common to
         polling = Polling(Path(folder), urls)
         bare = BarePool(urls, polling.settings)
         bare.unchanged()
-        taken = alternated(polling.unchanged, bare.unchanged, times)
+        seconds = time_in_turns(polling.unchanged, bare.unchanged, times)
         polling.close()
-    note = f"{FEEDS:,} feeds of {len(ADDRESSES)} hosts; ours {listed(taken[0])}, urllib3 {listed(taken[1])}"
-    return compared("tick", *taken, "s", TARGET, note)
+    note = f"{FEEDS:,} feeds of {len(ADDRESSES)} hosts; ours {join_figures(seconds[0])}, urllib3 {join_figures(seconds[1])}"
+    return compare_times("tick", *seconds, "s", TARGET, note)

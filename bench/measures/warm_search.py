@@ -48,7 +48,7 @@ def measure(quick: bool) -> Measurement:  # noqa: FBT001 - one switch, common to
     context = cast("Any", SimpleNamespace(aws_request_id="bench"))
     own: list[float] = []
     whole: list[float] = []
-    events = [rest_event(f"/v1/search?{urlencode(dict(one.sent))}") for one in fifty()]
+    events = [rest_event(f"/v1/search?{urlencode(dict(search.sent))}") for search in fifty()]
     with year_cluster(quick) as cluster, contextlib.redirect_stdout(io.StringIO()):
         function = SearchFunction(cluster.settings)
         for _round in range(2 if quick else ROUNDS):

@@ -30,7 +30,8 @@ def describe(error: msgspec.ValidationError, struct: type[Struct]) -> tuple[str,
     reason, _, path = str(error).partition(" - at `$")
     key, _, inside = path.rstrip("`").removeprefix(".").partition("[")
     if match := _UNKNOWN_KEY.fullmatch(reason):
-        return ".".join(filter(None, (key, match.group(1)))), "is not a known key"
+        known = f": use {', '.join(struct.__struct_fields__)}" if not key else ""
+        return ".".join(filter(None, (key, match.group(1)))), f"is not a known key{known}"
     if match := _MISSING_KEY.fullmatch(reason):
         return ".".join(filter(None, (key, match.group(1)))), "is missing"
     if match := _NOT_ALLOWED.fullmatch(reason):

@@ -249,6 +249,8 @@ def feed_url_problem(url: str) -> str | None:
         return f"{url[:_QUOTED_CHARACTERS]!r} is not a URL ({error})"
     if parts.scheme not in DEFAULT_PORTS or not parts.hostname:
         return f"{url[:_QUOTED_CHARACTERS]!r} is not an http or https URL"
+    if any(character.isspace() or not character.isprintable() for character in parts.netloc):
+        return f"{url[:_QUOTED_CHARACTERS]!r} is not a URL (its host has spaces or control characters)"
     return None
 
 

@@ -52,8 +52,8 @@ def python_3_13() -> str:
     ]:
         if command:
             version_command = [command, "-c", "import sys; print(*sys.version_info[:2])"]
-            done = subprocess.run(version_command, capture_output=True, text=True, check=False)
-            if done.stdout.strip() == "3 13":
+            completed = subprocess.run(version_command, capture_output=True, text=True, check=False)
+            if completed.stdout.strip() == "3 13":
                 return command
     raise CannotBuildError("There is no Python 3.13, which runs the functions: install it, or set PYTHON_3_13.")
 
@@ -87,9 +87,9 @@ def build(folder: Path, source: Path = ROOT) -> Path:
     environ = {**os.environ, "SAM_CLI_TELEMETRY": "0", "LAYER_ARCHITECTURE": architecture, "PYTHON_3_13": python_3_13()}
     command = [tool("sam"), "build", "--build-dir", str(folder), "--cache-dir", str(folder.with_name("cache"))]
     command += ["--parameter-overrides", f"Architecture={architecture}"]
-    done = subprocess.run(command, cwd=source, env=environ, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise CannotBuildError(f"sam build ended with {done.returncode}: {done.stderr[-2000:]}")
+    completed = subprocess.run(command, cwd=source, env=environ, capture_output=True, text=True, check=False)
+    if completed.returncode:
+        raise CannotBuildError(f"sam build ended with {completed.returncode}: {completed.stderr[-2000:]}")
     return folder
 
 

@@ -17,6 +17,6 @@ def built(tmp_path_factory):
 
 @pytest.fixture
 def stack(built, aws, opensearch_nodes):
-    made = Stack(built, aws, opensearch_nodes.url("3.8"))
-    yield made
-    made.close()
+    created = Stack(built, aws, opensearch_nodes.url("3.8"))
+    yield created
+    created.close()

@@ -84,7 +84,7 @@ def calls(built, aws, opensearch_nodes):
     delete_indexes(node, "newswire-items-g")
     delete_indexes(node, "newswire-v")
     stack = Stack(built, aws, node, "newswire")
-    made: dict[str, set[Call]] = {}
+    created: dict[str, set[Call]] = {}
     try:
         search = stack.function("SearchFunction")
         search.call(asked("/v1/search"))  # no index exists yet
@@ -92,7 +92,7 @@ def calls(built, aws, opensearch_nodes):
         stack.domain.asked.clear()
         ingest = stack.function("IngestFunction")
         _polls_everything_that_can_happen(stack, ingest, server)
-        made["IngestFunctionRole"] = requests_of(stack.domain)
+        created["IngestFunctionRole"] = requests_of(stack.domain)
         stack.domain.asked.clear()
         for path in (
             "/v1/search",
@@ -108,17 +108,17 @@ def calls(built, aws, opensearch_nodes):
             search.call(asked(path))
         search.call(asked("/v1/search", q="baltic", facets="feed,lang", histogram="day", **{"from": "P7D"}))
         search.call(asked("/v1/items", ids="a,b"))
-        made["SearchFunctionRole"] = requests_of(stack.domain) | search_before
+        created["SearchFunctionRole"] = requests_of(stack.domain) | search_before
         for role, name in (("IngestFunctionRole", "IngestFunction"), ("SearchFunctionRole", "SearchFunction")):
             file = stack.recorded[name]
             for line in file.read_text().splitlines() if file.exists() else ():
-                made[role] |= set(calls_of(json.loads(line)))
+                created[role] |= set(calls_of(json.loads(line)))
     finally:
         stack.close()
         server.close()
         delete_indexes(node, "newswire-items-g")
         delete_indexes(node, "newswire-v")
-    return made
+    return created
 
 
 def _polls_everything_that_can_happen(stack: Stack, ingest, server: FeedServer) -> None:
@@ -131,8 +131,8 @@ def _polls_everything_that_can_happen(stack: Stack, ingest, server: FeedServer) 
     # The lease holder died between archiving and remembering.
     now = int(time.time() * 1000)
     row = present(stack.feeds.claim("ours", Lease("dead", now - 1), now - 2))
-    left = record(row.poll.head + 1, feed="ours", fetched_at=now, body=rss(story(4), title="Ours"))
-    assert S3Archive(stack.bucket).put(left)
+    remaining = record(row.poll.head + 1, feed="ours", fetched_at=now, body=rss(story(4), title="Ours"))
+    assert S3Archive(stack.bucket).put(remaining)
     ingest.call(event("schedule"))
     ingest.call({"Records": [message("ours")]})
     # Some messages wait, and one has too little time left.

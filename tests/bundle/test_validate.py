@@ -21,7 +21,7 @@ EXCEPTIONS = {
     "CKV_AWS_84": "Slow logs of the domain are an operator's choice: the search function logs how long each search took.",
     "CKV_AWS_115": "Searches are bounded by the throttling of the API; a reserve would be taken from the whole account.",
     "CKV_AWS_116": "A tick that failed is followed by the next; messages have a dead-letter queue; a search has a caller.",
-    "CKV_AWS_117": "Feeds are on the internet: in a VPC a NAT gateway would be needed, which costs more than the rest.",
+    "CKV_AWS_117": "Feeds are on the internet: in a VPC a NAT gateway would be require_file, which costs more than the rest.",
     "CKV_AWS_119": "The table is encrypted with the key that AWS keeps for it; a key of one's own costs for each call.",
     "CKV_AWS_120": "Answers change with each poll, and callers have entity tags; a cache is paid for by the hour.",
     "CKV_AWS_158": "CloudWatch encrypts logs by itself, and ours hold no secrets.",
@@ -36,8 +36,8 @@ OFFLINE = {"HTTP_PROXY": "http://127.0.0.1:9", "HTTPS_PROXY": "http://127.0.0.1:
 
 def lint(file: Path) -> str:
     command = [str(Path(sys.executable).with_name("cfn-lint")), "--regions", "eu-central-1", "--template", str(file)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    return "" if done.returncode == 0 else done.stdout + done.stderr
+    completed = subprocess.run(command, capture_output=True, text=True, check=False)
+    return "" if completed.returncode == 0 else completed.stdout + completed.stderr
 
 
 def written(combination: dict[str, str], folder: Path) -> Path:
@@ -48,8 +48,8 @@ def written(combination: dict[str, str], folder: Path) -> Path:
 
 def test_sam_finds_the_template_valid() -> None:
     command = [tool("sam"), "validate", "--lint", "--region", "eu-central-1", "--template", str(ROOT / "template.yaml")]
-    done = subprocess.run(command, env=os.environ | OFFLINE, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
+    completed = subprocess.run(command, env=os.environ | OFFLINE, capture_output=True, text=True, check=False)
+    assert completed.returncode == 0, completed.stdout + completed.stderr
 
 
 def test_cfn_lint_accepts_the_source_template() -> None:
@@ -66,10 +66,10 @@ def test_checkov_finds_only_the_accepted_exceptions(tmp_path) -> None:
         written(combination, tmp_path)
     command = [tool("checkov"), "--directory", str(tmp_path), "--framework", "cloudformation", "--skip-download"]
     command += ["--quiet", "--output", "json"]
-    done = subprocess.run(command, env=os.environ | OFFLINE, capture_output=True, text=True, check=False)
-    report = json.loads(done.stdout)
+    completed = subprocess.run(command, env=os.environ | OFFLINE, capture_output=True, text=True, check=False)
+    report = json.loads(completed.stdout)
     assert report["summary"]["parsing_errors"] == 0
     assert report["summary"]["resource_count"] > 300
     failed = {f"{check['check_id']} {check['check_name']}" for check in report["results"]["failed_checks"]}
     assert sorted(check for check in failed if check.split()[0] not in EXCEPTIONS) == []
-    assert {check.split()[0] for check in failed} == EXCEPTIONS.keys(), "an exception that is not needed any more"
+    assert {check.split()[0] for check in failed} == EXCEPTIONS.keys(), "an exception that is not require_file any more"

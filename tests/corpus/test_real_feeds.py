@@ -71,11 +71,11 @@ def items_of(rec: Record):
     if isinstance(read, Refusal):
         return read, {}
     candidates = candidates_of(read, "f", NOW)
-    known: dict = {}
-    while wanted := wanted_ids(candidates, known):
-        known.update(dict.fromkeys(wanted))
-    taken = step(FoldState(), rec, read, candidates, known)
-    return read, {write.item.id: write.item for write in taken.writes}
+    known_names: dict = {}
+    while expected := wanted_ids(candidates, known_names):
+        known_names.update(dict.fromkeys(expected))
+    seconds = step(FoldState(), rec, read, candidates, known_names)
+    return read, {write.item.id: write.item for write in seconds.writes}
 
 
 def test_item_counts_and_refusals_match_the_corpus_index(shared) -> None:
@@ -111,8 +111,8 @@ def read_all(shared: str) -> None:
 
 def test_no_document_takes_over_30_seconds_or_a_gibibyte(shared) -> None:
     program = f"from tests.corpus.test_real_feeds import read_all; read_all({str(shared)!r})"
-    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
-    seconds, path, kib = json.loads(done.stdout)
+    completed = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
+    seconds, path, kib = json.loads(completed.stdout)
     assert seconds < 30, path
     assert kib < 1024 * 1024
 
@@ -135,17 +135,17 @@ def test_attack_documents_expand_and_read_nothing(shared, monkeypatch) -> None:
 
 @pytest.mark.parametrize("body", [b"/etc/passwd", b"/dev/zero", b"http://127.0.0.1:1/", b"file:///etc/passwd"])
 def test_body_with_a_path_or_url_is_never_opened(body: bytes) -> None:
-    done = threading.Event()
+    completed = threading.Event()
 
     def run() -> None:
         for kind in ("auto", "syndication", "jsonfeed", "sitemap"):
             import msgspec
 
             assert isinstance(parse(msgspec.structs.replace(record(body), feed_kind=kind)), Refusal)
-        done.set()
+        completed.set()
 
     threading.Thread(target=run, daemon=True).start()
-    assert done.wait(10)
+    assert completed.wait(10)
 
 
 def test_truncated_document_gives_only_complete_entries(shared) -> None:

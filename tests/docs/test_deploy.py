@@ -35,9 +35,9 @@ def test_the_python_snippet_searches_a_deployed_api(app, tmp_path) -> None:
     code = re.sub(r"^API, REGION = .*$", f'API, REGION = "{gateway.url}", "{REGION}"', snippet, flags=re.MULTILINE)
     program = tmp_path / "caller.py"
     program.write_text(code.replace('q="baltic"', 'q="ärger +x & y/z"'))
-    done = subprocess.run([sys.executable, str(program)], capture_output=True, text=True, check=False)
+    completed = subprocess.run([sys.executable, str(program)], capture_output=True, text=True, check=False)
     gateway.close()
-    assert (done.returncode, done.stdout.strip()) == (0, "{'value': 0, 'exact': True}"), done.stderr
+    assert (completed.returncode, completed.stdout.strip()) == (0, "{'value': 0, 'exact': True}"), completed.stderr
     assert "q=%C3%A4rger" in gateway.asked[0].target
 
 
@@ -47,6 +47,6 @@ def test_documented_commands_and_make_targets_exist() -> None:
     ).stdout
     for name in set(re.findall(r"`newswire ([a-z]+)", PAGE)):
         assert f"\n    {name}" in help_, name
-    made = (ROOT / "Makefile").read_text()
+    built = (ROOT / "Makefile").read_text()
     for target in set(re.findall(r"(?:^|`)make ([a-z-]+)", PAGE, re.MULTILINE)):
-        assert f"\n{target}:" in made, target
+        assert f"\n{target}:" in built, target

@@ -34,10 +34,10 @@ def test_every_setting_is_documented_with_its_default(name: str) -> None:
 
 
 def test_documented_settings_exist() -> None:
-    known = {f"NEWSWIRE_{name.upper()}" for name in Settings.__struct_fields__}
+    known_names = {f"NEWSWIRE_{name.upper()}" for name in Settings.__struct_fields__}
     for page in PAGES:
         for name in re.findall(r"NEWSWIRE_[A-Z_]+", page.read_text()):
-            assert name in known or name.startswith("NEWSWIRE_TEST"), (page.name, name)
+            assert name in known_names or name.startswith("NEWSWIRE_TEST"), (page.name, name)
 
 
 @pytest.mark.parametrize("key", FeedTable.__struct_fields__)
@@ -163,10 +163,10 @@ def test_readme_response_matches_the_api(sampled) -> None:
 @pytest.mark.parametrize(("method", "target"), curls("docs/api.md"))
 def test_every_curl_of_the_api_page_works(sampled, method: str, target: str) -> None:
     for api in (AsEvents(sampled), over_http := OverHttp(sampled)):
-        came = api.ask(target, method)
-        assert came.status == 200
-        if method == "GET" and "json" in came.headers["content-type"]:
-            answer = came.json()
+        response = api.ask(target, method)
+        assert response.status == 200
+        if method == "GET" and "json" in response.headers["content-type"]:
+            answer = response.json()
             assert "category" in target or answer.get("total", 1) not in ({"value": 0, "exact": True}, 0), target
     over_http.close()
 

@@ -81,8 +81,8 @@ def test_temporarily_refused_messages_are_resent(aws) -> None:
 
     def half(QueueUrl: str, Entries: list[dict]):  # noqa: N803 - as boto3 has it
         tries.append(len(Entries))
-        taken, refused = (Entries[::2], Entries[1::2]) if len(tries) == 1 else (Entries, [])
-        answer = plain(QueueUrl=QueueUrl, Entries=taken)
+        seconds, refused = (Entries[::2], Entries[1::2]) if len(tries) == 1 else (Entries, [])
+        answer = plain(QueueUrl=QueueUrl, Entries=seconds)
         return {
             **answer,
             "Failed": [{"Id": entry["Id"], "Code": "InternalError", "SenderFault": False} for entry in refused],

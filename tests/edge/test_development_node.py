@@ -28,7 +28,7 @@ def node(tmp_path):
         docker.write_text(f'#!/bin/sh\necho "$@" >> {tmp_path}/told\n[ "$1" != info ] || exit {0 if engine else 1}\n')
         docker.chmod(0o755)
         environ = {**os.environ, "PATH": f"{programs}:{os.environ['PATH']}", "XDG_CACHE_HOME": str(tmp_path / "cache")}
-        done = subprocess.run(
+        completed = subprocess.run(
             [sys.executable, "-m", "tests.support.opensearch_node", command],
             cwd=ROOT,
             env=environ,
@@ -36,20 +36,20 @@ def node(tmp_path):
             text=True,
             check=False,
         )
-        told = (tmp_path / "told").read_text().splitlines() if (tmp_path / "told").exists() else []
-        return done.returncode, done.stdout + done.stderr, told
+        output = (tmp_path / "told").read_text().splitlines() if (tmp_path / "told").exists() else []
+        return completed.returncode, completed.stdout + completed.stderr, output
 
     return call
 
 
 def test_node_runs_with_compose_when_docker_is_available(node) -> None:
-    status, output, told = node("start", engine=True)
-    assert (status, told[0]) == (0, "info")
-    assert told[1] == f"compose --file {ROOT}/compose.yaml up --detach --wait opensearch"
+    status, output, message = node("start", engine=True)
+    assert (status, message[0]) == (0, "info")
+    assert message[1] == f"compose --file {ROOT}/compose.yaml up --detach --wait opensearch"
     assert "http://127.0.0.1:9200" in output
     assert "runs already" in node("start", engine=True)[1]
-    status, output, told = node("stop", engine=True)
-    assert (status, told[-1]) == (0, f"compose --file {ROOT}/compose.yaml stop")
+    status, output, message = node("stop", engine=True)
+    assert (status, message[-1]) == (0, f"compose --file {ROOT}/compose.yaml stop")
     assert "No node was started" in node("stop", engine=True)[1]
 
 

@@ -33,9 +33,9 @@ def failure(outcome: Outcome) -> FetchFailed:
 
 @pytest.fixture
 def fetch():
-    made = Fetcher(OPEN)
-    yield lambda url, **more: made.fetch(FetchRequest(url, "test-agent", **more))
-    made.close()
+    built = Fetcher(OPEN)
+    yield lambda url, **more: built.fetch(FetchRequest(url, "test-agent", **more))
+    built.close()
 
 
 def test_document_has_headers_and_final_url(fetch, server) -> None:

@@ -51,8 +51,8 @@ def cluster(answer):
     """
 
     def answered(request: Asked) -> Reply | None:
-        told = (request.method, request.target, request.plain) if inspect.signature(answer).parameters else ()
-        reply = answer(*told)
+        output = (request.method, request.target, request.plain) if inspect.signature(answer).parameters else ()
+        reply = answer(*output)
         return None if reply is None else Reply(reply[0], reply[2], reply[1])
 
     server = Loopback(answered)
@@ -225,7 +225,7 @@ def test_rejected_item_is_resent_alone_with_backoff() -> None:
         assert [len(ids) for ids in bulks.requests] == [10, 1, 1, 1]
         assert sorted(bulks.kept) == sorted(item(n).id for n in range(10))
         assert len(engine.pauses_made) == 3
-        assert all(low <= made <= 4 * low for made, low in zip(engine.pauses_made, (0.125, 0.25, 0.5), strict=True))
+        assert all(low <= built <= 4 * low for built, low in zip(engine.pauses_made, (0.125, 0.25, 0.5), strict=True))
 
 
 @pytest.mark.parametrize("status", [429, 503])

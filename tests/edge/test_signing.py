@@ -67,8 +67,8 @@ def signed(body: bytes) -> dict[str, str]:
     from newswire.engines.opensearch.client import Cluster
 
     authorize = Cluster("http://h.example", signing="aoss", region=REGION, timeout_s=1)._authorization()
-    made = authorize("POST", "http://h.example/items*,b/_search?timeout=2s&a=%C5%81", body)
-    return {name.lower(): value for name, value in made.items()} | {"host": "h.example"}
+    built = authorize("POST", "http://h.example/items*,b/_search?timeout=2s&a=%C5%81", body)
+    return {name.lower(): value for name, value in built.items()} | {"host": "h.example"}
 
 
 def test_verifier_rejects_changed_requests() -> None:

@@ -26,10 +26,10 @@ def authority(tmp_path_factory) -> Authority:
 @pytest.fixture(scope="module")
 def server(authority):
     """Yield a server with a certificate for `news.example`."""
-    made = FeedServer(certificate=authority.signs("DNS:news.example"))
-    made.says("/feed", BODY)
-    yield made
-    made.close()
+    built = FeedServer(certificate=authority.signs("DNS:news.example"))
+    built.says("/feed", BODY)
+    yield built
+    built.close()
 
 
 @pytest.fixture
@@ -175,8 +175,8 @@ def test_poll_command_reads_ssl_cert_file(authority, tmp_path: Path) -> None:
         (tmp_path / "feeds.toml").write_text(f'[feed.a]\nurl = "{local.says("/feed", BODY)}"\n')
         out, err = command(tmp_path / "data", "poll", "--now").communicate(timeout=30)
         assert "a: fetch failed: The certificate of 127.0.0.1 is invalid" in out, err
-        told = command(tmp_path / "data", "poll", "--now", SSL_CERT_FILE=str(authority.file))
-        out, err = told.communicate(timeout=30)
+        output = command(tmp_path / "data", "poll", "--now", SSL_CERT_FILE=str(authority.file))
+        out, err = output.communicate(timeout=30)
         assert "1 item new" in out, err
     finally:
         local.close()

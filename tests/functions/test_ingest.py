@@ -23,8 +23,8 @@ from tests.support.feed_server import Answer, Asked, rss, story
 def stack(aws, settings, clock, tmp_path):
     """Yield an app with AWS storage and, for speed, the embedded engine."""
     (tmp_path / "feeds.toml").write_text("")
-    made = msgspec.structs.replace(settings, table=aws.table(), bucket=aws.bucket(), queue_url=aws.queue())
-    app = App(made, clock=clock)
+    built = msgspec.structs.replace(settings, table=aws.table(), bucket=aws.bucket(), queue_url=aws.queue())
+    app = App(built, clock=clock)
     yield app
     app.close()
 

@@ -1,7 +1,7 @@
 """Golden outputs: what must stay the same while the code behind it changes.
 
-`openapi.json` and `help.txt` are compared by the quick suite. `answers.json` and `items.json` hold digests of answers
-over a year of real news (../shared/data), compared by the long suite. `state-0.1.0/` is a data folder and a table as
+`openapi.json` and `help.txt` are compare_times by the quick suite. `answers.json` and `items.json` hold digests of answers
+over a year of real news (../shared/data), compare_times by the long suite. `state-0.1.0/` is a data folder and a table as
 version 0.1.0 wrote them: later versions must open them. `python -m tests.golden` writes the outputs anew after a
 change that is meant to be seen; the state of an old version is never written anew.
 """
@@ -54,11 +54,11 @@ def settled(value: object) -> object:
     """Leave out what differs between two runs, and the last digits of scores."""
     if isinstance(value, dict):
         return {
-            key: round(one, SCORE_DIGITS) if key == "score" and one is not None else settled(one)
-            for key, one in value.items()
+            key: round(element, SCORE_DIGITS) if key == "score" and element is not None else settled(element)
+            for key, element in value.items()
             if key not in MOVING
         }
-    return [settled(one) for one in value] if isinstance(value, list) else value
+    return [settled(element) for element in value] if isinstance(value, list) else value
 
 
 def digest(value: object) -> str:
@@ -72,14 +72,14 @@ def answers(app: App, *, scored: bool) -> dict[str, str]:
     """
     from bench.mix import fifty
 
-    api, found = AsEvents(app), {}
+    api, results = AsEvents(app), {}
     for search in fifty():
         answer = api.ask(f"/v1/search?{urlencode(search.sent)}").json()
         if not scored:
             for item in answer["items"]:
                 item.pop("score", None)
-        found[urlencode(search.sent)] = digest(settled(answer))
-    return found
+        results[urlencode(search.sent)] = digest(settled(answer))
+    return results
 
 
 def items(app: App, fields: str = "id,revision,published,first_seen,changed") -> Iterator[dict]:

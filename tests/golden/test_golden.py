@@ -40,9 +40,9 @@ def folder(tmp_path):
 
 @pytest.fixture
 def old_folder(folder, clock):
-    made = App(Settings(data=str(folder), feeds=str(folder / "none.toml"), fetch_allow_private=True), clock=clock)
-    yield made
-    made.close()
+    built = App(Settings(data=str(folder), feeds=str(folder / "none.toml"), fetch_allow_private=True), clock=clock)
+    yield built
+    built.close()
 
 
 @pytest.fixture
@@ -54,17 +54,17 @@ def old_table(tmp_path, clock, aws):
     for key, kept in json.loads(gzip.decompress((golden.STATE / "bucket.json.gz").read_bytes())).items():
         s3.put_object(Bucket=bucket, Key=key, Body=base64.b64decode(kept["body"]), Metadata=kept["metadata"])
     settings = Settings(data=str(tmp_path / "data"), table=table, bucket=bucket, fetch_allow_private=True)
-    made = App(settings, clock=clock)
-    yield made
-    made.close()
+    built = App(settings, clock=clock)
+    yield built
+    built.close()
 
 
 def decoded(value):
     if isinstance(value, dict):
         if "__bytes__" in value:
             return base64.b64decode(value["__bytes__"])
-        return {key: decoded(one) for key, one in value.items()}
-    return [decoded(one) for one in value] if isinstance(value, list) else value
+        return {key: decoded(element) for key, element in value.items()}
+    return [decoded(element) for element in value] if isinstance(value, list) else value
 
 
 def by_id(items) -> list[dict]:
@@ -84,13 +84,13 @@ def test_an_old_data_folder_can_be_reindexed_to_the_same_items(old_folder, expec
     assert by_id(golden.items(old_folder)) == expected["items"]
 
 
-def test_an_old_data_folder_can_be_polled_and_its_states_are_known(old_folder, expected) -> None:
+def test_an_old_data_folder_can_be_polled(old_folder, expected) -> None:
     tick(old_folder, InlineQueue(lambda batches: run_batches(old_folder, batches)))
     assert [row.feed.id for row in old_folder.feeds.rows()] == expected["feeds"]
     assert by_id(golden.items(old_folder)) == expected["items"]
 
 
-def test_an_old_table_and_bucket_give_the_same_items_once_indexed(old_table, expected) -> None:
+def test_an_old_table_and_bucket_give_the_same_items(old_table, expected) -> None:
     reindex(old_table)
     assert [row.feed.id for row in old_table.feeds.rows()] == expected["feeds"]
     assert kept_of(golden.items(old_table)) == kept_of(expected["items"])

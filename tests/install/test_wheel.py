@@ -36,8 +36,11 @@ def locked_versions() -> list[str]:
 def oldest_versions() -> list[str]:
     """Return each direct dependency at the lower bound of pyproject.toml."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    wanted = [*project["dependencies"], *(one for extra in project["optional-dependencies"].values() for one in extra)]
-    return [re.sub(r">=([\w.]+).*", r"==\1", one) for one in wanted]
+    expected = [
+        *project["dependencies"],
+        *(value for extra in project["optional-dependencies"].values() for value in extra),
+    ]
+    return [re.sub(r">=([\w.]+).*", r"==\1", value) for value in expected]
 
 
 def install(folder: Path, what: str, versions: list[str]) -> Run:
@@ -52,9 +55,9 @@ def install(folder: Path, what: str, versions: list[str]) -> Run:
     def newswire(*arguments: str, **settings: str) -> str:
         command = [str(folder / "venv" / "bin" / "newswire"), *arguments]
         environment = {**plain, "NEWSWIRE_DATA": str(folder / "data"), **settings}
-        done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
-        assert done.returncode == 0, done.stderr
-        return done.stdout
+        completed = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+        assert completed.returncode == 0, completed.stderr
+        return completed.stdout
 
     return newswire
 
@@ -77,7 +80,7 @@ def test_wheel_answers_a_search_with_its_extras_only(wheel, tmp_path, extras: st
 
 
 @pytest.mark.opensearch
-def test_oldest_allowed_versions_answer_on_every_store_and_engine(wheel, tmp_path, aws, opensearch_nodes) -> None:
+def test_oldest_allowed_versions_answer_everywhere(wheel, tmp_path, aws, opensearch_nodes) -> None:
     newswire = install(tmp_path, f"{wheel}[aws,opensearch]", oldest_versions())
     check_search(newswire)
     check_search(

@@ -20,17 +20,17 @@ SLOW_DOWN = "<Error><Code>SlowDown</Code><Message>no</Message></Error>"
 
 @pytest.fixture
 def deployment(aws, settings, clock, opensearch_nodes):
-    made = Deployment(aws, settings, clock, opensearch_nodes.url("3.8"))
-    yield made
-    made.close()
+    built = Deployment(aws, settings, clock, opensearch_nodes.url("3.8"))
+    yield built
+    built.close()
 
 
 @pytest.fixture
 def publishers():
     """Yield several hosts, because feeds of publisher host are fetched publisher after the other."""
-    made = [FeedServer() for _ in range(PUBLISHERS)]
-    yield made
-    for publisher in made:
+    built = [FeedServer() for _ in range(PUBLISHERS)]
+    yield built
+    for publisher in built:
         publisher.close()
 
 
@@ -78,7 +78,7 @@ def test_duplicate_unordered_messages_poll_each_feed_once(deployment, publishers
 
         reported = list(lambdas.map(carry_out, range(len(functions))))
     assert deployment.errors == []
-    assert [one for some in reported for one in some if one] == []
+    assert [value for some in reported for value in some if value] == []
     deployment.minutes(2)  # the next tick polls feeds whose host was leased
     assert deployment.found() == dict.fromkeys(news.published, 1)
     assert {feed: news.polls(feed) for feed in news.feeds} == dict.fromkeys(news.feeds, 1)

@@ -286,15 +286,15 @@ def test_ingest_time_before_the_last_document_is_refused(run) -> None:
     run("ingest", SAMPLE, "--feed", "s", "--at", "2025-12-01")
     status, _out, err = run("ingest", SAMPLE, "--feed", "s", "--at", "2025-11-01")
     assert status == 2
-    assert "never go back" in err
+    assert "must not be before the last one of s (2025-12-01T00:00:00Z), got 2025-11-01T00:00:00Z" in err
     assert run("ingest", SAMPLE, "--feed", "s", "--at", "soon")[0] == 2
 
 
 def test_reindex_and_status_report_the_item_count(run) -> None:
     run("ingest", SAMPLE, "--feed", "s")
     assert "Generation 2 is in place: 20 items of 1 feed." in run("reindex")[1]
-    told = json.loads(run("status", "--json")[1])
-    assert (told["items"], told["generation"], told["behind"], told["healthy"]) == (20, 2, 0, True)
+    output = json.loads(run("status", "--json")[1])
+    assert (output["items"], output["generation"], output["behind"], output["healthy"]) == (20, 2, 0, True)
 
 
 def test_reindex_of_a_damaged_log_keeps_the_old_index(run, tmp_path) -> None:
@@ -394,8 +394,8 @@ def test_repeated_load_changes_nothing(tmp_path) -> None:
     app = App(Settings(data=str(tmp_path / "data")))
 
     def twice() -> tuple[str, int]:
-        (found,) = (hit.item for hit in app.engine.search(SearchQuery(size=200, node=Phrase(("last",)))).hits)
-        return found.title, found.revision
+        (results,) = (hit.item for hit in app.engine.search(SearchQuery(size=200, node=Phrase(("last",)))).hits)
+        return results.title, results.revision
 
     load(app, [str(half)], "a")  # as if it had been cut off between two records
     load(app, [str(file)], "a")
@@ -452,22 +452,51 @@ def test_load_file_may_begin_with_a_byte_order_mark(tmp_path) -> None:
 
 
 def test_host_of_another_machine_is_reported(run) -> None:
-    assert "--host must be an address of this machine, got 192.0.2.1" in run("serve", "--host", "192.0.2.1")[2]
+    assert "--host must be an address of this machine, got '192.0.2.1'" in run("serve", "--host", "192.0.2.1")[2]
+    assert "--host must be an address of this machine, got ''" in run("serve", "--host", "")[2]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (("serve", "--port", "foo"), "--port: must be a whole number, got 'foo'."),
+        (("frob",), "COMMAND must be one of serve, poll,"),
+        (("search", "--bogus"), "'--bogus' is not an argument of this command. Run `newswire search --help`"),
+        (("search", "--size"), "--size needs a value."),
+        (("ingest", "a.xml"), "--feed is missing."),
+        (("ingest", "--feed", "x", "--url", "nope", SAMPLE), "--url: 'nope' is not an http or https URL."),
+        (("ingest", "--feed", "x", "--content-type", "a\nb", SAMPLE), "--content-type must be one line of text"),
+        (("ingest", "--feed", "x", "nofile"), "nofile cannot be read (no such file or directory): name a document"),
+        (("load", "nofile"), "nofile cannot be read (no such file or directory): name a file of JSON Lines."),
+        (("feeds", "import", "nofile"), "nofile cannot be read (no such file or directory): name a TOML or OPML file."),
+        (("feeds", "add", "http://exa mple.com/"), "is not a URL (its host has spaces or control characters)"),
+    ],
+)
+def test_wrong_argument_is_a_usage_error_with_its_rule(run, arguments: tuple[str, ...], sentence: str) -> None:
+    status, _out, err = run(*arguments)
+    assert (status, sentence in err) == (2, True), err
+
+
+def test_closed_standard_input_is_reported(tmp_path) -> None:
+    script = f'exec "{sys.executable}" -m newswire load --feed x - <&-'
+    environ = os.environ | {"NEWSWIRE_DATA": str(tmp_path)}
+    completed = subprocess.run(["/bin/sh", "-c", script], env=environ, capture_output=True, text=True, check=False)
+    assert (completed.returncode, "Standard input is closed" in completed.stderr) == (2, True), completed.stderr
 
 
 def test_ctrl_c_during_the_imports_prints_one_line() -> None:
     program = "import newswire.cli, sys; sys.modules['newswire.cli.main'] = None; import newswire.__main__ as program\n"
     program += "def interrupt(*_): raise KeyboardInterrupt\nsys.meta_path.insert(0, type('Finder', (), {'find_spec': interrupt})())\n"
     program += "del sys.modules['newswire.cli.main']; sys.exit(program.main())"
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stderr) == (1, "newswire: stopped before the command began.\n")
+    completed = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert (completed.returncode, completed.stderr) == (1, "newswire: stopped before the command began.\n")
 
 
 def test_invalid_port_is_reported(tmp_path) -> None:
     process = command(tmp_path / "data", "serve", "--port", "99999")
     _out, err = process.communicate(timeout=60)
-    assert process.returncode == 1
-    assert "Port 99999" in err
+    assert process.returncode == 2
+    assert "--port must be from 0 to 65,535, got 99999." in err
     assert "Traceback" not in err
 
 

@@ -65,7 +65,7 @@ def stories() -> list:
 
 @pytest.fixture
 def api(app) -> AsEvents:
-    app.engine.index([ItemWrite(one, 1) for one in stories()], 1)
+    app.engine.index([ItemWrite(story, 1) for story in stories()], 1)
     app.engine.refresh()
     return AsEvents(app)
 
@@ -82,27 +82,27 @@ def all_items(engine: SearchEngine) -> dict:
 
 @pytest.mark.parametrize("form", [*FEEDS, *TABLES])
 def test_each_format_has_its_content_type_and_total(api, form: str) -> None:
-    came = api.ask(f"/v1/search?format={form}&size=2")
-    assert (came.status, came.headers["content-type"]) == (200, TYPES[form])
-    assert came.headers["x-total-count"] == "5"
-    assert came.headers["x-coverage"] == "ok"
-    assert 'rel="next"' in came.headers["link"]
+    response = api.ask(f"/v1/search?format={form}&size=2")
+    assert (response.status, response.headers["content-type"]) == (200, TYPES[form])
+    assert response.headers["x-total-count"] == "5"
+    assert response.headers["x-coverage"] == "ok"
+    assert 'rel="next"' in response.headers["link"]
 
 
 @pytest.mark.parametrize("form", FEEDS)
 def test_feeds_are_read_back_with_the_same_items(api, app, form: str) -> None:
     body = api.ask(f"/v1/search?format={form}").body
-    wanted = all_items(app.engine)
+    expected = all_items(app.engine)
     if form == "jsonfeed":
-        found = {one["id"]: (one.get("title", ""), one["date_published"]) for one in json.loads(body)["items"]}
+        results = {item["id"]: (item.get("title", ""), item["date_published"]) for item in json.loads(body)["items"]}
     else:
         ET.fromstring(body)
         parsed = feedparser.parse(body, sanitize_html=False)
         assert parsed.bozo is False
-        found = {one.id: (one.get("title", ""), None) for one in parsed.entries}
-    assert found.keys() == {f"urn:newswire:item:{id_}" for id_ in wanted}
-    for id_, (title, published) in found.items():
-        original = wanted[id_.rpartition(":")[2]]
+        results = {entry.id: (entry.get("title", ""), None) for entry in parsed.entries}
+    assert results.keys() == {f"urn:newswire:item:{id_}" for id_ in expected}
+    for id_, (title, published) in results.items():
+        original = expected[id_.rpartition(":")[2]]
         assert published in {None, to_rfc3339(original.published)}
         if form != "rss":  # there it is markup, which feedparser does not decode
             assert title == original.title
@@ -123,16 +123,16 @@ def test_polling_our_own_feed_gives_the_same_items(api, app, another, server, tm
     def kept(items) -> set:
         return {
             (
-                one.title,
-                one.link,
-                one.summary or one.content,
-                one.content,
-                one.published,
-                one.authors,
-                one.categories,
-                one.lang,
+                item.title,
+                item.link,
+                item.summary or item.content,
+                item.content,
+                item.published,
+                item.authors,
+                item.categories,
+                item.lang,
             )
-            for one in items
+            for item in items
         }
 
     assert kept(all_items(second.engine).values()) == kept(all_items(app.engine).values())
@@ -140,12 +140,12 @@ def test_polling_our_own_feed_gives_the_same_items(api, app, another, server, tm
 
 @pytest.mark.parametrize("form", FEEDS)
 def test_feed_links_to_itself_and_its_next_page(api, form: str) -> None:
-    came = api.ask(f"/v1/search?format={form}&size=2&sort=newest&from=0001-01-01")
+    response = api.ask(f"/v1/search?format={form}&size=2&sort=newest&from=0001-01-01")
     if form == "jsonfeed":
-        feed = json.loads(came.body)
+        feed = json.loads(response.body)
         self_, following = feed["feed_url"], feed["next_url"]
     else:
-        links = {link.get("rel"): link.get("href") for link in ET.fromstring(came.body).iter(f"{ATOM}link")}
+        links = {link.get("rel"): link.get("href") for link in ET.fromstring(response.body).iter(f"{ATOM}link")}
         self_, following = links["self"], links["next"]
     assert parse_qs(urlsplit(self_).query)["format"] == [form]
     seen = 2
@@ -182,26 +182,31 @@ def test_link_header_over_2000_bytes_is_left_out(api) -> None:
 
 def test_empty_result_is_a_valid_feed(api) -> None:
     for form in FEEDS:
-        came = api.ask(f"/v1/search?format={form}&q=nothingofthekind")
-        assert came.status == 200
-        assert "last-modified" not in came.headers
-        assert json.loads(came.body)["items"] == [] if form == "jsonfeed" else ET.fromstring(came.body) is not None
+        response = api.ask(f"/v1/search?format={form}&q=nothingofthekind")
+        assert response.status == 200
+        assert "last-modified" not in response.headers
+        assert (
+            json.loads(response.body)["items"] == [] if form == "jsonfeed" else ET.fromstring(response.body) is not None
+        )
 
 
 @pytest.mark.parametrize("form", FEEDS)
 def test_current_validators_give_304(api, app, clock, form: str) -> None:
     target = f"/v1/search?format={form}"
-    came = api.ask(target)
+    response = api.ask(target)
     clock.go(hours=5)
-    assert api.ask(target, headers={"If-None-Match": came.headers["etag"]}).status == 304
-    assert api.ask(target, headers={"If-Modified-Since": came.headers["last-modified"]}).status == 304
-    other = {"If-None-Match": '"other"', "If-Modified-Since": came.headers["last-modified"]}
+    assert api.ask(target, headers={"If-None-Match": response.headers["etag"]}).status == 304
+    assert api.ask(target, headers={"If-Modified-Since": response.headers["last-modified"]}).status == 304
+    other = {"If-None-Match": '"other"', "If-Modified-Since": response.headers["last-modified"]}
     assert api.ask(target, headers=other).status == 200, "an entity tag counts more than a date"
     app.engine.index([ItemWrite(msgspec.structs.replace(item(9, "New"), changed=NOON), 1)], 1)
     app.engine.refresh()
-    for name, value in (("If-None-Match", came.headers["etag"]), ("If-Modified-Since", came.headers["last-modified"])):
+    for name, value in (
+        ("If-None-Match", response.headers["etag"]),
+        ("If-Modified-Since", response.headers["last-modified"]),
+    ):
         assert api.ask(target, headers={name: value}).status == 200
-    tags = {api.ask(f"/v1/search?format={one}").headers["etag"] for one in FEEDS}
+    tags = {api.ask(f"/v1/search?format={form}").headers["etag"] for form in FEEDS}
     assert len(tags) == len(FEEDS)
 
 
@@ -231,24 +236,24 @@ def test_cells_are_never_formulas(api) -> None:
 @pytest.mark.parametrize("form", [*FEEDS, *TABLES])
 @pytest.mark.parametrize("what", ["facets=feed", "histogram=day", "fields=title", "highlight=title"])
 def test_parameters_a_format_cannot_show_are_refused(api, form: str, what: str) -> None:
-    came = api.ask(f"/v1/search?format={form}&{what}")
+    response = api.ask(f"/v1/search?format={form}&{what}")
     has_place = form in TABLES and what.startswith(("fields", "highlight"))
-    assert came.status == (200 if has_place else 400)
+    assert response.status == (200 if has_place else 400)
     if not has_place:
-        assert [error["code"] for error in came.json()["errors"]] == ["conflict"]
+        assert [error["code"] for error in response.json()["errors"]] == ["conflict"]
 
 
 def test_oversized_feed_is_split_into_pages(app) -> None:
     many = [msgspec.structs.replace(item(n), content="&" * 200_000, title=str(n)) for n in range(20)]
-    app.engine.index([ItemWrite(one, 1) for one in many], 1)
+    app.engine.index([ItemWrite(value, 1) for value in many], 1)
     app.engine.refresh()
     api, seen = AsEvents(app), []
     target: str | None = "/v1/search?format=rss&size=20&sort=newest"
     while target:
-        came = api.ask(target)
-        assert len(came.body) <= 4_000_000
-        root = ET.fromstring(came.body)
+        response = api.ask(target)
+        assert len(response.body) <= 4_000_000
+        root = ET.fromstring(response.body)
         seen += [int(entry.findtext("title", "")) for entry in root.iter("item")]
-        following = {one.get("rel"): one.get("href") for one in root.iter(f"{ATOM}link")}.get("next")
+        following = {value.get("rel"): value.get("href") for value in root.iter(f"{ATOM}link")}.get("next")
         target = following and target_of(following)
     assert sorted(seen) == list(range(20))

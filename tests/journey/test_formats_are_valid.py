@@ -44,23 +44,23 @@ def thousand(shared, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def items(thousand) -> dict[str, Item]:
-    found: dict[str, Item] = {}
+    results: dict[str, Item] = {}
     after = None
     while True:
         page = thousand.engine.search(SearchQuery(size=200, after=after))
-        found |= {hit.item.id: hit.item for hit in page.hits}
+        results |= {hit.item.id: hit.item for hit in page.hits}
         if (after := page.next) is None:
-            return found
+            return results
 
 
 def pages_of(app, form: str) -> list[bytes]:
     """Return all pages of a search in a format, following the Link headers."""
     api, target, pages = AsEvents(app), f"/v1/search?format={form}&size=200&sort=newest", []
     while target:
-        came = api.ask(target)
-        assert came.status == 200
-        pages.append(came.body)
-        link = came.headers.get("link", "")
+        response = api.ask(target)
+        assert response.status == 200
+        pages.append(response.body)
+        link = response.headers.get("link", "")
         parts = urlsplit(link[1:].partition(">")[0])
         target = f"{parts.path.removeprefix('/live')}?{parts.query}" if link else ""
     return pages

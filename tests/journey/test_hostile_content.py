@@ -97,7 +97,7 @@ def poisoned(app, server, clock) -> App:
         )
         for number, script in enumerate(SCRIPTS)
     ]
-    app.engine.index([ItemWrite(one, 9) for one in writes], 1)
+    app.engine.index([ItemWrite(write, 9) for write in writes], 1)
     app.engine.refresh()
     app.engine.publish(
         msgspec.structs.replace(
@@ -130,14 +130,14 @@ def pages_on(app: App, target: str) -> Iterator[tuple[str, bytes]]:
     """Yield a page and all following pages, by their links or Link headers."""
     api = AsEvents(app)
     while target:
-        came = api.ask(target)
-        assert came.status == 200, (target, came.body[:300])
-        yield target, came.body
-        if came.headers["content-type"].startswith("text/html"):
-            following = [link for link in Page(came.body).links if "cursor=" in link]
+        response = api.ask(target)
+        assert response.status == 200, (target, response.body[:300])
+        yield target, response.body
+        if response.headers["content-type"].startswith("text/html"):
+            following = [link for link in Page(response.body).links if "cursor=" in link]
             target = target.partition("?")[0] + following[-1] if following else ""
         else:
-            parts = urlsplit(came.headers.get("link", "")[1:].partition(">")[0])
+            parts = urlsplit(response.headers.get("link", "")[1:].partition(">")[0])
             target = f"{parts.path.removeprefix('/live')}?{parts.query}" if parts.query else ""
 
 
@@ -165,9 +165,9 @@ def test_pages_of_all_feeds_are_inert(everything) -> None:
     some = set(random.Random(3).sample(sorted(feed_by_id), 300))
     chosen = [id_ for id_, feed in feed_by_id.items() if feed.startswith("attack") or id_ in some]
     for id_ in chosen:
-        came = AsEvents(everything).ask(f"/items/{quote(id_)}")
-        assert came.status == 200
-        Page(came.body)
+        response = AsEvents(everything).ask(f"/items/{quote(id_)}")
+        assert response.status == 200
+        Page(response.body)
 
 
 @pytest.mark.parametrize("form", FORMATS)

@@ -17,9 +17,9 @@ SAMPLE = ROOT / "sample" / "nato-sample.xml"
 
 @pytest.fixture(scope="module")
 def served(tmp_path_factory):
-    made = Served(tmp_path_factory.mktemp("served") / "data", "--sample", str(SAMPLE))
-    yield made
-    made.stop()
+    built = Served(tmp_path_factory.mktemp("served") / "data", "--sample", str(SAMPLE))
+    yield built
+    built.stop()
 
 
 def test_search_response_has_the_contract_shape(served) -> None:

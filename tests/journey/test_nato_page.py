@@ -78,11 +78,11 @@ def test_nato_feed_matches_its_original_page(app, server, clock, shared, stories
             r"\d+ (year|month|week|day|hour|minute|second)s?( \d+ (month|week|day|hour|minute|second)s?)?", item.age
         )
     assert any(item.summary == "" for item in results.items)
-    told = AsEvents(app).ask("/v1/feeds/nato-news").json()
-    assert told["description"] == "What´s new at NATO Headquarters?"
-    assert told["title"] == ("NATO Latest News" if form == "rss" else "NATO News")
-    assert told["link"] == "https://www.nato.int/"
-    checked = datetime.fromisoformat(told["last_checked"])
+    output = AsEvents(app).ask("/v1/feeds/nato-news").json()
+    assert output["description"] == "What´s new at NATO Headquarters?"
+    assert output["title"] == ("NATO Latest News" if form == "rss" else "NATO News")
+    assert output["link"] == "https://www.nato.int/"
+    checked = datetime.fromisoformat(output["last_checked"])
     assert relative_age(round(checked.timestamp() * 1000), SNAPSHOT) == "2 hours 59 minutes"
 
 
@@ -109,16 +109,16 @@ class Texts(HTMLParser):
 def test_feed_page_shows_every_original_line_in_order(app, server, clock, shared) -> None:
     publish_seed(app, server, clock, shared)
     body = AsEvents(app).ask("/feeds/nato-news").body.decode()
-    wanted, found = seed_lines(shared), Texts(body).found
-    assert len(wanted) == 43
-    assert in_order(wanted, found) == []
-    assert wanted[-4:] == [
+    expected, results = seed_lines(shared), Texts(body).found
+    assert len(expected) == 43
+    assert in_order(expected, results) == []
+    assert expected[-4:] == [
         "Checked",
         "2 hours 59 minutes ago",
         "What´s new at NATO Headquarters?",
         "Subscribe to NATO News feed",
     ]
-    assert in_order(["Checked", "4 weeks ago"], found) == ["4 weeks ago"]  # the order matters
+    assert in_order(["Checked", "4 weeks ago"], results) == ["4 weeks ago"]  # the order matters
 
 
 FORTY = """

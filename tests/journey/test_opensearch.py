@@ -53,11 +53,11 @@ def test_ingest_search_and_reindex_on_opensearch(tmp_path, cluster) -> None:
         status, before = served.json(query)
         assert status == 200, before
         assert before["total"]["value"] == 1202
-        assert {one["value"]: one["count"] for one in before["facets"]["feed"]["values"]} == {
+        assert {facet["value"]: facet["count"] for facet in before["facets"]["feed"]["values"]} == {
             "lines": 1200,
             "sample-news": 2,
         }
-        assert sum(one["count"] for one in before["histogram"]) == 1202
+        assert sum(value["count"] for value in before["histogram"]) == 1202
         assert "1,220 items" in said(tmp_path, cluster, "reindex").replace("1220", "1,220")
         status, after = served.json(query)
         assert (after["total"], after["facets"]) == (before["total"], before["facets"])
@@ -65,7 +65,7 @@ def test_ingest_search_and_reindex_on_opensearch(tmp_path, cluster) -> None:
         more = ""
         while True:
             _status, page = served.json(f"/v1/search?size=200&fields=id{more}")
-            ids += [one["id"] for one in page["items"]]
+            ids += [item["id"] for item in page["items"]]
             if page["next"] is None:
                 break
             more = f"&cursor={page['next']}"

@@ -32,13 +32,13 @@ pytestmark = [pytest.mark.opensearch, pytest.mark.long]
 def node():
     """Yield a node for this module only, because its tests stop and kill it."""
     try:
-        made = Node("3.8")
-        made.start()
+        built = Node("3.8")
+        built.start()
     except CannotStartError as error:
         absent(str(error))
-    yield made
-    made.stop()
-    made.remove()
+    yield built
+    built.stop()
+    built.remove()
 
 
 @pytest.fixture
@@ -143,9 +143,9 @@ def test_killed_reindex_keeps_the_old_index_and_can_rerun(said, tmp_path, node, 
     environ = {"engine": "opensearch", "opensearch_url": node.url, "opensearch_prefix": prefix}
 
     def engine() -> OpenSearchEngine:
-        made = OpenSearchEngine(node.url, prefix=prefix)
-        made.refresh()
-        return made
+        built = OpenSearchEngine(node.url, prefix=prefix)
+        built.refresh()
+        return built
 
     assert child(data, NOON, "poll", **environ) == 0
     before = everything(data, engine())

@@ -40,9 +40,9 @@ class Year(NamedTuple):
 @pytest.fixture(scope="module")
 def prefix(opensearch_nodes) -> Iterator[str]:
     """Yield the index prefix of this module; delete its indexes afterwards."""
-    url, made = opensearch_nodes.url("3.8"), f"y{uuid.uuid4().hex[:10]}"
-    yield made
-    delete_indexes(url, made)
+    url, built = opensearch_nodes.url("3.8"), f"y{uuid.uuid4().hex[:10]}"
+    yield built
+    delete_indexes(url, built)
 
 
 def on_cluster(opensearch_nodes, prefix: str, data, **more) -> Settings:
@@ -95,7 +95,7 @@ def test_both_engines_give_the_same_answers(year) -> None:
     material = Material(year.embedded)
     both = (AsEvents(year.embedded), AsEvents(year.cluster))
     overlaps: list[float] = []
-    found = 0
+    results = 0
     for _ in range(SEARCHES):
         sent = some_search(rng, material)
         for sort in ("newest", "oldest"):
@@ -103,17 +103,17 @@ def test_both_engines_give_the_same_answers(year) -> None:
             one, other = (asked(api, sent | more) for api in both)
             for name in COMPARED:
                 assert one.get(name) == other.get(name), (sent, sort, name)
-        found += one["total"]["value"] > 0
+        results += one["total"]["value"] > 0
         if "q" not in sent or "items" not in one:
             continue
         ranked = [asked(api, sent | {"sort": "relevance", "size": "10", "fields": "id"}) for api in both]
         ids = [[item["id"] for item in answer.get("items", [])] for answer in ranked]
         if ids[0]:
             overlaps.append(len(set(ids[0]) & set(ids[1])) / len(ids[0]))
-    assert found > SEARCHES / 2
+    assert results > SEARCHES / 2
     assert len(overlaps) > SEARCHES / 2
     overlap = sum(overlaps) / len(overlaps)
-    print(f"{SEARCHES} searches, {found} find something; mean overlap of the first ten {overlap:.4f}")
+    print(f"{SEARCHES} searches, {results} find something; mean overlap of the first ten {overlap:.4f}")
     assert overlap >= LEAST_OVERLAP
 
 
@@ -137,7 +137,7 @@ def walked_while_more_comes_in(app: App, data, sort: str, total: int) -> None:
     cursor = ""
     while True:
         page = asked(api, {"sort": sort, "size": "200", "fields": "id,feed"} | ({"cursor": cursor} if cursor else {}))
-        ids += [one["id"] for one in page["items"] if not one["feed"].startswith("more-")]
+        ids += [item["id"] for item in page["items"] if not item["feed"].startswith("more-")]
         if process is None:
             process = command(app.settings.data_folder, "load", str(more), "--feed", mark, **environ)
         cursor = page["next"]

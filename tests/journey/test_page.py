@@ -32,9 +32,9 @@ MOST_BYTES = 60_000
 @pytest.fixture(params=[OverHttp, AsEvents], ids=["uvicorn", "rest-api-event"])
 def api(request, app, server, clock):
     furnish(app, server, clock)
-    made = request.param(app)
-    yield made
-    made.close()
+    built = request.param(app)
+    yield built
+    built.close()
 
 
 @pytest.fixture
@@ -61,10 +61,10 @@ def item(api) -> str:
 )
 def test_form_submission_redirects_to_the_clean_url(api, item, sent: str, clean: str) -> None:
     sent, clean = sent.format(item=item), clean.format(item=item)
-    came = api.ask(sent)
-    assert came.status == 303
-    assert urljoin(sent, came.headers["location"]) == clean
-    assert came.headers["cache-control"] == "no-store"
+    response = api.ask(sent)
+    assert response.status == 303
+    assert urljoin(sent, response.headers["location"]) == clean
+    assert response.headers["cache-control"] == "no-store"
     assert api.ask(clean).status == 200
 
 
@@ -88,15 +88,18 @@ def test_clean_url_is_unchanged(sent: dict[str, list[str]]) -> None:
 
 @pytest.mark.parametrize("target", [*PAGES, "/nowhere"])
 def test_csp_allows_only_our_own_files(api, item, target: str) -> None:
-    came = api.ask(target.format(item=item), headers={"Accept": "text/html"})
-    policy = came.headers["content-security-policy"]
+    response = api.ask(target.format(item=item), headers={"Accept": "text/html"})
+    policy = response.headers["content-security-policy"]
     assert policy.startswith("default-src 'none'; ")
     assert "unsafe" not in policy
     assert "frame-ancestors 'none'" in policy
-    assert (came.headers["referrer-policy"], came.headers["x-content-type-options"]) == ("no-referrer", "nosniff")
-    assert came.headers["content-type"] == "text/html; charset=utf-8"
-    assert re.fullmatch("[0-9a-f]{32}", came.headers["x-request-id"])
-    Page(came.body)
+    assert (response.headers["referrer-policy"], response.headers["x-content-type-options"]) == (
+        "no-referrer",
+        "nosniff",
+    )
+    assert response.headers["content-type"] == "text/html; charset=utf-8"
+    assert re.fullmatch("[0-9a-f]{32}", response.headers["x-request-id"])
+    Page(response.body)
 
 
 @pytest.mark.parametrize("target", ["/", "/feeds/coast-dispatch", "/items/{item}", "/feeds/none"])
@@ -105,9 +108,9 @@ def test_assets_exist_and_are_cached_as_immutable(api, item, target: str) -> Non
     files = Page(api.ask(target).body).files
     assert [name.rpartition(".")[2] for name in files] == ["svg", "css", "js"]
     for name in files:
-        came = api.ask(urljoin(target, name))
-        assert (came.status, came.headers["cache-control"]) == (200, "public, max-age=31536000, immutable")
-        assert api.ask(urljoin(target, name), headers={"If-None-Match": came.headers["etag"]}).status == 304
+        response = api.ask(urljoin(target, name))
+        assert (response.status, response.headers["cache-control"]) == (200, "public, max-age=31536000, immutable")
+        assert api.ask(urljoin(target, name), headers={"If-None-Match": response.headers["etag"]}).status == 304
     assert api.ask("/assets/style.css").status == 404
     assert api.ask("/assets/render.py").status == 404
 
@@ -138,10 +141,10 @@ def test_every_page_link_works(api, item, target: str) -> None:
 
 def test_unchanged_page_gives_304(api, item, clock) -> None:
     for target in ("/", "/?q=summit", "/feeds/coast-dispatch", f"/items/{item}"):
-        came = api.ask(target)
-        tag = came.headers["etag"]
+        response = api.ask(target)
+        tag = response.headers["etag"]
         assert tag.startswith('W/"')
-        assert came.headers["cache-control"] == "private, no-cache"
+        assert response.headers["cache-control"] == "private, no-cache"
         assert api.ask(target, headers={"If-None-Match": tag})[0::2] == (304, b"")
         clock.go(days=400)
         assert api.ask(target, headers={"If-None-Match": tag}).status == 200  # the ages on it have changed
@@ -153,7 +156,7 @@ def test_page_and_api_accept_the_same_cursors(api) -> None:
     href = next(link for link in page.links if "cursor=" in link)
     by_api = api.ask(f"/v1/search{href}").json()
     by_page = api.ask(urljoin("/", href)).body.decode()
-    assert [one["id"] in by_page for one in by_api["items"]] == [True] * 7
+    assert [item["id"] in by_page for item in by_api["items"]] == [True] * 7
     given = api.ask("/v1/search?q=day&size=7").json()["next"]
     assert api.ask(f"/?q=day&size=7&cursor={given}").body.decode() == by_page
 
@@ -161,15 +164,15 @@ def test_page_and_api_accept_the_same_cursors(api) -> None:
 def test_next_cursor_does_not_change_the_etag(api, clock) -> None:
     """The cursor holds the time of the search; the rest of the page stays the same a moment later."""
     for target in ("/", "/feeds/coast-dispatch"):
-        came = api.ask(target)
-        assert b"cursor=" in came.body
+        response = api.ask(target)
+        assert b"cursor=" in response.body
         clock.go(seconds=0.001)
-        assert api.ask(target, headers={"If-None-Match": came.headers["etag"]}).status == 304
+        assert api.ask(target, headers={"If-None-Match": response.headers["etag"]}).status == 304
 
 
 def test_head_has_no_body(api) -> None:
-    came = api.ask("/?q=summit", "HEAD")
-    assert (came.status, came.body) == (200, b"")
+    response = api.ask("/?q=summit", "HEAD")
+    assert (response.status, response.body) == (200, b"")
 
 
 def test_errors_are_html_for_pages_and_json_for_the_api(api) -> None:
@@ -178,9 +181,9 @@ def test_errors_are_html_for_pages_and_json_for_the_api(api) -> None:
         assert api.ask(target, headers=browser).headers["content-type"].startswith("application/problem+json")
     assert api.ask("/nowhere", headers=program).json()["code"] == "not_found"
     for target, headers in (("/nowhere", browser), ("/feeds/none", program), ("/items/none", program)):
-        came = api.ask(target, headers=headers)
-        assert (came.status, came.headers["content-type"]) == (404, "text/html; charset=utf-8")
-        assert came.headers["x-request-id"] in came.body.decode()
+        response = api.ask(target, headers=headers)
+        assert (response.status, response.headers["content-type"]) == (404, "text/html; charset=utf-8")
+        assert response.headers["x-request-id"] in response.body.decode()
     assert api.ask("/", "POST").status == 405
     assert api.ask("/", "POST").headers["allow"] == "GET, HEAD"
 
@@ -233,8 +236,10 @@ def added(number: int) -> str:
 
 def add(app, *changes: dict, feed: str = "coast-dispatch") -> None:
     """Index items as they are, without cleaning."""
-    made = [msgspec.structs.replace(factories.item(n), id=added(n), feed=feed, **one) for n, one in enumerate(changes)]
-    assert app.engine.index([ItemWrite(one, 99) for one in made], 1).refused == ()
+    built = [
+        msgspec.structs.replace(factories.item(n), id=added(n), feed=feed, **change) for n, change in enumerate(changes)
+    ]
+    assert app.engine.index([ItemWrite(value, 99) for value in built], 1).refused == ()
     app.engine.refresh()
 
 
@@ -273,17 +278,17 @@ def test_form_offers_other_feeds_and_keeps_unknown_ones(api) -> None:
 
 
 def test_invalid_hidden_filter_is_dropped(api) -> None:
-    came = api.ask("/?q=summit&category=%22open&lang=fr")
-    assert came.status == 400
-    hidden = re.findall(r'<input type="hidden" name="(\w+)"', came.body.decode())
+    response = api.ask("/?q=summit&category=%22open&lang=fr")
+    assert response.status == 400
+    hidden = re.findall(r'<input type="hidden" name="(\w+)"', response.body.decode())
     assert hidden == ["lang"]
 
 
 def test_page_size_is_at_least_one(api) -> None:
     for target in ("/?size=0", "/feeds/courrier?size=0"):
-        came = api.ask(target)
-        assert came.status == 400
-        assert "1 to 200" in came.body.decode()
+        response = api.ask(target)
+        assert response.status == 400
+        assert "1 to 200" in response.body.decode()
 
 
 def test_list_shows_the_date_it_is_sorted_by(api) -> None:
@@ -333,18 +338,18 @@ def test_feed_content_cannot_make_a_page_too_long(app) -> None:
         f"/items/{added(0)}",
         f"/items/{added(199)}",
     ):
-        came = api.ask(target)
-        assert came.status == 200
-        assert len(came.body) < 2_000_000, (target, len(came.body))
+        response = api.ask(target)
+        assert response.status == 200
+        assert len(response.body) < 2_000_000, (target, len(response.body))
 
 
 @pytest.mark.parametrize("value", ["a," * 1_400 + "a", ",".join(f"f{n}" for n in range(500))])
 @pytest.mark.parametrize("name", ["category", "feed"])
 def test_parameters_cannot_make_a_page_too_long(api, name: str, value: str) -> None:
-    came = api.ask(f"/?{name}={value}")
-    assert came.status == 200
-    assert len(came.body) < 500_000
-    assert "more</li>" in came.body.decode()
+    response = api.ask(f"/?{name}={value}")
+    assert response.status == 200
+    assert len(response.body) < 500_000
+    assert "more</li>" in response.body.decode()
 
 
 def test_last_instant_is_shown_and_counted(api, app) -> None:
@@ -353,7 +358,7 @@ def test_last_instant_is_shown_and_counted(api, app) -> None:
         assert "At the end of time" in api.ask(target).body.decode()
     for unit in ("auto", "year", "hour"):
         answer = api.ask(f"/v1/search?date_field=updated&histogram={unit}").json()
-        assert sum(one["count"] for one in answer["histogram"]) == answer["total"]["value"] == 1
+        assert sum(value["count"] for value in answer["histogram"]) == answer["total"]["value"] == 1
 
 
 @pytest.mark.parametrize(
@@ -376,9 +381,9 @@ def test_lone_surrogate_does_not_break_a_response(app) -> None:
 
 
 def test_range_of_all_years_has_no_chart(api) -> None:
-    came = api.ask("/?from=0001&to=9999")
-    assert came.status == 200
-    assert b"<svg" not in came.body
+    response = api.ask("/?from=0001&to=9999")
+    assert response.status == 200
+    assert b"<svg" not in response.body
 
 
 def test_hostile_requests_get_html_pages(api) -> None:
@@ -387,12 +392,12 @@ def test_hostile_requests_get_html_pages(api) -> None:
     for _ in range(400):
         target, _method, _headers = some_request(rng, [])
         path = rng.choice(["/", "/feeds/coast-dispatch", "/items/x"])
-        came = api.ask(path + target[target.index("?") :] if "?" in target else path)
-        statuses.add(came.status)
-        assert came.status in {200, 303, 400, 404}, target
-        assert came.headers["content-type"] == "text/html; charset=utf-8"
-        if came.body:
-            Page(came.body)
+        response = api.ask(path + target[target.index("?") :] if "?" in target else path)
+        statuses.add(response.status)
+        assert response.status in {200, 303, 400, 404}, target
+        assert response.headers["content-type"] == "text/html; charset=utf-8"
+        if response.body:
+            Page(response.body)
     assert statuses == {200, 303, 400, 404}
 
 
@@ -413,7 +418,7 @@ def test_page_of_20_real_items_is_below_60_kb(app, shared, tmp_path) -> None:
         "?lang=pl",
         "?from=2023-03&to=2023-04&q=%22prime+minister%22+OR+president",
     ):
-        came = api.ask(f"/{query}")
-        assert came.body.count(b"<h3") == 20
-        longest[query] = len(came.body)
+        response = api.ask(f"/{query}")
+        assert response.body.count(b"<h3") == 20
+        longest[query] = len(response.body)
     assert max(longest.values()) < MOST_BYTES, longest

@@ -19,9 +19,9 @@ THEMES = ("light", "dark")
 @pytest.fixture
 def served(app, server, clock) -> Iterator[OverHttp]:
     furnish(app, server, clock)
-    made = OverHttp(app)
-    yield made
-    made.close()
+    built = OverHttp(app)
+    yield built
+    built.close()
 
 
 @pytest.fixture
@@ -34,8 +34,8 @@ def read(chromium, served) -> Iterator[object]:
         return opened[-1]
 
     yield window
-    for one in opened:
-        one.close()
+    for part in opened:
+        part.close()
 
 
 def asked(page) -> dict[str, str]:
@@ -77,10 +77,10 @@ def test_facet_filter_can_be_added_and_removed(read) -> None:
     page = read().open("/?q=day")
     before = counted(page)
     row = page.locator(".facet li", has_text="Politics, security")
-    wanted = int(row.locator(".count").inner_text())
+    expected = int(row.locator(".count").inner_text())
     row.get_by_role("link").click()
     assert asked(page) == {"q": "day", "category": '"Politics, security"'}
-    assert counted(page) == wanted < before
+    assert counted(page) == expected < before
     page.get_by_role("button", name="Search").click()  # the form keeps filters that it does not show
     assert asked(page) == {"q": "day", "category": '"Politics, security"'}
     page.get_by_role("link", name="Remove Category: Politics, security").click()
@@ -211,13 +211,13 @@ def test_subscribe_link_gives_the_same_items(read, served) -> None:
     page = window.open("/feeds/coast-dispatch")
     link = page.get_by_role("link", name="Subscribe to Coast Dispatch feed")
     href = page.evaluate("link => link.href", link.element_handle())
-    came = served.ask(urlsplit(href)._replace(scheme="", netloc="").geturl())
-    assert came.headers["content-type"] == "application/rss+xml; charset=utf-8"
+    response = served.ask(urlsplit(href)._replace(scheme="", netloc="").geturl())
+    assert response.headers["content-type"] == "application/rss+xml; charset=utf-8"
     for title in titles(page):
-        assert title.encode() in came.body
-    found = page.evaluate("[...document.querySelectorAll('link[rel=alternate]')].map(one => [one.type, one.href])")
-    assert [kind for kind, _ in found] == ["application/rss+xml", "application/atom+xml", "application/feed+json"]
-    for kind, address in found:
+        assert title.encode() in response.body
+    results = page.evaluate("[...document.querySelectorAll('link[rel=alternate]')].map(one => [one.type, one.href])")
+    assert [kind for kind, _ in results] == ["application/rss+xml", "application/atom+xml", "application/feed+json"]
+    for kind, address in results:
         offered = served.ask(urlsplit(address)._replace(scheme="", netloc="").geturl())
         assert (offered.status, offered.headers["content-type"]) == (200, f"{kind}; charset=utf-8")
 
@@ -332,12 +332,12 @@ def test_every_control_is_reachable_by_keyboard(read) -> None:
                 "(e => `${e.tagName} ${e.id || e.getAttribute('href') || e.textContent.trim()}`)(document.activeElement)"
             )
         )
-    wanted = page.evaluate(
+    expected = page.evaluate(
         """[...document.querySelectorAll('a[href]:not([tabindex="-1"]), button, input:not([type=hidden]), select, summary')]
         .filter(e => e.checkVisibility() && e.getClientRects().length)
         .map(e => `${e.tagName} ${e.id || e.getAttribute('href') || e.textContent.trim()}`)"""
     )
-    assert set(wanted) <= reached
+    assert set(expected) <= reached
 
 
 def test_pages_work_without_javascript(read) -> None:
@@ -393,10 +393,10 @@ def test_browser_checks_detect_violations_and_errors(chromium, served) -> None:
     page.evaluate("document.head.append(Object.assign(document.createElement('script'), {textContent: 'alert(1)'}))")
     page.evaluate("alert('seen')")
     page.goto("/nowhere")
-    with pytest.raises(AssertionError) as told:
+    with pytest.raises(AssertionError) as output:
         window.close()
     for wrong in ("dialog: seen", "Content Security Policy", "404: "):
-        assert wrong in str(told.value)
+        assert wrong in str(output.value)
 
 
 @pytest.mark.parametrize("theme", THEMES)

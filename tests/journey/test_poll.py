@@ -174,7 +174,7 @@ def test_410_pauses_the_feed_until_its_url_changes(app, server, clock) -> None:
     assert app.feeds.due(clock(), 10) == []
     server.says("/new", rss(story(1)))
     add(app, server, path="/new")
-    assert [one.id for one in app.feeds.due(clock(), 10)] == ["a"]
+    assert [value.id for value in app.feeds.due(clock(), 10)] == ["a"]
     poll(app, now=False)
     assert state_of(status(app), clock(), 900) == "ok"
 
@@ -426,7 +426,7 @@ def test_concurrent_ticks_fetch_each_feed_once(app, another, server) -> None:
         add(app, server, f"f{n}", f"/{n}")
     rivals = [app, another()]
     threads = [
-        threading.Thread(target=tick, args=(one, InlineQueue(functools.partial(run_batches, one)))) for one in rivals
+        threading.Thread(target=tick, args=(app, InlineQueue(functools.partial(run_batches, app)))) for app in rivals
     ]
     for thread in threads:
         thread.start()
@@ -467,8 +467,8 @@ def test_repeated_index_task_changes_nothing(app, another, server) -> None:
         server.says("/a", rss(story(1, f"Title {n}")))
         poll(app)
     before = items(app)
-    for one in (app, another(), app):
-        run_batches(one, [Batch(("a",)), Batch(("a",))])
+    for value in (app, another(), app):
+        run_batches(value, [Batch(("a",)), Batch(("a",))])
     assert items(app) == before
     assert before[0].revision == 4
 
@@ -508,8 +508,8 @@ def test_reindex_gives_the_same_items(app, server, clock) -> None:
         poll(app)
         clock.go(hours=1)
     before = items(app)
-    done = reindex(app)
-    assert (done.generation, done.items, done.resumed) == (2, len(before), False)
+    completed = reindex(app)
+    assert (completed.generation, completed.items, completed.resumed) == (2, len(before), False)
     assert items(app) == before
     assert app.engine.generations() == [2]
     assert app.feeds.generations() == [2]

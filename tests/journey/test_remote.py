@@ -21,9 +21,9 @@ def gateway(app, tmp_path):
     ]
     lines.write_text("".join(json.dumps(story) + "\n" for story in stories))
     load(app, [str(lines)], "lines")
-    made = Gateway(app)
-    yield made
-    made.close()
+    built = Gateway(app)
+    yield built
+    built.close()
 
 
 @pytest.fixture

@@ -13,9 +13,9 @@ pytestmark = pytest.mark.long
 
 
 def check(publishers: Publishers, planned: Planned, app: App) -> None:
-    wrong = {feed: schedule_kept(asked, planned.next_checks[feed]) for feed, asked in publishers.asked.items()}
+    wrong = {feed: schedule_kept(requests, planned.next_checks[feed]) for feed, requests in publishers.asked.items()}
     assert {feed: what for feed, what in wrong.items() if what} == {}
-    polls = {feed: len(asked) for feed, asked in publishers.asked.items()}
+    polls = {feed: len(requests) for feed, requests in publishers.asked.items()}
     assert polls == {feed: len(planned.next_checks[feed]) for feed in polls}, "each poll is remembered, once"
     app.engine.refresh()
     assert app.engine.search(SearchQuery(size=0)).total == sum(publishers.shown.values())
@@ -37,9 +37,9 @@ def test_ten_thousand_feeds_on_in_memory_stores(settings, clock) -> None:
 
 def test_five_hundred_feeds_on_aws_stores(settings, clock) -> None:
     aws = AwsInside()
-    done, publishers, planned, app = live_a_day_on_aws(aws, settings, clock, 500)
-    print(msgspec.json.format(msgspec.json.encode(done)).decode())
+    completed, publishers, planned, app = live_a_day_on_aws(aws, settings, clock, 500)
+    print(msgspec.json.format(msgspec.json.encode(completed)).decode())
     check(publishers, planned, app)
-    assert done.day.polls > 2_000
+    assert completed.day.polls > 2_000
     app.close()
     aws.close()

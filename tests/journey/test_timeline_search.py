@@ -50,9 +50,9 @@ def api(year):
 
 
 def ask(api, **sent) -> dict:
-    came = api.ask(f"/v1/search?{urlencode({name.rstrip('_'): value for name, value in sent.items()})}")
-    assert came.status == 200, came.body
-    return came.json()
+    response = api.ask(f"/v1/search?{urlencode({name.rstrip('_'): value for name, value in sent.items()})}")
+    assert response.status == 200, response.body
+    return response.json()
 
 
 # --- counts ---
@@ -60,8 +60,8 @@ def ask(api, **sent) -> dict:
 
 def local_days(items: list[tuple[str, int]], zone: str) -> Counter:
     """Count items by local date, calculated with Python's zoneinfo."""
-    known = ZoneInfo(zone)
-    return Counter(datetime.fromtimestamp(at / 1000, UTC).astimezone(known).date() for _feed, at in items)
+    known_names = ZoneInfo(zone)
+    return Counter(datetime.fromtimestamp(at / 1000, UTC).astimezone(known_names).date() for _feed, at in items)
 
 
 @pytest.mark.parametrize("zone", ZONES)
@@ -69,18 +69,18 @@ def test_period_counts_match_the_file(year, api, zone: str) -> None:
     days = local_days(year.items, zone)
     of_2023 = {day: count for day, count in days.items() if day.year == 2023}
     for unit, name in (("day", "%Y-%m-%d"), ("week", "%G-W%V"), ("month", "%Y-%m")):
-        wanted: Counter = Counter()
+        expected: Counter = Counter()
         for day, count in of_2023.items():
-            wanted[day.strftime(name)] += count
+            expected[day.strftime(name)] += count
         answer = ask(api, from_="2023", to="2023", tz=zone, histogram=unit, size=0)
-        found: Counter = Counter()
+        results: Counter = Counter()
         for bucket in answer["histogram"]:
             begins = datetime.fromisoformat(bucket["from"]).astimezone(ZoneInfo(zone))
-            found[begins.strftime(name)] += bucket["count"]
-        assert +found == wanted
-        assert sum(found.values()) == answer["total"]["value"]
+            results[begins.strftime(name)] += bucket["count"]
+        assert +results == expected
+        assert sum(results.values()) == answer["total"]["value"]
         rng = random.Random(unit)
-        for period in rng.sample(sorted(wanted), 12):
+        for period in rng.sample(sorted(expected), 12):
             bounds = {"from_": period, "to": period} if unit != "week" or "W" in period else {}
             assert ask(api, **bounds, tz=zone, size=0)["total"]["value"] == sum(
                 count for day, count in days.items() if day.strftime(name) == period
@@ -90,13 +90,13 @@ def test_period_counts_match_the_file(year, api, zone: str) -> None:
 def test_feed_counts_match_the_file(year, api) -> None:
     answer = ask(api, size=0, facets="feed:200")
     assert answer["total"]["value"] == year.total
-    counted = {one["value"]: one["count"] for one in answer["facets"]["feed"]["values"]}
+    counted = {facet["value"]: facet["count"] for facet in answer["facets"]["feed"]["values"]}
     assert counted == Counter(feed for feed, _at in year.items)
     assert sum(counted.values()) + answer["facets"]["feed"]["other"] == year.total
     for feed in random.Random(3).sample(sorted(counted), 10):
         alone = ask(api, feed=feed, from_="2023-05", to="2023-05", size=0)["total"]["value"]
         start, end = (from_datetime(datetime(2023, month, 1, tzinfo=UTC)) for month in (5, 6))
-        assert alone == sum(one == feed and start <= at < end for one, at in year.items)
+        assert alone == sum(item == feed and start <= at < end for item, at in year.items)
 
 
 @pytest.mark.parametrize("q", ["ukraine", "the OR a", '"prime minister"', "elect* -trump", "title:war", "wybory"])
@@ -104,10 +104,10 @@ def test_facets_and_histograms_add_up_to_the_total(api, q: str) -> None:
     answer = ask(api, q=q, size=0, facets="feed:3,lang:200,author,category", histogram="auto", from_="2023", to="2023")
     total = answer["total"]["value"]
     assert total > 0
-    assert sum(one["count"] for one in answer["histogram"]) == total
+    assert sum(value["count"] for value in answer["histogram"]) == total
     for name in ("feed", "lang"):  # at most one value per item
         facet = answer["facets"][name]
-        assert sum(one["count"] for one in facet["values"]) + facet["other"] + facet["missing"] == total
+        assert sum(value["count"] for value in facet["values"]) + facet["other"] + facet["missing"] == total
     for value in answer["facets"]["feed"]["values"]:
         assert ask(api, q=q, feed=value["value"], from_="2023", to="2023", size=0)["total"]["value"] == value["count"]
 
@@ -120,7 +120,7 @@ def walk(api, each=None, **sent) -> list[str]:
     more: dict[str, str] = {}
     while True:
         answer = ask(api, size=200, fields="id", **sent, **more)
-        ids += [one["id"] for one in answer["items"]]
+        ids += [item["id"] for item in answer["items"]]
         if each is not None:
             each(len(ids))
         if answer["next"] is None:
@@ -165,11 +165,11 @@ def test_100_000_hostile_requests_follow_the_contract(year, api) -> None:
     try:
         for number in range(100_000):
             target, method, headers = some_request(rng, cursors)
-            came = (over_http if number % 5 == 0 else api).ask(target, method, headers)
-            statuses[came.status] += 1
-            assert is_of_the_contract(came, method), (came.status, method, target, came.body[:500])
-            if came.status == 200 and b'"next":"' in came.body and number % 7 == 0:
-                cursors.append(came.json().get("next") or "x")
+            response = (over_http if number % 5 == 0 else api).ask(target, method, headers)
+            statuses[response.status] += 1
+            assert is_of_the_contract(response, method), (response.status, method, target, response.body[:500])
+            if response.status == 200 and b'"next":"' in response.body and number % 7 == 0:
+                cursors.append(response.json().get("next") or "x")
     finally:
         over_http.close()
     print(dict(statuses))
@@ -181,7 +181,7 @@ def test_100_000_hostile_requests_follow_the_contract(year, api) -> None:
 def test_costliest_requests_get_complete_answers(api, target: str) -> None:
     answer = api.ask(target).json()
     assert len(answer["items"]) == 200
-    assert sum(one["count"] for one in answer["histogram"]) == answer["total"]["value"]
+    assert sum(value["count"] for value in answer["histogram"]) == answer["total"]["value"]
 
 
 @pytest.mark.parametrize(
@@ -241,6 +241,6 @@ def test_walk_gives_each_id_once_during_writes(year, api, tmp_path, sort: str) -
 
     ids = walk(api, add, sort=sort)
     assert len(running) >= 3
-    assert [one.wait() for one in running] == [0] * len(running)
+    assert [value.wait() for value in running] == [0] * len(running)
     assert len(ids) == len(set(ids))
     assert before <= set(ids)

@@ -34,11 +34,11 @@ def test_serve_poll_load_search_and_reindex_run_together(tmp_path, server) -> No
         while any(process.poll() is None for process in running):
             status, answer = served.json("/v1/search?q=line&size=1")
             assert status == 200, answer
-        told = [process.communicate() for process in running]
-        assert not any("Traceback" in text for pair in told for text in pair), told
-        for process, (_out, err) in zip(running, told, strict=True):
+        output = [process.communicate() for process in running]
+        assert not any("Traceback" in text for pair in output for text in pair), output
+        for process, (_out, err) in zip(running, output, strict=True):
             assert process.returncode in {0, 1}, err
-        assert [process.returncode for process in running[:3]] == [0, 0, 0], told[:3]
+        assert [process.returncode for process in running[:3]] == [0, 0, 0], output[:3]
         until = time.monotonic() + 30
         while time.monotonic() < until:
             total = served.json("/v1/search?size=0")[1]["total"]["value"]

@@ -100,7 +100,7 @@ class Aws:
     def __init__(self) -> None:
         logging.getLogger("werkzeug").setLevel(logging.ERROR)  # it logs every request
         self._server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-        self._as_it_was = _quickened()
+        self._undo_patches = _make_tables_fast()
         self._server.start()
         host, port = self._server.get_host_and_port()
         self.url = f"http://{host}:{port}"
@@ -149,7 +149,7 @@ class Aws:
     def close(self) -> None:
         os.environ.pop("AWS_ENDPOINT_URL", None)
         self._server.stop()
-        self._as_it_was()
+        self._undo_patches()
 
 
 class AwsInside(Aws):
@@ -158,18 +158,18 @@ class AwsInside(Aws):
     def __init__(self) -> None:
         self._mock = mock_aws()
         self._mock.start()
-        self._as_it_was = _quickened()
+        self._undo_patches = _make_tables_fast()
         self._endpoint = None
 
     def close(self) -> None:
-        self._as_it_was()
+        self._undo_patches()
         self._mock.stop()
 
 
 _WRITES = ("put_item", "update_item", "delete_item", "transact_write_items")
 
 
-def _quickened() -> Callable[[], None]:
+def _make_tables_fast() -> Callable[[], None]:
     """Make moto's tables fast, whatever their size, and their writes atomic; return a function that undoes both."""
     patch = pytest.MonkeyPatch()
     patch.setattr(models, "copy", _CopiesOfTables())

@@ -42,22 +42,22 @@ class Reading:
         self.wrong: list[str] = []
         self._expected: set[int] = set()
         self.page: Page = self._context.new_page()
-        self.page.on("dialog", self._opened)
+        self.page.on("dialog", self._refuse_dialog)
         self.page.on("pageerror", lambda error: self.wrong.append(f"error: {error}"))
-        self.page.on("console", self._said)
-        self.page.on("request", self._asked)
+        self.page.on("console", self._keep_console_message)
+        self.page.on("request", self._keep_request)
         self.page.on("response", lambda got: self._status(got.status, got.url))
 
-    def _opened(self, dialog: Dialog) -> None:
+    def _refuse_dialog(self, dialog: Dialog) -> None:
         self.wrong.append(f"dialog: {dialog.message}")
         dialog.dismiss()
 
-    def _said(self, message: ConsoleMessage) -> None:
+    def _keep_console_message(self, message: ConsoleMessage) -> None:
         match = _STATUS.search(message.text)
         if message.type in {"error", "warning"} and not (match and int(match[1]) in self._expected):
             self.wrong.append(f"console: {message.text}")
 
-    def _asked(self, request: Request) -> None:
+    def _keep_request(self, request: Request) -> None:
         here = urlsplit(self.base)
         there = urlsplit(request.url)
         if (there.scheme, there.netloc) != (here.scheme, here.netloc):
@@ -70,10 +70,10 @@ class Reading:
     def open(self, target: str, status: int | None = 200) -> Page:
         """Open a URL that must answer with `status` (None: 200 or 400); all its resources must load."""
         self._expected = {200, 400} if status is None else {status}
-        got = self.page.goto(target)
+        response = self.page.goto(target)
         self._expected = set()
-        assert got is not None
-        assert got.status in ({200, 400} if status is None else {status}), (target, got.status)
+        assert response is not None
+        assert response.status in ({200, 400} if status is None else {status}), (target, response.status)
         return self.page
 
     def barriers(self) -> list[str]:

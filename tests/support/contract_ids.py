@@ -42,20 +42,24 @@ class Contract:
         """Return a decorator that records a test of these ids."""
 
         def record(test: Callable) -> Callable:
-            for one in ids:
-                self.tests.setdefault(one, []).append(test.__name__)
+            for id_ in ids:
+                self.tests.setdefault(id_, []).append(test.__name__)
             return test
 
         return record
 
     def problems(self) -> list[str]:
         """List what is wrong: promises without exactly one id, duplicated ids, untested ids, unknown ids."""
-        found = [f"needs exactly one id, has {len(one.ids)}: {one.text}" for one in self.promises if len(one.ids) != 1]
-        counts = Counter(id_ for one in self.promises for id_ in one.ids)
-        found += [f"duplicated id: {id_}" for id_, count in counts.items() if count > 1]
-        found += [f"id without a test: {id_}" for id_ in counts if id_ not in self.tests]
-        found += [f"unknown id {id_} in {', '.join(tests)}" for id_, tests in self.tests.items() if id_ not in counts]
-        return found
+        results = [
+            f"needs exactly one id, has {len(promise.ids)}: {promise.text}"
+            for promise in self.promises
+            if len(promise.ids) != 1
+        ]
+        counts = Counter(id_ for promise in self.promises for id_ in promise.ids)
+        results += [f"duplicated id: {id_}" for id_, count in counts.items() if count > 1]
+        results += [f"id without a test: {id_}" for id_ in counts if id_ not in self.tests]
+        results += [f"unknown id {id_} in {', '.join(tests)}" for id_, tests in self.tests.items() if id_ not in counts]
+        return results
 
     def check(self) -> None:
         """Fail unless each promise has one id of its own, and the tests cover exactly these ids."""
@@ -101,7 +105,7 @@ def docstring_promises(text: str) -> Iterator[Promise]:
 
 def sentences(text: str) -> list[str]:
     """Split text after each full stop that a capital letter or code follows."""
-    return [one for one in SENTENCE_END.split(re.sub(r"\s+", " ", text).strip()) if one]
+    return [line for line in SENTENCE_END.split(re.sub(r"\s+", " ", text).strip()) if line]
 
 
 def _with_ids(texts: list[str], ids: tuple[str, ...]) -> Iterator[Promise]:

@@ -44,8 +44,8 @@ def child(
     kill_after: float | None = None,
     **settings: str,
 ) -> int:
-    told = {"data": str(data), "clock": clock, "do": do, "die": die, "file": str(file), "settings": settings}
-    process = subprocess.Popen([sys.executable, "-m", CHILD, json.dumps(told)], cwd=ROOT, stderr=subprocess.PIPE)
+    output = {"data": str(data), "clock": clock, "do": do, "die": die, "file": str(file), "settings": settings}
+    process = subprocess.Popen([sys.executable, "-m", CHILD, json.dumps(output)], cwd=ROOT, stderr=subprocess.PIPE)
     try:
         if kill_after is not None:
             try:

@@ -58,25 +58,25 @@ def dying(writes):
 
 
 def main() -> None:
-    told = json.loads(sys.argv[1])
+    output = json.loads(sys.argv[1])
     settings = Settings(
-        data=told["data"],
+        data=output["data"],
         feeds="none.toml",
         fetch_allow_private=True,
         fetch_ports="",
         fetch_timeout_seconds=5,
-        **told.get("settings", {}),
+        **output.get("settings", {}),
     )
-    plain = App(settings, clock=lambda: told["clock"])
-    edges = {name: Mortal(name, getattr(plain, name), told.get("die")) for name in ("feeds", "archive", "engine")}
-    app = App(settings, clock=lambda: told["clock"], **edges)
+    plain = App(settings, clock=lambda: output["clock"])
+    edges = {name: Mortal(name, getattr(plain, name), output.get("die")) for name in ("feeds", "archive", "engine")}
+    app = App(settings, clock=lambda: output["clock"], **edges)
     reconcile(app)
-    if told["do"] == "poll":
+    if output["do"] == "poll":
         ids = [row.feed.id for row in app.feeds.rows()]
         tick(app, InlineQueue(lambda batches: run_batches(app, batches)))
         run_batches(app, [Batch(tuple(ids), now=True)])
-    elif told["do"] == "load":
-        load(app, [told["file"]], "loaded")
+    elif output["do"] == "load":
+        load(app, [output["file"]], "loaded")
     else:
         reindex(app)
     app.close()

@@ -82,7 +82,7 @@ class Deployment:
         except Exception as error:
             self.errors.append(error)
             return None
-        return [one["itemIdentifier"] for one in answer.get("batchItemFailures", ())]
+        return [value["itemIdentifier"] for value in answer.get("batchItemFailures", ())]
 
     def drain(self) -> None:
         """Process all messages in the queue."""
@@ -91,13 +91,13 @@ class Deployment:
 
         def failed_of(sent: dict) -> list[str]:
             failed = self.call(sent)
-            return [one["messageId"] for one in sent["Records"]] if failed is None else failed
+            return [record["messageId"] for record in sent["Records"]] if failed is None else failed
 
         while (delivered := self.aws.deliver(queue, failed_of)).sent:
             again += delivered.failed
-        for one in again:
-            SqsQueue(queue).give_back(one["receiptHandle"])
-        self.failed += [one["messageId"] for one in again]
+        for record in again:
+            SqsQueue(queue).give_back(record["receiptHandle"])
+        self.failed += [record["messageId"] for record in again]
 
     def minutes(self, count: int, each: Callable[[int], object] = lambda _minute: None) -> None:
         """Let `count` minutes pass; run the tick and drain the queue in each."""

@@ -73,8 +73,8 @@ class OpenSearchPlace:
         name, alias = f"{self._prefix}-items-g000001", f"{self._prefix}-v{bodies.SCHEMA}"
         other = f"{self._prefix}-v{bodies.SCHEMA + by}"
         self._client.indices.put_mapping(index=name, body={"_meta": {"schema": bodies.SCHEMA + by}})
-        actions = [{"remove": {"index": name, "alias": f"{alias}-{one}"}} for one in ("read", "write")]
-        actions += [{"add": {"index": name, "alias": f"{other}-{one}"}} for one in ("read", "write")]
+        actions = [{"remove": {"index": name, "alias": f"{alias}-{value}"}} for value in ("read", "write")]
+        actions += [{"add": {"index": name, "alias": f"{other}-{value}"}} for value in ("read", "write")]
         self._client.indices.update_aliases(body={"actions": actions})
 
     def close(self) -> None:

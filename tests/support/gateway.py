@@ -27,8 +27,8 @@ class Gateway:
         except SignatureError as error:
             return Reply(403, json.dumps({"message": str(error)}).encode())
         event = rest_event(asked.target.removeprefix("/live"), asked.method, asked.headers)
-        came = self._api.event(event)
-        return Reply(came.status, came.body, headers=came.headers)
+        response = self._api.event(event)
+        return Reply(response.status, response.body, headers=response.headers)
 
     def close(self) -> None:
         self._server.close()

@@ -26,9 +26,9 @@ class Material:
         for word in ("москва", "україна", "война", "中国", "日本", "الحرب", "ελλάδα", "ישראל", "भारत"):
             query = SearchQuery(node=Phrase(tuple(analysis.tokens(word))), size=60)
             texts += [analysis.tokens(hit.item.title) for hit in app.engine.search(query).hits]
-        usable = [one for one in texts if len(one) > 4]
-        self.latin = [one for one in usable if "".join(one).isascii()]
-        self.other = [one for one in usable if not "".join(one).isascii()]
+        usable = [text for text in texts if len(text) > 4]
+        self.latin = [words for words in usable if "".join(words).isascii()]
+        self.other = [words for words in usable if not "".join(words).isascii()]
         self.feeds = sorted(feeds)
 
     def text(self, rng: random.Random) -> list[str]:

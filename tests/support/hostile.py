@@ -122,7 +122,7 @@ def some_request(rng: random.Random, cursors: list[str]) -> tuple[str, str, dict
 def costliest_requests() -> list[str]:
     """Return the costliest searches: all options, and as many words, phrases and prefixes as allowed."""
     short = ["the", "to", "of", "and", "in", "a", "for", "on", "is", "s", "at", "as", "by", "it"]
-    phrases = sorted((f'"{one} {other}"' for one, other in product(short, short)), key=len)
+    phrases = sorted((f'"{value} {other}"' for value, other in product(short, short)), key=len)
     words = (COMMON * 2)[:60]
     queries = {
         "phrases": _as_many(phrases[:128], "", " "),

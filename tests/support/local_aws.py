@@ -24,9 +24,9 @@ def main() -> int:
     parser.add_argument("url", help="where the server answers on this machine")
     url = parser.parse_args().url
     os.environ |= {"AWS_DEFAULT_REGION": REGION, "AWS_ACCESS_KEY_ID": "local", "AWS_SECRET_ACCESS_KEY": "local"}
-    told = json.loads(ENVIRONMENT.read_text())["IngestFunction"]
-    table, bucket = told["NEWSWIRE_TABLE"], told["NEWSWIRE_BUCKET"]
-    queue = urlsplit(told["NEWSWIRE_QUEUE_URL"]).path.rpartition("/")[2]
+    output = json.loads(ENVIRONMENT.read_text())["IngestFunction"]
+    table, bucket = output["NEWSWIRE_TABLE"], output["NEWSWIRE_BUCKET"]
+    queue = urlsplit(output["NEWSWIRE_QUEUE_URL"]).path.rpartition("/")[2]
     if table not in boto3.client("dynamodb", endpoint_url=url).list_tables()["TableNames"]:
         make_table(url, table)
         make_bucket(url, bucket)

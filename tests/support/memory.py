@@ -77,31 +77,31 @@ class MemoryFeedStore:
 
     def put(self, feed: Feed, now: Instant) -> None:
         with self._all.guard:
-            found = self._all.feeds.get(feed.id)
-            if found is None:
+            results = self._all.feeds.get(feed.id)
+            if results is None:
                 self._all.feeds[feed.id] = _Feed(feed, now)
                 return
-            edited = after_edit(found.feed, feed, found.poll)
-            found.feed, found.rev = feed, max(found.rev + 1, now)
+            edited = after_edit(results.feed, feed, results.poll)
+            results.feed, results.rev = feed, max(results.rev + 1, now)
             if edited is not None:
-                found.poll = edited
-                if found.lease.token is not None:
-                    found.lease.token, found.lease.until = "edited", 0
-            found.looked_up()
+                results.poll = edited
+                if results.lease.token is not None:
+                    results.lease.token, results.lease.until = "edited", 0
+            results.looked_up()
 
     def row(self, feed_id: str, generation: int = 0) -> FeedRow | None:
-        found = self.rows(generation, [feed_id])
-        return found[0] if found else None
+        results = self.rows(generation, [feed_id])
+        return results[0] if results else None
 
     def rows(self, generation: int = 0, ids: Iterable[str] | None = None) -> list[FeedRow]:
         with self._all.guard:
-            wanted = sorted(self._all.feeds if ids is None else set(ids) & self._all.feeds.keys())
-            return [self._row(feed_id, generation) for feed_id in wanted]
+            expected = sorted(self._all.feeds if ids is None else set(ids) & self._all.feeds.keys())
+            return [self._row(feed_id, generation) for feed_id in expected]
 
     def _row(self, feed_id: str, generation: int) -> FeedRow:
-        found, index = self._all.feeds[feed_id], self._all.indexes.get(generation, {}).get(feed_id)
+        results, index = self._all.feeds[feed_id], self._all.indexes.get(generation, {}).get(feed_id)
         state = index.state if index else FoldState()
-        return FeedRow(found.feed, found.poll, state, found.rev, found.lease.token is not None)
+        return FeedRow(results.feed, results.poll, state, results.rev, results.lease.token is not None)
 
     def remove(self, feed_id: str) -> None:
         with self._all.guard:
@@ -119,19 +119,19 @@ class MemoryFeedStore:
 
     def due(self, now: Instant, limit: int) -> list[DueFeed]:
         with self._all.guard:
-            found = [
-                DueFeed(feed_id, one.host, one.poll.next_check)
-                for feed_id, one in self._all.feeds.items()
-                if one.poll.next_check <= now and one.active and one.lease.is_free(now)
+            results = [
+                DueFeed(feed_id, feed.host, feed.poll.next_check)
+                for feed_id, feed in self._all.feeds.items()
+                if feed.poll.next_check <= now and feed.active and feed.lease.is_free(now)
             ]
-        return sorted(found, key=lambda one: (one.at, one.id))[:limit]
+        return sorted(results, key=lambda value: (value.at, value.id))[:limit]
 
     def orphaned(self, now: Instant, limit: int) -> list[str]:
         with self._all.guard:
-            found = [
-                id_ for id_, one in self._all.feeds.items() if one.lease.token is not None and one.lease.is_free(now)
+            results = [
+                id_ for id_, feed in self._all.feeds.items() if feed.lease.token is not None and feed.lease.is_free(now)
             ]
-        return sorted(found)[:limit]
+        return sorted(results)[:limit]
 
     def claim(self, feed_id: str, lease: Lease, now: Instant, generation: int = 0) -> FeedRow | None:
         return self.claim_many([feed_id], lease, now, generation).get(feed_id)
@@ -152,14 +152,14 @@ class MemoryFeedStore:
         refused = []
         with self._all.guard:
             for result in results:
-                found = self._all.feeds.get(result.feed)
-                if found is None or found.lease.token != result.token:
+                matches = self._all.feeds.get(result.feed)
+                if matches is None or matches.lease.token != result.token:
                     refused.append(result.feed)
                     continue
-                found.poll, found.rev = result.poll, found.rev + 1
-                found.looked_up()
+                matches.poll, matches.rev = result.poll, matches.rev + 1
+                matches.looked_up()
                 if release:
-                    found.lease.give_back(result.token)
+                    matches.lease.give_back(result.token)
         return refused
 
     def release(self, feed_id: str, token: str) -> bool:
@@ -176,14 +176,14 @@ class MemoryFeedStore:
 
     def behind(self, generation: int, limit: int = 1_000_000, among: Iterable[str] | None = None) -> list[str]:
         with self._all.guard:
-            wanted = self._all.feeds if among is None else set(among) & self._all.feeds.keys()
+            expected = self._all.feeds if among is None else set(among) & self._all.feeds.keys()
             indexes = self._all.indexes.get(generation, {})
-            found = [
+            results = [
                 feed_id
-                for feed_id in wanted
+                for feed_id in expected
                 if self._all.feeds[feed_id].poll.head > (indexes[feed_id].state.cursor if feed_id in indexes else 0)
             ]
-        return sorted(found)[:limit]
+        return sorted(results)[:limit]
 
     def claim_index(self, generation: int, feed_id: str, lease: Lease, now: Instant) -> FeedRow | None:
         with self._all.guard:
@@ -199,23 +199,23 @@ class MemoryFeedStore:
 
     def save(self, generation: int, feed_id: str, token: str, fold: FoldState, states: Mapping[str, ItemState]) -> bool:
         with self._all.guard:
-            found = self._all.indexes.get(generation, {}).get(feed_id)
-            if found is None or found.lease.token != token:
+            results = self._all.indexes.get(generation, {}).get(feed_id)
+            if results is None or results.lease.token != token:
                 return False
-            found.state = fold
-            found.items.update(states)
+            results.state = fold
+            results.items.update(states)
             if feed_id in self._all.feeds:
                 self._all.feeds[feed_id].rev += 1
             return True
 
     def release_index(self, generation: int, feed_id: str, token: str) -> bool:
         with self._all.guard:
-            found = self._all.indexes.get(generation, {}).get(feed_id)
-            return found is not None and found.lease.give_back(token)
+            results = self._all.indexes.get(generation, {}).get(feed_id)
+            return results is not None and results.lease.give_back(token)
 
     def index_leases(self, generation: int, now: Instant) -> int:
         with self._all.guard:
-            return sum(not one.lease.is_free(now) for one in self._all.indexes.get(generation, {}).values())
+            return sum(not value.lease.is_free(now) for value in self._all.indexes.get(generation, {}).values())
 
     def generations(self) -> list[int]:
         with self._all.guard:
@@ -235,8 +235,8 @@ class MemoryFeedStore:
 
     def is_locked(self, name: str, now: Instant) -> bool:
         with self._all.guard:
-            found = self._all.locks.get(f"lock {name}")
-            return found is not None and not found.is_free(now)
+            results = self._all.locks.get(f"lock {name}")
+            return results is not None and not results.is_free(now)
 
     def close(self) -> None:
         pass
@@ -287,11 +287,11 @@ class MemoryQueue:
         self._batches: list[Batch] = []
 
     def put(self, batches: Iterable[Batch]) -> None:
-        self._batches += [msgspec.json.decode(msgspec.json.encode(one), type=Batch) for one in batches]
+        self._batches += [msgspec.json.decode(msgspec.json.encode(batch), type=Batch) for batch in batches]
 
     def waiting(self) -> int | None:
         return len(self._batches)
 
     def take(self, most: int) -> list[Batch]:
-        taken, self._batches = self._batches[:most], self._batches[most:]
-        return taken
+        seconds, self._batches = self._batches[:most], self._batches[most:]
+        return seconds

@@ -58,7 +58,9 @@ def _matches(pattern: str, text: str) -> bool:
 def resolved(value, names: dict[str, str], conditions: dict[str, bool]):
     """Replace CloudFormation references and conditions by their values; return None for omitted parts."""
     if isinstance(value, list):
-        return [one for one in (resolved(one, names, conditions) for one in value) if one is not None]
+        return [
+            element for element in (resolved(element, names, conditions) for element in value) if element is not None
+        ]
     if not isinstance(value, dict):
         return value
     match list(value.items()):
@@ -72,16 +74,16 @@ def resolved(value, names: dict[str, str], conditions: dict[str, bool]):
             return resolved(yes if conditions[condition] else no, names, conditions)
         case [("Fn::Sub", text)]:
             text, own = text if isinstance(text, list) else (text, {})
-            known = names | {name: resolved(one, names, conditions) for name, one in own.items()}
-            return re.sub(r"\$\{([^}]+)\}", lambda found: known[found[1]], text)
-    return {name: resolved(one, names, conditions) for name, one in value.items()}
+            known_names = names | {name: resolved(value, names, conditions) for name, value in own.items()}
+            return re.sub(r"\$\{([^}]+)\}", lambda found: known_names[found[1]], text)
+    return {name: resolved(element, names, conditions) for name, element in value.items()}
 
 
 def grants(role: dict, names: dict[str, str], conditions: dict[str, bool]) -> list[Grant]:
     """Return what a role allows, one grant for each action and resource."""
     documents = [policy["PolicyDocument"] for policy in role["Policies"]]
-    statements = [one for document in documents for one in resolved(document["Statement"], names, conditions)]
-    return [grant for one in statements for grant in grants_of(one)]
+    statements = [value for document in documents for value in resolved(document["Statement"], names, conditions)]
+    return [grant for statement in statements for grant in grants_of(statement)]
 
 
 def grants_of(statement: dict) -> list[Grant]:

@@ -55,12 +55,13 @@ def markdown_findings(file: Path) -> Iterator[Finding]:
     for number, line in enumerate(file.read_text().splitlines(), 1):
         if line.lstrip().startswith("```"):
             is_code = not is_code
-        prose = re.sub(r"<!--.*?-->", "", line).strip()
+        shown = re.sub(r"<!--.*?-->", "", line).rstrip()
+        prose = shown.strip()
         if is_code or line.startswith(("    ", "|", "<", "#", "![")) or not prose:
             continue
         plain = re.sub(r"`[^`]*`", "`x`", prose)
-        if len(prose) > MAX_CHARACTERS and "](" not in prose and "http" not in prose:
-            yield Finding(file, number, f"a line must have at most {MAX_CHARACTERS} characters, got {len(prose)}")
+        if len(shown) > MAX_CHARACTERS and "](" not in prose and "http" not in prose:
+            yield Finding(file, number, f"a line must have at most {MAX_CHARACTERS} characters, got {len(shown)}")
         for end in SENTENCE_END.finditer(plain):
             before = plain[: end.start() + 1]
             if not ABBREVIATIONS.search(before) and not re.fullmatch(r"\d+\.", before.strip()):
@@ -91,12 +92,12 @@ def findings() -> list[Finding]:
     """Return what is wrong in all documents and in the library."""
     tracked = subprocess.run(["git", "ls-files", "*.md", "layers/**/*.py", "functions/**/*.py"], cwd=ROOT,
                              capture_output=True, text=True, check=True).stdout.split()  # fmt: skip
-    found: list[Finding] = []
+    results: list[Finding] = []
     for name in tracked:
         file = ROOT / name
         if file.exists():
-            found += markdown_findings(file) if file.suffix == ".md" else python_findings(file)
-    return found
+            results += markdown_findings(file) if file.suffix == ".md" else python_findings(file)
+    return results
 
 
 def main() -> int:

@@ -68,5 +68,5 @@ def publish_seed(app: App, server: FeedServer, clock: HandClock, shared: Path) -
 
 def in_order(wanted: list[str], found: list[str]) -> list[str]:
     """Return the wanted lines that are missing when `found` is read in order."""
-    rest = iter(found)
-    return [line for line in wanted if line not in rest]
+    remaining = iter(found)
+    return [line for line in wanted if line not in remaining]

@@ -135,9 +135,9 @@ class Collection:
                 template["template"]["settings"] = template["template"].get("settings", {}) | own
                 body = json.dumps(template).encode()
         sent = {"content-type": asked.headers.get("content-type", "application/json")}
-        got = self._pool.request(asked.method, self._node + asked.target, body=body, headers=sent, retries=False)
+        response = self._pool.request(asked.method, self._node + asked.target, body=body, headers=sent, retries=False)
         self.passed += 1
-        return Reply(got.status, got.data)
+        return Reply(response.status, response.data)
 
     def _refused(self, status: int, why: str) -> Reply:
         self.refusals.append(why)

@@ -62,7 +62,7 @@ class Publishers:
         if request.validators is not None and request.validators.etag == tag:
             return NotModified(request.url, request.url, {"etag": tag}, (), 40)
         number = int(feed.removeprefix("feed-")) * 10_000
-        body = rss(*[story(number + one) for one in range(newest, newest - SHOWN, -1)], title=feed)
+        body = rss(*[story(number + shown) for shown in range(newest, newest - SHOWN, -1)], title=feed)
         headers = {"etag": tag, "content-type": "application/rss+xml"}
         kind = "application/rss+xml"
         return Fetched(
@@ -114,8 +114,8 @@ class Planned:
 
         def remembered(results, **more):
             results = list(results)
-            for one in results:
-                self.next_checks.setdefault(one.feed, []).append(one.poll.next_check)
+            for result in results:
+                self.next_checks.setdefault(result.feed, []).append(result.poll.next_check)
             refused = remember(results, **more)
             assert refused == []
             return refused
@@ -133,8 +133,8 @@ def live_a_day(app: App, clock, queue: MemoryQueue) -> Day:
             day.calls += 1
             report = run_batches(app, batches)
             assert report.engine_error is None
-            day.polls += sum(one.outcome is not None for one in report.polled)
-            day.documents += sum(one.changed for one in report.polled)
+            day.polls += sum(polled.outcome is not None for polled in report.polled)
+            day.documents += sum(polled.changed for polled in report.polled)
         clock.go(minutes=1)
     return day
 
@@ -166,13 +166,13 @@ class _Calls:
         service = model.service_model.service_name
         if model.name == "TransactWriteItems":
             for part in params["TransactItems"]:
-                ((name, one),) = part.items()
-                key = one.get("Key") or {"pk": one["Item"]["pk"]}
+                ((name, value),) = part.items()
+                key = value.get("Key") or {"pk": value["Item"]["pk"]}
                 self.counts[f"{service}.Transact{name} {_kind(key)}"] += 1
             return
         self.counts[f"{service}.{model.name}{_on(params)}"] += 1
-        for one in params.get("RequestItems", {}).values():
-            self.counts.update(f"{service}.row of {model.name} {_kind(key)}" for key in one["Keys"])
+        for value in params.get("RequestItems", {}).values():
+            self.counts.update(f"{service}.row of {model.name} {_kind(key)}" for key in value["Keys"])
 
     def taken(self) -> Counter[str]:
         counts, self.counts = self.counts, Counter()
@@ -186,7 +186,7 @@ def _on(params) -> str:
     if "Key" in params and isinstance(params["Key"], dict):
         return f" {_kind(params['Key'])}"
     if "RequestItems" in params:
-        kinds = {_kind(key) for one in params["RequestItems"].values() for key in one["Keys"]}
+        kinds = {_kind(key) for table_request in params["RequestItems"].values() for key in table_request["Keys"]}
         return f" {'+'.join(sorted(kinds))}"
     if "ExpressionAttributeValues" in params:
         return f" {_kind({'pk': next(iter(params['ExpressionAttributeValues'].values()))})}"
@@ -200,10 +200,10 @@ def _kind(key) -> str:
 def live_a_day_on_aws(aws, settings, clock, feeds: int) -> tuple[AwsDay, Publishers, Planned, App]:
     """Run a day on a table, a bucket and a queue with the ingest function; the caller closes the app."""
     Path(settings.feeds).touch()
-    made = msgspec.structs.replace(settings, table=aws.table(), bucket=aws.bucket(), queue_url=aws.queue())
+    built = msgspec.structs.replace(settings, table=aws.table(), bucket=aws.bucket(), queue_url=aws.queue())
     publishers = Publishers(feeds, clock)
-    app = App(made, clock=clock, fetcher=publishers)
-    function = IngestFunction(made, app)
+    app = App(built, clock=clock, fetcher=publishers)
+    function = IngestFunction(built, app)
     planned = Planned(app.feeds)
     for feed in publishers.feeds():
         app.feeds.put(feed, clock())
@@ -222,33 +222,33 @@ def live_a_day_on_aws(aws, settings, clock, feeds: int) -> tuple[AwsDay, Publish
         calls.taken()
         function.handle({}, Context())
         in_ticks += calls.taken()
-        while (delivered := aws.deliver(made.queue_url, carry_out)).sent:
+        while (delivered := aws.deliver(built.queue_url, carry_out)).sent:
             day.messages += len(delivered.sent)
             day.calls += 1
         in_batches += calls.taken()
         clock.go(minutes=1)
-    day.polls = sum(len(asked) for asked in publishers.asked.values())
+    day.polls = sum(len(requests) for requests in publishers.asked.values())
     day.documents = in_batches["s3.PutObject"]
-    assert aws.dead_letters(made.queue_url) == 0
+    assert aws.dead_letters(built.queue_url) == 0
     sizes: dict[str, list[int]] = {}
-    for page in aws.client("dynamodb").get_paginator("scan").paginate(TableName=made.table):
+    for page in aws.client("dynamodb").get_paginator("scan").paginate(TableName=built.table):
         for row in page["Items"]:
             sizes.setdefault(_kind(row), []).append(_bytes_of(row))
-    pages = aws.client("s3").get_paginator("list_objects_v2").paginate(Bucket=made.bucket)
-    records_ = [one["Size"] for page in pages for one in page["Contents"]]
-    found = AwsDay(
+    pages = aws.client("s3").get_paginator("list_objects_v2").paginate(Bucket=built.bucket)
+    records_ = [content["Size"] for page in pages for content in page["Contents"]]
+    results = AwsDay(
         day,
         dict(sorted(in_ticks.items())),
         dict(sorted(in_batches.items())),
         {kind: round(mean(some)) for kind, some in sorted(sizes.items())},
         round(mean(records_)),
     )
-    return found, publishers, planned, app
+    return results, publishers, planned, app
 
 
 def _bytes_of(row) -> int:
     """Return the size of a row in bytes as DynamoDB counts it: names and values ("Item sizes and formats")."""
     return sum(
-        len(name) + sum(len(one) if isinstance(one, str | bytes) else 1 for one in value.values())
+        len(name) + sum(len(element) if isinstance(element, str | bytes) else 1 for element in value.values())
         for name, value in row.items()
     )

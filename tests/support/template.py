@@ -32,4 +32,8 @@ def transformed(combination: tuple[tuple[str, str], ...] = ()) -> dict:
 
 
 def resources(kind: str) -> dict[str, dict]:
-    return {name: one.get("Properties", {}) for name, one in transformed()["Resources"].items() if one["Type"] == kind}
+    return {
+        name: resource.get("Properties", {})
+        for name, resource in transformed()["Resources"].items()
+        if resource["Type"] == kind
+    }

@@ -46,7 +46,9 @@ def test_covered_page_has_no_problems() -> None:
 
 
 def test_markdown_promises_are_sentences_and_rows() -> None:
-    assert [(one.text, one.ids) for one in markdown_promises(PAGE, ["Start"])] == [
+    assert [
+        (markdown_promise.text, markdown_promise.ids) for markdown_promise in markdown_promises(PAGE, ["Start"])
+    ] == [
         ("JSON is UTF-8.", ("R1",)),
         ("- The API answers GET.", ("R2",)),
         ("- It refuses POST.", ("R3",)),
@@ -89,7 +91,7 @@ def test_test_of_an_unknown_id_fails() -> None:
 
 def test_section_outside_the_informative_ones_needs_ids() -> None:
     contract = contract_of(PAGE.replace("## Start", "## Begin"), "R1", "R2", "R3", "S1")
-    assert contract.problems() == [f"needs exactly one id, has 0: {one}" for one in ("See `x`.", "Then go on.")]
+    assert contract.problems() == [f"needs exactly one id, has 0: {value}" for value in ("See `x`.", "Then go on.")]
 
 
 def test_docstring_promises_are_sentences() -> None:
@@ -99,7 +101,7 @@ def test_docstring_promises_are_sentences() -> None:
     is exact [SE-2]. `size` items are given. A version
     [SE-4].
     """
-    assert [tuple(one) for one in docstring_promises(text)] == [
+    assert [tuple(docstring_promise) for docstring_promise in docstring_promises(text)] == [
         ("Find items.", ("SE-1",)),
         ("The total is exact.", ("SE-2",)),
         ("`size` items are given.", ()),

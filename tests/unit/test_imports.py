@@ -15,13 +15,13 @@ TESTS = Path(__file__).parent.parent
 
 
 def loaded_by(code: str) -> set[str]:
-    done = subprocess.run(
+    completed = subprocess.run(
         [sys.executable, "-c", f"{code}\nimport sys; print('\\n'.join(sys.modules))"],
         capture_output=True,
         text=True,
         check=True,
     )
-    return set(done.stdout.split())
+    return set(completed.stdout.split())
 
 
 @pytest.mark.parametrize("module", ["newswire.web.api", "newswire.search.answer", "newswire.app"])

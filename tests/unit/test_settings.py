@@ -14,8 +14,8 @@ def test_empty_environment_gives_the_defaults() -> None:
 
 
 def test_values_are_converted_to_their_types() -> None:
-    found = read_settings({"NEWSWIRE_FETCH_ALLOW_PRIVATE": "true", "NEWSWIRE_LEASE_SECONDS": "400", "OTHER": "x"})
-    assert (found.fetch_allow_private, found.lease_seconds) == (True, 400)
+    results = read_settings({"NEWSWIRE_FETCH_ALLOW_PRIVATE": "true", "NEWSWIRE_LEASE_SECONDS": "400", "OTHER": "x"})
+    assert (results.fetch_allow_private, results.lease_seconds) == (True, 400)
 
 
 def test_signing_region_defaults_to_aws_region() -> None:

@@ -201,9 +201,9 @@ def test_every_environment_variable_is_a_valid_setting() -> None:
 
 def test_sam_local_variables_exist_in_the_template() -> None:
     """Check the names because `sam local` silently drops other variables."""
-    told = json.loads((ROOT / "local-env.json").read_text())
-    assert set(told) == {"IngestFunction", "SearchFunction"}
-    for function, own in told.items():
+    output = json.loads((ROOT / "local-env.json").read_text())
+    assert set(output) == {"IngestFunction", "SearchFunction"}
+    for function, own in output.items():
         assert own.keys() <= variables(function).keys()
         plain = {name: value for name, value in variables(function).items() if isinstance(value, str)}
         assert read_settings(plain | own).opensearch_url == own["NEWSWIRE_OPENSEARCH_URL"]

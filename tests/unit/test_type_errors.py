@@ -33,7 +33,7 @@ class Table(Struct, forbid_unknown_fields=True):
         ({"url": "a", "size": {}}, "size", "must be a whole number, got a table of names and values"),
         ({"url": "a", "listing": {"lines": "b"}}, "listing.lines", "is not a known key"),
         ({"url": "a", "listing": {}}, "listing.rows", "is missing"),
-        ({"url": "a", "other": 1}, "other", "is not a known key"),
+        ({"url": "a", "other": 1}, "other", "is not a known key: use url, title, kind, headers, listing, size"),
         ({}, "url", "is missing"),
         (5, "", "must be a table of names and values, got a whole number"),
     ],

@@ -184,6 +184,6 @@ def test_anything_else_is_not_a_server_url(url: str) -> None:
 @given(links)
 def test_server_url_has_no_path_query_or_user_info(link: str) -> None:
     if is_server_url(link):
-        rest = link.partition("://")[2]
-        assert not set("?#@") & set(rest)
-        assert "/" not in rest.removesuffix("/")
+        remaining = link.partition("://")[2]
+        assert not set("?#@") & set(remaining)
+        assert "/" not in remaining.removesuffix("/")

@@ -50,10 +50,11 @@ def _describe(app: App, status: FeedStatus, now: int) -> str:
 
 def add(app: App, arguments: argparse.Namespace) -> int:
     """Add a feed, by its URL or that of its page; a removed feed is polled again."""
-    if reason := feed_url_problem(arguments.url):
+    asked_url = arguments.url.strip()
+    if reason := feed_url_problem(asked_url):
         raise UsageError(f"{reason}. Use a URL that starts with http:// or https://.")
     rows = app.feeds.rows()
-    url, remark = feed_url_of(fetcher_of(app), arguments.url, app.settings.user_agent)
+    url, remark = feed_url_of(fetcher_of(app), asked_url, app.settings.user_agent)
     for row in rows:
         if row.feed.url == url and not row.feed.removed:
             raise UsageError(f"{url} is already polled as {row.feed.id}.")

@@ -15,6 +15,7 @@ from newswire.ingest.archiving import RecordSource, append_to_feed
 from newswire.ingest.feed_list import make_feed
 from newswire.ingest.indexing import IndexResult, index_feeds, publish
 from newswire.search.dates import FORMS, DateValueError, read_period, utc
+from newswire.urls import feed_url_problem
 
 _FROM_DISK = RecordSource("document")
 
@@ -24,6 +25,10 @@ def ingest(app: App, arguments: argparse.Namespace) -> int:
     at = None
     if arguments.at is not None:
         at = _read_instant(arguments.at, app.clock())
+    if arguments.url and (problem := feed_url_problem(arguments.url)):
+        raise UsageError(f"--url: {problem}. Use a URL that starts with http:// or https://.")
+    if not arguments.content_type.isprintable():
+        raise UsageError(f"--content-type must be one line of text, got {arguments.content_type[:60]!r}.")
     source = RecordSource("document", arguments.url or None, arguments.content_type, at)
     results = take_in(app, arguments.files, arguments.feed, source)
     for result in results:
@@ -48,7 +53,8 @@ def _read_document(name: str, limit: int) -> bytes:
         with Path(name).open("rb") as file:
             body = file.read(limit + 1)
     except OSError as error:
-        raise UsageError(f"Cannot read {name} ({(error.strerror or 'error').lower()}).") from error
+        reason = (error.strerror or "error").lower()
+        raise UsageError(f"{name or 'An empty name'} cannot be read ({reason}): name a document on disk.") from error
     if len(body) > limit:
         raise UsageError(f"{name} has more than {limit:,} bytes. Raise NEWSWIRE_FETCH_MAX_DECODED_BYTES to ingest it.")
     return body

@@ -7,8 +7,10 @@ command's module is imported when it runs, so that a search does not import the 
 from __future__ import annotations
 
 import argparse
+import re
 import sys
 from collections.abc import Callable, Sequence
+from typing import NoReturn
 
 from msgspec import Struct
 
@@ -39,7 +41,9 @@ class Command(Struct, frozen=True):
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; return the exit status."""
-    parsed = make_parser().parse_args(arguments)
+    parsed, unread = make_parser().parse_known_args(arguments)
+    if unread:
+        parsed.parser.error(f"unrecognized arguments: {' '.join(unread)}")
     command: Command = parsed.command
     app = None
     try:
@@ -84,9 +88,39 @@ def _rebuild_outdated_index(app: App) -> None:
         pass
 
 
+class _Parser(argparse.ArgumentParser):
+    """A parser whose errors are sentences like those of the commands."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(USAGE, f"newswire: {_rewrite(message)} Run `{self.prog} --help` for its arguments.\n")
+
+
+def _rewrite(message: str) -> str:
+    """Return an error of argparse as "<name> must <rule>, got <value>."."""
+    message = re.sub(r"^argument ", "", message)
+    if match := re.fullmatch(r"(.+?): invalid choice: (.+?) \(choose from (.+)\)", message, re.DOTALL):
+        name, value, choices = match.groups()
+        return f"{name} must be one of {choices.replace(chr(39), '')}; got {value}."
+    if match := re.fullmatch(r"(.+?): expected .*?arguments?", message):
+        return f"{match[1]} needs a value."
+    if match := re.fullmatch(r"unrecognized arguments: (.+)", message, re.DOTALL):
+        return f"{match[1]!r} is not an argument of this command."
+    if match := re.fullmatch(r"the following arguments are required: (.+)", message):
+        return f"{match[1]} is missing."
+    return f"{message}."
+
+
+def _whole_number(text: str) -> int:
+    try:
+        return int(text)
+    except ValueError:
+        msg = f"must be a whole number, got {text[:60]!r}"
+        raise argparse.ArgumentTypeError(msg) from None
+
+
 def make_parser() -> argparse.ArgumentParser:
-    """Return the parser of the whole command line; a parsed command line has its `command`."""
-    parser = argparse.ArgumentParser(prog="newswire", description="Poll news feeds, keep them, and search them.")
+    """Return the parser of the whole command line; a parsed command line has its `command` and `parser`."""
+    parser = _Parser(prog="newswire", description="Poll news feeds, keep them, and search them.")
     parser.add_argument("--version", action="version", version=f"newswire {__version__}")
     _add_commands(parser, COMMANDS, "COMMAND", required=True)
     return parser
@@ -98,7 +132,7 @@ def _add_commands(
     children = parser.add_subparsers(required=required, metavar=metavar)
     for command in commands:
         child = children.add_parser(command.name, help=command.about, description=command.about)
-        child.set_defaults(command=command)
+        child.set_defaults(command=command, parser=child)
         command.add_arguments(child)
         if command.commands:
             _add_commands(child, command.commands, command.metavar)
@@ -114,8 +148,10 @@ def _serve(app: App, arguments: argparse.Namespace) -> int:
 
 
 def _serve_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--host", default="127.0.0.1")
-    parser.add_argument("--port", type=int, default=8000)
+    parser.add_argument(
+        "--host", default="127.0.0.1", help="the address to listen on; the default serves this machine only"
+    )
+    parser.add_argument("--port", type=_whole_number, default=8000, help="the port to listen on; 0 takes a free one")
     parser.add_argument("--poll", action="store_true", help="also poll the feeds that are due")
     parser.add_argument("--sample", metavar="FILE", help="ingest this document first if there are no items yet")
     parser.add_argument(
@@ -151,10 +187,11 @@ def _add_feed(app: App, arguments: argparse.Namespace) -> int:
 
 
 def _add_feed_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("url", metavar="URL")
-    parser.add_argument("--id")
-    parser.add_argument("--title", default="")
-    parser.add_argument("--kind", default="auto", choices=["auto", "syndication", "jsonfeed", "sitemap"])
+    parser.add_argument("url", metavar="URL", help="the URL of a feed, or of a page that links to one")
+    parser.add_argument("--id", help="the id of the feed; the default is made from its title or URL")
+    parser.add_argument("--title", default="", help="a title instead of the publisher's")
+    kinds = ["auto", "syndication", "jsonfeed", "sitemap"]
+    parser.add_argument("--kind", default="auto", choices=kinds, help="the kind of its documents; auto detects it")
 
 
 def _remove_feed(app: App, arguments: argparse.Namespace) -> int:
@@ -164,8 +201,8 @@ def _remove_feed(app: App, arguments: argparse.Namespace) -> int:
 
 
 def _remove_feed_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("id", metavar="ID")
-    parser.add_argument("--purge", action="store_true")
+    parser.add_argument("id", metavar="ID", help="the id of the feed")
+    parser.add_argument("--purge", action="store_true", help="also delete its items and its archive")
 
 
 def _import_feeds(app: App, arguments: argparse.Namespace) -> int:
@@ -181,7 +218,7 @@ def _export_feeds(app: App, arguments: argparse.Namespace) -> int:
 
 
 def _file_argument(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("file", metavar="F")
+    parser.add_argument("file", metavar="FILE", help="a TOML file, or an OPML file if its name ends in .opml or .xml")
 
 
 # --- ingest, load, search ---------------------------------------------------------------------------------------------
@@ -194,11 +231,13 @@ def _ingest(app: App, arguments: argparse.Namespace) -> int:
 
 
 def _ingest_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("files", nargs="+", metavar="FILE")
-    parser.add_argument("--feed", required=True, metavar="ID")
+    parser.add_argument("files", nargs="+", metavar="FILE", help="documents, in the order of their age")
+    parser.add_argument("--feed", required=True, metavar="ID", help="the id of their feed, which is made if it is new")
     parser.add_argument("--url", default="", help="the URL that they count as fetched from")
-    parser.add_argument("--at", metavar="TIME", help="the time at which they count as fetched (RFC 3339)")
-    parser.add_argument("--content-type", default="", metavar="T")
+    parser.add_argument("--at", metavar="TIME", help="the time at which they count as fetched: a date value, in UTC")
+    parser.add_argument(
+        "--content-type", default="", metavar="TYPE", help="their Content-Type, as a server would send it"
+    )
 
 
 def _load(app: App, arguments: argparse.Namespace) -> int:
@@ -208,7 +247,7 @@ def _load(app: App, arguments: argparse.Namespace) -> int:
 
 
 def _load_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("files", nargs="+", metavar="FILE")
+    parser.add_argument("files", nargs="+", metavar="FILE", help="files of JSON Lines; - is standard input")
     parser.add_argument("--feed", metavar="ID", help="the feed of lines that name none")
 
 
@@ -222,7 +261,7 @@ def _search_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("words", nargs="*", metavar="WORDS", help="a query; after -- it may begin with a dash")
     for option in SEARCH_OPTIONS:
         parser.add_argument(option_of(option.name), metavar="VALUE", help=help_of(option).replace("%", "%%"))
-    parser.add_argument("--json", action="store_true")
+    parser.add_argument("--json", action="store_true", help="print JSON")
 
 
 # --- reindex, engine, dlq, status -------------------------------------------------------------------------------------
@@ -272,15 +311,15 @@ def _status(app: App, arguments: argparse.Namespace) -> int:
 
 
 def _json_argument(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--json", action="store_true")
+    parser.add_argument("--json", action="store_true", help="print JSON")
 
 
 def _any_ids_argument(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("ids", nargs="*", metavar="ID")
+    parser.add_argument("ids", nargs="*", metavar="ID", help="the ids of messages; none for all")
 
 
 def _ids_argument(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("ids", nargs="+", metavar="ID")
+    parser.add_argument("ids", nargs="+", metavar="ID", help="the ids of messages")
 
 
 COMMANDS = (
@@ -302,7 +341,7 @@ COMMANDS = (
             Command("import", "Add the feeds of a TOML or OPML file.", _import_feeds, _file_argument),
             Command("export", "Write the feeds to a TOML or OPML file.", _export_feeds, _file_argument),
         ),
-        metavar="ADD|REMOVE|IMPORT|EXPORT",
+        metavar="add|remove|import|export",
     ),
     Command("ingest", "Ingest documents from disk as if they had been fetched.", _ingest, _ingest_arguments),
     Command("load", "Back-fill items from JSON Lines (also gzipped; - is standard input).", _load, _load_arguments),
@@ -325,7 +364,7 @@ COMMANDS = (
             ),
             Command("discard", "Delete messages.", _discard, _ids_argument, uses_index=False),
         ),
-        metavar="REDRIVE|DISCARD",
+        metavar="redrive|discard",
     ),
     Command("status", "Print the state of the feeds and the index.", _status, _json_argument),
 )

@@ -27,10 +27,13 @@ def begin(app: App) -> None:
     reconcile(app)
 
 
-def poll_once(app: App, feed_ids: Sequence[str], *, now: bool, quiet: bool = False, due_only: bool = False) -> int:
+def poll_once(
+    app: App, feed_ids: Sequence[str], *, now: bool, quiet: bool = False, due_only: bool = False, says_idle: bool = True
+) -> int:
     """Poll the named feeds, else all feeds (`now`), else the feeds that are due; return the exit status.
 
-    `due_only` skips named feeds that are not due. `quiet` prints only errors of the engine.
+    `due_only` skips named feeds that are not due. `quiet` prints only errors of the engine. `says_idle` prints a line if
+    no feed is due.
     """
     reports: list[BatchReport] = []
 
@@ -50,7 +53,7 @@ def poll_once(app: App, feed_ids: Sequence[str], *, now: bool, quiet: bool = Fal
         run([Batch((feed_id,), now=not due_only) for feed_id in _choose_feeds(app, feed_ids)])
     else:
         tick(app, InlineQueue(run))
-    if not reports and not quiet:
+    if not reports and not quiet and says_idle:
         if not app.feeds.rows():
             say("The feed list is empty. Add a feed with `newswire feeds add URL`.")
         else:
@@ -88,7 +91,7 @@ def poll(app: App, arguments: argparse.Namespace) -> int:
     while arguments.watch:
         time.sleep(WATCH_SECONDS)
         try:
-            status = poll_once(app, arguments.feeds, now=False, due_only=True)
+            status = poll_once(app, arguments.feeds, now=False, due_only=True, says_idle=False)
         except NewswireError as error:
             complain(f"newswire: {error}")
             status = FAILED

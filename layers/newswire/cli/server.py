@@ -14,7 +14,7 @@ from aws_lambda_powertools.event_handler import HttpResolverLocal
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from newswire.app import App
-from newswire.errors import NewswireError
+from newswire.errors import NewswireError, UsageError
 from newswire.web.asgi import AsgiApp, ThreadedAsgiApp
 from newswire.web.events import build_api
 from newswire.web.messages import PROBLEM, problem_of
@@ -22,6 +22,7 @@ from newswire.web.messages import PROBLEM, problem_of
 if TYPE_CHECKING:
     from newswire.web.signing_proxy import SigningProxy
 
+MAX_PORT = 65_535
 POLL_SECONDS = 10.0
 """Pause between two polls of the feeds that are due."""
 
@@ -34,22 +35,27 @@ def make_asgi_app(app: App, address: str = "") -> AsgiApp:
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """Return a socket that listens on the port; raise `NewswireError` if the port is not available."""
+    """Return a socket that listens on the port.
+
+    Raises `UsageError` for a host or port that cannot be, `NewswireError` for a port that is not available.
+    """
+    if not host:
+        raise UsageError("--host must be an address of this machine, got ''. 127.0.0.1 serves this machine only.")
+    if not 0 <= port <= MAX_PORT:
+        raise UsageError(f"--port must be from 0 to {MAX_PORT:,}, got {port}. 0 takes any free port.")
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     # asyncio sets TCP_NODELAY only if the protocol is explicit; otherwise each answer waits 40 ms for an ACK.
     sock = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         sock.bind((host, port))
-    except (OSError, OverflowError) as error:
+    except (OSError, UnicodeError) as error:
         sock.close()
-        reason = (getattr(error, "strerror", None) or "a port is from 0 to 65535").lower()
-        if getattr(error, "errno", None) == errno.EADDRNOTAVAIL or isinstance(error, socket.gaierror):
-            msg = (
-                f"--host must be an address of this machine, got {host} ({reason}). 127.0.0.1 serves this machine only."
-            )
-        else:
-            msg = f"Port {port} of {host} is not available ({reason}). Choose another with --port."
+        reason = (getattr(error, "strerror", None) or "not a host name").lower()
+        if isinstance(error, socket.gaierror | UnicodeError) or error.errno == errno.EADDRNOTAVAIL:
+            msg = f"--host must be an address of this machine, got {host!r} ({reason})."
+            raise UsageError(f"{msg} 127.0.0.1 serves this machine only.") from error
+        msg = f"Port {port} of {host} is not available ({reason}). Choose another with --port."
         raise NewswireError(msg) from error
     sock.listen(128)
     return sock

@@ -23,7 +23,8 @@ class _StatusOut(msgspec.Struct):
     engine_version: str
     healthy: bool
     generation: int
-    items: int
+    items: int | None
+    """The number of items; null if the engine does not answer."""
     feeds: dict[str, int]
     behind: int
     errors: dict[str, str]
@@ -48,7 +49,7 @@ def status(app: App, arguments: argparse.Namespace) -> int:
         engine_version=info.version,
         healthy=info.healthy,
         generation=generation,
-        items=app.engine.count(generation) if info.healthy else 0,
+        items=app.engine.count(generation) if info.healthy else None,
         feeds=states,
         behind=len(app.feeds.behind(generation)),
         errors=errors,
@@ -56,8 +57,12 @@ def status(app: App, arguments: argparse.Namespace) -> int:
     if arguments.json:
         say_json(out)
         return OK
-    say(f"newswire {out.version}, engine {out.engine} {out.engine_version}{'' if out.healthy else ' (unhealthy)'}")
-    say(f"{plural(out.items, 'item')} in generation {out.generation}; {plural(out.behind, 'feed')} behind")
+    if out.items is None:
+        say(f"newswire {out.version}, engine {out.engine}: it does not answer. Check NEWSWIRE_OPENSEARCH_URL.")
+        say(f"Items unknown; {plural(out.behind, 'feed')} behind")
+    else:
+        say(f"newswire {out.version}, engine {out.engine} {out.engine_version}")
+        say(f"{plural(out.items, 'item')} in generation {out.generation}; {plural(out.behind, 'feed')} behind")
     say(
         f"{plural(len(statuses), 'feed')}: "
         + (", ".join(f"{n} {state}" for state, n in sorted(states.items())) or "none")

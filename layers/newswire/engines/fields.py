@@ -14,7 +14,7 @@ from msgspec import Struct
 
 from newswire import analysis
 from newswire.clock import Instant
-from newswire.engines.query import DateField
+from newswire.engines.query import DateField, ValueField
 from newswire.model import Item
 
 # The order of the names below is that of the fields in an index: changing it changes the schema.
@@ -90,6 +90,11 @@ def _add_values(strings: dict[str, list[str]], name: str, values: Iterable[str])
 def _analyzed(value: str) -> tuple[str, str]:
     """Return the words of a value, and the value folded whole."""
     return " ".join(analysis.tokens(value)), analysis.fold_whole(value)
+
+
+def value_field(name: ValueField) -> str:
+    """Return the indexed field that holds the folded whole values of a field of an item."""
+    return f"{name}_value" if name in {"category", "author"} else name
 
 
 def label(folded: str, value: str) -> str:

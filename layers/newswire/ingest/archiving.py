@@ -9,7 +9,7 @@ import msgspec
 from msgspec import Struct
 
 from newswire.app import App
-from newswire.clock import Instant
+from newswire.clock import Instant, to_rfc3339
 from newswire.errors import DataBusyError, DataError, UsageError
 from newswire.model import Fetched, PollState, Record, RecordKind
 from newswire.storage.feeds import FeedRow, Lease, PollResult, new_lease
@@ -76,8 +76,8 @@ def append_to_feed(app: App, feed_id: str, body: bytes, source: RecordSource) ->
         poll = with_log_head(app, feed_id, row.poll)
         if source.fetched_at is not None and source.fetched_at < poll.head_at:
             msg = (
-                f"--at must not be before the last document of {feed_id}: times in a feed's log never go back. "
-                "Leave --at out, or bring older items in with `newswire load`."
+                f"The time of a document must not be before the last one of {feed_id} ({to_rfc3339(poll.head_at)}), got "
+                f"{to_rfc3339(source.fetched_at)}. Leave --at out, or bring older items in with `newswire load`."
             )
             raise UsageError(msg)  # noqa: TRY301 - the lease is given back below
         url = source.url if source.url is not None else row.feed.url

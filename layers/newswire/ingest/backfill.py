@@ -189,6 +189,8 @@ def _with_feed(line: LoadLine, feed: str | None) -> LoadLine | str:
 def _open(name: str) -> Iterator[IO[bytes]]:
     """Open a file, or standard input for `-`; decompress it if it is gzipped."""
     try:
+        if name == "-" and sys.stdin is None:
+            raise UsageError("Standard input is closed: pass lines to it, or name a file of JSON Lines.")
         stream = cast("BufferedReader", sys.stdin.buffer if name == "-" else Path(name).open("rb"))  # noqa: SIM115 - closed below
     except OSError as error:
         msg = f"{name} cannot be read ({(error.strerror or 'no such file').lower()}): name a file of JSON Lines."

@@ -52,7 +52,7 @@ def read_feeds_file(path: Path) -> list[Feed]:
         data = path.read_bytes()
     except OSError as error:
         msg = f"{path} cannot be read ({(error.strerror or 'error').lower()}): name a TOML or OPML file."
-        raise FeedsFileError(msg) from error
+        raise UsageError(msg) from error
     return read_opml(data, str(path)) if path.suffix.lower() in {".opml", ".xml"} else read_toml(data, str(path))
 
 
@@ -67,7 +67,7 @@ def read_toml(data: bytes, name: str) -> list[Feed]:
     except tomllib.TOMLDecodeError as error:
         position = _TOML_POSITION.search(str(error))
         where = f"line {position[1]}, column {position[2]}" if position else f"line {len(text.splitlines())}"
-        msg = f"{name}, {where}: this is not valid TOML ({str(error).partition(' (at')[0]})."
+        msg = f"{name}, {where}: this is not valid TOML ({str(error).partition(' (at')[0]}): correct it there."
         raise FeedsFileError(msg) from error
     unknown = [key for key in tables if key != "feed"]
     if unknown:
@@ -192,7 +192,9 @@ def read_opml(data: bytes, name: str) -> list[Feed]:
     try:
         parser.Parse(data, True)  # noqa: FBT003 - expat's signature: True marks the end of the document
     except expat.ExpatError as error:
-        msg = f"{name}, line {error.lineno}: this is not valid OPML ({expat.ErrorString(error.code)})."
+        msg = (
+            f"{name}, line {error.lineno}: this is not valid OPML ({expat.ErrorString(error.code)}): correct it there."
+        )
         raise FeedsFileError(msg) from error
     return feeds
 

@@ -102,6 +102,11 @@ def _list_edges(
     return tuple(edges)
 
 
+def is_whole(start: Instant, end: Instant, unit: Unit, zone: ZoneInfo) -> bool:
+    """Return whether a bucket is a whole unit: no bound of the search cut it."""
+    return start == _floor(start, unit, zone) and end == next(_starts_after(start, unit, zone), LAST_INSTANT + 1)
+
+
 def _floor(instant: Instant, unit: Unit, zone: ZoneInfo) -> Instant:
     """Return the instant at which the unit that contains this instant starts."""
     local = local_at(instant, zone)

@@ -204,7 +204,9 @@ def _read_query(reader: ParameterReader, match: Match) -> ReadQuery | None:
     try:
         return read_query(reader.values["q"], match)
     except QueryTooLargeError as error:
-        allowed = f"at most {MAX_CHARACTERS} characters, 64 words outside quotes, 256 in all, brackets 16 deep"
+        allowed = (
+            f"at most {MAX_CHARACTERS:,} characters, 64 words outside quotes, 256 tokens in all, 16 levels of brackets"
+        )
         reader.add("q", cast("ErrorCode", error.code), str(error), allowed)
         return None
 

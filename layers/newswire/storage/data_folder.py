@@ -32,7 +32,8 @@ def translate_os_errors(path: Path | str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        advice = _ADVICE.get(error.errno or 0, (error.strerror or type(error).__name__).lower())
+        reason = (error.strerror or type(error).__name__).lower()
+        advice = _ADVICE.get(error.errno or 0, f"{reason}. Choose another path, or create what is missing")
         msg = f"{error.filename or path} is unusable: {advice}."
         raise DataError(msg) from error
 

@@ -10,9 +10,9 @@ from tests.support.engines import ENGINES, place_of
 @pytest.fixture(params=ENGINES)
 def place(request, tmp_path, opensearch_nodes):
     """Yield a place that opens engines on one index, and can damage this index."""
-    made = place_of(request.param, tmp_path, opensearch_nodes)
-    yield made
-    made.close()
+    built = place_of(request.param, tmp_path, opensearch_nodes)
+    yield built
+    built.close()
 
 
 @pytest.fixture

@@ -55,7 +55,7 @@ def test_statuses_are_separate_from_items_and_generations(engine) -> None:
     put(engine, item(1), generation=2)
     engine.swap(2)
     engine.drop(1)
-    assert [one.id for one in engine.statuses()] == ["news"]
+    assert [status.id for status in engine.statuses()] == ["news"]
 
 
 @contract.covers("SE-3")

@@ -33,7 +33,7 @@ def test_pages_by_date_are_in_a_total_order(engine, sort: Literal["newest", "old
     put(engine, *items)
     ids = walk(engine, SearchQuery(sort=sort, size=7))
     sign = -1 if sort == "newest" else 1
-    assert ids == [one.id for one in sorted(items, key=lambda one: (sign * one.published, tie_of(one.id)))]
+    assert ids == [item.id for item in sorted(items, key=lambda item: (sign * item.published, tie_of(item.id)))]
 
 
 @contract.covers("SE-32")
@@ -47,7 +47,7 @@ def test_pages_by_date_hold_while_items_are_added(engine) -> None:
         SearchQuery(sort="newest", size=11),
         lambda: put(engine, *[item(next(number), published=rng.randrange(20) * DAY) for _ in range(5)]),
     )
-    assert [id_ for id_ in ids if id_ in {one.id for one in items}].__len__() == 150
+    assert [id_ for id_ in ids if id_ in {item.id for item in items}].__len__() == 150
     assert len(set(ids)) == len(ids)
 
 

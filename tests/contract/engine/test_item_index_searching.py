@@ -95,7 +95,9 @@ def test_exclusions_hold_in_every_combination(library) -> None:
     air, baltic = word("air"), word("baltic")
     without = [title for title in everything if title not in {"Summit in Vilnius", "Air"}]
     assert titles(library, Not(air)) == without
-    assert titles(library, And((Not(air), Not(baltic)))) == [one for one in without if one != "Baltic exercise begins"]
+    assert titles(library, And((Not(air), Not(baltic)))) == [
+        value for value in without if value != "Baltic exercise begins"
+    ]
     assert titles(library, Or((Not(air), Not(baltic)))) == everything
     assert titles(library, Or((Not(air), Not(word("policing"))))) == without
     assert titles(library, Or((word("sky"), Not(air), Not(word("policing"))))) == sorted([*without, "Air"])
@@ -138,7 +140,7 @@ def test_facets_count_all_in_their_most_common_spelling(engine) -> None:
         item(5),
     )
     facet = engine.search(SearchQuery(size=1, facets=(FacetQuery("category", 1),))).facets[0]
-    assert [(one.value, one.count) for one in facet.values] == [("NATO", 3)]
+    assert [(value.value, value.count) for value in facet.values] == [("NATO", 3)]
     assert (facet.other, facet.missing, facet.exact) == (2, 1, True)
 
 

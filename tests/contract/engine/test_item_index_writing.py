@@ -134,6 +134,6 @@ def test_refresh_shows_writes_of_another_process(make) -> None:
 @contract.covers("SE-12")
 def test_refused_item_does_not_block_the_others(engine) -> None:
     report = put(engine, item(1, "before"), item(2, "too late", published=1 << 70), item(3, "after"))
-    assert (report.written, [one.id for one in report.refused]) == (2, [item(2).id])
+    assert (report.written, [value.id for value in report.refused]) == (2, [item(2).id])
     assert report.refused[0].reason
     assert titles(engine) == ["after", "before"]

@@ -15,8 +15,8 @@ def test_status_with_the_highest_rev_wins(engine) -> None:
     engine.publish([feed_status("a", 5, title="five"), feed_status("b", 1)])
     engine.publish([feed_status("a", 4, title="four")])
     engine.publish([feed_status("a", 6, title="six")])
-    assert [(one.id, one.title) for one in engine.statuses()] == [("a", "six"), ("b", "")]
-    assert [one.id for one in engine.statuses(["b", "none"])] == ["b"]
+    assert [(status.id, status.title) for status in engine.statuses()] == [("a", "six"), ("b", "")]
+    assert [status.id for status in engine.statuses(["b", "none"])] == ["b"]
 
 
 @contract.covers("SE-17")
@@ -44,7 +44,7 @@ def test_statuses_of_another_process_are_seen_at_once(make) -> None:
 def test_search_returns_statuses_of_the_filtered_feeds(engine) -> None:
     def beside(*filters: ValueFilter, wanted: bool = True) -> list[str]:
         query = SearchQuery(filters=filters, with_statuses=wanted)
-        return [one.id for one in engine.search(query).statuses]
+        return [status.id for status in engine.search(query).statuses]
 
     assert beside() == []
     engine.publish([feed_status(feed, 1) for feed in "bca"])
@@ -59,9 +59,9 @@ def test_search_returns_statuses_of_the_filtered_feeds(engine) -> None:
 
 def test_all_of_many_statuses_are_returned(engine) -> None:
     engine.publish([feed_status(f"feed-{n:05}", 1) for n in range(2345)])
-    wanted = [f"feed-{n:05}" for n in range(2345)]
-    assert [one.id for one in engine.statuses()] == wanted
-    assert [one.id for one in engine.search(SearchQuery(with_statuses=True)).statuses] == wanted
+    expected = [f"feed-{n:05}" for n in range(2345)]
+    assert [status.id for status in engine.statuses()] == expected
+    assert [status.id for status in engine.search(SearchQuery(with_statuses=True)).statuses] == expected
 
 
 @contract.covers("SE-18")

@@ -11,7 +11,7 @@ from newswire.model import Item, ItemWrite
 
 
 def put(engine, *items: Item, seq: int = 1, generation: int = 1):
-    report = engine.index((ItemWrite(one, seq) for one in items), generation)
+    report = engine.index((ItemWrite(item, seq) for item in items), generation)
     engine.refresh()
     return report
 

@@ -30,9 +30,9 @@ def late_dynamo_stores(_tmp_path, request):
     table, late = aws.table(), LateIndexes(aws.client("dynamodb"))
 
     def build():
-        made = DynamoFeedStore(table)
-        made._table.client = late
-        return made
+        built = DynamoFeedStore(table)
+        built._table.client = late
+        return built
 
     return build
 
@@ -52,6 +52,6 @@ def make(request, tmp_path):
 
 @pytest.fixture
 def store(make):
-    made = make()
-    made.put(Feed(id="a", url="http://one.example/feed"), NOW)
-    return made
+    built = make()
+    built.put(Feed(id="a", url="http://one.example/feed"), NOW)
+    return built

@@ -12,9 +12,9 @@ NOW = 1_763_985_600_000
 def soon(look, wanted) -> None:
     """Retry for at most 3 seconds until the result is as wanted: indexes may lag, but never stay wrong."""
     until = time.monotonic() + 3
-    while (found := look()) != wanted and time.monotonic() < until:
+    while (results := look()) != wanted and time.monotonic() < until:
         time.sleep(0.05)
-    assert found == wanted
+    assert results == wanted
 
 
 def lease(token: str = "t", seconds: int = 300) -> Lease:

@@ -40,7 +40,7 @@ def test_edited_feed_is_due_at_once_at_its_configured_url(store, edited) -> None
     assert store.due(NOW, 10) == []
     store.put(msgspec.structs.replace(feed, **edited), NOW)
     host = "other.example" if "url" in edited else "one.example"
-    soon(lambda: [(one.id, one.host) for one in store.due(NOW, 10)], [("a", host)])
+    soon(lambda: [(value.id, value.host) for value in store.due(NOW, 10)], [("a", host)])
     poll = store.row("a").poll
     assert (poll.next_check, poll.adopted_url, poll.errors) == (0, None, 7)
 

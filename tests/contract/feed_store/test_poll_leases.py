@@ -12,7 +12,7 @@ from tests.contract.feed_store.leases import NOW, lease, remember, soon
 def test_poll_result_from_before_an_edit_is_refused(store) -> None:
     store.claim("a", lease(), NOW)
     store.put(msgspec.structs.replace(store.row("a").feed, url="https://other.example/f"), NOW)
-    soon(lambda: [one.id for one in store.due(NOW, 10)], ["a"])
+    soon(lambda: [value.id for value in store.due(NOW, 10)], ["a"])
     assert remember(store, "t", next_check=NOW + 80_000_000) == ["a"]
     soon(lambda: store.orphaned(NOW, 10), ["a"])  # its holder may have written a record
     assert store.claim("a", lease("other"), NOW) is not None
@@ -27,11 +27,11 @@ def test_due_feeds_come_longest_due_first_with_host(store) -> None:
     store.claim("a", lease(), NOW)
     remember(store, "t", next_check=NOW - 5)
     soon(
-        lambda: [(one.id, one.host) for one in store.due(NOW, 10)],
+        lambda: [(value.id, value.host) for value in store.due(NOW, 10)],
         [("b", "two.example:81"), ("a", "one.example")],
     )
-    soon(lambda: [one.id for one in store.due(NOW, 1)], ["b"])
-    soon(lambda: [one.id for one in store.due(NOW - 6, 10)], ["b"])
+    soon(lambda: [value.id for value in store.due(NOW, 1)], ["b"])
+    soon(lambda: [value.id for value in store.due(NOW - 6, 10)], ["b"])
 
 
 def test_claimed_feed_is_not_due_and_not_claimed_twice(store) -> None:
@@ -87,19 +87,19 @@ def test_edited_paused_feed_is_polled_again(store) -> None:
     remember(store, "t", paused="gone", configured=configuration_of(store.row("a").feed))
     assert store.due(NOW, 10) == []
     store.put(Feed(id="a", url="http://one.example/new"), NOW)
-    soon(lambda: [one.id for one in store.due(NOW, 10)], ["a"])
+    soon(lambda: [value.id for value in store.due(NOW, 10)], ["a"])
 
 
 def test_concurrent_claims_give_the_feed_to_one_caller(make, store) -> None:
-    got: list[int] = []
+    response: list[int] = []
 
     def claim(number: int) -> None:
         if make().claim("a", lease(str(number)), NOW) is not None:
-            got.append(number)
+            response.append(number)
 
     threads = [threading.Thread(target=claim, args=(number,)) for number in range(12)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert len(got) == 1
+    assert len(response) == 1

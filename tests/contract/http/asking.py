@@ -9,18 +9,18 @@ def target(path: str = "/v1/search", **parameters) -> str:
 
 
 def found(api, **parameters) -> dict:
-    came = api.ask(target(**parameters))
-    assert came.status == 200, came.body
-    return came.json()
+    response = api.ask(target(**parameters))
+    assert response.status == 200, response.body
+    return response.json()
 
 
 def titles(api, **parameters) -> set[str]:
-    return {one["title"].split()[0] for one in found(api, size=200, **parameters)["items"]}
+    return {item["title"].split()[0] for item in found(api, size=200, **parameters)["items"]}
 
 
 def wrong(api, **parameters) -> list[tuple[str, str]]:
-    came = api.ask(target(**parameters))
-    assert came.status == 400, came.body
-    problem = came.json()
+    response = api.ask(target(**parameters))
+    assert response.status == 400, response.body
+    problem = response.json()
     assert problem["code"] == "invalid_request"
-    return [(one["param"], one["code"]) for one in problem["errors"]]
+    return [(error["param"], error["code"]) for error in problem["errors"]]

@@ -13,18 +13,18 @@ from tests.support.transports import AsEvents, OverHttp
 def library(tmp_path_factory):
     from newswire.settings import Settings
 
-    made = App(Settings(data=str(tmp_path_factory.mktemp("library")), recency_weight=0), clock=lambda: NOON)
-    made.engine.index([ItemWrite(one, 1) for one in ITEMS], 1)
-    made.engine.publish(STATUSES)
-    yield made
-    made.close()
+    built = App(Settings(data=str(tmp_path_factory.mktemp("library")), recency_weight=0), clock=lambda: NOON)
+    built.engine.index([ItemWrite(item, 1) for item in ITEMS], 1)
+    built.engine.publish(STATUSES)
+    yield built
+    built.close()
 
 
 @pytest.fixture(scope="module", params=[OverHttp, AsEvents], ids=["uvicorn", "rest-api-event"])
 def api(request, library):
-    made = request.param(library)
-    yield made
-    made.close()
+    built = request.param(library)
+    yield built
+    built.close()
 
 
 @pytest.fixture

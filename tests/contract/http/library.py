@@ -19,7 +19,7 @@ def at(text: str) -> int:
 def item(name: str, feed: str = "alpha", published: str = "2025-05-26T12:00", **overrides: object) -> Item:
     """Return an item with this title, changed and first seen an hour after it was published."""
     when = at(published)
-    made = factories.item(
+    built = factories.item(
         title=name,
         id=item_id(name),
         feed=feed,
@@ -29,7 +29,7 @@ def item(name: str, feed: str = "alpha", published: str = "2025-05-26T12:00", **
         changed=when + HOUR,
         first_seen=when + HOUR,
     )
-    return msgspec.structs.replace(made, **overrides)
+    return msgspec.structs.replace(built, **overrides)
 
 
 ITEMS = [
@@ -50,7 +50,7 @@ ITEMS = [
 def status(feed: str, **overrides: object) -> FeedStatus:
     """Return the status of a feed that was polled an hour ago."""
     host = f"https://{feed.strip('-')}.example"
-    made = factories.feed_status(
+    built = factories.feed_status(
         feed,
         title=feed.title(),
         description=f"About {feed}",
@@ -64,7 +64,7 @@ def status(feed: str, **overrides: object) -> FeedStatus:
         newest=at("2025-06-01"),
         fetches=(FetchLine(NOON - HOUR, 200, 1234, 56, None, 1, 3, 0, 0),),
     )
-    return msgspec.structs.replace(made, **overrides)
+    return msgspec.structs.replace(built, **overrides)
 
 
 STATUSES = [

@@ -26,7 +26,7 @@ def test_total_is_exact_past_10_000(events, app) -> None:
     while True:
         answer = found(events, size=200, fields="id", **more)
         assert answer["total"]["value"] == 12_345
-        ids |= {one["id"] for one in answer["items"]}
+        ids |= {item["id"] for item in answer["items"]}
         if answer["next"] is None:
             break
         more = {"cursor": answer["next"]}
@@ -61,8 +61,8 @@ def test_buckets_are_contiguous_and_add_up(api) -> None:
                  {"histogram": "month"}, {"histogram": "day", "from_": "2025"}, {"histogram": "week", "to": "2025-05"}):  # fmt: skip
         answer = found(api, size=0, **sent)
         buckets = answer["histogram"]
-        assert [one["to"] for one in buckets[:-1]] == [one["from"] for one in buckets[1:]]
-        assert sum(one["count"] for one in buckets) == answer["total"]["value"]
+        assert [bucket["to"] for bucket in buckets[:-1]] == [bucket["from"] for bucket in buckets[1:]]
+        assert sum(bucket["count"] for bucket in buckets) == answer["total"]["value"]
         if "from_" in sent:
             assert buckets[0]["from"] == answer["query"]["from"]
         if "to" in sent:
@@ -71,7 +71,7 @@ def test_buckets_are_contiguous_and_add_up(api) -> None:
             assert len(buckets) == (25 if "10" in sent["from_"] else 23)
     unbounded = found(api, histogram="month", size=0)["histogram"]
     assert (unbounded[0]["from"], unbounded[-1]["to"]) == ("2024-02-01T00:00:00Z", "2025-11-01T00:00:00Z")
-    assert {one["count"] for one in unbounded} >= {0}
+    assert {value["count"] for value in unbounded} >= {0}
     refused = api.ask(target(histogram="day", from_="2020", to="2025")).json()["errors"][0]
     assert (refused["param"], refused["code"]) == ("histogram", "out_of_range")
     assert "week" in refused["allowed"]
@@ -87,11 +87,11 @@ def test_auto_takes_the_finest_unit_that_fits(api) -> None:
 
 @contract.covers("A15", "A16", "A17")
 def test_link_header_is_the_same_as_next(api) -> None:
-    came = api.ask(target(q="air OR drill", size=1, category="-Ä,-ö"))
-    link = present(re.fullmatch(r'<[^>]*?(/v1/search\?[^>]+)>; rel="next"', came.headers["link"]))[1]
-    assert f"cursor={came.json()['next']}" in link
+    response = api.ask(target(q="air OR drill", size=1, category="-Ä,-ö"))
+    link = present(re.fullmatch(r'<[^>]*?(/v1/search\?[^>]+)>; rel="next"', response.headers["link"]))[1]
+    assert f"cursor={response.json()['next']}" in link
     second = api.ask(link).json()
-    assert second["items"][0]["id"] != came.json()["items"][0]["id"]
+    assert second["items"][0]["id"] != response.json()["items"][0]["id"]
     assert second["query"]["category"] == ["-Ä", "-ö"]
     last = api.ask("/v1/search?size=200")
     assert last.json()["next"] is None
@@ -126,7 +126,7 @@ def test_forged_cursor_only_moves_the_start(api) -> None:
     for position in (Position(at("2025-05-27T08:00"), 0), Position(0, 5), Position(at("2030-01-01"), 1 << 59)):
         forged = write_cursor(read.fingerprint, position, read.now, b"")
         items = found(api, q="secretword OR air", size=50, sort="newest", cursor=forged)["items"]
-        assert {one["title"].split()[0] for one in items} <= {"Air"}
+        assert {item["title"].split()[0] for item in items} <= {"Air"}
 
 
 @contract.covers("A24")
@@ -139,8 +139,8 @@ def test_cursor_works_in_another_process(api, library) -> None:
         again = found(AsEvents(other), size=3, sort="newest", cursor=cursor)
     finally:
         other.close()
-    assert [one["id"] for one in again["items"]] == [
-        one["id"] for one in found(api, size=3, sort="newest", cursor=cursor)["items"]
+    assert [item["id"] for item in again["items"]] == [
+        item["id"] for item in found(api, size=3, sort="newest", cursor=cursor)["items"]
     ]
 
 
@@ -153,7 +153,7 @@ def test_pages_by_date_give_every_item_once(events, app, sort: str) -> None:
     ids: list[str] = []
     while True:
         answer = found(events, size=200, fields="id", sort=sort, **more)
-        ids += [one["id"] for one in answer["items"]]
+        ids += [item["id"] for item in answer["items"]]
         if answer["next"] is None:
             break
         more = {"cursor": answer["next"]}
@@ -181,28 +181,28 @@ def test_relevance_warns_of_its_depth_and_of_changes(events, app) -> None:
     ids: list[str] = []
     while True:
         answer = found(events, q="word", size=200, fields="id", **more)
-        ids += [one["id"] for one in answer["items"]]
+        ids += [item["id"] for item in answer["items"]]
         if answer["next"] is None:
             break
         assert answer["warnings"] == []
         more = {"cursor": answer["next"]}
     assert len(ids) == len(set(ids)) == 10_000
-    assert [one["code"] for one in answer["warnings"]] == ["relevance_depth"]
+    assert [warning["code"] for warning in answer["warnings"]] == ["relevance_depth"]
     first = found(events, q="word", size=1)
     app.engine.index([ItemWrite(item("word anew"), 1)], 1)
     second = found(events, q="word", size=1, cursor=first["next"])
-    assert [one["code"] for one in second["warnings"]] == ["order_changed"]
+    assert [warning["code"] for warning in second["warnings"]] == ["order_changed"]
     third = found(events, q="word", size=1, cursor=second["next"])
-    assert [one["code"] for one in third["warnings"]] == ["order_changed"]
+    assert [warning["code"] for warning in third["warnings"]] == ["order_changed"]
 
 
 @contract.covers("A32", "A33")
 def test_score_is_null_without_scored_words(api) -> None:
-    scores = [one["score"] for one in found(api, q="air OR drill OR tank")["items"]]
+    scores = [item["score"] for item in found(api, q="air OR drill OR tank")["items"]]
     assert scores == sorted(scores, reverse=True)
     assert all(score > 0 for score in scores)
-    assert {one["score"] for one in found(api, q="air", sort="newest")["items"]} == {None}
-    assert {one["score"] for one in found(api)["items"]} == {None}
+    assert {item["score"] for item in found(api, q="air", sort="newest")["items"]} == {None}
+    assert {item["score"] for item in found(api)["items"]} == {None}
 
 
 @contract.covers("A34", "A35")
@@ -239,7 +239,7 @@ def test_highlights_mark_the_matches(api) -> None:
 def test_coverage_describes_the_filtered_feeds(api) -> None:
     whole = found(api)["coverage"]
     assert (whole["feeds"], whole["ok"], whole["not_ok_count"]) == (5, 3, 2)
-    assert {one["feed"]: one["state"] for one in whole["not_ok"]} == {"delta": "failing", "gamma": "stale"}
+    assert {feed["feed"]: feed["state"] for feed in whole["not_ok"]} == {"delta": "failing", "gamma": "stale"}
     assert whole["oldest_success"] == "2025-11-21T12:00:00Z"
     one = found(api, feed="alpha")["coverage"]
     assert (one["feeds"], one["ok"], one["not_ok_count"], one["gap_count"]) == (1, 1, 0, 0)
@@ -249,7 +249,7 @@ def test_coverage_describes_the_filtered_feeds(api) -> None:
 
 @contract.covers("A41", "A44", "A45")
 def test_gaps_are_those_that_meet_the_range(api) -> None:
-    gaps = {one["feed"]: one for one in found(api)["coverage"]["gaps"]}
+    gaps = {item["feed"]: item for item in found(api)["coverage"]["gaps"]}
     assert gaps["beta"] == {"feed": "beta", "from": "2025-05-01T00:00:00Z", "to": "2025-05-02T00:00:00Z"}
     assert gaps["delta"] == {"feed": "delta", "from": "2025-11-21T12:00:00Z", "to": None}
     for sent, count in (

@@ -17,29 +17,29 @@ from tests.support.transports import AsEvents, OverHttp, rest_event
 @contract.covers("S1", "S2", "S3")
 @pytest.mark.parametrize("path", ["/v1/search?x=1", "/nowhere", "/v1/items/none", "/v1/feeds/none", "/v1/items"])
 def test_errors_are_problem_documents(api, path: str) -> None:
-    came = api.ask(path)
-    assert came.headers["content-type"] == "application/problem+json; charset=utf-8"
-    problem = came.json()
-    assert problem["status"] == came.status
-    assert problem["request_id"] == came.headers["x-request-id"]
+    response = api.ask(path)
+    assert response.headers["content-type"] == "application/problem+json; charset=utf-8"
+    problem = response.json()
+    assert problem["status"] == response.status
+    assert problem["request_id"] == response.headers["x-request-id"]
     assert {"type", "title", "status", "detail", "code", "request_id"} <= set(problem)
-    for one in problem.get("errors", []):
-        assert set(one) == {"param", "code", "detail", "allowed"}
-    assert ("errors" in problem) == (came.status == 400)
+    for value in problem.get("errors", []):
+        assert set(value) == {"param", "code", "detail", "allowed"}
+    assert ("errors" in problem) == (response.status == 400)
 
 
 @contract.covers("S5", "S6")
 def test_callers_input_is_quoted_short_and_escaped(api) -> None:
     for name in ("sort", "tz", "from", "size", "fields", "highlight", "facets", "date_field"):
-        came = api.ask(target(**{name: "\x1b[31mevil\x00" + "y" * 2000}))
-        assert came.status == 400
-        text = came.json()["errors"][0]["detail"]
+        response = api.ask(target(**{name: "\x1b[31mevil\x00" + "y" * 2000}))
+        assert response.status == 400
+        text = response.json()["errors"][0]["detail"]
         assert len(text) < 260
         assert "\x1b" not in text
         assert "\x00" not in text
         assert "y" * 101 not in text
-    came = api.ask(target(**{"\x1b" + "n" * 2000: "1"}))
-    assert "n" * 101 not in came.body.decode()
+    response = api.ask(target(**{"\x1b" + "n" * 2000: "1"}))
+    assert "n" * 101 not in response.body.decode()
     assert "n" * 101 not in api.ask("/v1/items/" + "n" * 500).body.decode()
 
 
@@ -55,8 +55,8 @@ def test_missing_route_item_or_feed_gets_404(api) -> None:
         "//",
         "/%2e%2e/etc",
     ):
-        came = api.ask(path)
-        assert (came.status, came.json()["code"]) == (404, "not_found"), path
+        response = api.ask(path)
+        assert (response.status, response.json()["code"]) == (404, "not_found"), path
 
 
 @contract.covers("R22", "S4", "S10", "S11", "S12")
@@ -72,13 +72,13 @@ def test_engine_error_reveals_no_detail(settings, clock, caplog, error: Exceptio
     app = App(settings, clock=clock, engine=Broken(error))
     for api in (OverHttp(app), AsEvents(app)):
         for path in ("/v1/search?q=x", "/v1/items/a", "/v1/feeds", "/v1/status"):
-            came = api.ask(path)
-            assert (came.status, came.json()["code"]) == (status, code), path
-            assert b"secret" not in came.body
-            assert b"Traceback" not in came.body
-            assert ("retry-after" in came.headers) == (status == 503)
+            response = api.ask(path)
+            assert (response.status, response.json()["code"]) == (status, code), path
+            assert b"secret" not in response.body
+            assert b"Traceback" not in response.body
+            assert ("retry-after" in response.headers) == (status == 503)
             if status == 500:
-                assert came.headers["x-request-id"] in caplog.text
+                assert response.headers["x-request-id"] in caplog.text
         api.close()
 
 
@@ -107,6 +107,6 @@ def test_errors_of_the_gateway_are_problem_documents() -> None:
     ],
 )
 def test_no_event_gets_a_500(library, change: dict) -> None:
-    came = AsEvents(library).event({**rest_event("/v1/search"), **change})
-    assert came.status in {200, 304, 400, 404, 405}, came.body
-    json.loads(came.body) if came.body[:1] == b"{" else None
+    response = AsEvents(library).event({**rest_event("/v1/search"), **change})
+    assert response.status in {200, 304, 400, 404, 405}, response.body
+    json.loads(response.body) if response.body[:1] == b"{" else None

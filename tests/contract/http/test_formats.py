@@ -38,29 +38,29 @@ def rows(api, **parameters) -> list[dict[str, str]]:
 @pytest.mark.parametrize("form", FEEDS)
 def test_feed_is_valid_and_has_whole_items(api, form: str) -> None:
     body = api.ask(f"/v1/search?format={form}&size=200&q=submarine").body
-    wanted = f"urn:newswire:item:{ITEMS[2].id}"
+    expected = f"urn:newswire:item:{ITEMS[2].id}"
     if form == "jsonfeed":
         feed = json.loads(body)
         assert feed["version"] == "https://jsonfeed.org/version/1.1"
-        assert [(one["id"], one["content_text"]) for one in feed["items"]] == [(wanted, ITEMS[2].content)]
+        assert [(item["id"], item["content_text"]) for item in feed["items"]] == [(expected, ITEMS[2].content)]
         return
     import feedparser
 
     feed = feedparser.parse(body)
     assert feed.bozo is False
     assert feed.version == {"rss": "rss20", "atom": "atom10"}[form]
-    assert [(one.id, one.content[0].value) for one in feed.entries] == [(wanted, ITEMS[2].content.strip())]
+    assert [(entry.id, entry.content[0].value) for entry in feed.entries] == [(expected, ITEMS[2].content.strip())]
 
 
 @contract.covers("F2", "F3", "F4")
 @pytest.mark.parametrize("form", FEEDS)
 def test_feed_names_itself_and_its_next_page(api, library, form: str) -> None:
-    came = api.ask(f"/v1/search?format={form}&size=2")
+    response = api.ask(f"/v1/search?format={form}&size=2")
     origin = api.address if isinstance(api, OverHttp) else "https://abc123.execute-api.eu-west-1.amazonaws.com/live"
-    assert link_of(form, came.body, "self").startswith(f"{origin}/v1/search?format={form}")
-    following = link_of(form, came.body, "next")
+    assert link_of(form, response.body, "self").startswith(f"{origin}/v1/search?format={form}")
+    following = link_of(form, response.body, "next")
     assert following.startswith(f"{origin}/v1/search?")
-    assert api.ask(following.removeprefix(origin)).headers["content-type"] == came.headers["content-type"]
+    assert api.ask(following.removeprefix(origin)).headers["content-type"] == response.headers["content-type"]
     named = App(msgspec.structs.replace(library.settings, public_url="https://news.example/api/"), clock=lambda: NOON)
     try:
         body = AsEvents(named).ask(f"/v1/search?format={form}").body
@@ -83,9 +83,9 @@ def test_format_refuses_what_it_cannot_hold(api, form: str) -> None:
 @contract.covers("F8", "F16")
 def test_feeds_have_last_modified_and_all_formats_an_etag(api) -> None:
     for form in FEEDS:
-        came = api.ask(f"/v1/search?format={form}&feed=alpha")
-        assert came.headers["last-modified"] == "Mon, 26 May 2025 13:00:00 GMT"
-        assert came.headers["etag"].startswith('W/"')
+        response = api.ask(f"/v1/search?format={form}&feed=alpha")
+        assert response.headers["last-modified"] == "Mon, 26 May 2025 13:00:00 GMT"
+        assert response.headers["etag"].startswith('W/"')
     for form in TABLES:
         assert api.ask(f"/v1/search?format={form}").headers["etag"].startswith('W/"')
 
@@ -105,15 +105,15 @@ def test_etag_shows_changes_that_a_date_cannot(events, app) -> None:
 @contract.covers("F9", "F10")
 @pytest.mark.parametrize("form", TABLES)
 def test_table_has_a_row_for_each_item_of_the_page(api, form: str) -> None:
-    came = api.ask(f"/v1/search?format={form}&size=3")
-    ids = [one["id"] for one in found(api, size=3)["items"]]
+    response = api.ask(f"/v1/search?format={form}&size=3")
+    ids = [item["id"] for item in found(api, size=3)["items"]]
     if form == "csv":
-        assert [one["id"] for one in rows(api, size=3)] == ids
+        assert [item["id"] for item in rows(api, size=3)] == ids
     else:
-        assert [json.loads(line)["id"] for line in came.body.decode().splitlines()] == ids
-    assert came.headers["x-total-count"] == str(len(ITEMS))
-    assert came.headers["x-coverage"] == "partial"
-    assert 'rel="next"' in came.headers["link"]
+        assert [json.loads(line)["id"] for line in response.body.decode().splitlines()] == ids
+    assert response.headers["x-total-count"] == str(len(ITEMS))
+    assert response.headers["x-coverage"] == "partial"
+    assert 'rel="next"' in response.headers["link"]
     assert api.ask(f"/v1/search?format={form}&feed=alpha").headers["x-coverage"] == "ok"
 
 
@@ -138,8 +138,10 @@ def test_feed_over_4_mb_has_fewer_items_and_continues(events, app) -> None:
     app.engine.index([ItemWrite(item(f"n{n}", content="&" * 200_000), 1) for n in range(20)], 1)
     following, ids = "/v1/search?format=rss&size=20&sort=newest", []
     while following:
-        came = events.ask(following)
-        assert len(came.body) <= 4_000_000
-        ids += re.findall(r"urn:newswire:item:(\w+)", came.body.decode())
-        following = "/v1/" + link_of("rss", came.body, "next").split("/v1/")[1] if b'rel="next"' in came.body else ""
+        response = events.ask(following)
+        assert len(response.body) <= 4_000_000
+        ids += re.findall(r"urn:newswire:item:(\w+)", response.body.decode())
+        following = (
+            "/v1/" + link_of("rss", response.body, "next").split("/v1/")[1] if b'rel="next"' in response.body else ""
+        )
     assert sorted(ids) == sorted(item(f"n{n}").id for n in range(20))

@@ -56,10 +56,10 @@ def test_answer_stops_at_4_mb(events, app) -> None:
     app.engine.index([ItemWrite(item(f"n{n}", content="Ж" * 100_000), 1) for n in range(60)], 1)
     sent, ids = {"size": "200", "fields": "content", "sort": "oldest"}, []
     while True:
-        came = events.ask(target(**sent))
-        answer = came.json()
-        assert len(came.body) <= 4_000_000
-        ids += [one["id"] for one in answer["items"]]
+        response = events.ask(target(**sent))
+        answer = response.json()
+        assert len(response.body) <= 4_000_000
+        ids += [item["id"] for item in answer["items"]]
         if answer["next"] is None:
             break
         assert 1 <= len(answer["items"]) < 60
@@ -72,8 +72,8 @@ def test_answer_stops_at_4_mb(events, app) -> None:
 
 @contract.covers("R30", "R31")
 def test_links_never_depend_on_the_host_header(api, library, settings, tmp_path) -> None:
-    came = api.ask("/v1/search?size=1", headers={} if isinstance(api, OverHttp) else {"Host": "evil.example"})
-    link = came.headers["link"]
+    response = api.ask("/v1/search?size=1", headers={} if isinstance(api, OverHttp) else {"Host": "evil.example"})
+    link = response.headers["link"]
     if isinstance(api, OverHttp):
         assert link.startswith("</v1/search?size=1&cursor=")
     else:

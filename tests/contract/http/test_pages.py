@@ -20,7 +20,7 @@ def test_search_page_takes_the_parameters_of_a_search(api) -> None:
             "sort": "oldest", "size": "2"}  # fmt: skip
     first = found(api, **sent)
     for more in ({}, {"cursor": first["next"]}):
-        ids = [one["id"] for one in found(api, **sent, **more)["items"]]
+        ids = [item["id"] for item in found(api, **sent, **more)["items"]]
         page = api.ask(target("/", **sent, **more))
         assert page.status == 200
         assert list(dict.fromkeys(re.findall(r'href="\./items/([0-9a-f]{32})', page.body.decode()))) == ids
@@ -33,8 +33,8 @@ def test_search_page_takes_the_parameters_of_a_search(api) -> None:
 def test_cursor_is_valid_for_page_and_search(api) -> None:
     page = api.ask("/?size=2").body.decode()
     cursor = present(re.search(r"cursor=([\w-]+)", page))[1]
-    ids = [one["id"] for one in found(api, size=2, cursor=cursor)["items"]]
-    assert ids == [one["id"] for one in found(api, size=4)["items"]][2:]
+    ids = [item["id"] for item in found(api, size=2, cursor=cursor)["items"]]
+    assert ids == [item["id"] for item in found(api, size=4)["items"]][2:]
     other = api.ask(target("/", size=2, cursor=found(api, size=2)["next"])).body.decode()
     assert all(f"items/{id_}" in other for id_ in ids)
 
@@ -64,9 +64,9 @@ def test_errors_are_pages_for_people_and_json_under_v1(api) -> None:
         ("/items/none", program, 404),
         ("/nowhere", browser, 404),
     ):
-        came = api.ask(path, headers=headers)
-        assert (came.status, came.headers["content-type"]) == (status, "text/html; charset=utf-8")
-        assert re.fullmatch("[0-9a-f]{32}", came.headers["x-request-id"])
+        response = api.ask(path, headers=headers)
+        assert (response.status, response.headers["content-type"]) == (status, "text/html; charset=utf-8")
+        assert re.fullmatch("[0-9a-f]{32}", response.headers["x-request-id"])
     assert api.ask("/nowhere", headers=program).json()["code"] == "not_found"
     for path in ("/v1", "/v1/nowhere", "/v1/search?q=", "/v1/feeds/none"):
         assert api.ask(path, headers=browser).headers["content-type"] == "application/problem+json; charset=utf-8"
@@ -75,9 +75,9 @@ def test_errors_are_pages_for_people_and_json_under_v1(api) -> None:
 @contract.covers("H10")
 def test_page_of_an_unavailable_engine_has_retry_after(settings, clock) -> None:
     app = App(settings, clock=clock, engine=Broken(EngineUnavailableError("down")))
-    came = AsEvents(app).ask("/")
-    assert (came.status, came.headers["content-type"]) == (503, "text/html; charset=utf-8")
-    assert "retry-after" in came.headers
+    response = AsEvents(app).ask("/")
+    assert (response.status, response.headers["content-type"]) == (503, "text/html; charset=utf-8")
+    assert "retry-after" in response.headers
 
 
 @contract.covers("H13", "H14")
@@ -94,9 +94,9 @@ def test_page_that_looks_the_same_gets_304(events, app, clock) -> None:
 def test_page_loads_only_its_own_cacheable_files(api) -> None:
     import hashlib
 
-    came = api.ask("/?q=air")
-    body = came.body.decode()
-    policy = dict(one.split(" ", 1) for one in came.headers["content-security-policy"].split("; "))
+    response = api.ask("/?q=air")
+    body = response.body.decode()
+    policy = dict(line.split(" ", 1) for line in response.headers["content-security-policy"].split("; "))
     assert policy["default-src"] == "'none'"
     assert set(policy.values()) == {"'none'", "'self'"}
     files = set(re.findall(r'(?:src|href)="\./(assets/[^"]+)"', body))

@@ -21,7 +21,7 @@ def test_match_any_ranks_more_and_rarer_words_higher(api) -> None:
     assert titles(api, q="tank baltic") == set()
     answer = found(api, q="cancelled drill air", match="any")
     assert answer["items"][0]["title"] == "Tank drill cancelled"
-    assert {one["title"].split()[0] for one in answer["items"]} == {"Tank", "Air"}
+    assert {item["title"].split()[0] for item in answer["items"]} == {"Tank", "Air"}
     assert answer["query"]["understood"] == "cancelled OR drill OR air"
     assert titles(api, q="tank baltic -drill", match="any") == {"Baltic"}
 
@@ -58,9 +58,9 @@ def test_default_sort_is_relevance_with_words_else_newest(api) -> None:
     assert found(api, q="air")["query"]["sort"] == "relevance"
     for parameters in ({}, {"q": "-air"}, {"q": "feed:alpha"}, {"q": "..."}):
         assert found(api, **parameters)["query"]["sort"] == "newest"
-    dates = [one["published"] for one in found(api, size=50)["items"]]
+    dates = [item["published"] for item in found(api, size=50)["items"]]
     assert dates == sorted(dates, reverse=True)
-    assert [one["published"] for one in found(api, size=50, sort="oldest")["items"]] == dates[::-1]
+    assert [item["published"] for item in found(api, size=50, sort="oldest")["items"]] == dates[::-1]
     assert found(api, q="drill", sort="newest")["items"][0]["title"].startswith("Tank")
 
 
@@ -76,12 +76,12 @@ def test_size_is_the_number_of_items(api) -> None:
 @contract.covers("P9")
 def test_cursor_continues_where_the_page_ended(api) -> None:
     for sent in ({"sort": "newest"}, {"sort": "oldest"}, {"q": "air OR drill OR exercise", "sort": "relevance"}):
-        whole = [one["id"] for one in found(api, size=50, **sent)["items"]]
+        whole = [item["id"] for item in found(api, size=50, **sent)["items"]]
         ids: list[str] = []
         more: dict[str, str] = {}
         while True:
             answer = found(api, size=2, **sent, **more)
-            ids += [one["id"] for one in answer["items"]]
+            ids += [item["id"] for item in answer["items"]]
             if answer["next"] is None:
                 break
             more = {"cursor": answer["next"]}
@@ -109,7 +109,7 @@ def test_highlight_is_off_by_default(api) -> None:
 @contract.covers("P12")
 def test_facets_count_values(api) -> None:
     facets = found(api, facets="feed,lang:1,category,author")["facets"]
-    assert [one["value"] for one in facets["feed"]["values"]] == ["delta", "beta", "gamma", "-odd", "alpha"]
+    assert [value["value"] for value in facets["feed"]["values"]] == ["delta", "beta", "gamma", "-odd", "alpha"]
     assert facets["lang"]["values"] == [{"value": "en", "count": 4}]
     assert facets["author"]["missing"] == len(ITEMS) - 1
 
@@ -118,9 +118,9 @@ def test_facets_count_values(api) -> None:
 @pytest.mark.parametrize("unit", ["year", "month", "week", "day", "hour", "auto"])
 def test_histogram_counts_by_date(api, unit: str) -> None:
     answer = found(api, histogram=unit, from_="2025-05-20", to="2025-06-05", size=0)
-    assert sum(one["count"] for one in answer["histogram"]) == answer["total"]["value"] == 4
+    assert sum(value["count"] for value in answer["histogram"]) == answer["total"]["value"] == 4
     if unit == "week":
-        assert all(datetime.fromisoformat(one["from"]).weekday() == 0 for one in answer["histogram"][1:])
+        assert all(datetime.fromisoformat(value["from"]).weekday() == 0 for value in answer["histogram"][1:])
 
 
 @contract.covers("R1", "P14")

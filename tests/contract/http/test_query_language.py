@@ -68,7 +68,7 @@ def test_plain_words_match_in_three_fields_together(api) -> None:
 def test_query_is_repaired_with_a_warning(api, q: str, meant: str, code: str, position: int) -> None:
     answer = found(api, q=q)
     assert answer["query"]["understood"] == meant
-    assert [(one["code"], one["position"]) for one in answer["warnings"]] == [(code, position)]
+    assert [(warning["code"], warning["position"]) for warning in answer["warnings"]] == [(code, position)]
 
 
 @contract.covers("Q19")
@@ -93,4 +93,4 @@ def test_query_with_only_exclusions_is_valid(api) -> None:
 def test_query_without_a_word_finds_nothing_and_warns(api, q: str) -> None:
     answer = found(api, q=q)
     assert answer["total"]["value"] == 0
-    assert "no_words" in {one["code"] for one in answer["warnings"]}
+    assert "no_words" in {warning["code"] for warning in answer["warnings"]}

@@ -14,20 +14,20 @@ from tests.contract.http.library import ITEMS
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH", "OPTIONS"])
 def test_other_methods_than_get_and_head_get_405(api, method) -> None:
     for path in ("/v1/search", "/v1/feeds/alpha", "/nowhere"):
-        came = api.ask(path, method)
-        assert came.status == 405
-        assert came.headers["allow"] == "GET, HEAD"
-        assert came.json()["code"] == "method_not_allowed"
+        response = api.ask(path, method)
+        assert response.status == 405
+        assert response.headers["allow"] == "GET, HEAD"
+        assert response.json()["code"] == "method_not_allowed"
 
 
 @contract.covers("R3")
 def test_head_returns_the_headers_of_get_without_a_body(api) -> None:
     for path in ("/v1/search?q=air", "/v1/feeds", "/v1/items/none", "/openapi.json", "/v1/search?q=" + "x" * 6000):
-        got, head = api.ask(path), api.ask(path, "HEAD")
-        assert (head.status, head.body) == (got.status, b"")
+        response, head = api.ask(path), api.ask(path, "HEAD")
+        assert (head.status, head.body) == (response.status, b"")
         moving = {"x-request-id", "date", "content-length"}
         assert {k: v for k, v in head.headers.items() if k not in moving} == {
-            k: v for k, v in got.headers.items() if k not in moving
+            k: v for k, v in response.headers.items() if k not in moving
         }
 
 
@@ -35,7 +35,7 @@ def test_head_returns_the_headers_of_get_without_a_body(api) -> None:
 def test_no_route_changes_anything(api, library) -> None:
     def all_there_is():
         engine = library.engine
-        return engine.generation(), engine.count(1), engine.statuses(), engine.get([one.id for one in ITEMS])
+        return engine.generation(), engine.count(1), engine.statuses(), engine.get([item.id for item in ITEMS])
 
     before = all_there_is()
     for path in ("/v1/search?q=x", "/v1/items?ids=a", "/v1/items/a", "/v1/feeds", "/v1/feeds/alpha", "/v1/status", "/"):
@@ -47,8 +47,8 @@ def test_no_route_changes_anything(api, library) -> None:
 @contract.covers("R6")
 def test_no_route_sends_cors_headers(api) -> None:
     for path in ("/v1/search", "/nowhere"):
-        came = api.ask(path, headers={"Origin": "https://evil.example"})
-        assert not [name for name in came.headers if name.startswith("access-control")]
+        response = api.ask(path, headers={"Origin": "https://evil.example"})
+        assert not [name for name in response.headers if name.startswith("access-control")]
     assert api.ask("/v1/search", "OPTIONS", {"Origin": "https://evil.example"}).status == 405
 
 
@@ -111,13 +111,13 @@ def test_no_route_sends_cors_headers(api) -> None:
     ],
 )
 def test_bad_parameter_gets_400_and_is_named(api, query: str, param: str, code: str) -> None:
-    came = api.ask(f"/v1/search?{quote(query, safe='=&%+:,')}")
+    response = api.ask(f"/v1/search?{quote(query, safe='=&%+:,')}")
     if "%ff" in query:
-        assert came.status == 400
+        assert response.status == 400
         return
-    assert came.status == 400, came.body
-    problem = came.json()
-    assert [(one["param"], one["code"]) for one in problem["errors"]] == [(param, code)]
+    assert response.status == 400, response.body
+    problem = response.json()
+    assert [(error["param"], error["code"]) for error in problem["errors"]] == [(param, code)]
     assert problem["errors"][0]["detail"].endswith(".")
     assert problem["errors"][0]["allowed"]
 
@@ -146,9 +146,9 @@ def test_all_wrong_parameters_are_reported_at_once(api) -> None:
 def test_target_over_6000_bytes_is_refused(api) -> None:
     head = "/v1/search?feed="
     assert api.ask(head + "x" * (6000 - len(head))).status == 200
-    came = api.ask(head + "x" * (6001 - len(head)))
-    assert (came.status, came.json()["code"]) == (400, "invalid_request")
-    assert "6000" in came.json()["detail"]
+    response = api.ask(head + "x" * (6001 - len(head)))
+    assert (response.status, response.json()["code"]) == (400, "invalid_request")
+    assert "6000" in response.json()["detail"]
 
 
 @contract.covers("R13")
@@ -191,6 +191,6 @@ def test_values_compare_folded_and_whole(api) -> None:
 @contract.covers("R18")
 def test_unknown_feed_is_a_warning(api) -> None:
     warnings = found(api, feed="alpha,none,-nothing,-beta")["warnings"]
-    assert [one["code"] for one in warnings] == ["unknown_feed", "unknown_feed"]
+    assert [warning["code"] for warning in warnings] == ["unknown_feed", "unknown_feed"]
     assert "none" in warnings[0]["detail"]
     assert "nothing" in warnings[1]["detail"]

@@ -9,9 +9,9 @@ from tests.contract.http.library import ITEMS
 
 @contract.covers("O1")
 def test_item_by_id_has_its_content(api) -> None:
-    came = api.ask(f"/v1/items/{ITEMS[2].id}")
-    whole = came.json()
-    assert came.status == 200
+    response = api.ask(f"/v1/items/{ITEMS[2].id}")
+    whole = response.json()
+    assert response.status == 200
     assert whole["content"] == ITEMS[2].content
     assert "score" not in whole
     assert whole["published"] == "2025-05-31T22:30:00Z"
@@ -21,7 +21,7 @@ def test_item_by_id_has_its_content(api) -> None:
 def test_items_by_id_are_in_the_requested_order(api) -> None:
     ids = [ITEMS[3].id, "none", ITEMS[0].id]
     answer = api.ask(target("/v1/items", ids=",".join(ids))).json()
-    assert [one["id"] for one in answer["items"]] == [ITEMS[3].id, ITEMS[0].id]
+    assert [item["id"] for item in answer["items"]] == [ITEMS[3].id, ITEMS[0].id]
     assert (answer["not_found"], answer["not_returned"]) == (["none"], [])
     assert "content" in answer["items"][0]
     assert api.ask(target("/v1/items", ids=",".join(f"i{n}" for n in range(100)))).status == 200
@@ -33,7 +33,7 @@ def test_items_by_id_are_in_the_requested_order(api) -> None:
 @contract.covers("O3")
 def test_feeds_are_paged_by_id_and_filtered_by_state(api) -> None:
     answer = api.ask("/v1/feeds").json()
-    assert [one["id"] for one in answer["feeds"]] == ["-odd", "alpha", "beta", "delta", "gamma"]
+    assert [feed["id"] for feed in answer["feeds"]] == ["-odd", "alpha", "beta", "delta", "gamma"]
     assert set(answer["feeds"][0]) == {
         "id", "title", "description", "link", "url", "kind", "state", "last_checked", "last_success", "next_check",
         "items", "newest", "error",
@@ -42,10 +42,10 @@ def test_feeds_are_paged_by_id_and_filtered_by_state(api) -> None:
     assert answer["feeds"][0]["url"].endswith("?key=…")
     first = api.ask("/v1/feeds?size=2")
     assert re.search(r'/v1/feeds\?size=2&cursor=[^>]+>; rel="next"', first.headers["link"])
-    rest = api.ask(target("/v1/feeds", size=200, cursor=first.json()["next"])).json()
-    assert [one["id"] for one in rest["feeds"]] == ["beta", "delta", "gamma"]
-    assert rest["next"] is None
-    assert [one["id"] for one in api.ask("/v1/feeds?state=failing").json()["feeds"]] == ["delta"]
+    remaining = api.ask(target("/v1/feeds", size=200, cursor=first.json()["next"])).json()
+    assert [feed["id"] for feed in remaining["feeds"]] == ["beta", "delta", "gamma"]
+    assert remaining["next"] is None
+    assert [feed["id"] for feed in api.ask("/v1/feeds?state=failing").json()["feeds"]] == ["delta"]
     for bad, param in (("state=up", "state"), ("size=0", "size"), ("cursor=x", "cursor"), ("q=x", "q")):
         assert api.ask(f"/v1/feeds?{bad}").json()["errors"][0]["param"] == param
     assert api.ask("/v1/feeds?state=up").json()["errors"][0]["allowed"] == "ok, stale, failing, paused, never"
@@ -78,7 +78,7 @@ def test_openapi_lists_routes_and_parameters(api) -> None:
     assert {"/v1/search", "/v1/items", "/v1/items/{item_id}", "/v1/feeds", "/v1/feeds/{feed_id}", "/v1/status"} <= set(
         document["paths"]
     )
-    names = {one["name"] for one in document["paths"]["/v1/search"]["get"]["parameters"]}
+    names = {parameter["name"] for parameter in document["paths"]["/v1/search"]["get"]["parameters"]}
     from newswire.search.parameters import SEARCH_PARAMETERS
 
     assert names == set(SEARCH_PARAMETERS)
@@ -93,10 +93,10 @@ def test_pages_tolerate_what_forms_send(api) -> None:
         (f"/feeds/{item['feed']}", "Checked"),
         (f"/items/{item['id']}", "First seen"),
     ):
-        came = api.ask(path)
-        assert (came.status, came.headers["content-type"]) == (200, "text/html; charset=utf-8")
-        assert shown in came.body.decode()
-        assert api.ask(f"{path}?nope=1").body == came.body
+        response = api.ask(path)
+        assert (response.status, response.headers["content-type"]) == (200, "text/html; charset=utf-8")
+        assert shown in response.body.decode()
+        assert api.ask(f"{path}?nope=1").body == response.body
         assert api.ask(f"{path}?tz=").status == 303
     assert api.ask("/?feed=alpha&feed=beta").headers["location"] == "./?feed=alpha,beta"
 

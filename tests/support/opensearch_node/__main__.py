@@ -23,19 +23,19 @@ DOCKER_URL = "http://127.0.0.1:9200"
 def start(version: str) -> int:
     """Start a node unless one is running; print its URL."""
     if STATE.exists():
-        known = json.loads(STATE.read_text())
-        if known.get("docker") or Path(f"/proc/{known['pid']}").exists():
-            print(f"It runs already: {known['url']}")
+        known_names = json.loads(STATE.read_text())
+        if known_names.get("docker") or Path(f"/proc/{known_names['pid']}").exists():
+            print(f"It runs already: {known_names['url']}")
             return 0
     try:
-        known = _start_in_docker() if has_docker() else _start_here(version)
+        known_names = _start_in_docker() if has_docker() else _start_here(version)
     except CannotStartError as error:
         print(error, file=sys.stderr)
         return 1
     STATE.parent.mkdir(parents=True, exist_ok=True)
-    STATE.write_text(json.dumps(known))
-    print(f"OpenSearch answers on {known['url']}. Use it with:")
-    print(f"  NEWSWIRE_ENGINE=opensearch NEWSWIRE_OPENSEARCH_URL={known['url']} newswire serve --poll")
+    STATE.write_text(json.dumps(known_names))
+    print(f"OpenSearch answers on {known_names['url']}. Use it with:")
+    print(f"  NEWSWIRE_ENGINE=opensearch NEWSWIRE_OPENSEARCH_URL={known_names['url']} newswire serve --poll")
     return 0
 
 
@@ -44,15 +44,15 @@ def stop() -> int:
     if not STATE.exists():
         print("No node was started.")
         return 0
-    known = json.loads(STATE.read_text())
+    known_names = json.loads(STATE.read_text())
     STATE.unlink()
-    if known.get("docker"):
+    if known_names.get("docker"):
         subprocess.run([*COMPOSE, "stop"], check=True)
         print("Ended. Its data stays in the volume of compose.yaml.")
         return 0
     try:
-        os.kill(known["pid"], signal.SIGTERM)
-        while Path(f"/proc/{known['pid']}").exists():
+        os.kill(known_names["pid"], signal.SIGTERM)
+        while Path(f"/proc/{known_names['pid']}").exists():
             time.sleep(0.1)
     except ProcessLookupError:
         pass
@@ -68,9 +68,9 @@ def has_docker() -> bool:
 
 
 def _start_in_docker() -> dict:
-    done = subprocess.run([*COMPOSE, "up", "--detach", "--wait", "opensearch"], check=False)
-    if done.returncode:
-        raise CannotStartError(f"Docker could not start OpenSearch ({done.returncode}): see what it said above.")
+    completed = subprocess.run([*COMPOSE, "up", "--detach", "--wait", "opensearch"], check=False)
+    if completed.returncode:
+        raise CannotStartError(f"Docker could not start OpenSearch ({completed.returncode}): see what it said above.")
     return {"docker": True, "url": DOCKER_URL}
 
 

@@ -14,7 +14,7 @@ import urllib.error
 import urllib.request
 import uuid
 from pathlib import Path
-from typing import IO, NamedTuple
+from typing import NamedTuple
 
 from tests.support.present import present
 
@@ -67,7 +67,8 @@ class Node:
         self._java = _java(self.version)
         self._jars = _jars(self.version)
         self._process: subprocess.Popen | None = None
-        self._reservation: IO[str] | None = None
+        self._reservation: int | None = None
+        """The descriptor of a locked file, which reserves the port."""
 
     @property
     def url(self) -> str:
@@ -81,13 +82,12 @@ class Node:
         """
         for _try in range(TRIES):
             if self._reservation is None:
-                self._reservation = _reserved_port()
-                self.port = int(Path(self._reservation.name).name)
+                self.port, self._reservation = _reserve_port()
             if self._starts():
                 return
             log = (self.folder / "log").read_text(errors="replace")[-2000:]
             self.stop()
-            self._reservation = None
+            self._free_port()
         raise CannotStartError(f"OpenSearch {self.version.name} did not answer. Its log ends: {log}")
 
     def _starts(self) -> bool:
@@ -107,7 +107,7 @@ class Node:
                 stdout=out,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
-                pass_fds=[present(self._reservation).fileno()],  # the node keeps its port reserved while it runs
+                pass_fds=[present(self._reservation)],  # the node keeps its port reserved while it runs
             )
         until = time.monotonic() + START_S
         while time.monotonic() < until and self._process.poll() is None:
@@ -149,10 +149,17 @@ class Node:
         """Leave the node running after this process; return its process id."""
         process = present(self._process)
         process.returncode = 0  # avoids a warning about the running process
+        self._free_port()  # the process keeps it
         return process.pid
 
+    def _free_port(self) -> None:
+        if self._reservation is not None:
+            os.close(self._reservation)
+            self._reservation = None
+
     def remove(self) -> None:
-        """Delete the data of the node."""
+        """Delete the data of the node, and give its port back."""
+        self._free_port()
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
@@ -170,23 +177,23 @@ def end_node(pid: int, folder: Path) -> None:
     shutil.rmtree(folder, ignore_errors=True)
 
 
-def _reserved_port() -> IO[str]:
-    """Return a locked file that is named by a free port; no other node of any run gets the port while it is open.
+def _reserve_port() -> tuple[int, int]:
+    """Return a free port, and the descriptor of its locked file: no other node of any run gets it while that is open.
 
     The runner counts up from a base below 9299, and transport uses 9300 and up. Without the lock, a node that was
     started beside another one could take the port as soon as that one stops.
     """
     RESERVATIONS.mkdir(exist_ok=True)
     for port in range(9201, 9290):
-        reservation = (RESERVATIONS / str(port)).open("w")
+        reservation = os.open(RESERVATIONS / str(port), os.O_CREAT | os.O_RDWR)
         try:
             fcntl.flock(reservation, fcntl.LOCK_EX | fcntl.LOCK_NB)
             with socket.socket() as sock:
                 sock.bind(("127.0.0.1", port))
         except OSError:
-            reservation.close()
+            os.close(reservation)
         else:
-            return reservation
+            return port, reservation
     raise CannotStartError("No port from 9201 to 9289 is free: end what listens there.")
 
 
@@ -212,13 +219,13 @@ def _jars(version: Version) -> Path:
     maven = shutil.which("mvn")
     if maven is None:
         raise CannotStartError(f"There is no Maven to fetch OpenSearch {version.name} with: {HOW}.")
-    with tempfile.TemporaryDirectory() as made:
-        shutil.copy(HERE / f"pom-{version.name}.xml", f"{made}/pom.xml")
-        command = [maven, "-q", "-B", "-f", f"{made}/pom.xml", COPY, "-DincludeScope=runtime"]
-        done = subprocess.run(
+    with tempfile.TemporaryDirectory() as built:
+        shutil.copy(HERE / f"pom-{version.name}.xml", f"{built}/pom.xml")
+        command = [maven, "-q", "-B", "-f", f"{built}/pom.xml", COPY, "-DincludeScope=runtime"]
+        completed = subprocess.run(
             [*command, f"-DoutputDirectory={folder / 'libs'}"], capture_output=True, text=True, check=False
         )
-    if done.returncode:
-        raise CannotStartError(f"Maven could not fetch OpenSearch {version.name}: {done.stdout[-500:]}")
+    if completed.returncode:
+        raise CannotStartError(f"Maven could not fetch OpenSearch {version.name}: {completed.stdout[-500:]}")
     (folder / "whole").touch()
     return folder / "libs"

@@ -37,16 +37,16 @@ class Fold:
     def apply(self, rec: Record, entries: tuple[Entry, ...], *, refused: bool = False, save: bool = True) -> None:
         read = Refusal("not_a_feed", "no") if refused else Document(kind="rss20", entries=entries)
         candidates = [] if isinstance(read, Refusal) else candidates_of(read, "f", rec.fetched_at)
-        known: dict[str, ItemState | None] = {}
-        while wanted := wanted_ids(candidates, known):
-            known.update({id_: self.states.get(id_) for id_ in wanted})
-        taken = step(self.fold, rec, read, candidates, known)
-        for write in taken.writes:
+        known_names: dict[str, ItemState | None] = {}
+        while expected := wanted_ids(candidates, known_names):
+            known_names.update({id_: self.states.get(id_) for id_ in expected})
+        seconds = step(self.fold, rec, read, candidates, known_names)
+        for write in seconds.writes:
             self.items[write.item.id] = write.item
-        self.writes += len(taken.writes)
-        self.states.update(taken.states)
+        self.writes += len(seconds.writes)
+        self.states.update(seconds.states)
         if save:
-            self.fold = taken.fold
+            self.fold = seconds.fold
 
     def one(self) -> Item:
         assert len(self.items) == 1

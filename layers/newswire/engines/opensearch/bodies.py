@@ -21,6 +21,7 @@ from newswire.engines.fields import (
     TEXT_FIELDS,
     WORD_FIELDS,
     index_fields,
+    value_field,
 )
 from newswire.engines.query import (
     And,
@@ -35,6 +36,7 @@ from newswire.engines.query import (
     RecencyBand,
     SearchQuery,
     Value,
+    ValueField,
     ValueFilter,
     Word,
 )
@@ -270,7 +272,7 @@ def of_feed_body(feed: str) -> Json:
 
 def _facet_aggregations(facet: FacetQuery) -> Json:
     name = facet.field
-    field = f"{name}_value" if name in {"category", "author"} else f"{name}_label" if name == "lang" else name
+    field = "lang_label" if name == "lang" else value_field(name)  # an item has a `lang` for each part of its tag
     spellings = {"spellings": {"terms": {"field": f"{name}_label", "size": MAX_SPELLINGS}}}
     order = [{"_count": "desc"}, {"_key": "asc"}]
     return {
@@ -286,8 +288,8 @@ def _translate_filter(value_filter: ValueFilter) -> Iterable[Json]:
         yield {"bool": {"must_not": [_match_values(value_filter.field, value_filter.none_of)]}}
 
 
-def _match_values(field: str, values: Iterable[str]) -> Json:
-    name = f"{field}_value" if field in {"category", "author"} else field
+def _match_values(field: ValueField, values: Iterable[str]) -> Json:
+    name = value_field(field)
     return {"terms": {name: list(values)}}
 
 

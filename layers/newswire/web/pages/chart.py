@@ -15,9 +15,8 @@ from markupsafe import Markup, escape
 from msgspec import Struct
 
 from newswire.clock import LAST_INSTANT, MINUTE, SECOND, Instant, to_rfc3339
-from newswire.search.answer import Histogram
-from newswire.search.buckets import Unit
-from newswire.search.dates import DateValueError, read_period
+from newswire.search.answer import Bucket, Histogram
+from newswire.search.buckets import Unit, is_whole
 from newswire.web.pages.addresses import split_at_range
 from newswire.web.pages.moments import MONTHS, local, short_day
 
@@ -65,7 +64,9 @@ def chart_of(histogram: Histogram | None, parameters: Mapping[str, str], zone: Z
             continue
         height = max(bucket.count / highest * HEIGHT, _MIN_BAR_HEIGHT)
         value, text = _value_and_label(bucket.start, unit, zone)
-        first, last = _range_values(value, bucket.start, bucket.end, zone, is_cut=at in {0, count - 1})
+        # The range of the search may cut the first and the last bucket.
+        is_cut = at in {0, count - 1} and not is_whole(bucket.start, bucket.end, unit, zone)
+        first, last = _range_values("" if is_cut else value, bucket)
         href = f"{top}{lead}from={first}&amp;to={last}{tail}"
         left = f"{at * slot + slot * _GAP_SHARE / 2:.1f}"
         whole = f"M{left} 0h{width:.1f}v{HEIGHT}h-{width:.1f}z"  # a low bar can be clicked over the whole height
@@ -105,13 +106,13 @@ def _label(at: datetime, unit: Unit) -> str:
     return f"{short_day(at)}, {at:%H:%M}"
 
 
-def _range_values(value: str, start: Instant, end: Instant, zone: ZoneInfo, *, is_cut: bool) -> tuple[str, str]:
+def _range_values(value: str, bucket: Bucket) -> tuple[str, str]:
     """Return the date values of `from` and `to` that select a bucket exactly.
 
-    They are `value` if it means the whole bucket, else minutes in UTC, else milliseconds. The range of the search may
-    cut the first and the last bucket; `is_cut` marks these two.
+    They are `value`, the date value of a whole bucket; without one, minutes in UTC, else milliseconds.
     """
-    if value and (not is_cut or _is_exact(value, start, end, zone)):
+    start, end = bucket.start, bucket.end
+    if value:
         return value, value
     if start % MINUTE == 0 and end % MINUTE == 0:
         return _minute_value(start), _minute_value(end - MINUTE)
@@ -131,14 +132,6 @@ def _date_value(at: datetime, unit: Unit) -> str:
         case "day":
             return f"{at.year:04d}-{at.month:02d}-{at.day:02d}"
     return ""
-
-
-def _is_exact(value: str, start: Instant, end: Instant, zone: ZoneInfo) -> bool:
-    try:
-        period = read_period(value, zone, start)
-    except DateValueError:
-        return False
-    return period.start == start and period.end == end
 
 
 def _millisecond_value(instant: Instant) -> str:

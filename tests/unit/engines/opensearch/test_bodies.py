@@ -1,4 +1,4 @@
-"""OpenSearch request bodies, compared in full."""
+"""OpenSearch request bodies, compare_times in full."""
 
 from newswire.engines.opensearch.bodies import (
     PREFIX_SCORE,
@@ -197,10 +197,10 @@ def test_seen_and_feed_bodies_select_by_id_and_feed() -> None:
 
 
 def test_deleted_status_keeps_only_its_sequence_number() -> None:
-    gone = {"id": "a", "seq": 4, "mark": 9, "deleted": True, "status": {}}
-    assert status_document(feed_status("a", 4, deleted=True), 9) == gone
+    removed = {"id": "a", "seq": 4, "mark": 9, "deleted": True, "status": {}}
+    assert status_document(feed_status("a", 4, deleted=True), 9) == removed
     kept = feed_status("a", 4)
-    assert status_document(kept, 9) == gone | {"deleted": False, "status": kept}
+    assert status_document(kept, 9) == removed | {"deleted": False, "status": kept}
 
 
 def test_templates_are_strict_and_serverless_sets_no_shards() -> None:

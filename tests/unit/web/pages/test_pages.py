@@ -242,14 +242,14 @@ TUESDAY = NOON - 6 * DAY + 2 * HOUR
     ],
 )
 def test_coverage_is_described_in_plain_words(coverage: FeedCoverage, summary: str, details: int) -> None:
-    known = {
+    known_names = {
         feed.id: feed
         for feed in (
             feed_status("harbour", title="Harbour"),
             feed_status("quiet", title="Quiet", paused="It answered 410: it is gone for good."),
         )
     }
-    words = coverage_words(coverage, known, zone_of("UTC"), NOON)
+    words = coverage_words(coverage, known_names, zone_of("UTC"), NOON)
     assert words.summary == summary
     assert len(words.details) == details
     assert words.is_whole == (bool(coverage.feeds) and coverage.is_complete)
@@ -259,11 +259,11 @@ def test_failure_after_the_range_does_not_reduce_coverage() -> None:
     failing = FeedCoverage(
         1, 0, None, 1, 1, (UnwatchedFeed("harbour", "failing", TUESDAY, TUESDAY),), (FeedGap("harbour", TUESDAY, None),)
     )
-    known, zone = {"harbour": feed_status("harbour", title="Harbour")}, zone_of("UTC")
-    before = coverage_words(failing, known, zone, NOON, NOON - 7 * DAY)
+    known_names, zone = {"harbour": feed_status("harbour", title="Harbour")}, zone_of("UTC")
+    before = coverage_words(failing, known_names, zone, NOON, NOON - 7 * DAY)
     assert before.is_whole
     assert before.summary == "The feeds were being checked in this period, and nothing is known to be missing."
-    assert not coverage_words(failing, known, zone, NOON, NOON).is_whole
+    assert not coverage_words(failing, known_names, zone, NOON, NOON).is_whole
     none = coverage_words(FeedCoverage(0, 0, None, 0, 0, (), ()), {}, zone, NOON)
     assert none.summary == "No feed has been checked yet, so published items cannot be found."
 
