@@ -44,6 +44,9 @@ _DROPPED_RANGES = (
     (0xFE20, 0xFE2F),
 )
 _INVISIBLE = (0x00AD, 0x200B, 0x200C, 0x200D, 0x2060, 0xFEFF, 0x200E, 0x200F)
+MAX_MARKS = 30
+"""Maximum combining marks in a row: the Stream-Safe Text Format of Unicode Standard Annex 15, section 13. Normalization
+takes quadratic time in the length of such a run."""
 # Letters without a decomposition, and what readers type for them, as in Lucene's ASCIIFoldingFilter.
 _PLAIN = {
     "ł": "l",
@@ -74,6 +77,7 @@ _PUNCTUATION = (("\u2019", "'"), ("\u2018", "'"), ("\u201c", '"'), ("\u201d", '"
                 ("\u2026", "."), ("\xa0", " "))  # fmt: skip
 _ASCII_TOKEN = re.compile(r"[a-z0-9]+")
 _NO_SPACE = re.compile(r"\S+")
+_LONG_RUN = re.compile(rf"[^\w\s]{{{MAX_MARKS + 1},}}")  # combining marks are neither letters nor white space
 
 _MAX_CACHED_STEMS = 200_000
 _stem_cache: dict[str, str] = {}
@@ -100,6 +104,21 @@ class _Patterns:
 _PATTERNS = _Patterns()
 
 
+def limit_marks(text: str) -> str:
+    """Cut each run of combining marks after `MAX_MARKS`."""
+    return _LONG_RUN.sub(_cut_marks, text)
+
+
+def _cut_marks(match: re.Match[str]) -> str:
+    kept: list[str] = []
+    marks = 0
+    for character in match.group():
+        marks = marks + 1 if unicodedata.combining(character) else 0
+        if marks <= MAX_MARKS:
+            kept.append(character)
+    return "".join(kept)
+
+
 def fold(text: str) -> str:
     """Return the text without differences of case, width and accents.
 
@@ -108,6 +127,7 @@ def fold(text: str) -> str:
     """
     if text.isascii():
         return text.lower()
+    text = limit_marks(text)
     decomposed = unicodedata.normalize("NFD", unicodedata.normalize("NFKC", text).casefold())
     if decomposed.isascii():
         return decomposed

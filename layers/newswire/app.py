@@ -10,7 +10,9 @@ from newswire.engines.opening import open_engine
 from newswire.settings import Settings
 
 if TYPE_CHECKING:
-    from newswire.model import FetchRequest, Outcome
+    from collections.abc import Callable
+
+    from newswire.model import FetchRequest, Outcome, Reading, Record
     from newswire.storage.archive import Archive
     from newswire.storage.feeds import FeedStore
 
@@ -25,11 +27,25 @@ class DocumentFetcher(Protocol):
         """Close all connections."""
 
 
+class RecordReader(Protocol):
+    """Reads records of the archive. `ingest/reading` has the real one."""
+
+    def read(self, record: Record, *, careful: bool = False, time_left: Callable[[], float] | None = None) -> Reading:
+        """Read a record; every failure is a refusal, and nothing is raised.
+
+        `careful` protects this process from the document, at some cost. `time_left` returns the seconds until the caller
+        must have ended.
+        """
+
+    def close(self) -> None:
+        """End what it has started."""
+
+
 class App:
     """The parts of one newswire. Making one opens nothing; tests pass parts of their own.
 
-    Stores are made on first use, since answering a search needs neither. The fetcher is None until the write side
-    makes it (`ingest/fetch.py: fetcher_of`).
+    Stores are made on first use, since answering a search needs neither. The fetcher and the reader are None until the
+    write side makes them (`ingest/fetch.py: fetcher_of`, `ingest/reading: reader_of`).
     """
 
     def __init__(
@@ -46,6 +62,7 @@ class App:
         self.clock = clock
         self.engine = engine or open_engine(settings)
         self.fetcher = fetcher
+        self.reader: RecordReader | None = None
         self._feeds = feeds
         self._archive = archive
 
@@ -71,6 +88,8 @@ class App:
         """Close what is open."""
         if self.fetcher is not None:
             self.fetcher.close()
+        if self.reader is not None:
+            self.reader.close()
         if self._feeds is not None:
             self._feeds.close()
         self.engine.close()

@@ -7,6 +7,11 @@ import logging
 _logger = logging.getLogger("newswire")
 
 
+def log_text(text: str) -> None:
+    """Log a text at level ERROR, such as the trace of a child process."""
+    _logger.error("%s", text)
+
+
 def log_defect(error: BaseException, request_id: str | None = None) -> None:
     """Log a defect of newswire with its stack trace, at level ERROR; the record contains no input of the caller."""
     _logger.error("defect %s (request %s)", type(error).__name__, request_id, exc_info=error)

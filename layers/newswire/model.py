@@ -162,6 +162,9 @@ class Record(Struct, frozen=True):
 VALUE_LENGTH = 256
 """Maximum characters of a feed, category, author or lang value; longer ones are cut, since values compare whole."""
 
+CutField = Literal["title", "link", "summary", "content", "authors", "categories"]
+"""A field of an item that can be longer in its document than newswire keeps."""
+
 
 class RawDate(Struct, frozen=True, gc=False):
     """A date as the feed wrote it, and the element that it comes from."""
@@ -263,6 +266,18 @@ class Candidate(Struct, frozen=True, gc=False):
     date: ItemDate
     updated: Instant | None
     canonical_link: str
+    cut: tuple[CutField, ...] = ()
+    """The fields that were longer in the document than newswire keeps."""
+
+
+class Reading(Struct, frozen=True):
+    """The result of reading a record: a document without its entries and the candidates of its items, or a refusal."""
+
+    document: Document | None = None
+    refusal: Refusal | None = None
+    entries: int = 0
+    """The number of entries of the document; those without any content have no candidate."""
+    candidates: tuple[Candidate, ...] = ()
 
 
 class ItemState(Struct, frozen=True, array_like=True, gc=False):
@@ -301,6 +316,8 @@ class Item(Struct, frozen=True, gc=False):
     changed: Instant
     first_seen: Instant
     revision: int
+    cut: tuple[CutField, ...] = ()
+    """The fields that were longer in the document than newswire keeps."""
 
 
 class ItemWrite(Struct, frozen=True, gc=False):
@@ -412,6 +429,8 @@ class FoldState(Struct, frozen=True):
     refused_seq: int = 0
     refused_code: str | None = None
     refused: str | None = None
+    refused_by: int = 0
+    """The version of the extraction that refused the record at `refused_seq`; a later one reads its document again."""
     usual: float = 0.0
     """The usual number of entries in a document (a moving average)."""
     per_day: float | None = None

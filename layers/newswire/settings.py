@@ -16,7 +16,7 @@ from msgspec import Meta, Struct
 
 from newswire import __version__
 from newswire.errors import SettingsError
-from newswire.urls import is_server_url
+from newswire.urls import hostname_of, is_server_url
 
 PREFIX = "NEWSWIRE_"
 LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
@@ -46,6 +46,8 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
     fetch_max_decoded_bytes: Annotated[int, Meta(ge=1_000, le=1_000_000_000)] = 50_000_000
     fetch_max_entries: Annotated[int, Meta(ge=1, le=1_000_000)] = 10_000
     fetch_max_redirects: Annotated[int, Meta(ge=0, le=20)] = 8
+    read_timeout_seconds: Annotated[int, Meta(ge=1, le=600)] = 20
+    read_max_memory_bytes: Annotated[int, Meta(ge=300_000_000, le=100_000_000_000)] = 600_000_000
     fetch_ports: str = "80,443"
     fetch_allow_private: bool = False
     lease_seconds: Annotated[int, Meta(ge=30, le=3_600)] = 300
@@ -64,6 +66,8 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
     opensearch_password: str = ""
     opensearch_signing: Signing = ""
     opensearch_region: str = ""
+    answer_timeout_seconds: Annotated[int, Meta(ge=1, le=300)] = 20
+    allowed_hosts: str = ""
     opensearch_timeout_seconds: Annotated[int, Meta(ge=1, le=300)] = 10
     opensearch_shards: Annotated[int, Meta(ge=1, le=1_024)] = 1
     opensearch_replicas: Annotated[int, Meta(ge=0, le=20)] = 0
@@ -82,6 +86,12 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
     def ports(self) -> frozenset[int]:
         """The TCP ports that fetches may connect to; empty for any."""
         return frozenset(int(port) for port in self.fetch_ports.split(",") if port.strip())
+
+    @property
+    def hosts(self) -> frozenset[str]:
+        """The host names under which the API is reached, besides that of the address it listens on; in lower case."""
+        names = {name.strip().lower() for name in self.allowed_hosts.split(",") if name.strip()}
+        return frozenset(names | ({hostname_of(self.public_url)} if self.public_url else set()))
 
     @property
     def recency_days(self) -> tuple[int, ...]:
@@ -194,6 +204,9 @@ def _check_texts(settings: Settings) -> None:
     url = settings.public_url
     if url and not re.fullmatch(r"https?://[^\s/?#@]+(/[^\s?#]*)?", url):
         raise _invalid("public_url", url, "the http(s) URL that people open, such as https://news.example/")
+    for name in filter(None, settings.allowed_hosts.split(",")):
+        if not re.fullmatch(r"\s*[A-Za-z0-9._-]+\s*|\s*[0-9A-Fa-f:]+\s*", name):
+            raise _invalid("allowed_hosts", name, "host names or IP addresses with commas between, without ports")
     prefix = settings.opensearch_prefix
     if prefix != "newswire" and not re.fullmatch(r"(?!.*-items-g)[a-z][a-z0-9-]{0,40}", prefix):
         rule = "a lower-case letter, then up to 40 lower-case letters, digits and hyphens, without '-items-g'"

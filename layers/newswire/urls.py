@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
-from urllib.parse import SplitResult, urlsplit, urlunsplit
+from urllib.parse import SplitResult, urljoin, urlsplit, urlunsplit
 
 # Version 1: parameters that name the way a reader came, not the article. 46,282 of 251,270 real links have one.
 # Parameters such as p, id and article are never trackers: at some publishers they identify the article.
@@ -92,6 +92,7 @@ DEFAULT_PORTS = {"http": 80, "https": 443}
 """The port of each scheme of the web (RFC 9110, section 4.2)."""
 _FRAGMENT_TRACKER = re.compile(r"(?:ftag|xtor|utm_[a-z]+|ref|rss)=|^rss$", re.IGNORECASE)
 # Most links need no change but the scheme. Splitting a URL costs ten times as much as this match.
+_SCHEME = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]*:")
 _PLAIN_LINK = re.compile(r"https?://(?:[a-z0-9](?:[a-z0-9-]*[a-z0-9])?\.)+[a-z]+/[A-Za-z0-9/._~%!$&'()*+,;=:@-]*")
 _QUOTED_CHARACTERS = 100
 
@@ -163,6 +164,16 @@ def safe_link(link: str) -> str:
     return link.replace(" ", "%20")
 
 
+def resolve(link: str, base: str) -> str:
+    """Return a relative link as an absolute one (RFC 3986 section 5); an absolute or unreadable link is unchanged."""
+    if not link or _SCHEME.match(link):
+        return link
+    try:
+        return urljoin(base, link)
+    except ValueError:
+        return link
+
+
 def http_link(link: str) -> str:
     """Return the link if a page may lead there (http or https), else ""."""
     return link if scheme_of(link) in DEFAULT_PORTS else ""
@@ -185,6 +196,11 @@ def hostname_of(url: str) -> str:
         return urlsplit(url).hostname or ""
     except ValueError:
         return ""
+
+
+def is_ip_address(host: str) -> bool:
+    """Return whether a host is written as an address and not as a name (RFC 3986 section 3.2.2)."""
+    return ":" in host or re.fullmatch(r"[\d.]+", host, re.ASCII) is not None
 
 
 def path_of(url: str) -> str:

@@ -202,7 +202,7 @@ def test_default_feeds_file_may_be_missing(run, tmp_path, monkeypatch) -> None:
 
 
 def test_serve_reports_a_broken_feeds_file_once_and_polls_on(app, server, clock, tmp_path, capsys) -> None:
-    from newswire.cli.serve import due_poller
+    from newswire.cli.poll import due_poller
 
     feeds = tmp_path / "feeds.toml"
     feeds.write_text(f'[feed.a]\nurl = "{server.says("/a", rss(story(1)))}"\n')
@@ -543,7 +543,7 @@ def test_reindex_refuses_the_index_of_another_archive(run, tmp_path) -> None:
 
 def test_serve_keeps_polling_after_an_unexpected_error(monkeypatch, settings) -> None:
     from newswire.app import App
-    from newswire.cli import serve
+    from newswire.cli import poll as poll_command
 
     app, rounds = App(settings), []
 
@@ -551,9 +551,9 @@ def test_serve_keeps_polling_after_an_unexpected_error(monkeypatch, settings) ->
         rounds.append(1)
         raise KeyError("items")
 
-    monkeypatch.setattr(serve, "poll_once", broken)
+    monkeypatch.setattr(poll_command, "poll_once", broken)
     (Path(settings.feeds)).write_text("")
-    poll = serve.due_poller(app)
+    poll = poll_command.due_poller(app)
     poll()
     poll()
     assert len(rounds) == 2

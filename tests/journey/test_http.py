@@ -180,7 +180,7 @@ def test_malformed_targets_never_give_500(served, target: str, status: int) -> N
 
 @pytest.mark.parametrize("header", [b"X-Odd: \xff\xfe", b"If-None-Match: \xe9", b"Host: \xff", b"X-Request-Id: theirs"])
 def test_malformed_headers_are_tolerated(served, header: bytes) -> None:
-    answer = served.raw(b"GET /v1/search HTTP/1.1\r\nHost: x\r\n" + header + b"\r\nConnection: close\r\n\r\n")
+    answer = served.raw(b"GET /v1/search HTTP/1.1\r\nHost: localhost\r\n" + header + b"\r\nConnection: close\r\n\r\n")
     assert answer.split(b" ")[1] in {b"200", b"400"}
     assert b"theirs" not in answer.partition(b"\r\n\r\n")[0]
 
@@ -241,7 +241,7 @@ def test_socket_protocol_lets_asyncio_disable_nagle() -> None:
 
 
 def test_raw_utf8_target_is_a_problem_document(served) -> None:
-    answer = served.raw("GET /v1/search?q=Škoda HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+    answer = served.raw("GET /v1/search?q=Škoda HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
     head, _, body = answer.partition(b"\r\n\r\n")
     assert head.startswith(b"HTTP/1.1 400 ")
     assert b"application/problem+json" in head
@@ -252,22 +252,35 @@ def test_raw_utf8_target_is_a_problem_document(served) -> None:
 
 
 def test_405_has_one_content_type_and_304_no_length(served) -> None:
-    refused = served.raw(b"POST /v1/search HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+    refused = served.raw(b"POST /v1/search HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
     assert refused.lower().count(b"content-type:") == 1
-    same = served.raw(b"GET /openapi.json HTTP/1.1\r\nHost: x\r\nIf-None-Match: *\r\nConnection: close\r\n\r\n")
+    same = served.raw(b"GET /openapi.json HTTP/1.1\r\nHost: localhost\r\nIf-None-Match: *\r\nConnection: close\r\n\r\n")
     assert same.startswith(b"HTTP/1.1 304 ")
     assert b"content-length" not in same.lower()
 
 
 def test_feed_self_link_ignores_the_host_header(served) -> None:
     target = b"/v1/search?format=atom&size=1"
-    body = served.raw(b"GET " + target + b" HTTP/1.1\r\nHost: evil.example\r\nConnection: close\r\n\r\n").decode()
-    assert "evil.example" not in body
+    body = served.raw(b"GET " + target + b" HTTP/1.1\r\nHost: localhost:1\r\nConnection: close\r\n\r\n").decode()
+    assert "localhost" not in body
     assert f'rel="self" type="application/atom+xml" href="http://127.0.0.1:{served.port}/v1/search?' in body
 
 
+def test_foreign_host_name_is_refused(served) -> None:
+    for host in (b"evil.example", b"127.0.0.1.evil.example", b"localhost.evil.example:80", b"192.0.2.1", b"[::2]"):
+        answer = served.raw(b"GET /v1/search HTTP/1.1\r\nHost: " + host + b"\r\nConnection: close\r\n\r\n")
+        assert answer.startswith(b"HTTP/1.1 400 "), host
+        assert b"NEWSWIRE_ALLOWED_HOSTS" in answer
+        assert host not in answer
+    for host in (b"127.0.0.1", b"localhost:8000", b"LOCALHOST", b"[::1]:1"):
+        answer = served.raw(b"GET /v1/search HTTP/1.1\r\nHost: " + host + b"\r\nConnection: close\r\n\r\n")
+        assert answer.startswith(b"HTTP/1.1 200 "), host
+
+
 def test_absolute_form_target_is_accepted(served) -> None:
-    answer = served.raw(b"GET http://127.0.0.1/v1/search?q=baltic HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+    answer = served.raw(
+        b"GET http://127.0.0.1/v1/search?q=baltic HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+    )
     assert answer.startswith(b"HTTP/1.1 200 ")
     assert b'"value":2' in answer
 

@@ -190,7 +190,10 @@ class MemoryFeedStore:
             if feed_id not in self._all.feeds:
                 return None
             index = self._all.indexes.setdefault(generation, {}).setdefault(feed_id, _Index())
-            return None if index.lease.take(lease, now) else self._row(feed_id, generation)
+            abandoned = index.lease.token not in {None, lease.token}
+            if index.lease.take(lease, now):
+                return None
+            return msgspec.structs.replace(self._row(feed_id, generation), abandoned=abandoned)
 
     def item_states(self, generation: int, feed_id: str, ids: Iterable[str]) -> dict[str, ItemState]:
         with self._all.guard:

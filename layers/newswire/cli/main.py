@@ -24,6 +24,8 @@ from newswire.extras import needs_extra
 from newswire.settings import read_settings
 from newswire.storage.data_folder import check
 
+MAX_WORKERS = 64
+
 
 class Command(Struct, frozen=True):
     """A command: its name, its line in the help, its arguments, and the function that runs it."""
@@ -118,6 +120,14 @@ def _whole_number(text: str) -> int:
         raise argparse.ArgumentTypeError(msg) from None
 
 
+def _positive_number(text: str) -> int:
+    number = _whole_number(text)
+    if not 1 <= number <= MAX_WORKERS:
+        msg = f"must be from 1 to {MAX_WORKERS}, got {number}"
+        raise argparse.ArgumentTypeError(msg)
+    return number
+
+
 def make_parser() -> argparse.ArgumentParser:
     """Return the parser of the whole command line; a parsed command line has its `command` and `parser`."""
     parser = _Parser(prog="newswire", description="Poll news feeds, keep them, and search them.")
@@ -153,6 +163,12 @@ def _serve_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--port", type=_whole_number, default=8000, help="the port to listen on; 0 takes a free one")
     parser.add_argument("--poll", action="store_true", help="also poll the feeds that are due")
+    parser.add_argument(
+        "--workers",
+        type=_positive_number,
+        metavar="N",
+        help="processes that answer; the default is one for each processor",
+    )
     parser.add_argument("--sample", metavar="FILE", help="ingest this document first if there are no items yet")
     parser.add_argument(
         "--remote", metavar="URL", help="answer from a deployed API instead, signed with your AWS credentials"

@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import argparse
+import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from newswire.app import App
 from newswire.cli import FAILED, OK
 from newswire.cli.console import complain, indexed_line, polled_line, progress, say, summary_line
-from newswire.errors import NewswireError, UsageError
+from newswire.errors import FeedsFileError, NewswireError, UsageError
 from newswire.ingest.archiving import reconcile
 from newswire.ingest.feed_list import merge_feeds_file
 from newswire.ingest.poll import BatchReport, PollReport, run_batches
 from newswire.ingest.tick import tick
+from newswire.log import log_defect
 from newswire.model import Batch, FetchFailed
 from newswire.storage.queue.inline import InlineQueue
 
 WATCH_SECONDS = 10.0
-"""Pause between two polls of `--watch`."""
+"""Pause between two polls of `--watch`, and of a server."""
 
 
 def begin(app: App) -> None:
@@ -96,3 +98,36 @@ def poll(app: App, arguments: argparse.Namespace) -> int:
             complain(f"newswire: {error}")
             status = FAILED
     return status
+
+
+def due_poller(app: App) -> Callable[[], None]:
+    """Return the function that polls the feeds that are due, to be called again and again; it never raises.
+
+    A broken feeds file does not stop it: it polls the feeds of the last good one.
+    """
+    last_error = ""
+
+    def poll_due() -> None:
+        nonlocal last_error
+        try:
+            try:
+                merge_feeds_file(app)
+                last_error = ""
+            except FeedsFileError as error:
+                if str(error) != last_error:  # the file is read every few seconds, so an error is printed once
+                    last_error = str(error)
+                    complain(f"newswire: {last_error}")
+            poll_once(app, [], now=False, quiet=True)
+        except NewswireError as error:
+            complain(f"newswire: {error}")
+        except Exception as error:  # noqa: BLE001 - a defect is logged, and the next round tries again
+            log_defect(error)
+
+    return poll_due
+
+
+def keep_polling(stop: threading.Event, poll_once: Callable[[], object]) -> None:
+    """Call `poll_once` until `stop` is set, with a pause of 10 seconds."""
+    while not stop.is_set():
+        poll_once()
+        stop.wait(WATCH_SECONDS)

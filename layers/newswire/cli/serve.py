@@ -6,22 +6,21 @@ With `--poll`, a thread also polls the feeds that are due.
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
+import os
 from contextlib import suppress
 
 from newswire.app import App
 from newswire.cli import OK
-from newswire.cli.console import complain, indexed_line, say
+from newswire.cli.console import indexed_line, say
 from newswire.cli.ingest import take_in
-from newswire.cli.poll import begin, poll_once
-from newswire.cli.server import forward, listen
+from newswire.cli.poll import begin, due_poller
+from newswire.cli.server import forward, hosts_of, listen
 from newswire.cli.server import serve as run_server
+from newswire.cli.workers import run_workers
 from newswire.clock import to_rfc3339
 from newswire.engines.query import SearchQuery
-from newswire.errors import EngineError, FeedsFileError, NewswireError, UsageError
+from newswire.errors import EngineError, UsageError
 from newswire.extras import needs_extra
-from newswire.ingest.feed_list import merge_feeds_file
-from newswire.log import log_defect
 from newswire.settings import LOOPBACK
 
 
@@ -38,9 +37,20 @@ def serve(app: App, arguments: argparse.Namespace) -> int:
     base = _base_url(arguments.host, sock.getsockname()[1])
     say(f"Serving at {base}/")
     _print_examples(app, base)
+    hosts = hosts_of(app, arguments.host)
+    workers = arguments.workers or available_processors()
+    if workers > 1:
+        app.close()  # each worker opens what it needs
+        run_workers(sock.fileno(), base, hosts, workers, poll=arguments.poll)
+        return OK
     with suppress(KeyboardInterrupt):  # Ctrl-C is the normal way to stop a server
-        run_server(app, sock, base, due_poller(app) if arguments.poll else None)
+        run_server(app, sock, base, hosts, due_poller(app) if arguments.poll else None)
     return OK
+
+
+def available_processors() -> int:
+    """Return the number of processors that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _serve_remote(arguments: argparse.Namespace) -> int:
@@ -65,32 +75,6 @@ def _serve_remote(arguments: argparse.Namespace) -> int:
 def _base_url(host: str, port: int) -> str:
     """Return the URL of a listening server, with an IPv6 address in brackets (RFC 3986, section 3.2.2)."""
     return f"http://{f'[{host}]' if ':' in host else host}:{port}"
-
-
-def due_poller(app: App) -> Callable[[], None]:
-    """Return the function that polls the feeds that are due, to be called again and again; it never raises.
-
-    A broken feeds file does not stop it: it polls the feeds of the last good one.
-    """
-    last_error = ""
-
-    def poll_due() -> None:
-        nonlocal last_error
-        try:
-            try:
-                merge_feeds_file(app)
-                last_error = ""
-            except FeedsFileError as error:
-                if str(error) != last_error:  # the file is read every few seconds, so an error is printed once
-                    last_error = str(error)
-                    complain(f"newswire: {last_error}")
-            poll_once(app, [], now=False, quiet=True)
-        except NewswireError as error:
-            complain(f"newswire: {error}")
-        except Exception as error:  # noqa: BLE001 - a defect is logged, and the next round tries again
-            log_defect(error)
-
-    return poll_due
 
 
 def _print_examples(app: App, base: str) -> None:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import socket
+import sys
 import threading
 from collections.abc import Callable
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -14,24 +17,52 @@ from aws_lambda_powertools.event_handler import HttpResolverLocal
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from newswire.app import App
+from newswire.cli.poll import keep_polling
 from newswire.errors import NewswireError, UsageError
-from newswire.web.asgi import AsgiApp, ThreadedAsgiApp
+from newswire.settings import LOOPBACK
+from newswire.web.asgi import ANY_ADDRESS, AsgiApp, ThreadedAsgiApp
 from newswire.web.events import build_api
-from newswire.web.messages import PROBLEM, problem_of
+from newswire.web.messages import PROBLEM, RETRY_AFTER_SECONDS, ProblemCode, problem_of
 
 if TYPE_CHECKING:
     from newswire.web.signing_proxy import SigningProxy
 
 MAX_PORT = 65_535
-POLL_SECONDS = 10.0
-"""Pause between two polls of the feeds that are due."""
+BACKLOG = 128
+MAX_CONNECTIONS = 1_000
+MIN_CONNECTIONS = 8
+RESERVED_FILES = 100
+"""File descriptors that connections leave free: an index has 8 files for each segment."""
+HEAD_SECONDS = 10.0
+"""Maximum seconds between the first byte of a request's head, or the connection, and its end."""
+SWITCH_SECONDS = 0.001
+"""Time after which Python lets another thread run. The default of 5 ms is twice as long as a simple search takes."""
 
 
-def make_asgi_app(app: App, address: str = "") -> AsgiApp:
-    """Return the ASGI application of the API; `address` is the base URL of its links."""
+def make_asgi_app(app: App, address: str = "", hosts: frozenset[str] | None = None) -> AsgiApp:
+    """Return the ASGI application of the API.
+
+    `address` is the base URL of its links. Requests to other host names than `hosts` are refused, unless it is None.
+    """
     resolver = HttpResolverLocal()
     api = build_api(resolver, app.engine, app.settings, app.clock, address=address)
-    return AsgiApp(resolver, api)
+    return AsgiApp(resolver, api, timeout_s=app.settings.answer_timeout_seconds, hosts=hosts)
+
+
+def hosts_of(app: App, host: str) -> frozenset[str]:
+    """Return the host names of a server that listens on `host`.
+
+    On loopback these are the loopback names. A server on all addresses also answers to every IP address, which no web
+    page can point elsewhere, and to the name of this machine.
+    """
+    own: frozenset[str]
+    if host in LOOPBACK:
+        own = LOOPBACK
+    elif host in {"0.0.0.0", "::"}:  # noqa: S104 - the operator's choice
+        own = LOOPBACK | {ANY_ADDRESS, socket.gethostname().lower()}
+    else:
+        own = frozenset({host.lower()})
+    return own | app.settings.hosts
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -57,42 +88,114 @@ def listen(host: str, port: int) -> socket.socket:
             raise UsageError(f"{msg} 127.0.0.1 serves this machine only.") from error
         msg = f"Port {port} of {host} is not available ({reason}). Choose another with --port."
         raise NewswireError(msg) from error
-    sock.listen(128)
+    sock.listen(BACKLOG)
     return sock
 
 
+def inherit_socket(fd: int) -> socket.socket:
+    """Return the listening socket that a parent process left open for this one."""
+    return socket.socket(fileno=fd)
+
+
 class _Protocol(H11Protocol):
-    """uvicorn's HTTP/1.1, with a problem document for input that is not valid HTTP."""
+    """uvicorn's HTTP/1.1, with limits for connections, and a problem document for input that is not valid HTTP."""
+
+    _head_timer: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Accept a connection, or refuse it with 503 if there are as many as file descriptors allow."""
+        super().connection_made(transport)
+        if len(self.connections) > max_connections():
+            self._send_problem(
+                503, "overloaded", "The server has as many connections as it can; try again in a moment."
+            )
+        else:
+            self._expect_head()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Forget a connection."""
+        self._forget_head()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Read data; the head of a request must arrive within `HEAD_SECONDS` of its first byte."""
+        super().data_received(data)
+        if self.cycle is not None and not self.cycle.response_complete:
+            self._forget_head()
+        elif self._head_timer is None and not self.transport.is_closing():
+            self._expect_head()
+
+    def on_response_complete(self) -> None:
+        """Wait for the next request, within uvicorn's time for idle connections."""
+        self._forget_head()
+        super().on_response_complete()
 
     def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - uvicorn's text is not in the form of the contract
         """Answer 400 with a problem document, and close; the usual cause is a URL with non-ASCII characters."""
         detail = "The request is not valid HTTP. Percent-encode spaces and non-ASCII characters in the URL."
-        problem = problem_of(400, "invalid_request", detail)
+        self._send_problem(400, "invalid_request", detail)
+
+    def _expect_head(self) -> None:
+        self._head_timer = self.loop.call_later(HEAD_SECONDS, self._close_slow)
+
+    def _forget_head(self) -> None:
+        if self._head_timer is not None:
+            self._head_timer.cancel()
+            self._head_timer = None
+
+    def _close_slow(self) -> None:
+        self._head_timer = None
+        if not self.transport.is_closing():
+            self._send_problem(408, "request_timeout", f"The request did not arrive within {HEAD_SECONDS:g} s.")
+
+    def _send_problem(self, status: int, code: ProblemCode, detail: str) -> None:
+        problem = problem_of(status, code, detail)
         body = msgspec.json.encode(problem)
+        retry = f"retry-after: {RETRY_AFTER_SECONDS}\r\n" if status == 503 else ""  # noqa: PLR2004 - as below
         head = (
-            f"HTTP/1.1 400 Bad Request\r\ncontent-type: {PROBLEM}\r\ncontent-length: {len(body)}\r\n"
-            f"x-request-id: {problem.request_id}\r\nconnection: close\r\n\r\n"
+            f"HTTP/1.1 {status} {problem.title}\r\ncontent-type: {PROBLEM}\r\ncontent-length: {len(body)}\r\n"
+            f"x-request-id: {problem.request_id}\r\n{retry}connection: close\r\n\r\n"
         )
         self.transport.write(head.encode() + body)
         self.transport.close()
 
 
+@lru_cache(maxsize=1)
+def max_connections() -> int:
+    """Return how many connections a process accepts: some descriptors stay free for the index and the stores."""
+    import resource  # noqa: PLC0415 - Unix only, as the command line is
+
+    soft, _hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    files = MAX_CONNECTIONS + RESERVED_FILES if soft == resource.RLIM_INFINITY else soft
+    return max(MIN_CONNECTIONS, min(MAX_CONNECTIONS, files - RESERVED_FILES))
+
+
 def make_config(asgi_app: ThreadedAsgiApp) -> uvicorn.Config:
     """Return the uvicorn configuration that the API, the proxy and the tests share."""
     return uvicorn.Config(
-        asgi_app, http=_Protocol, log_level="warning", access_log=False, lifespan="on", server_header=False
+        asgi_app,
+        http=_Protocol,
+        log_level="warning",
+        access_log=False,
+        lifespan="on",
+        server_header=False,
+        # asyncio accepts so many connections in a row, and logs a trace for each that finds no free file descriptor.
+        backlog=BACKLOG,
     )
 
 
-def serve(app: App, sock: socket.socket, address: str, poll_once: Callable[[], object] | None = None) -> None:
-    """Answer on the socket until a signal stops the server; `address` is its base URL.
+def serve(
+    app: App, sock: socket.socket, address: str, hosts: frozenset[str], poll_once: Callable[[], object] | None = None
+) -> None:
+    """Answer on the socket until a signal stops the server; `address` is its base URL, `hosts` are its names.
 
     Meanwhile a thread calls `poll_once`, if there is one, with a pause of 10 seconds.
     """
-    asgi_app = make_asgi_app(app, address)
+    sys.setswitchinterval(SWITCH_SECONDS)
+    asgi_app = make_asgi_app(app, address, hosts)
     config = make_config(asgi_app)
     stop = threading.Event()
-    poller = threading.Thread(target=_keep_polling, args=(stop, poll_once), name="poll", daemon=True)
+    poller = threading.Thread(target=keep_polling, args=(stop, poll_once), name="poll", daemon=True)
     if poll_once is not None:
         poller.start()
     try:
@@ -110,9 +213,3 @@ def forward(remote: SigningProxy, sock: socket.socket) -> None:
         uvicorn.Server(make_config(remote)).run(sockets=[sock])
     finally:
         remote.close()
-
-
-def _keep_polling(stop: threading.Event, poll_once: Callable[[], object]) -> None:
-    while not stop.is_set():
-        poll_once()
-        stop.wait(POLL_SECONDS)

@@ -13,7 +13,7 @@ from typing import get_args
 from msgspec import Struct
 
 from newswire import analysis
-from newswire.clock import Instant
+from newswire.clock import FIRST_INSTANT, LAST_INSTANT, Instant
 from newswire.engines.query import DateField, ValueField
 from newswire.model import Item
 
@@ -50,7 +50,7 @@ class IndexFields(Struct, frozen=True, gc=False):
 
 
 def index_fields(item: Item) -> IndexFields:
-    """Return the indexed content of an item."""
+    """Return the indexed content of an item; raise `ValueError` for a date that no answer could show."""
     stemmed = analysis.is_stemmed(item.lang)
     texts = []
     for name, text in (("title", item.title), ("summary", item.summary), ("content", item.content)):
@@ -69,6 +69,10 @@ def index_fields(item: Item) -> IndexFields:
     dates = {"published": item.published, "changed": item.changed, "first_seen": item.first_seen}
     if item.updated is not None:
         dates["updated"] = item.updated
+    for name, instant in dates.items():
+        if not FIRST_INSTANT <= instant <= LAST_INSTANT:
+            msg = f"{name} must be within the years 1 to 9999, got {instant} ms"
+            raise ValueError(msg)
     return IndexFields(tuple(texts), strings, dates, tie_of(item.id))
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from html.parser import HTMLParser
-from urllib.parse import urljoin
 
 from newswire.app import DocumentFetcher
 from newswire.errors import UsageError
 from newswire.ingest.parse.sniff import sniff
 from newswire.model import Fetched, FetchFailed, FetchRequest, Refusal
+from newswire.urls import feed_url_problem, resolve
 
 _FEED_MEDIA_TYPES = {"application/rss+xml", "application/atom+xml", "application/feed+json", "application/rdf+xml"}
 MAX_PAGE_BYTES = 500_000
@@ -45,9 +46,11 @@ def feed_url_of(fetcher: DocumentFetcher, url: str, user_agent: str) -> tuple[st
     if not isinstance(sniffed, Refusal):
         return url, None
     parser = _FeedLinkParser()
-    parser.feed(outcome.body[:MAX_PAGE_BYTES].decode("utf-8", "replace"))
-    if not parser.feed_links:
+    with suppress(AssertionError, ValueError):  # html.parser raises these for some markup; the links before it count
+        parser.feed(outcome.body[:MAX_PAGE_BYTES].decode("utf-8", "replace"))
+    links = (resolve(link, outcome.final_url) for link in parser.feed_links)
+    feed_url = next((link for link in links if feed_url_problem(link) is None), None)
+    if feed_url is None:
         msg = f"{url} is not a feed, and does not link to one. {sniffed.sentence}"
         raise UsageError(msg)
-    feed_url = urljoin(outcome.final_url, parser.feed_links[0])
     return feed_url, f"{url} is a web page; its feed is {feed_url}."

@@ -32,7 +32,14 @@ from urllib3.util import parse_url
 
 from newswire.app import App, DocumentFetcher
 from newswire.errors import FetchError
-from newswire.ingest.connect import MAX_QUOTED_CHARACTERS, ConnectionPools, Resolver, set_deadline, system_resolver
+from newswire.ingest.connect import (
+    MAX_QUOTED_CHARACTERS,
+    ConnectionPools,
+    Resolver,
+    set_deadline,
+    system_resolver,
+    time_left,
+)
 from newswire.ingest.parse.sniff import GZIP_MAGIC
 from newswire.model import Fetched, FetchFailed, FetchRequest, Hop, NotModified, Outcome
 from newswire.settings import Settings
@@ -44,6 +51,10 @@ _ACCEPT = (
 )
 _REDIRECT_STATUSES = frozenset({301, 302, 303, 307, 308})
 CHUNK_BYTES = 65_536
+INFLATE_BYTES = 16_384
+"""Compressed bytes that are decompressed at a time; what follows a member is copied, so a large chunk would be too."""
+MAX_MEMBERS = 1_000
+"""Maximum members of a gzip file (RFC 1952 section 2.2): a body of 50 MB in blocks of 64 KB has 800."""
 """Maximum bytes of one read; a body up to this size is read to its end even if it is not used."""
 MAX_HEADER_CHARACTERS = 2_000
 """A longer header value is cut, since the archive stores the headers with the document."""
@@ -114,7 +125,7 @@ class Fetcher:
             response = self._pools.pool_of(destination.scheme, destination.host, destination.port).urlopen(
                 "GET",
                 destination.target,
-                headers=self._headers_for(request, chain.url),
+                headers=self._headers_for(request, chain),
                 redirect=False,
                 retries=False,
                 preload_content=False,
@@ -127,10 +138,15 @@ class Fetcher:
             _discard(response)
             chain.follow(response.status, urljoin(chain.url, location), self._settings.fetch_max_redirects)
 
-    def _headers_for(self, request: FetchRequest, url: str) -> dict[str, str]:
-        """Return the request headers for one URL of a chain: secrets and validators only go where they belong."""
+    def _headers_for(self, request: FetchRequest, chain: _RedirectChain) -> dict[str, str]:
+        """Return the request headers for the current URL of a chain: secrets and validators only go where they belong.
+
+        A chain that has left the origin of the secrets never gets them again: another origin chose its URLs (CVE-2024-45336).
+        """
+        url = chain.url
         headers = {"User-Agent": request.user_agent, "Accept": _ACCEPT, "Accept-Encoding": "gzip"}
-        if origin_of(url) == (request.secret_origin or origin_of(request.url)):
+        own_origin = request.secret_origin or origin_of(request.url)
+        if origin_of(url) == own_origin and not chain.has_left(own_origin):
             user = user_info_of(url) or user_info_of(request.url)
             if user:
                 headers["Authorization"] = f"Basic {b64encode(unquote(user).encode()).decode()}"
@@ -222,17 +238,19 @@ class Fetcher:
         has_header = raw.startswith(GZIP_MAGIC) or raw[:1] == _ZLIB_FIRST_BYTE
         wbits = _WBITS_DETECT if has_header else _WBITS_RAW
         parts: list[bytes] = []
-        size = 0
-        remaining = raw
-        while remaining:
-            stream = zlib.decompressobj(wbits)
+        size = members = 0
+        is_open = False
+        stream = zlib.decompressobj(wbits)
+        at = 0
+        while at < len(raw):
+            chunk = raw[at : at + INFLATE_BYTES]
             try:
-                part = stream.decompress(remaining, limit + 1 - size)
+                part = stream.decompress(chunk, limit + 1 - size)
             except zlib.error as error:
-                if parts:
+                if members:
                     break  # some servers send padding after the stream
                 if truncated:
-                    return b"", True
+                    return b"".join(parts), True
                 raise FetchError(
                     "content_encoding", "The document is declared as compressed, but decompression failed."
                 ) from error
@@ -241,10 +259,16 @@ class Fetcher:
                 msg = f"The document has more than {limit} bytes when decompressed (NEWSWIRE_FETCH_MAX_DECODED_BYTES)."
                 raise FetchError("too_large_decoded", msg)
             parts.append(part)
-            if not stream.eof:
-                return b"".join(parts), True
-            remaining = stream.unused_data
-        return b"".join(parts), False
+            at += len(chunk) - len(stream.unused_data)
+            is_open = not stream.eof
+            if stream.eof:
+                members += 1
+                if members > MAX_MEMBERS:
+                    msg = f"The document is compressed in more than {MAX_MEMBERS:,} parts, as no feed is."
+                    raise FetchError("content_encoding", msg)
+                stream = zlib.decompressobj(wbits)
+            time_left()  # raises at the deadline: a megabyte of empty members takes a second
+        return b"".join(parts), is_open
 
 
 def fetcher_of(app: App) -> DocumentFetcher:
@@ -274,6 +298,10 @@ class _RedirectChain:
             raise FetchError("too_many_redirects", msg)
         self._seen.add(target)
         self.url = target
+
+    def has_left(self, origin: str) -> bool:
+        """Return whether a URL of the chain has another origin."""
+        return any(origin_of(url) != origin for url in (self._requested_url, *(hop.target for hop in self.hops)))
 
     def failure(self, code: str, sentence: str) -> FetchFailed:
         """Return a failure of the fetch without a status, with the redirects so far."""

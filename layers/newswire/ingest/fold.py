@@ -13,7 +13,8 @@ from msgspec import Struct
 
 from newswire.clock import DAY, HOUR, Instant
 from newswire.ingest.gaps import gap_between
-from newswire.ingest.item import EXTRACTION, has_date
+from newswire.ingest.item import EXTRACTION, MAX_LINK_CHARACTERS, has_date
+from newswire.ingest.markup import clean_line
 from newswire.model import (
     Candidate,
     Count,
@@ -23,10 +24,14 @@ from newswire.model import (
     ItemDate,
     ItemState,
     ItemWrite,
+    Reading,
     Record,
     Refusal,
 )
+from newswire.urls import safe_link
 
+MAX_FEED_TITLE_CHARACTERS = 1_000
+MAX_FEED_DESCRIPTION_CHARACTERS = 4_000
 HISTORY_LENGTH = 20
 """Maximum counts, gaps and refused items that the state of a feed keeps, the newest first."""
 MAX_WINDOW_ENTRIES = 1_000
@@ -73,19 +78,25 @@ def wanted_ids(candidates: Iterable[Candidate], stored_states: Mapping[str, Item
 def step(
     fold: FoldState,
     record: Record,
-    parsed: Document | Refusal,
-    candidates: Sequence[Candidate],
+    reading: Reading,
     stored_states: Mapping[str, ItemState | None],
 ) -> Step:
     """Fold one record. A record at or below the cursor changes nothing, nor does an item whose state is as new as it."""
     if record.seq <= fold.cursor:
         return Step(fold, {}, (), Count(record.seq, 0, 0, 0))
-    if isinstance(parsed, Refusal):
+    document = reading.document
+    if document is None:
+        refusal = reading.refusal or Refusal("internal", "The document was not read.")
         refused = msgspec.structs.replace(
-            fold, cursor=record.seq, refused_seq=record.seq, refused_code=parsed.code, refused=parsed.sentence
+            fold,
+            cursor=record.seq,
+            refused_seq=record.seq,
+            refused_code=refusal.code,
+            refused=refusal.sentence,
+            refused_by=EXTRACTION,
         )
         return Step(refused, {}, (), Count(record.seq, 0, 0, 0))
-    chosen, states, splits = _identify(candidates, stored_states)
+    chosen, states, splits = _identify(reading.candidates, stored_states)
     writes: list[ItemWrite] = []
     new = changed = unchanged = 0
     newest = fold.newest
@@ -121,7 +132,7 @@ def step(
     )
     if record.kind == "document":
         shares_item = any(_was_known(stored_states.get(id_), record) for id_ in chosen)
-        after_fold = _fold_feed(after_fold, record, parsed, chosen, count, shares_item=shares_item)
+        after_fold = _fold_feed(after_fold, record, document, reading.entries, chosen, count, shares_item=shares_item)
     return Step(after_fold, states, tuple(writes), count)
 
 
@@ -260,6 +271,7 @@ def _item_of(id_: str, candidate: Candidate, state: ItemState, feed: str) -> Ite
         changed=state.changed,
         first_seen=state.first_seen,
         revision=state.revision,
+        cut=candidate.cut,
     )
 
 
@@ -270,6 +282,7 @@ def _fold_feed(
     fold: FoldState,
     record: Record,
     document: Document,
+    entries: int,
     chosen: Mapping[str, Candidate],
     count: Count,
     *,
@@ -277,14 +290,13 @@ def _fold_feed(
 ) -> FoldState:
     """Fold a valid document into the description of its feed, and compare its entries with the previous document's."""
     window_ids = [id_[:WINDOW_ID_DIGITS] for id_ in chosen][:MAX_WINDOW_ENTRIES]
-    entries = len(document.entries)
     start = record.confirmed_at if record.confirmed_at is not None else fold.good_at
     gap = gap_between(fold.window, window_ids, fold.usual, start, record.fetched_at) if fold.good_seq else None
     return msgspec.structs.replace(
         fold,
-        title=document.title or fold.title,
-        description=document.description or fold.description,
-        link=document.link or fold.link,
+        title=clean_line(document.title, MAX_FEED_TITLE_CHARACTERS) or fold.title,
+        description=clean_line(document.description, MAX_FEED_DESCRIPTION_CHARACTERS) or fold.description,
+        link=safe_link(document.link[:MAX_LINK_CHARACTERS]) or fold.link,
         lang=document.lang,
         kind=document.kind,
         hints=document.hints,

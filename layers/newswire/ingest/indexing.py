@@ -6,6 +6,7 @@ that were not remembered are repeated, and change nothing.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Iterator
 
 import msgspec
@@ -13,11 +14,11 @@ from msgspec import Struct
 
 from newswire.app import App
 from newswire.clock import SECOND
-from newswire.errors import DataError
-from newswire.ingest.fold import HISTORY_LENGTH, step, wanted_ids
-from newswire.ingest.item import candidates_of
-from newswire.ingest.parse import parse
-from newswire.model import Count, FoldState, ItemState, ItemWrite, Record, Refusal, RefusedItem
+from newswire.errors import DataError, NewswireError
+from newswire.ingest.fold import HISTORY_LENGTH, Step, step, wanted_ids
+from newswire.ingest.reading import reader_of, refuse_defect
+from newswire.ingest.reading.record import TOO_COSTLY
+from newswire.model import Count, FoldState, ItemState, ItemWrite, Reading, Record, Refusal, RefusedItem
 from newswire.storage.feeds import FeedRow, Lease, new_lease
 from newswire.storage.feeds.status import status_of
 
@@ -25,6 +26,9 @@ GROUP_WRITES = 60_000
 """Items after which the engine commits and the cursors move. A commit waits for merges: a year of news takes 58 s in
 groups of 15,000 and 45 s in groups of 60,000."""
 GROUP_RECORDS = 2_000
+GROUP_COSTLY_RECORDS = 3
+"""Records that were refused as too costly, after which a group ends: each took up to `NEWSWIRE_READ_TIMEOUT_SECONDS`, while
+the items of other feeds waited for the commit."""
 MAX_CLAIMED_FEEDS = 200
 """Maximum feeds that a run holds index leases on at a time."""
 SAVING_SECONDS = 12
@@ -114,12 +118,13 @@ class _IndexRun:
         self._claimed: list[_Progress] = []
         self._writes = 0
         self._records = 0
+        self._costly = 0
 
     # --- claims ---
 
     def claim(self) -> bool:
         """Claim feeds for the next group; return whether there is anything to index, and time for it."""
-        self._writes = self._records = 0
+        self._writes = self._records = self._costly = 0
         if self._is_late():
             return False
         records = sum(feed.row.poll.head - feed.fold.cursor for feed in self._claimed)
@@ -154,7 +159,8 @@ class _IndexRun:
                     yield from self._folded(feed, record)
 
     def _is_full(self) -> bool:
-        return self._writes >= GROUP_WRITES or self._records >= GROUP_RECORDS or self._is_late()
+        is_large = self._writes >= GROUP_WRITES or self._records >= GROUP_RECORDS
+        return is_large or self._costly >= GROUP_COSTLY_RECORDS or self._is_late()
 
     def _is_late(self) -> bool:
         return self._time_left is not None and self._time_left() < SAVING_SECONDS
@@ -176,19 +182,18 @@ class _IndexRun:
         return record
 
     def _folded(self, feed: _Progress, record: Record) -> Iterator[ItemWrite]:
-        """Fold one record into the state of its feed, and yield its writes."""
-        document = parse(record, self._app.settings.fetch_max_entries)
-        feed.refusal = document if isinstance(document, Refusal) else None
-        candidates = []
-        if not isinstance(document, Refusal):
-            candidates = candidates_of(document, record.feed, record.fetched_at, record.lang)
-        states: dict[str, ItemState | None] = {}
-        while missing_ids := wanted_ids(candidates, states):
-            ours = {id_: feed.states[id_] for id_ in missing_ids if id_ in feed.states}
-            rest = missing_ids - ours.keys()
-            stored = self._app.feeds.item_states(self._generation, record.feed, rest) if rest else {}
-            states.update({id_: ours.get(id_, stored.get(id_)) for id_ in missing_ids})
-        folded = step(feed.fold, record, document, candidates, states)
+        """Read one record, fold it into the state of its feed, and yield its writes; a defect becomes a refusal."""
+        careful = feed.row.abandoned or feed.fold.refused_code == TOO_COSTLY
+        reading = reader_of(self._app).read(record, careful=careful, time_left=self._reading_time)
+        try:
+            folded = self._fold(feed, record, reading)
+        except NewswireError:
+            raise  # a store failed, which is no fault of the record
+        except Exception as error:  # noqa: BLE001 - logged as a defect; the record is refused, and the others are indexed
+            reading = Reading(refusal=refuse_defect(error))
+            folded = step(feed.fold, record, reading, {})
+        feed.refusal = reading.refusal
+        self._costly += reading.refusal is not None and reading.refusal.code == TOO_COSTLY
         feed.fold = folded.fold
         feed.states.update(folded.states)
         feed.counts.append(folded.count)
@@ -200,16 +205,38 @@ class _IndexRun:
         if self._progress is not None and folded.writes:
             self._progress(len(folded.writes))
 
+    def _fold(self, feed: _Progress, record: Record, reading: Reading) -> Step:
+        states: dict[str, ItemState | None] = {}
+        while missing_ids := wanted_ids(reading.candidates, states):
+            ours = {id_: feed.states[id_] for id_ in missing_ids if id_ in feed.states}
+            unread = missing_ids - ours.keys()
+            stored = self._app.feeds.item_states(self._generation, record.feed, unread) if unread else {}
+            states.update({id_: ours.get(id_, stored.get(id_)) for id_ in missing_ids})
+        return step(feed.fold, record, reading, states)
+
+    def _reading_time(self) -> float:
+        """Return the seconds that the reading of a record may take."""
+        return math.inf if self._time_left is None else self._time_left() - SAVING_SECONDS
+
     # --- results ---
 
     def save(self, refused: Iterable[RefusedItem]) -> None:
-        """Save states and cursors of the group; release the feeds that are done and keep the others claimed."""
+        """Save states and cursors of the group; release the feeds that are done and keep the others claimed.
+
+        A feed whose states the store does not take stays behind, with the reason. Raises `DataError` if it takes none.
+        """
         refused_by_id = {item.id: item for item in refused}
         progress: list[_Progress | None] = []
+        failed: list[DataError] = []
         for feed in self._claimed:
             feed_id = feed.row.feed.id
             if feed.records:
-                self._save_feed(feed, tuple(refused_by_id[id_] for id_ in feed.states if id_ in refused_by_id))
+                try:
+                    self._save_feed(feed, tuple(refused_by_id[id_] for id_ in feed.states if id_ in refused_by_id))
+                except DataError as error:
+                    failed.append(error)
+                    feed.problem, feed.done, feed.records, feed.counts = str(error), True, 0, []
+                    self._add_result(feed, ())
             elif feed.problem is not None:
                 self._add_result(feed, ())
             if feed.done:
@@ -218,7 +245,10 @@ class _IndexRun:
                 progress.append(self._claim_feed(feed_id, feed.lease.token))
             else:
                 progress.append(feed)
+        saved_some = len(failed) < sum(bool(feed.records) for feed in self._claimed) + len(failed)
         self._claimed = [feed for feed in progress if feed is not None]
+        if failed and not saved_some:
+            raise failed[0]
 
     def _save_feed(self, feed: _Progress, refused: tuple[RefusedItem, ...]) -> None:
         if refused:

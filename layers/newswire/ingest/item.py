@@ -5,21 +5,20 @@ Pure: no clock, no engine, and no knowledge of other items. `fold.py` turns cand
 
 from __future__ import annotations
 
-import html
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from hashlib import sha256
 
 import msgspec
-import nh3
 
 from newswire.clock import DAY, FIRST_INSTANT, SECOND, Instant
+from newswire.ingest.markup import clean_characters, decode_references, strip_markup
 from newswire.ingest.parse.feed_dates import ReadDate, read_feed_date
-from newswire.model import VALUE_LENGTH, Candidate, DateFlag, Document, Entry, ItemDate, Markup, RawDate
+from newswire.model import VALUE_LENGTH, Candidate, CutField, DateFlag, Document, Entry, ItemDate, Markup, RawDate
 from newswire.urls import canonical_link, safe_link
 
-EXTRACTION = 3
+EXTRACTION = 4
 """Version of the rules in this module and in `parse/`. An item of an older version is rewritten, without a new revision,
 when its entry is seen again."""
 ID_DIGITS = 32
@@ -29,12 +28,16 @@ ENTRY_HASH_DIGITS = 24
 
 # --- text -------------------------------------------------------------------------------------------------------------
 
-_BLOCK_TAGS = re.compile(
-    r"<(?=/?(?:p|br|div|li|ul|ol|h[1-6]|tr|td|th|table|blockquote|section|article|figure|figcaption|hr|pre|dd|dt)\b)",
-    re.IGNORECASE,
-)
-_DROPPED_ELEMENTS = {"script", "style", "noscript", "template", "iframe", "object", "svg", "math", "head"}
-_CONTROL_CHARACTERS = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]+")
+MAX_TITLE_CHARACTERS = 2_000
+MAX_TEXT_CHARACTERS = 200_000
+"""Maximum characters of a summary or content: the longest books of a feed are shorter, and an answer of 200 items is cut
+at 4 MB."""
+MAX_LINK_CHARACTERS = 4_000
+"""Maximum characters of a link: a longer one cannot be fetched (`fetch.py`) and is left out."""
+MAX_VALUES = 100
+"""Maximum authors and categories of an item: a facet counts each of them."""
+_MARKUP_RATIO = 10
+"""Markup is read up to this many times the length that its text may have. Images in the text take most of it."""
 
 
 def plain_text(markup: Markup) -> str:
@@ -45,22 +48,53 @@ def plain_text(markup: Markup) -> str:
     text = markup.text
     if not text:
         return ""
-    if markup.html and ("<" in text or "&" in text):
-        if "<" in text:
-            text = nh3.clean(_BLOCK_TAGS.sub(" <", text), tags=set(), clean_content_tags=_DROPPED_ELEMENTS)
-        text = html.unescape(text)
-    if not text.isprintable():
-        text = _CONTROL_CHARACTERS.sub("", text)
-    return " ".join(text.split())
+    if markup.html:
+        text = strip_markup(text) if "<" in text else decode_references(text)
+    return " ".join(clean_characters(text).split())
 
 
-def _clean_values(values: Iterable[str]) -> tuple[str, ...]:
-    """Return the distinct values that are not empty, as plain text of at most `VALUE_LENGTH` characters."""
-    return tuple(dict.fromkeys(cleaned for value in values if (cleaned := _clean_value(value))))
+class _Cutter:
+    """Cuts the fields of one entry to their maximums, before they are cleaned and after, and notes which were cut."""
+
+    def __init__(self) -> None:
+        self._cut: list[CutField] = []
+
+    @property
+    def cut(self) -> tuple[CutField, ...]:
+        return tuple(self._cut)
+
+    def clean(self, field: CutField, markup: Markup, most: int) -> str:
+        """Return a text as plain text of at most `most` characters."""
+        text = markup.text
+        if len(text) > most * _MARKUP_RATIO:
+            markup = Markup(text[: most * _MARKUP_RATIO], html=markup.html)
+        plain = plain_text(markup)
+        if len(plain) > most or markup.text is not text:
+            self._cut.append(field)
+            plain = plain[:most].rstrip()
+        return plain
+
+    def link(self, link: str) -> str:
+        """Return a link, or "" for one that is too long: the start of a link leads elsewhere."""
+        if len(link) <= MAX_LINK_CHARACTERS:
+            return link
+        self._cut.append("link")
+        return ""
+
+    def values(self, field: CutField, values: Sequence[str]) -> tuple[str, ...]:
+        """Return the first `MAX_VALUES` distinct values that are not empty, each as plain text."""
+        if len(values) > MAX_VALUES:
+            self._cut.append(field)
+        return tuple(dict.fromkeys(cleaned for value in values[:MAX_VALUES] if (cleaned := _clean_value(value))))
+
+
+def _clean_value(value: str) -> str:
+    """Return a value as plain text of at most `VALUE_LENGTH` characters."""
+    return _clean_short_value(value[: VALUE_LENGTH * _MARKUP_RATIO])
 
 
 @lru_cache(maxsize=8192)  # authors and categories repeat from entry to entry
-def _clean_value(value: str) -> str:
+def _clean_short_value(value: str) -> str:
     return plain_text(Markup(value))[:VALUE_LENGTH].strip()
 
 
@@ -133,14 +167,17 @@ def candidate_of(entry: Entry, feed: str, fetched_at: Instant, lang: str | None 
     `lang` is the feed's, for an entry without a language. The identity is the first available of: feed and guid; feed and
     canonical link; feed, title and raw date; feed, title and text. With the last two, an edit makes a new item.
     """
-    title = plain_text(entry.title)
-    summary = plain_text(entry.summary)
-    content = plain_text(entry.content)
-    link = safe_link(entry.link)
+    cutter = _Cutter()
+    title = cutter.clean("title", entry.title, MAX_TITLE_CHARACTERS)
+    summary = cutter.clean("summary", entry.summary, MAX_TEXT_CHARACTERS)
+    content = cutter.clean("content", entry.content, MAX_TEXT_CHARACTERS)
+    link = safe_link(cutter.link(entry.link))
     guid = entry.guid.strip()
     if not (title or summary or content or link or guid):
         return None
     canonical = canonical_link(link)
+    authors = cutter.values("authors", entry.authors)
+    categories = cutter.values("categories", entry.categories)
     if guid and entry.guid_is_link:
         guid = canonical_link(guid)
     first_date = entry.published[0].raw if entry.published else ""
@@ -163,12 +200,13 @@ def candidate_of(entry: Entry, feed: str, fetched_at: Instant, lang: str | None 
         link=link,
         summary=summary,
         content=content if content != summary else "",
-        authors=_clean_values(entry.authors),
-        categories=_clean_values(entry.categories),
+        authors=authors,
+        categories=categories,
         lang=language_tag(entry.lang or lang),
         date=date_of(entry.published, fetched_at),
         updated=updated.at if updated else None,
         canonical_link=canonical,
+        cut=cutter.cut,
     )
 
 

@@ -25,14 +25,15 @@ from newswire.ingest.indexing import IndexResult, index_feeds, publish
 from newswire.ingest.poll_policy import (
     SERVICE_UNAVAILABLE,
     TOO_MANY_REQUESTS,
-    body_hash,
     decide,
+    is_new_document,
     request_for,
     starting_state,
 )
+from newswire.ingest.reading import reader_of
 from newswire.ingest.schedule import limits_of
 from newswire.log import log_defect
-from newswire.model import Batch, Fetched, FetchFailed, FetchRequest, NotModified, Outcome, PollState
+from newswire.model import Batch, Fetched, FetchFailed, FetchRequest, NotModified, Outcome, PollState, Reading, Record
 from newswire.storage.feeds import FeedRow, PollResult, new_lease
 from newswire.urls import host_of
 
@@ -332,9 +333,10 @@ class _PollRun:
         poll = with_log_head(self._app, feed_id, task.poll) if row.orphaned else task.poll
         now = self._app.clock()
         seq = None
-        if isinstance(outcome, Fetched) and body_hash(outcome.body) != poll.body_hash:
+        if isinstance(outcome, Fetched) and is_new_document(row, poll, outcome.body):
             seq = append(self._app, record_of(row, poll, outcome, now))
-        decision = decide(row, poll, outcome, now, limits_of(row.feed, self._app.settings), seq)
+        limits = limits_of(row.feed, self._app.settings)
+        decision = decide(row, poll, outcome, now, limits, seq, self._read_carefully)
         host, hold = self._hosts[task.host], decision.hold_host_until
         if decision.is_unavailable:
             host.unavailable += 1
@@ -347,6 +349,9 @@ class _PollRun:
             length, outcome = len(outcome.body), msgspec.structs.replace(outcome, body=b"")
         report = PollReport(feed_id, outcome, seq is not None, refused, length)
         return PollResult(feed_id, self._token, decision.poll), report
+
+    def _read_carefully(self, record: Record) -> Reading:
+        return reader_of(self._app).read(record, careful=True)
 
     def _report(self, report: PollReport) -> None:
         self._reports.append(report)

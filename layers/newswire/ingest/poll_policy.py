@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from hashlib import sha256
 
 import msgspec
 from msgspec import Struct
 
 from newswire.clock import DAY, HOUR, SECOND, Instant
-from newswire.ingest.parse import parse
+from newswire.ingest.item import EXTRACTION
 from newswire.ingest.parse.sniff import sniff
+from newswire.ingest.reading.record import INTERNAL, TOO_COSTLY, read_record
 from newswire.ingest.schedule import (
     Limits,
     interval_after_error,
@@ -28,6 +30,7 @@ from newswire.model import (
     NotModified,
     Outcome,
     PollState,
+    Reading,
     Record,
     Refusal,
     Validators,
@@ -50,12 +53,12 @@ GONE = 410
 TOO_MANY_REQUESTS = 429
 SERVICE_UNAVAILABLE = 503
 
-_COMMENT = re.compile(rb"<!--.*?-->", re.DOTALL)
 _FIRST_ENTRY = re.compile(rb"<(?:[\w.-]+:)?(?:item|entry)[\s>]", re.IGNORECASE)
 _VOLATILE = re.compile(
-    rb"<((?:[\w.-]+:)?(?:lastbuilddate|pubdate|updated|modified|date))(?:\s[^>]*)?>.*?</\1\s*>",
-    re.IGNORECASE | re.DOTALL,
+    rb"<((?:[\w.-]{1,40}:)?(?:lastbuilddate|pubdate|updated|modified|date))(?:\s[^<>]*)?>", re.IGNORECASE
 )
+MAX_DATE_BYTES = 1_000
+"""Maximum bytes of a date element that the hash of a body leaves out."""
 _VOLATILE_TAIL = re.compile(rb"<lastBuildDate>[^<]*</lastBuildDate>")  # comes after the entries in some feeds
 
 
@@ -105,22 +108,65 @@ def body_hash(body: bytes) -> str:
     These are comments, the feed's own dates before its first entry, and `lastBuildDate` after the entries.
     """
     if body.lstrip()[:1] == b"<":
-        if b"<!--" in body:
-            body = _COMMENT.sub(b"", body)
+        body = _without_comments(body)
         first = _FIRST_ENTRY.search(body)
         end = first.start() if first else len(body)
-        head = _VOLATILE.sub(b"", body[:end])
-        digest = sha256(head)
+        digest = sha256(_without_dates(body[:end]))
         digest.update(_VOLATILE_TAIL.sub(b"", body[end:]))
         return digest.hexdigest()[:BODY_HASH_DIGITS]
     return sha256(body).hexdigest()[:BODY_HASH_DIGITS]
 
 
-def decide(row: FeedRow, poll: PollState, outcome: Outcome, now: Instant, limits: Limits, seq: int | None) -> Decision:
+def _without_comments(body: bytes) -> bytes:
+    """Return a body without its comments; a comment without an end stays."""
+    parts = []
+    at = 0
+    while (start := body.find(b"<!--", at)) >= 0 and (end := body.find(b"-->", start + 4)) >= 0:
+        parts.append(body[at:start])
+        at = end + 3
+    return b"".join((*parts, body[at:])) if parts else body
+
+
+def _without_dates(head: bytes) -> bytes:
+    """Return the head of a document without its date elements; a long element stays."""
+    parts = []
+    at = 0
+    lower = head.lower()
+    for tag in _VOLATILE.finditer(head):
+        if tag.start() < at:
+            continue
+        name = tag[1].lower()
+        close = lower.find(b"</" + name, tag.end(), tag.end() + MAX_DATE_BYTES)
+        end = lower.find(b">", close, close + MAX_DATE_BYTES) if close >= 0 else -1
+        if end >= 0 and not lower[close + 2 + len(name) : end].strip():
+            parts.append(head[at : tag.start()])
+            at = end + 1
+    return b"".join((*parts, head[at:])) if parts else head
+
+
+def is_new_document(row: FeedRow, poll: PollState, body: bytes) -> bool:
+    """Return whether a fetched body must be archived: it differs from the last one, or may be readable by now.
+
+    The last document was refused because of newswire, and by an earlier version of its extraction.
+    """
+    fold = row.fold
+    was_ours = fold.refused_code in {INTERNAL, TOO_COSTLY} and fold.refused_seq == poll.head
+    return (was_ours and fold.refused_by < EXTRACTION) or body_hash(body) != poll.body_hash
+
+
+def decide(
+    row: FeedRow,
+    poll: PollState,
+    outcome: Outcome,
+    now: Instant,
+    limits: Limits,
+    seq: int | None,
+    read: Callable[[Record], Reading] = read_record,
+) -> Decision:
     """Decide the next poll state after a fetch.
 
     `poll` is the result of `starting_state`. `seq` is the number of the record that was archived for the outcome; None if
-    its document was not new.
+    its document was not new. `read` reads a document after a refused one.
     """
     was_refused = row.fold.refused_code is not None and row.fold.refused_seq == poll.head
     poll = msgspec.structs.replace(
@@ -132,7 +178,7 @@ def decide(row: FeedRow, poll: PollState, outcome: Outcome, now: Instant, limits
     match outcome:
         case Fetched():
             poll = _keep_validators(poll, outcome, now)
-            refusal = _refusal_of(row, outcome, now, was_refused=was_refused, is_new=seq is not None)
+            refusal = _refusal_of(row, outcome, now, read, was_refused=was_refused, is_new=seq is not None)
             if refusal is not None:
                 poll = msgspec.structs.replace(poll, validators=None)
                 return Decision(_after_failure(row, poll, refusal.code, refusal.sentence, now, limits, floor))
@@ -152,7 +198,15 @@ def decide(row: FeedRow, poll: PollState, outcome: Outcome, now: Instant, limits
             return Decision(failed, hold, outcome.status == SERVICE_UNAVAILABLE)
 
 
-def _refusal_of(row: FeedRow, outcome: Fetched, now: Instant, *, was_refused: bool, is_new: bool) -> Refusal | None:
+def _refusal_of(
+    row: FeedRow,
+    outcome: Fetched,
+    now: Instant,
+    read: Callable[[Record], Reading],
+    *,
+    was_refused: bool,
+    is_new: bool,
+) -> Refusal | None:
     """Return why a document is not a feed, as far as polling can tell; None if it may be one.
 
     Mostly the first bytes decide, and indexing detects the other refusals later. After a refused document, a new one is
@@ -180,8 +234,7 @@ def _refusal_of(row: FeedRow, outcome: Fetched, now: Instant, *, was_refused: bo
         truncated=outcome.truncated,
         body=outcome.body,
     )
-    parsed = parse(record)
-    return parsed if isinstance(parsed, Refusal) else None
+    return read(record).refusal
 
 
 def _keep_validators(poll: PollState, outcome: Fetched, now: Instant) -> PollState:

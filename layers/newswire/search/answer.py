@@ -12,9 +12,10 @@ import msgspec
 from msgspec import Struct
 
 from newswire import analysis
-from newswire.clock import LAST_INSTANT, Clock, Instant
+from newswire.clock import FIRST_INSTANT, LAST_INSTANT, Clock, Instant
 from newswire.engines import RELEVANCE_DEPTH, Facet, SearchEngine, SearchPage
 from newswire.engines.query import Position, SearchQuery
+from newswire.log import log_defect
 from newswire.model import FeedStatus, Item
 from newswire.search.buckets import AUTO_BUCKETS, MAX_BUCKETS, TooManyBucketsError, Unit, bucket_edges
 from newswire.search.coverage import FeedCoverage, coverage_of
@@ -103,16 +104,17 @@ def search(
     if page.next is not None:
         index = request.cursor.index if request.cursor else index_mark(page.version)
         cursor = write_cursor(request.fingerprint, page.next, request.now, index)
+    hits, left_out = _hits_of(request, page)
     return SearchResult(
         request=request,
-        hits=_hits_of(request, page),
+        hits=hits,
         total=page.total,
         facets=page.facets,
         histogram=_histogram_of(query, unit, page) if request.histogram else None,
         next=cursor,
         next_position=page.next,
         coverage=coverage_of(_filter_statuses(page.statuses, request), query.start, query.end, now, grace_s),
-        warnings=tuple(_warnings(request, page)),
+        warnings=(*_warnings(request, page), *map(_left_out_warning, left_out)),
         statuses=page.statuses,
         now=now,
         took_ms=round((time.perf_counter() - started) * 1000),
@@ -135,11 +137,54 @@ def _query_of(engine: SearchEngine, request: SearchRequest, auto_buckets: int) -
     return msgspec.structs.replace(query, edges=buckets.edges), buckets.unit
 
 
-def _hits_of(request: SearchRequest, page: SearchPage) -> tuple[ResultHit, ...]:
-    if not request.highlight:
-        return tuple(ResultHit(hit.item, hit.score, None) for hit in page.hits)
-    highlighter = Highlighter(request.node, request.highlight)
-    return tuple(ResultHit(hit.item, hit.score, highlighter.highlights_of(hit.item)) for hit in page.hits)
+def _hits_of(request: SearchRequest, page: SearchPage) -> tuple[tuple[ResultHit, ...], tuple[str, ...]]:
+    """Return the items of a page with their highlights, and the ids of those that no renderer could show.
+
+    An item that cannot be shown is a defect, which is logged; it must not take the other items of the answer with it.
+    """
+    highlighter = None
+    if request.highlight:
+        highlighter = Highlighter(request.node, request.highlight, [hit.item for hit in page.hits])
+    hits, left_out = [], []
+    for hit in page.hits:
+        try:
+            _check_item(hit.item)
+            highlights = None if highlighter is None else highlighter.highlights_of(hit.item)
+        except Exception as error:  # noqa: BLE001 - logged as a defect; the other items are shown
+            log_defect(error)
+            left_out.append(hit.item.id)
+        else:
+            hits.append(ResultHit(hit.item, hit.score, highlights))
+    return tuple(hits), tuple(left_out)
+
+
+def get_items(engine: SearchEngine, ids: Iterable[str]) -> dict[str, Item]:
+    """Return the existing items among `ids` that can be shown, by id; the others are logged as defects."""
+    shown = {}
+    for item_id, item in engine.get(ids).items():
+        try:
+            _check_item(item)
+        except (OverflowError, UnicodeError) as error:
+            log_defect(error)
+        else:
+            shown[item_id] = item
+    return shown
+
+
+def _check_item(item: Item) -> None:
+    """Raise `OverflowError` for a date outside the years 1 to 9999, `UnicodeEncodeError` for text with a lone surrogate."""
+    for instant in (item.published, item.changed, item.first_seen, item.updated):
+        if instant is not None and not FIRST_INSTANT <= instant <= LAST_INSTANT:
+            msg = f"the item {item.id} has a date outside the years 1 to 9999: {instant} ms"
+            raise OverflowError(msg)
+    for text in (item.title, item.summary, item.content, item.link, *item.authors, *item.categories):
+        if not text.isascii():
+            text.encode()
+
+
+def _left_out_warning(item_id: str) -> SearchWarning:
+    detail = f"The item {item_id} cannot be shown and was left out, because of a defect of newswire; its log has the details."
+    return SearchWarning("item_left_out", detail)
 
 
 def _histogram_of(query: SearchQuery, unit: Unit | None, page: SearchPage) -> Histogram:

@@ -7,7 +7,6 @@ as a whole, a prefix by the start of a token. A node under NOT marks nothing.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import islice
 
 from msgspec import Struct
 
@@ -20,8 +19,12 @@ MAX_EXCERPT_CHARACTERS = 300
 _LEAD_CHARACTERS = 60
 """Characters of context before the first mark, if the text has them."""
 
-_PLACEHOLDERS = range(0xE000, 0xF8FF)
-"""Unicode's private use area: two characters that the text does not have stand for the marks until it is escaped."""
+MAX_FIELD_CHARACTERS = 100_000
+"""Maximum characters of a field that are searched for matches."""
+MAX_ANSWER_CHARACTERS = 1_000_000
+"""Maximum characters of all fields of an answer that are searched for matches: 0.1 to 0.2 s."""
+MAX_MATCHES = 500
+"""Maximum matches of a field that are marked."""
 _ESCAPES = (("&", "&amp;"), ("<", "&lt;"), (">", "&gt;"), ('"', "&quot;"), ("'", "&#x27;"))
 """Those of `html.escape`, whose module also loads a table of all entities: 2 ms of a cold start."""
 
@@ -38,11 +41,17 @@ class _Terms(Struct, frozen=True):
 
 
 class Highlighter:
-    """Marks the matches of one query, in any number of items."""
+    """Marks the matches of one query in the items of an answer.
 
-    def __init__(self, node: Node | None, fields: Iterable[str]) -> None:
+    The first 100,000 characters of a field are searched for matches; in an answer with more than a million characters
+    of text, every field gets an equal part of these.
+    """
+
+    def __init__(self, node: Node | None, fields: Iterable[str], items: Iterable[Item]) -> None:
         leaves = list(_leaves(node, None))
         self._terms = {name: _terms_of(leaf for field, leaf in leaves if field in {None, name}) for name in fields}
+        lengths = [len(getattr(item, name)) for item in items for name in self._terms]
+        self._limit = fair_share(lengths, MAX_ANSWER_CHARACTERS, MAX_FIELD_CHARACTERS)
 
     def highlights_of(self, item: Item) -> dict[str, str]:
         """Return the fields with matches: text escaped for HTML, with `<mark>` around each match.
@@ -53,11 +62,22 @@ class Highlighter:
         highlights = {}
         for name, terms in self._terms.items():
             text = texts[name]
-            ranges = _match_ranges(text, terms, is_stemmed=analysis.is_stemmed(item.lang))
+            ranges = _match_ranges(text[: self._limit], terms, is_stemmed=analysis.is_stemmed(item.lang))
             if ranges:
                 low, high = (0, len(text)) if name == "title" else _choose_excerpt(text, ranges)
                 highlights[name] = _mark(text, ranges, low, high)
         return highlights
+
+
+def fair_share(lengths: Iterable[int], total: int, most: int) -> int:
+    """Return the largest limit, up to `most`, with which texts of these lengths have at most `total` characters."""
+    ascending = sorted(lengths)
+    for position, length in enumerate(ascending):
+        share = total // (len(ascending) - position)
+        if length > share:
+            return min(share, most)
+        total -= length
+    return most
 
 
 def _leaves(node: Node | None, field: str | None) -> Iterator[tuple[str | None, Node]]:
@@ -97,7 +117,7 @@ def _match_ranges(text: str, terms: _Terms, *, is_stemmed: bool) -> list[tuple[i
     if not text:
         return []
     tokens = analysis.tokens(text)
-    matches = _find_matches(tokens, terms, is_stemmed=is_stemmed)
+    matches = _find_matches(tokens, terms, is_stemmed=is_stemmed)[:MAX_MATCHES]
     if not matches:
         return []
     firsts = analysis.spans_of(text, [first for first, _ in matches])
@@ -159,17 +179,16 @@ def _choose_excerpt(text: str, ranges: Sequence[tuple[int, int]]) -> tuple[int, 
 
 
 def _mark(text: str, ranges: Iterable[tuple[int, int]], low: int, high: int) -> str:
-    before, after = islice((character for character in map(chr, _PLACEHOLDERS) if character not in text), 2)
     parts = ["…" if low else ""]
     at = low
     for start, end in ranges:
         if end <= at or start >= high:
             continue
         start, end = max(start, at), min(end, high)  # noqa: PLW2901 - a match longer than the excerpt is cut
-        parts += [text[at:start], before, text[start:end], after]
+        parts += [_escape_html(text[at:start]), "<mark>", _escape_html(text[start:end]), "</mark>"]
         at = end
-    parts += [f"{text[at:high].rstrip()}…" if high < len(text) else text[at:]]
-    return _escape_html("".join(parts)).replace(before, "<mark>").replace(after, "</mark>")
+    parts.append(_escape_html(f"{text[at:high].rstrip()}…" if high < len(text) else text[at:]))
+    return "".join(parts)
 
 
 def _escape_html(text: str) -> str:

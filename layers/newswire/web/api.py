@@ -5,6 +5,7 @@ The same routes answer in Lambda (`events.py`) and on one machine (`asgi.py`).
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Callable, Mapping
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
@@ -20,7 +21,7 @@ from newswire.engines.query import RecencyBand
 from newswire.errors import DataError, EngineError, EngineTimeoutError
 from newswire.feed_status import STATES, state_of
 from newswire.log import log_defect
-from newswire.search.answer import SearchResult, Watch, search
+from newswire.search.answer import SearchResult, Watch, get_items, search
 from newswire.search.parameter_reader import BadParametersError, ParameterReader, shorten
 from newswire.search.parameters import FEED_FORMATS, ITEM_FIELDS, MAX_SIZE
 from newswire.search.recency import bands_of
@@ -28,6 +29,7 @@ from newswire.search.request import SearchRequest, add_invalid_cursor, read_sear
 from newswire.settings import Settings
 from newswire.web.feed_answers import DEFAULT_FEEDS_SIZE, FeedOut, FeedsOut, feed_out, status_out
 from newswire.web.messages import (
+    JSON,
     ProblemOut,
     Request,
     json_response,
@@ -55,6 +57,8 @@ if TYPE_CHECKING:
 MAX_ANSWER_BYTES = 4_000_000
 MAX_LINK_BYTES = 2_000
 _CURSOR_PREFIX = "after:"
+_ENGINE_PATHS = frozenset({"/", "/v1/search", "/v1/items", "/v1/feeds", "/v1/status"})
+"""Routes whose success shows that the engine answers."""
 _encoder = msgspec.json.Encoder()
 
 
@@ -70,6 +74,7 @@ class Api:
         self._clock = clock
         self._watch = watch
         self._pages: Pages | None = None
+        self._is_engine_down = False
 
     # --- routes ---
 
@@ -148,7 +153,7 @@ class Api:
             )
         reader.raise_if_wrong()
         now = self._clock()
-        found_items = self._engine.get(ids)
+        found_items = get_items(self._engine, ids)
         items: list[ItemOut] = []
         length = 0
         for item_id in ids:
@@ -171,7 +176,7 @@ class Api:
     def item(self, request: Request, item_id: str) -> Response[Any]:
         """Answer /v1/items/{id}, with its content."""
         ParameterReader(request.parameters, ()).raise_if_wrong()
-        item = self._engine.get([item_id]).get(item_id)
+        item = get_items(self._engine, [item_id]).get(item_id)
         if item is None:
             return _missing(f"There is no item {shorten(item_id)!r}; find items with /v1/search.")
         answer = item_out(item, self._clock(), ALL_FIELDS - {"score"})
@@ -208,6 +213,15 @@ class Api:
         answer = feed_out(statuses[0], self._clock(), self._settings.stale_grace_seconds, whole=True)
         stable = _encoder.encode(_without_check_times(answer))
         return json_response(request, _encoder.encode(answer), weak_etag(stable))
+
+    def health(self, request: Request) -> Response[Any]:
+        """Answer /healthz from what is known already: the process answers, and the engine's last call did not fail."""
+        ParameterReader(request.parameters, ()).raise_if_wrong()
+        if self._is_engine_down:
+            detail = "The search engine did not answer the last request."
+            return problem_response(problem_of(503, "engine_unavailable", detail))
+        headers: dict[str, str | list[str]] = {"Cache-Control": "no-store", "X-Request-Id": uuid.uuid4().hex}
+        return Response(200, JSON, '{"status":"ok"}', headers=headers)
 
     def status(self, request: Request) -> Response[Any]:
         """Answer /v1/status."""
@@ -269,7 +283,7 @@ class Api:
     def answer(self, route: Callable[[], Response[Any]], request: Request) -> Response[Any]:
         """Call a route; turn what it raises into a problem of the contract, shown as a page to a browser."""
         try:
-            return route()
+            response = route()
         except BadParametersError as error:
             problem = problem_of(400, "invalid_request", "The request has wrong parameters.", error.problems)
         except EngineTimeoutError:
@@ -279,8 +293,13 @@ class Api:
             detail = "The search engine does not answer; try again in a moment."
             problem = problem_of(503, "engine_unavailable", detail)
             log_defect(error, problem.request_id)
+            self._is_engine_down = isinstance(error, EngineError)
         except Exception as error:  # noqa: BLE001 - the last line of defence: a defect is logged, never shown
             problem = _defect(error)
+        else:
+            if request.path in _ENGINE_PATHS:
+                self._is_engine_down = False
+            return response
         return self.answer_problem(problem, request)
 
     def not_found(self, request: Request) -> Response[Any]:

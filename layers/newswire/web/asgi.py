@@ -12,14 +12,16 @@ import re
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
 from aws_lambda_powertools.event_handler import HttpResolverLocal, Response
 
+from newswire.urls import hostname_of, is_ip_address
 from newswire.web.api import Api
+from newswire.web.compression import compress
 from newswire.web.events import refuse
+from newswire.web.lanes import Lanes
 from newswire.web.messages import ProblemOut, problem_of
 
 Scope = MutableMapping[str, Any]
@@ -29,17 +31,24 @@ Send = Callable[[Message], Awaitable[None]]
 AsgiResponse = tuple[int, list[tuple[bytes, bytes]], bytes]
 """Status, headers and body."""
 
-MAX_THREADS = 16
-"""Maximum requests in progress, and maximum connections of the signing proxy; further requests wait."""
+ANY_ADDRESS = "*"
+"""In the hosts of an application: every IP address is a name of the server, which listens on several."""
+
+_OVERLOADED = "The server is answering as many requests as it can; try again in a moment."
 _NOT_MODIFIED = 304
 _ABSOLUTE_FORM = re.compile(r"https?://[^/?#]*", re.IGNORECASE)
 
 
 class ThreadedAsgiApp(ABC):
-    """An ASGI application that calls `respond` in a thread for each request."""
+    """An ASGI application that calls `respond` in a thread for each request, by its lane (`lanes.py`).
 
-    def __init__(self) -> None:
-        self._threads = ThreadPoolExecutor(MAX_THREADS, thread_name_prefix="answer")
+    A request that finds its lane full is answered 503, and one that takes longer than `timeout_s` seconds 504. A request
+    whose client hangs up before it is begun is dropped.
+    """
+
+    def __init__(self, timeout_s: float) -> None:
+        self._lanes: Lanes[AsgiResponse] = Lanes()
+        self._timeout_s = timeout_s
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request; acknowledge `lifespan`, and ignore other scopes."""
@@ -48,35 +57,71 @@ class ThreadedAsgiApp(ABC):
             return
         if scope["type"] != "http":
             return
-        loop = asyncio.get_running_loop()
-        status, headers, body = await loop.run_in_executor(self._threads, self.respond, scope)
+        response = await self._answer(scope, receive)
+        if response is None:
+            return
+        status, headers, body = response
         await send({"type": "http.response.start", "status": status, "headers": headers})
         await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else body})
+
+    async def _answer(self, scope: Scope, receive: Receive) -> AsgiResponse | None:
+        """Return the response to a request; None if the client has hung up."""
+        query = scope.get("query_string", b"")
+        future = self._lanes.submit(scope["path"], query, lambda: self.respond(scope))
+        if future is None:
+            return self.refuse(scope, problem_of(503, "overloaded", _OVERLOADED))
+        answer = asyncio.wrap_future(future)
+        hung_up = asyncio.ensure_future(_wait_for_disconnect(receive))
+        first: set[asyncio.Future[Any]] = {answer, hung_up}
+        done, _ = await asyncio.wait(first, timeout=self._timeout_s, return_when=asyncio.FIRST_COMPLETED)
+        hung_up.cancel()
+        if answer in done:
+            return answer.result()
+        future.cancel()  # has no effect on a call that is in progress
+        if hung_up in done:
+            return None
+        detail = f"The answer was not ready after {self._timeout_s:g} s (NEWSWIRE_ANSWER_TIMEOUT_SECONDS)."
+        return self.refuse(scope, problem_of(504, "answer_timeout", f"{detail} A smaller request may be."))
 
     @abstractmethod
     def respond(self, scope: Scope) -> AsgiResponse:
         """Return the response to an HTTP request; its headers include `content-length` if it has a body."""
 
+    @abstractmethod
+    def refuse(self, scope: Scope, problem: ProblemOut) -> AsgiResponse:
+        """Return the response with a problem that the application did not look for."""
+
     def close(self) -> None:
         """Wait for the requests in progress, then end the threads."""
-        self._threads.shutdown(wait=True)
+        self._lanes.close()
 
 
 class AsgiApp(ThreadedAsgiApp):
     """An ASGI application over a Powertools resolver and the routes that are registered on it."""
 
-    def __init__(self, resolver: HttpResolverLocal, api: Api) -> None:
-        super().__init__()
+    def __init__(
+        self, resolver: HttpResolverLocal, api: Api, *, timeout_s: float = 20.0, hosts: frozenset[str] | None = None
+    ) -> None:
+        """Make the application; it answers only requests whose `Host` is one of `hosts`, unless that is None."""
+        super().__init__(timeout_s)
         self._resolver = resolver
         self._api = api
+        self._hosts = hosts
         self._local = threading.local()
         self._loops: list[asyncio.AbstractEventLoop] = []
 
     def respond(self, scope: Scope) -> AsgiResponse:
-        """Return the response of the routes; a defect gives a 500 and is logged."""
+        """Return the response of the routes, compressed if the caller accepts it; a defect gives a 500 and is logged."""
         status, headers, body = self._route(scope)
+        body = compress(status, headers, body, _header_of(scope, b"accept-encoding"))
         if status != _NOT_MODIFIED:  # a 304 would need the length of the 200 (RFC 9110, section 8.6)
             headers.append((b"content-length", str(len(body)).encode()))
+        return status, headers, body
+
+    def refuse(self, scope: Scope, problem: ProblemOut) -> AsgiResponse:
+        """Return the problem, as a page to a browser."""
+        status, headers, body = self._answer_problem(scope, problem)
+        headers.append((b"content-length", str(len(body)).encode()))
         return status, headers, body
 
     def close(self) -> None:
@@ -88,7 +133,7 @@ class AsgiApp(ThreadedAsgiApp):
 
     def _route(self, scope: Scope) -> AsgiResponse:
         target = bytes(scope.get("raw_path") or b"") + b"?" + scope.get("query_string", b"")
-        problem = refuse(scope["method"], len(target))
+        problem = self._refuse_host(scope) or refuse(scope["method"], len(target))
         if problem is not None:
             return self._answer_problem(scope, problem)
         try:
@@ -98,6 +143,16 @@ class AsgiApp(ThreadedAsgiApp):
             return self._answer_problem(scope, problem_of(400, "invalid_request", detail))
         except Exception as error:  # noqa: BLE001 - the last line of defence: a defect is logged, never shown
             return _to_asgi(self._api.defect(error))
+
+    def _refuse_host(self, scope: Scope) -> ProblemOut | None:
+        """Return the problem of a request to another host name: a web page can point its own name at this server."""
+        if self._hosts is None:
+            return None
+        host = hostname_of(f"//{_header_of(scope, b'host')}")
+        if host in self._hosts or not host or (ANY_ADDRESS in self._hosts and is_ip_address(host)):
+            return None
+        detail = "Host must be a name of this server. Add the name to NEWSWIRE_ALLOWED_HOSTS if it is one."
+        return problem_of(400, "invalid_request", detail)
 
     def _answer_problem(self, scope: Scope, problem: ProblemOut) -> AsgiResponse:
         return _to_asgi(self._api.answer_problem(problem, self._api.read(_minimal_event(scope))))
@@ -120,6 +175,16 @@ class AsgiApp(ThreadedAsgiApp):
         start, *bodies = messages
         headers = [(name, value) for name, value in start["headers"] if name != b"content-length"]
         return start["status"], headers, b"".join(message.get("body", b"") for message in bodies)
+
+
+async def _wait_for_disconnect(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+def _header_of(scope: Scope, name: bytes) -> str:
+    """Return a request header, with repeated values joined by commas; "" if it was not sent."""
+    return ", ".join(value.decode("latin-1") for key, value in scope["headers"] if key == name)
 
 
 def _minimal_event(scope: Scope) -> Mapping[str, Any]:

@@ -54,6 +54,7 @@ def build_api(
     route("/v1/feeds", api.feeds)
     route("/v1/feeds/<feed_id>", api.feed)
     route("/v1/status", api.status)
+    route("/healthz", api.health)
     route("/openapi.json", api.openapi)
     route("/", api.search_page)
     route("/feeds/<feed_id>", api.feed_page)

@@ -27,12 +27,21 @@ TITLES = {
     400: "Bad request",
     404: "Not found",
     405: "Method not allowed",
+    408: "Request timeout",
     500: "Internal error",
-    503: "Engine unavailable",
-    504: "Engine timeout",
+    503: "Unavailable",
+    504: "Timeout",
 }
 ProblemCode = Literal[
-    "invalid_request", "not_found", "method_not_allowed", "internal", "engine_unavailable", "engine_timeout"
+    "invalid_request",
+    "not_found",
+    "method_not_allowed",
+    "internal",
+    "engine_unavailable",
+    "overloaded",
+    "request_timeout",
+    "engine_timeout",
+    "answer_timeout",
 ]
 
 

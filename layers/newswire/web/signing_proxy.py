@@ -22,8 +22,8 @@ from botocore.session import Session
 from newswire.errors import UsageError
 from newswire.settings import LOOPBACK, read_aws_region
 from newswire.urls import hostname_of, is_api_url
-from newswire.web.asgi import MAX_THREADS, AsgiResponse, Scope, ThreadedAsgiApp
-from newswire.web.messages import PROBLEM, RETRY_AFTER_SECONDS, ProblemCode, problem_of
+from newswire.web.asgi import AsgiResponse, Scope, ThreadedAsgiApp
+from newswire.web.messages import PROBLEM, RETRY_AFTER_SECONDS, ProblemCode, ProblemOut, problem_of
 
 _SERVICE = "execute-api"
 _REGION = re.compile(r"\.execute-api\.([a-z0-9-]+)\.amazonaws\.com(\.cn)?$")
@@ -35,6 +35,7 @@ _CONNECTION_HEADERS = frozenset(
 )
 """Headers of one connection (RFC 9110, section 7.6.1); responses are returned without them."""
 _TIMEOUT_SECONDS = 35.0
+_MAX_CONNECTIONS = 16
 _UNRESERVED = "-_.~"
 """Characters that stay unencoded besides letters and digits (RFC 3986, section 2.3)."""
 
@@ -46,7 +47,7 @@ class SigningProxy(ThreadedAsgiApp):
     """
 
     def __init__(self, url: str, base: str) -> None:
-        super().__init__()
+        super().__init__(_TIMEOUT_SECONDS)
         if not is_api_url(url):
             raise UsageError(
                 f"The URL must be that of a deployed API, got {url!r}. Use the ApiUrl output of the stack."
@@ -66,7 +67,11 @@ class SigningProxy(ThreadedAsgiApp):
         if not region:
             raise UsageError(f"The AWS region of {hostname_of(url)} is unknown. Set AWS_REGION.")
         self._region = region
-        self._pool = urllib3.PoolManager(maxsize=MAX_THREADS, block=True, retries=False, timeout=_TIMEOUT_SECONDS)
+        self._pool = urllib3.PoolManager(maxsize=_MAX_CONNECTIONS, block=True, retries=False, timeout=_TIMEOUT_SECONDS)
+
+    def refuse(self, scope: Scope, problem: ProblemOut) -> AsgiResponse:  # noqa: ARG002 - the same for every request
+        """Return the problem."""
+        return _write_problem(problem)
 
     def close(self) -> None:
         """Wait for the requests in progress, then end the threads and close the connections."""
@@ -76,6 +81,9 @@ class SigningProxy(ThreadedAsgiApp):
     def respond(self, scope: Scope) -> AsgiResponse:
         """Return the response of the deployed API, or a problem: 400, 405, or 503 if the API cannot be called."""
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+        if headers.get("sec-fetch-site") == "cross-site":
+            detail = "A page of another site must not use your AWS credentials."
+            return _problem_response(400, "invalid_request", detail)
         if hostname_of(f"//{headers.get('host', '')}") not in LOOPBACK:
             return _problem_response(
                 400, "invalid_request", "Host must be a loopback name. Use 127.0.0.1 or localhost."
@@ -138,10 +146,13 @@ def _encode_component(text: bytes) -> str:
 
 
 def _problem_response(status: int, code: ProblemCode, detail: str) -> AsgiResponse:
-    problem = problem_of(status, code, detail)
+    return _write_problem(problem_of(status, code, detail))
+
+
+def _write_problem(problem: ProblemOut) -> AsgiResponse:
     body = msgspec.json.encode(problem)
     headers = [(b"content-type", PROBLEM.encode()), (b"x-request-id", problem.request_id.encode())]
     headers.append((b"content-length", str(len(body)).encode()))
-    if status == 503:  # noqa: PLR2004 - Service Unavailable
+    if problem.status == 503:  # noqa: PLR2004 - Service Unavailable
         headers.append((b"retry-after", str(RETRY_AFTER_SECONDS).encode()))
-    return status, headers, body
+    return problem.status, headers, body

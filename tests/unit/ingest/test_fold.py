@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from newswire.ingest.fold import step, wanted_ids
 from newswire.ingest.item import candidates_of
-from newswire.model import Document, Entry, FoldState, Item, ItemState, Record, Refusal
+from newswire.model import Document, Entry, FoldState, Item, ItemState, Reading, Record, Refusal
 from tests import factories
 from tests.factories import entry
 
@@ -35,18 +35,21 @@ class Fold:
         return self
 
     def apply(self, rec: Record, entries: tuple[Entry, ...], *, refused: bool = False, save: bool = True) -> None:
-        read = Refusal("not_a_feed", "no") if refused else Document(kind="rss20", entries=entries)
-        candidates = [] if isinstance(read, Refusal) else candidates_of(read, "f", rec.fetched_at)
-        known_names: dict[str, ItemState | None] = {}
-        while expected := wanted_ids(candidates, known_names):
-            known_names.update({id_: self.states.get(id_) for id_ in expected})
-        seconds = step(self.fold, rec, read, candidates, known_names)
-        for write in seconds.writes:
+        document = Document(kind="rss20", entries=entries)
+        candidates = tuple(candidates_of(document, "f", rec.fetched_at))
+        reading = Reading(document, None, len(entries), candidates)
+        if refused:
+            reading = Reading(refusal=Refusal("not_a_feed", "no"))
+        stored_states: dict[str, ItemState | None] = {}
+        while missing_ids := wanted_ids(reading.candidates, stored_states):
+            stored_states.update({id_: self.states.get(id_) for id_ in missing_ids})
+        folded = step(self.fold, rec, reading, stored_states)
+        for write in folded.writes:
             self.items[write.item.id] = write.item
-        self.writes += len(seconds.writes)
-        self.states.update(seconds.states)
+        self.writes += len(folded.writes)
+        self.states.update(folded.states)
         if save:
-            self.fold = seconds.fold
+            self.fold = folded.fold
 
     def one(self) -> Item:
         assert len(self.items) == 1

@@ -18,7 +18,7 @@ FIELDS = ("title", "summary", "content")
 
 def marked(q: str, lang: str | None = "en", **texts: str) -> dict[str, str]:
     story = msgspec.structs.replace(item(1), lang=lang, **{"title": "", "summary": "", "content": "", **texts})
-    return Highlighter(read_query(q).node, FIELDS).highlights_of(story)
+    return Highlighter(read_query(q).node, FIELDS, [story]).highlights_of(story)
 
 
 @pytest.mark.parametrize(
@@ -83,7 +83,8 @@ def test_highlights_are_escaped_excerpts_within_the_limit(q: str, text: str, fie
     except QueryTooLargeError:
         return
     texts = dict.fromkeys(FIELDS, "") | {field: text}
-    highlight = Highlighter(node, FIELDS).highlights_of(msgspec.structs.replace(item(1), lang="en", **texts)).get(field)
+    story = msgspec.structs.replace(item(1), lang="en", **texts)
+    highlight = Highlighter(node, FIELDS, [story]).highlights_of(story).get(field)
     if highlight is None:
         return
     assert "<mark>" in highlight

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any
@@ -16,8 +16,10 @@ from newswire.engines.tantivy.queries import translate
 
 _MISSING = "\x1e"
 """The facet key of items without a value. Every label contains `SPELLING_SEPARATOR`, so no label equals it."""
-_MAX_LABELS = 1_000_000
-"""Maximum labels that tantivy counts for a facet: in effect all, since this module adds up the spellings of a value."""
+_ALL_LABELS = 1_000_000
+"""The number of labels to count for a facet: in effect all, since this module adds up the spellings of a value."""
+_MAX_BUCKETS = 60_000
+"""Maximum buckets of all facets of a search, if all labels are more than the 65,000 buckets of tantivy's limit."""
 
 
 class Counts(Struct, frozen=True):
@@ -33,20 +35,17 @@ NO_COUNTS = Counts(0)
 
 def make_counter(searcher: Any, query: SearchQuery) -> Callable[[], Counts] | None:
     """Return a function that counts total, facets and histogram in one pass; None for a query without the last two."""
-    aggregations: dict[str, Any] = {
-        facet.field: {"terms": {"field": f"{facet.field}_label", "size": _MAX_LABELS, "missing": _MISSING}}
-        for facet in query.facets
-    }
-    if bucket_count(query):
-        ranges = [{"from": low, "to": high} for low, high in zip(query.edges, query.edges[1:], strict=False)]
-        aggregations["buckets"] = {"range": {"field": query.date_field, "ranges": ranges}}
-    if not aggregations:
+    if not query.facets and not bucket_count(query):
         return None
-    aggregations["total"] = {"value_count": {"field": "tie"}}  # every item has one
 
     def count() -> Counts:
-        answer = searcher.aggregate(translate(query), aggregations)
-        facets = tuple(_merge_spellings(answer[facet.field]["buckets"], facet) for facet in query.facets)
+        try:
+            answer = searcher.aggregate(translate(query), _aggregations(query, _ALL_LABELS))
+        except ValueError as error:
+            if "bucket limit" not in str(error):
+                raise
+            answer = searcher.aggregate(translate(query), _aggregations(query, _MAX_BUCKETS // len(query.facets)))
+        facets = tuple(_facet_of(answer, facet) for facet in query.facets)
         total = int(answer["total"]["value"])
         if not bucket_count(query):
             return Counts(total, facets)
@@ -55,6 +54,20 @@ def make_counter(searcher: Any, query: SearchQuery) -> Callable[[], Counts] | No
         return Counts(total, facets, tuple(counts.get(float(low), 0) for low in query.edges[:-1]))
 
     return count
+
+
+def _aggregations(query: SearchQuery, labels: int) -> dict[str, Any]:
+    """Return the aggregations of a query, with at most so many labels of a facet, the commonest."""
+    aggregations: dict[str, Any] = {"total": {"value_count": {"field": "tie"}}}  # every item has one
+    for facet in query.facets:
+        terms = {"field": f"{facet.field}_label", "missing": _MISSING}
+        aggregations[facet.field] = {"terms": terms | {"size": labels}}
+        # The key of the missing is the smallest, and may not be among the commonest.
+        aggregations[f"{facet.field}{_MISSING}"] = {"terms": terms | {"size": 1, "order": {"_key": "asc"}}}
+    if bucket_count(query):
+        ranges = [{"from": low, "to": high} for low, high in zip(query.edges, query.edges[1:], strict=False)]
+        aggregations["buckets"] = {"range": {"field": query.date_field, "ranges": ranges}}
+    return aggregations
 
 
 @contextmanager
@@ -71,13 +84,16 @@ def run_in_thread(count: Callable[[], Counts] | None) -> Iterator[Callable[[], C
         yield thread.submit(count).result
 
 
-def _merge_spellings(buckets: Iterable[dict[str, Any]], query: FacetQuery) -> Facet:
-    """Add up the counts of all spellings of a value, and show the commonest spelling."""
+def _facet_of(answer: dict[str, Any], query: FacetQuery) -> Facet:
+    """Add up the counts of all spellings of a value, and show the commonest spelling.
+
+    The counts are exact unless tantivy left labels out; then a rare spelling of a value may not be counted.
+    """
+    counted = answer[query.field]
+    left_out = int(counted.get("sum_other_doc_count") or 0)
     spellings: dict[str, list[tuple[int, str]]] = {}
-    missing = 0
-    for bucket in buckets:
+    for bucket in counted["buckets"]:
         if bucket["key"] == _MISSING:
-            missing = int(bucket["doc_count"])
             continue
         folded, _, spelling = bucket["key"].partition(SPELLING_SEPARATOR)
         spellings.setdefault(folded, []).append((int(bucket["doc_count"]), spelling))
@@ -85,12 +101,13 @@ def _merge_spellings(buckets: Iterable[dict[str, Any]], query: FacetQuery) -> Fa
         (-sum(count for count, _ in counts), folded, min((-count, spelling) for count, spelling in counts)[1])
         for folded, counts in spellings.items()
     )
+    smallest = answer[f"{query.field}{_MISSING}"]["buckets"]
     return Facet(
         field=query.field,
         values=tuple(FacetValue(spelling, -count) for count, _folded, spelling in values[: query.size]),
-        other=-sum(count for count, _folded, _spelling in values[query.size :]),
-        missing=missing,
-        exact=True,
+        other=left_out - sum(count for count, _folded, _spelling in values[query.size :]),
+        missing=sum(int(bucket["doc_count"]) for bucket in smallest if bucket["key"] == _MISSING),
+        exact=not left_out,
     )
 
 

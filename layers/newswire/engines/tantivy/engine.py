@@ -75,7 +75,13 @@ class TantivyEngine:
     # --- writing ---
 
     def index(self, writes: Iterable[ItemWrite], generation: int) -> IndexReport:
-        writes = iter(writes)
+        writes = _mark_errors(writes)
+        try:
+            return self._index(writes, generation)
+        except _WritesError as error:
+            raise error.error from None
+
+    def _index(self, writes: Iterator[ItemWrite], generation: int) -> IndexReport:
         first = next(writes, None)
         if first is None:
             return IndexReport()
@@ -374,6 +380,22 @@ def _replace_file(path: Path, text: str) -> None:
         file.flush()
         os.fsync(file.fileno())
     temporary.replace(path)
+
+
+class _WritesError(Exception):
+    """The writes of a caller raised `error`, which is none of the index."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__(str(error))
+        self.error = error
+
+
+def _mark_errors(writes: Iterable[ItemWrite]) -> Iterator[ItemWrite]:
+    """Yield the writes; wrap what they raise, so that it is never taken for an error of the index."""
+    try:
+        yield from writes
+    except Exception as error:
+        raise _WritesError(error) from error
 
 
 @contextmanager

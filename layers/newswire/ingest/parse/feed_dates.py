@@ -140,9 +140,11 @@ def read_feed_date(raw: str) -> ReadDate | None:
         return None
     if _RFC_3339.fullmatch(raw):  # by far the most common form in back-fills; the other path takes five times as long
         try:
-            return ReadDate(from_datetime(datetime.fromisoformat(raw)), "second")
+            at = from_datetime(datetime.fromisoformat(raw))
         except ValueError:
             pass  # a leap second, which is read below, or a day that does not exist
+        else:
+            return ReadDate(at, "second") if FIRST_INSTANT <= at <= LAST_INSTANT else None
     return _read(" ".join(raw.replace("\u2212", "-").split()).lower())
 
 

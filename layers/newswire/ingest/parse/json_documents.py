@@ -6,13 +6,13 @@ import codecs
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Any
-from urllib.parse import urljoin
 
 import jmespath
 import msgspec
 
 from newswire.ingest.parse.sniff import charset_of
 from newswire.model import Document, Entry, Listing, Markup, RawDate, Record, Refusal
+from newswire.urls import resolve
 
 MAX_DEPTH = 100
 """Nesting up to which a truncated document is repaired; feeds are nested a few levels deep."""
@@ -108,7 +108,7 @@ def _read_json_feed(value: dict[str, Any], record: Record, max_entries: int, *, 
         kind="jsonfeed",
         title=_string(value.get("title")),
         description=_string(value.get("description")),
-        link=_link(_string(value.get("home_page_url")), base),
+        link=resolve(_string(value.get("home_page_url")), base),
         lang=lang,
         entries=tuple(
             _json_feed_entry(row, base, value.get("authors") or value.get("author")) for row in rows[:max_entries]
@@ -127,7 +127,7 @@ def _json_feed_entry(row: dict[str, Any], base: str, feed_authors: object) -> En
     return Entry(
         guid=_string(row.get("id")),
         guid_is_link=True,
-        link=_link(_string(row.get("url")) or _string(row.get("external_url")), base),
+        link=resolve(_string(row.get("url")) or _string(row.get("external_url")), base),
         title=Markup(_string(row.get("title")), html=False),
         summary=Markup(summary, html=False) if summary else content,
         content=content if summary else Markup(),
@@ -156,15 +156,6 @@ def _string(value: object) -> str:
     if isinstance(value, (int, float)) and not isinstance(value, bool):
         return str(value)
     return ""
-
-
-def _link(link: str, base: str) -> str:
-    if not link:
-        return ""
-    try:
-        return urljoin(base, link)
-    except ValueError:
-        return ""
 
 
 @lru_cache(maxsize=256)
@@ -219,7 +210,7 @@ def _listing_entry(row: dict[str, Any], listing: Listing, base: str) -> Entry:
     return Entry(
         guid=evaluate(listing.guid),
         guid_is_link=True,
-        link=_link(evaluate(listing.link), base),
+        link=resolve(evaluate(listing.link), base),
         title=Markup(evaluate(listing.title), html=True),
         summary=Markup(evaluate(listing.summary), html=True),
         published=(RawDate("pubDate", date),) if date else (),

@@ -1,19 +1,15 @@
 """Parse news sitemaps: one entry for each URL with a `news:news` element.
 
 The format is that of sitemaps.org with Google's news extension. A URL without `news:news` is a page, not news, and is
-skipped. expat parses the XML, and entity declarations are refused.
+skipped. expat parses the XML; `sniff.py` has refused entity declarations.
 """
 
 from __future__ import annotations
 
-from urllib.parse import urljoin
 from xml.parsers import expat
 
 from newswire.model import Document, Entry, Markup, RawDate, Record, Refusal
-
-
-class _EntityDeclaredError(Exception):
-    """The document declares entities: no sitemap needs them, and attacks use them."""
+from newswire.urls import resolve
 
 
 class _SitemapHandler:
@@ -63,7 +59,7 @@ class _SitemapHandler:
         link = fields.get("loc", "")
         dates = (RawDate("pubDate", fields.get("publication_date", "")), RawDate("updated", fields.get("lastmod", "")))
         return Entry(
-            link=urljoin(self._base, link) if link else "",
+            link=resolve(link, self._base),
             title=Markup(fields.get("title", ""), html=False),
             published=tuple(date for date in dates if date.raw),
             updated=dates[1] if dates[1].raw else None,
@@ -80,12 +76,9 @@ def parse_sitemap(record: Record, max_entries: int) -> Document | Refusal:
     parser.EndElementHandler = handler.end
     parser.CharacterDataHandler = handler.text
     parser.buffer_text = True
-    parser.EntityDeclHandler = _refuse_entities
     cut = record.truncated
     try:
         parser.Parse(record.body, True)  # noqa: FBT003 - expat's signature: True marks the end of the document
-    except _EntityDeclaredError:
-        return Refusal("entities", "The sitemap declares XML entities, which newswire does not expand.")
     except expat.ExpatError as error:
         if not handler.entries:
             return Refusal("unreadable", f"The sitemap is not valid XML: {expat.ErrorString(error.code)}.")
@@ -95,7 +88,3 @@ def parse_sitemap(record: Record, max_entries: int) -> Document | Refusal:
     if not handler.entries:
         return Refusal("no_news", f"None of the {handler.urls} URLs in the sitemap has a news:news element.")
     return Document(kind="sitemap", entries=tuple(handler.entries), cut=cut or handler.has_more)
-
-
-def _refuse_entities(*_: object) -> None:
-    raise _EntityDeclaredError

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import Literal
 
+from newswire.ingest.parse.prolog import ENTITIES, declares_entities, root_start
 from newswire.model import Refusal
 
 Sniffed = Literal["syndication", "sitemap", "json"]
@@ -17,7 +18,6 @@ _SPACE_AND_BOM = b" \t\r\n\x00\xef\xbb\xbf\xff\xfe"
 _ROOT = re.compile(
     rb"<(?:[\w.-]+:)?(rss|feed|rdf|channel|urlset|sitemapindex|html|opml|item|entry)[\s>/]", re.IGNORECASE
 )
-_PROLOG = re.compile(rb"<!--.*?-->|<\?.*?\?>|<!doctype[^\[>]*(?:\[.*?\]\s*)?>", re.DOTALL | re.IGNORECASE)
 _HTML = re.compile(rb"<!doctype\s+html|<html[\s>]", re.IGNORECASE)
 _CHARSET = re.compile(r"charset\s*=\s*[\"']?([\w.:-]+)", re.IGNORECASE)
 
@@ -33,12 +33,12 @@ def sniff(body: bytes, content_type: str = "") -> Sniffed | Refusal:
     ascii_head = head.replace(b"\x00", b"")  # makes UTF-16 look like ASCII, which is enough to find the root
     if ascii_head[:1] in {b"{", b"["}:
         return "json"
-    root = _ROOT.search(_PROLOG.sub(b"", ascii_head))
+    root = _ROOT.search(ascii_head, root_start(ascii_head))
     name = root.group(1).lower() if root else b""
     if name in {b"rss", b"feed", b"rdf", b"channel", b"item", b"entry"} and not _comes_after_html(ascii_head, name):
-        return "syndication"
+        return ENTITIES if declares_entities(body) else "syndication"
     if name in {b"urlset", b"sitemapindex"}:
-        return "sitemap"
+        return ENTITIES if declares_entities(body) else "sitemap"
     if name == b"html" or _HTML.search(ascii_head):
         return Refusal("html_page", "The document is an HTML page, not a feed: set the URL of the page's feed.")
     if name == b"opml":

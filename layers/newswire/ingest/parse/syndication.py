@@ -10,25 +10,26 @@ import io
 import re
 import warnings
 from typing import Any
-from urllib.parse import urljoin
 
 import feedparser
 
 from newswire.ingest.parse.sniff import charset_of
 from newswire.model import Document, Entry, Hints, Markup, RawDate, Record, Refusal
+from newswire.urls import resolve
 
 _ENTRY = rb"(?:[\w.-]+:)?(?:item|entry)"
 _OPEN = re.compile(rb"<" + _ENTRY + rb"[\s>]", re.IGNORECASE)
 _CLOSE = re.compile(rb"</" + _ENTRY + rb"\s*>|/>\s*$", re.IGNORECASE)
 _ROOT_CLOSE = re.compile(rb"</(?:[\w.-]+:)?(?:rss|feed|rdf|channel)\s*>", re.IGNORECASE)
-_HIDDEN_GUID = re.compile(
-    rb"""<guid[^>]*ispermalink\s*=\s*["']\s*(?:false|no|0)\s*["'][^>]*>(.*?)</guid""", re.IGNORECASE | re.DOTALL
-)
-_CDATA = re.compile(rb"<!\[CDATA\[(.*?)\]\]>", re.DOTALL)
-_SKIP_HOURS = re.compile(rb"<skiphours[^>]*>(.*?)</skiphours", re.IGNORECASE | re.DOTALL)
-_SKIP_DAYS = re.compile(rb"<skipdays[^>]*>(.*?)</skipdays", re.IGNORECASE | re.DOTALL)
+_HIDDEN = re.compile(rb"""ispermalink\s*=\s*["']\s*(?:false|no|0)\s*["']""")
+_HOUR = re.compile(rb"(?<!\d)(\d{1,2})\s*</hour")
+_DAY = re.compile(rb"(?<!\w)(\w{1,12})\s*</day")
+MAX_TAG_BYTES = 1_000
+"""Maximum bytes of a start tag that is searched for attributes."""
+MAX_GUID_BYTES = 10_000
+MAX_HINT_BYTES = 10_000
+"""Maximum bytes of skipHours and skipDays: 24 hours take 500."""
 _DAYS = (b"monday", b"tuesday", b"wednesday", b"thursday", b"friday", b"saturday", b"sunday")
-_SCHEME = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]*:")
 
 # RSS 1.0 module Syndication, and other spellings that mediacloud's rss-fetcher found in feeds.
 _PERIOD_SECONDS = {
@@ -73,7 +74,7 @@ def parse_syndication(record: Record, max_entries: int) -> Document | Refusal:
         kind=version or "syndication",
         title=_text(channel, "title"),
         description=_text(channel, "subtitle"),
-        link=_resolve(_text(channel, "link"), base),
+        link=resolve(_text(channel, "link"), base),
         lang=_text(channel, "language") or None,
         hints=_read_hints(channel, record.body),
         entries=entries,
@@ -114,11 +115,30 @@ def _cut_open_entry(body: bytes) -> tuple[bytes, bool]:
 
 def _find_hidden_guids(body: bytes) -> frozenset[str]:
     """Return the guids with `isPermaLink="false"`: feedparser loses the attribute if a link comes before the guid."""
-    guids = set()
-    for match in _HIDDEN_GUID.finditer(body):
-        raw = _CDATA.sub(rb"\1", match[1]).strip()
-        guids.add(raw.decode("utf-8", "replace").replace("&amp;", "&"))
+    guids: set[str] = set()
+    lower = body.lower()
+    if b"ispermalink" not in lower:
+        return frozenset()
+    at = 0
+    while (start := lower.find(b"<guid", at)) >= 0:
+        tag_end = lower.find(b">", start, start + MAX_TAG_BYTES)
+        at = start + 5 if tag_end < 0 else tag_end
+        if tag_end < 0 or not _HIDDEN.search(lower, start, tag_end):
+            continue
+        end = lower.find(b"</guid", tag_end, tag_end + MAX_GUID_BYTES)
+        if end >= 0:
+            raw = body[tag_end + 1 : end].replace(b"<![CDATA[", b"").replace(b"]]>", b"").strip()
+            guids.add(raw.decode("utf-8", "replace").replace("&amp;", "&"))
+            at = end
     return frozenset(guids)
+
+
+def _element_text(lower: bytes, name: bytes) -> bytes:
+    """Return the inside of the first element of this name in a lower-cased document; empty if it is missing or long."""
+    start = lower.find(b"<" + name)
+    tag_end = lower.find(b">", start, start + MAX_TAG_BYTES) if start >= 0 else -1
+    end = lower.find(b"</" + name, tag_end, tag_end + MAX_HINT_BYTES) if tag_end >= 0 else -1
+    return lower[tag_end + 1 : end] if end >= 0 else b""
 
 
 def _get(raw: Any, name: str) -> Any:  # noqa: ANN401 - feedparser has no types
@@ -166,7 +186,7 @@ def _build_entry(
     return Entry(
         guid=guid,
         guid_is_link=guid not in hidden_guids,
-        link=_resolve(_text(raw, "link") or _enclosure_url(raw), base),
+        link=resolve(_text(raw, "link") or _enclosure_url(raw), base),
         title=_markup(raw, "title", is_atom=is_atom),
         summary=_markup(raw, "summary", is_atom=is_atom),
         content=_content(raw),
@@ -178,16 +198,6 @@ def _build_entry(
         ),
         lang=(dict.get(detail, "language") if isinstance(detail, dict) else None) or None,
     )
-
-
-def _resolve(link: str, base: str) -> str:
-    """Resolve a relative link against the URL of the document; feedparser has applied `xml:base` already."""
-    if not link or _SCHEME.match(link):
-        return link
-    try:
-        return urljoin(base, link)
-    except ValueError:
-        return link
 
 
 def _enclosure_url(raw: Any) -> str:  # noqa: ANN401 - feedparser has no types
@@ -208,10 +218,9 @@ def _read_hints(channel: Any, body: bytes) -> Hints:  # noqa: ANN401 - feedparse
     period = _PERIOD_SECONDS.get(_text(channel, "sy_updateperiod").lower())
     frequency = _positive_integer(_text(channel, "sy_updatefrequency")) or 1
     ttl = _positive_integer(_text(channel, "ttl"))
-    skip_hours = _SKIP_HOURS.search(body)
-    skip_days = _SKIP_DAYS.search(body)
-    hours = re.findall(rb"(\d{1,2})\s*</hour", skip_hours[1]) if skip_hours else []
-    days = re.findall(rb"(\w+)\s*</day", skip_days[1].lower()) if skip_days else []
+    lower = body.lower()
+    hours = _HOUR.findall(_element_text(lower, b"skiphours"))
+    days = _DAY.findall(_element_text(lower, b"skipdays"))
     return Hints(
         ttl_s=min(ttl * 60, MAX_TTL_SECONDS) if ttl else None,
         update_period_s=period // frequency if period else None,

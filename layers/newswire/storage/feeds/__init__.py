@@ -42,6 +42,8 @@ class FeedRow(Struct, frozen=True):
     """Grows with every change of the row, also when a removed feed comes back."""
     orphaned: bool = False
     """The last poll lease was not given back: its holder died, perhaps after it had written a record."""
+    abandoned: bool = False
+    """Of a claim for indexing: the last index lease was not given back; its holder died, perhaps of a record."""
 
 
 class DueFeed(Struct, frozen=True):
@@ -117,7 +119,10 @@ class FoldStates(Protocol):
         """Return feeds (all, or some) whose cursor is behind the last record that polling knows of."""
 
     def claim_index(self, generation: int, feed_id: str, lease: Lease, now: Instant) -> FeedRow | None:
-        """Take the index lease of a feed and return its row; None if it is taken or the feed does not exist."""
+        """Take the index lease of a feed and return its row; None if it is taken or the feed does not exist.
+
+        The row is `abandoned` if another lease was there, which had expired or whose holder is dead.
+        """
 
     def item_states(self, generation: int, feed_id: str, ids: Iterable[str]) -> dict[str, ItemState]:
         """Return the states of items that have one, by id."""

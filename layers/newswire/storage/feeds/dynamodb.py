@@ -230,7 +230,10 @@ class DynamoFeedStore:
             return None
         self._add_generation(generation)
         state = self._table.update(_index_key(generation, feed_id), _take_lease(lease).if_free(lease.token, now))
-        return None if state is None else _row_of(feed, state)
+        if state is None:
+            return None
+        abandoned = string_in(state, "token") not in {None, lease.token}
+        return msgspec.structs.replace(_row_of(feed, state), abandoned=abandoned)
 
     def item_states(self, generation: int, feed_id: str, ids: Iterable[str]) -> dict[str, ItemState]:
         rows = self._table.get_many(_item_key(generation, feed_id, id_) for id_ in ids)

@@ -245,7 +245,8 @@ class SqliteFeedStore:
                 " ON CONFLICT DO UPDATE SET token = excluded.token, holder = excluded.holder, until = excluded.until",
                 (generation, feed_id, lease.token, holder, lease.until),
             )
-        return _decode_row(row)
+        abandoned = held_lease is not None and held_lease[0] not in {None, lease.token}
+        return msgspec.structs.replace(_decode_row(row), abandoned=abandoned)
 
     def item_states(self, generation: int, feed_id: str, ids: Iterable[str]) -> dict[str, ItemState]:
         id_list = list(ids)

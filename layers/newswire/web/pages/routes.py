@@ -11,7 +11,7 @@ from aws_lambda_powertools.event_handler import Response
 from newswire.clock import Clock, Instant
 from newswire.engines import SearchEngine
 from newswire.errors import DataError, EngineError
-from newswire.search.answer import SearchResult, Watch, search
+from newswire.search.answer import SearchResult, Watch, get_items, search
 from newswire.search.parameter_reader import (
     BadParametersError,
     ParameterReader,
@@ -123,7 +123,7 @@ class Pages:
         reader = ParameterReader(_with_lists(clean.parameters), ("tz",))
         zone = read_zone_parameter(reader)
         reader.raise_if_wrong()
-        item = self._engine.get([item_id]).get(item_id)
+        item = get_items(self._engine, [item_id]).get(item_id)
         if item is None:
             return self.problem(request, problem_of(404, "not_found", f"There is no item {shorten(item_id)!r}."))
         statuses = {status.id: status for status in self._engine.statuses([item.feed])}

@@ -1,0 +1,68 @@
+"""Find the root element of an XML document, and refuse documents that declare entities. Pure, and linear in the length."""
+
+from __future__ import annotations
+
+from newswire.model import Refusal
+
+ENTITIES = Refusal(
+    "entities", "The document declares XML entities, which newswire does not expand: a few bytes can become gigabytes."
+)
+_DOCTYPE = b"<!DOCTYPE"
+_ENTITY = b"<!ENTITY"
+
+
+def root_start(document: bytes) -> int:
+    """Return the offset of the first tag, after comments, processing instructions and a document type.
+
+    Return the length of the document if it has no tag: a comment or declaration without an end hides the rest.
+    """
+    at = 0
+    while (start := document.find(b"<", at)) >= 0:
+        if document.startswith(b"<!--", start):
+            at = _end_of(document, b"-->", start + 4)
+        elif document.startswith(b"<?", start):
+            at = _end_of(document, b"?>", start + 2)
+        elif document[start : start + 9].upper() == _DOCTYPE:
+            at = _doctype_end(document, start)
+        else:
+            return start
+    return len(document)
+
+
+def declares_entities(document: bytes) -> bool:
+    """Return whether the document type declares an entity; the document may be UTF-16 or UTF-32.
+
+    Every XML parser of newswire refuses such a document: no feed needs entities, and the parsers expand them.
+    """
+    head = document[: root_start(document)]
+    if b"\x00" in document[:4]:  # the pattern of UTF-16 and UTF-32, in which the root is found without the zero bytes
+        plain = document.replace(b"\x00", b"")
+        head = plain[: root_start(plain)]
+    return _ENTITY in head.upper()
+
+
+def _end_of(document: bytes, end: bytes, at: int) -> int:
+    """Return the offset after the next `end`, or the length of the document."""
+    found = document.find(end, at)
+    return len(document) if found < 0 else found + len(end)
+
+
+def _doctype_end(document: bytes, start: int) -> int:
+    """Return the offset after a document type with its internal subset, in which quotes and comments hide brackets."""
+    close, subset = document.find(b">", start), document.find(b"[", start)
+    if subset < 0 or (0 <= close < subset):
+        return len(document) if close < 0 else close + 1
+    at = subset + 1
+    while at < len(document):
+        character = document[at : at + 1]
+        if document.startswith(b"<!--", at):
+            at = _end_of(document, b"-->", at + 4)
+        elif document.startswith(b"<?", at):
+            at = _end_of(document, b"?>", at + 2)
+        elif character in {b'"', b"'"}:
+            at = _end_of(document, character, at + 1)
+        elif character == b"]":
+            return _end_of(document, b">", at)
+        else:
+            at += 1
+    return len(document)

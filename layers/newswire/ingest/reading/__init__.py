@@ -1,0 +1,83 @@
+"""Read a record in a cell: whatever a document does to its reader is a refusal of that record, and stops nothing else.
+
+Most documents are read in this process. A child process (`process.py`) with a limit on memory and time reads those
+that could cost too much: large ones, and all of a feed whose last record was too costly or whose last reader died.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from newswire.app import App, RecordReader
+from newswire.ingest.reading.record import INTERNAL, TOO_COSTLY, read_record
+from newswire.log import log_defect
+from newswire.model import Reading, Record, Refusal
+
+if TYPE_CHECKING:
+    from newswire.ingest.reading.process import ReadingProcess
+
+MAX_BYTES_IN_PROCESS = 65_536
+"""A larger document is read in the child. feedparser takes quadratic time for some, and then 1 to 3 s for this size."""
+MAX_NAME_BYTES = 2_000
+"""A document with a longer run of letters, digits and dots is read in the child: feedparser looks for an address in it."""
+_LONG_NAME = re.compile(rb"[\w.+@-]{%d}" % MAX_NAME_BYTES)
+
+
+def refuse_defect(error: Exception) -> Refusal:
+    """Log a defect of newswire, and return it as the refusal of the record that it met."""
+    log_defect(error)
+    if isinstance(error, MemoryError):
+        return Refusal(TOO_COSTLY, "The document takes more memory to read than a process has.")
+    sentence = (
+        f"A defect of newswire ({type(error).__name__}) stopped the reading of the document; the log has the details."
+    )
+    return Refusal(INTERNAL, sentence)
+
+
+class GuardedReader:
+    """Reads records. Nothing that a record does is raised; `close` ends the child process, if there is one."""
+
+    def __init__(self, max_entries: int, timeout_s: float, memory_bytes: int) -> None:
+        self._max_entries = max_entries
+        self._timeout_s = timeout_s
+        self._memory_bytes = memory_bytes
+        self._process: ReadingProcess | None = None
+
+    def read(self, record: Record, *, careful: bool = False, time_left: Callable[[], float] | None = None) -> Reading:
+        """Read a record; `careful` reads it in the child, whatever its size. `time_left` returns seconds."""
+        try:
+            if record.kind == "load" or not (careful or is_suspect(record.body)):
+                return read_record(record, self._max_entries)
+            timeout_s = self._timeout_s if time_left is None else max(1.0, min(self._timeout_s, time_left()))
+            return self._child().read(record, self._max_entries, timeout_s)
+        except Exception as error:  # noqa: BLE001 - logged as a defect; other records are read
+            return Reading(refusal=refuse_defect(error))
+
+    def close(self) -> None:
+        """End the child process."""
+        if self._process is not None:
+            self._process.close()
+
+    def _child(self) -> ReadingProcess:
+        if self._process is None:
+            from newswire.ingest.reading.process import ReadingProcess  # noqa: PLC0415 - only for a large document
+
+            self._process = ReadingProcess(self._memory_bytes)
+        return self._process
+
+
+def is_suspect(body: bytes) -> bool:
+    """Return whether a document may take more time or memory than its size suggests."""
+    return len(body) > MAX_BYTES_IN_PROCESS or _LONG_NAME.search(body) is not None
+
+
+def reader_of(app: App) -> RecordReader:
+    """Return the reader of the app; make it on first use."""
+    if app.reader is None:
+        settings = app.settings
+        app.reader = GuardedReader(
+            settings.fetch_max_entries, settings.read_timeout_seconds, settings.read_max_memory_bytes
+        )
+    return app.reader

@@ -1,0 +1,69 @@
+"""The stripping of markup: the text of a tree builder, in linear time."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from newswire.analysis import MAX_MARKS, fold
+from newswire.ingest.markup import clean_characters, decode_references, strip_markup
+
+
+@pytest.mark.parametrize(
+    ("markup", "text"),
+    [
+        ("<p>One</p><p>two</p>", "One two"),
+        ("a<br>b<BR/>c", "a b c"),
+        ("<b>bold</b>ly <i>it</i>", "boldly it"),
+        ("5 < 6, a<4 and 7 > 2", "5 < 6, a<4 and 7 > 2"),
+        ('<a href="x>y">link</a>', "link"),
+        ("<a title=it's>link</a> it's", "link it's"),
+        ("<img alt='a>b'>after", "after"),
+        ("<!-- <b>x</b> -->after", "after"),
+        ("<!--x--!>after<!-->too<!--->also", "aftertooalso"),
+        ("<!DOCTYPE html><?php x ?>after", "after"),
+        ("<script>a<b && '</b>'</script>after", "after"),
+        ("<SCRIPT>x</sCript >after", "after"),
+        ("<style>p{}</style><svg><text>x</text><svg></svg></svg>after", "after"),
+        ("<svg/>after<math/>too", "aftertoo"),
+        ("<iframe><p>x</iframe>after", "after"),
+        ("<object><object>x</object>y</object>after", "after"),
+        ("</p>after</>too</ 3>also", "aftertooalso"),
+        ("&lt;b&gt; &amp;amp; &#8364;&#x20AC;&eacute;", "<b> &amp; €€é"),
+        ("&#" + "9" * 5_000 + ";x", "\ufffdx"),
+        ("&#x" + "f" * 5_000 + ";x", "\ufffdx"),
+        ("&#" + "0" * 5_000 + "65;x", "Ax"),
+        ("cut <a href='http://news.example/", "cut"),
+        ("trailing <", "trailing <"),
+        ("trailing </", "trailing </"),
+        ('<a b="x>y <b>more', "y more"),
+    ],
+)
+def test_markup_is_stripped_as_html_reads_it(markup: str, text: str) -> None:
+    assert " ".join(strip_markup(markup).split()) == text
+
+
+@given(st.text(alphabet="<>/!-?\"'= abpsvg&#;x9script", max_size=200))
+def test_text_without_angle_brackets_survives(markup: str) -> None:
+    assert strip_markup(markup) is not None
+    plain = markup.replace("<", "").replace("&", "")
+    assert strip_markup(plain) == plain
+
+
+@given(st.text(max_size=50), st.text(max_size=50))
+def test_markup_around_a_text_leaves_the_text(before: str, after: str) -> None:
+    before, after = before.replace("<", "").replace("&", ""), after.replace("<", "").replace("&", "")
+    assert strip_markup(f"{before}<b>{after}</b>") == before + after
+
+
+def test_runs_of_marks_are_cut() -> None:
+    text = "a" + "\u0301\u0316" * 5_000 + "b"
+    clean = clean_characters(text)
+    assert len(clean) == MAX_MARKS + 2
+    assert clean.endswith("b")
+    assert clean_characters("—" * 100) == "—" * 100
+    assert len(fold("\u0301\u0316" * 100_000)) <= MAX_MARKS
+
+
+def test_control_characters_are_removed() -> None:
+    assert clean_characters("a\x00b\x1b[0m\ud800c") == "ab[0mc"
+    assert decode_references("no references") == "no references"
