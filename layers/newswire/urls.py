@@ -92,6 +92,10 @@ DEFAULT_PORTS = {"http": 80, "https": 443}
 """The port of each scheme of the web (RFC 9110, section 4.2)."""
 _FRAGMENT_TRACKER = re.compile(r"(?:ftag|xtor|utm_[a-z]+|ref|rss)=|^rss$", re.IGNORECASE)
 # Most links need no change but the scheme. Splitting a URL costs ten times as much as this match.
+_SECRET_NAME = re.compile(
+    r"(?:^|[_.-])(?:(?:api|access|auth|subscription)?[_.-]?(?:key|token|secret)|auth|password|passwd|pwd|pass|sig|signature)$",
+    re.IGNORECASE,
+)
 _SCHEME = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]*:")
 _PLAIN_LINK = re.compile(r"https?://(?:[a-z0-9](?:[a-z0-9-]*[a-z0-9])?\.)+[a-z]+/[A-Za-z0-9/._~%!$&'()*+,;=:@-]*")
 _QUOTED_CHARACTERS = 100
@@ -253,6 +257,22 @@ def redacted(url: str) -> str:
     return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, query, ""))
 
 
+def quotable(url: str) -> str:
+    """Return the start of a URL for a message, also of an unreadable one, without what may be a secret."""
+    plain = re.sub(r"//.*@", "//…@", re.split(r"[?#]", url, maxsplit=1)[0], flags=re.DOTALL)
+    plain = re.sub(r"(//[^/:]*):(?!\d+(?:/|$))[^/]*", r"\1:…", plain)  # a port that is none may be a password
+    return f"{plain}{'?…' if '?' in url else ''}"[:_QUOTED_CHARACTERS]
+
+
+def without_credentials(url: str) -> str:
+    """Return a URL without user info, and without query parameters whose names are those of keys and passwords."""
+    parts = _split(url)
+    if parts is None:
+        return url
+    pairs = [pair for pair in parts.query.split("&") if not _SECRET_NAME.search(pair.partition("=")[0])]
+    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2], query="&".join(pairs)))
+
+
 # --- rules ------------------------------------------------------------------------------------------------------------
 
 
@@ -262,11 +282,12 @@ def feed_url_problem(url: str) -> str | None:
         parts = urlsplit(url)
         _ = parts.port
     except ValueError as error:
-        return f"{url[:_QUOTED_CHARACTERS]!r} is not a URL ({error})"
+        reason = " (its port must be a number)" if "ort" in str(error) else ""
+        return f"{quotable(url)!r} is not a URL{reason}"
     if parts.scheme not in DEFAULT_PORTS or not parts.hostname:
-        return f"{url[:_QUOTED_CHARACTERS]!r} is not an http or https URL"
+        return f"{quotable(url)!r} is not an http or https URL"
     if any(character.isspace() or not character.isprintable() for character in parts.netloc):
-        return f"{url[:_QUOTED_CHARACTERS]!r} is not a URL (its host has spaces or control characters)"
+        return f"{quotable(url)!r} is not a URL (its host has spaces or control characters)"
     return None
 
 

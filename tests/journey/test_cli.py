@@ -16,7 +16,7 @@ from newswire.cli.main import main
 from newswire.engines.query import Phrase, SearchQuery
 from newswire.errors import FeedsFileError
 from newswire.ingest.backfill import load
-from newswire.ingest.feeds_file import new_id, read_toml
+from newswire.ingest.feeds_file import FeedIds, read_toml
 from newswire.settings import Settings
 from tests.conftest import ROOT
 from tests.support.feed_server import rss, story
@@ -413,7 +413,7 @@ def test_repeated_load_changes_nothing(tmp_path) -> None:
 
 
 def test_feed_id_from_a_url_holds_no_secret() -> None:
-    assert new_id("https://user:sekret@www.news.example/feed.xml?token=abc", set()) == "news-example-feed-xml"
+    assert FeedIds(()).new_id("https://user:sekret@www.news.example/feed.xml?token=abc") == "news-example-feed-xml"
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import html
 import os
+import re
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -28,6 +29,17 @@ if TYPE_CHECKING:
     from newswire.search.answer import SearchResult
 
 
+_CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+
+
+def escape_controls(text: str) -> str:
+    r"""Return text whose control characters and changes of direction are written as `\u001b`, as in JSON.
+
+    A publisher's text could otherwise change the title of a terminal, its clipboard, or the order of what it shows.
+    """
+    return _CONTROLS.sub(lambda match: f"\\u{ord(match.group()):04x}", text)
+
+
 class _Terminal:
     """Prints lines, and removes the progress bar while it prints one."""
 
@@ -35,6 +47,7 @@ class _Terminal:
         self._bar: tqdm[NoReturn] | None = None
 
     def print_line(self, text: str, file: TextIO) -> None:
+        text = escape_controls(text)
         if self._bar is None:
             print(text, file=file, flush=True)
             return

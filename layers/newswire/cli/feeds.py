@@ -9,19 +9,22 @@ import msgspec
 
 from newswire.app import App
 from newswire.cli import OK
-from newswire.cli.console import ago, plural, say, say_json
+from newswire.cli.console import ago, complain, plural, say, say_json
 from newswire.errors import UsageError
 from newswire.feed_id import check_feed_id
 from newswire.feed_status import state_of
 from newswire.ingest.discover import feed_url_of
-from newswire.ingest.feeds_file import new_id, read_feeds_file, write_opml, write_toml
+from newswire.ingest.feeds_file import FeedIds, read_feeds_file, write_opml, write_toml
 from newswire.ingest.fetch import fetcher_of
 from newswire.ingest.generations import serving_generation
 from newswire.ingest.indexing import publish
+from newswire.ingest.secrets import is_reference
 from newswire.model import Feed, FeedStatus
 from newswire.storage.data_folder import translate_os_errors
 from newswire.storage.feeds.status import status_of
-from newswire.urls import feed_url_problem
+from newswire.urls import feed_url_problem, without_credentials
+
+MAX_NAMED_FEEDS = 5
 
 
 def list_feeds(app: App, arguments: argparse.Namespace) -> int:
@@ -63,7 +66,7 @@ def add(app: App, arguments: argparse.Namespace) -> int:
             publish(app, [row.feed.id])
             say(f"{row.feed.id} is polled again.")
             return OK
-    feed_id = arguments.id or new_id(arguments.title or url, {row.feed.id for row in rows})
+    feed_id = arguments.id or FeedIds(row.feed.id for row in rows).new_id(arguments.title or url)
     existing = app.feeds.row(check_feed_id(feed_id))
     if existing is not None and existing.feed.url:
         raise UsageError(f"Feed {feed_id} already exists. Choose another --id.")
@@ -100,27 +103,36 @@ def import_list(app: App, arguments: argparse.Namespace) -> int:
     """Add the feeds of a file whose URLs are not in the list yet."""
     feeds = read_feeds_file(Path(arguments.file))
     urls = {row.feed.url for row in app.feeds.rows() if not row.feed.removed}
-    ids = {row.feed.id for row in app.feeds.rows()}
+    ids = FeedIds(row.feed.id for row in app.feeds.rows())
     new_feeds = {
         feed.url: feed for feed in reversed(feeds) if feed.url not in urls
     }  # the first of each URL in the file
     for feed in reversed(new_feeds.values()):
-        feed_id = feed.id
-        number = 1
-        while feed_id in ids:
-            number += 1
-            feed_id = f"{feed.id}-{number}"
-        ids.add(feed_id)
+        feed_id = ids.free_id(feed.id)
         app.feeds.put(msgspec.structs.replace(feed, id=feed_id, origin="added"), app.clock())
         publish(app, [feed_id])
     say(f"{plural(len(new_feeds), 'feed')} added, {len(feeds) - len(new_feeds)} already in the list.")
     return OK
 
 
+def _without_credentials(feed: Feed) -> Feed:
+    """Return a feed without the credentials in its URL and headers; headers that name their secret stay."""
+    headers = {name: value for name, value in feed.headers.items() if is_reference(value)}
+    return msgspec.structs.replace(feed, url=without_credentials(feed.url), headers=headers)
+
+
 def export_list(app: App, arguments: argparse.Namespace) -> int:
     """Write the feeds to a file: OPML if its name ends in .opml or .xml, else TOML."""
     path = Path(arguments.file)
     feeds = [row.feed for row in app.feeds.rows() if not row.feed.removed and row.feed.url]
+    if not arguments.with_secrets:
+        plain = [_without_credentials(feed) for feed in feeds]
+        cut = [feed.id for feed, bare in zip(feeds, plain, strict=True) if feed != bare]
+        if cut:
+            names = ", ".join(cut[:MAX_NAMED_FEEDS]) + (", …" if len(cut) > MAX_NAMED_FEEDS else "")
+            count = plural(len(cut), "feed")
+            complain(f"newswire: the credentials of {count} are left out ({names}). Use --with-secrets to export them.")
+        feeds = plain
     text = write_opml(feeds) if path.suffix.lower() in {".opml", ".xml"} else write_toml(feeds)
     with translate_os_errors(path):
         path.write_text(text, "utf-8")

@@ -7,6 +7,7 @@ command's module is imported when it runs, so that a search does not import the 
 from __future__ import annotations
 
 import argparse
+import os
 import re
 import sys
 from collections.abc import Callable, Sequence
@@ -22,7 +23,7 @@ from newswire.cli.search_options import SEARCH_OPTIONS, help_of, option_of
 from newswire.errors import EngineError, IndexOutdatedError, NewswireError, UsageError
 from newswire.extras import needs_extra
 from newswire.settings import read_settings
-from newswire.storage.data_folder import check
+from newswire.storage.data_folder import OTHERS, check
 
 MAX_WORKERS = 64
 
@@ -47,6 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if unread:
         parsed.parser.error(f"unrecognized arguments: {' '.join(unread)}")
     command: Command = parsed.command
+    os.umask(OTHERS)  # data and exports hold the keys of feeds
     app = None
     try:
         settings = read_settings()
@@ -237,6 +239,11 @@ def _file_argument(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("file", metavar="FILE", help="a TOML file, or an OPML file if its name ends in .opml or .xml")
 
 
+def _export_arguments(parser: argparse.ArgumentParser) -> None:
+    _file_argument(parser)
+    parser.add_argument("--with-secrets", action="store_true", help="also write user info, keys in URLs, and headers")
+
+
 # --- ingest, load, search ---------------------------------------------------------------------------------------------
 
 
@@ -355,7 +362,7 @@ COMMANDS = (
                 _remove_feed_arguments,
             ),
             Command("import", "Add the feeds of a TOML or OPML file.", _import_feeds, _file_argument),
-            Command("export", "Write the feeds to a TOML or OPML file.", _export_feeds, _file_argument),
+            Command("export", "Write the feeds to a TOML or OPML file.", _export_feeds, _export_arguments),
         ),
         metavar="add|remove|import|export",
     ),

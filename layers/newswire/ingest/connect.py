@@ -45,6 +45,7 @@ _DENIED_NETWORKS = tuple(
         "10.0.0.0/8",
         "100.64.0.0/10",
         "127.0.0.0/8",
+        "168.63.129.16/32",  # public, but inside Azure it is the agent of the virtual machine
         "169.254.0.0/16",
         "172.16.0.0/12",
         "192.0.0.0/24",
@@ -57,6 +58,7 @@ _DENIED_NETWORKS = tuple(
         "224.0.0.0/4",
         "240.0.0.0/4",
         "::/96",
+        "64:ff9b:1::/48",  # RFC 8215: translation in local networks, to whatever their operator chose
         "100::/64",
         "2001:db8::/32",
         "3fff::/20",
@@ -69,9 +71,9 @@ _DENIED_NETWORKS = tuple(
 )
 _SIX_TO_FOUR = ipaddress.IPv6Network("2002::/16")
 _TEREDO = ipaddress.IPv6Network("2001::/32")
-# Their low 32 bits are an IPv4 address: mapped, compatible, translated (RFC 2765), NAT64 (RFC 6052, RFC 8215).
+# Their low 32 bits are an IPv4 address: mapped, compatible, translated (RFC 2765), NAT64 (RFC 6052).
 _LOW_32_NETWORKS = tuple(
-    ipaddress.IPv6Network(n) for n in ("::ffff:0:0/96", "::/96", "::ffff:0:0:0/96", "64:ff9b::/96", "64:ff9b:1::/48")
+    ipaddress.IPv6Network(n) for n in ("::ffff:0:0/96", "::/96", "::ffff:0:0:0/96", "64:ff9b::/96")
 )
 _ISATAP_MARK = 0x5EFE  # RFC 5214: an IPv4 address follows this mark in the interface identifier
 

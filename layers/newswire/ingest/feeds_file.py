@@ -19,6 +19,8 @@ from msgspec import Struct
 
 from newswire.errors import FeedsFileError, UsageError
 from newswire.feed_id import check_feed_id
+from newswire.ingest.parse.prolog import declares_entities
+from newswire.ingest.secrets import reference_problem
 from newswire.model import Feed, FeedKind, Listing
 from newswire.type_errors import describe
 from newswire.urls import feed_url_problem, path_of, site_name
@@ -61,6 +63,9 @@ def read_toml(data: bytes, name: str) -> list[Feed]:
     try:
         text = data.decode("utf-8-sig")
         tables = tomllib.loads(text)
+    except RecursionError as error:
+        msg = f"{name}: its tables are nested too deep. Write each feed as a table [feed.<id>]."
+        raise FeedsFileError(msg) from error
     except UnicodeDecodeError as error:
         msg = f"{name} must be UTF-8, got an invalid byte at offset {error.start}: save the file as UTF-8."
         raise FeedsFileError(msg) from error
@@ -84,21 +89,22 @@ def read_toml(data: bytes, name: str) -> list[Feed]:
 
 
 def _feed_of(feed_id: str, table: object, name: str, text: str) -> Feed:
-    line = _find_line(text, f"feed.{feed_id}")
     try:
         check_feed_id(feed_id)
     except UsageError as error:
-        msg = f"{name}, line {line}: {error}"
+        msg = f"{name}, line {_find_line(text, f'feed.{feed_id}')}: {error}"
         raise FeedsFileError(msg) from error
     try:
         fields = msgspec.convert(table, FeedTable)
     except msgspec.ValidationError as error:
+        line = _find_line(text, f"feed.{feed_id}")
         key, clause = describe(error, FeedTable)
         path = f"feed.{feed_id}.{key}".rstrip(".")
         msg = f"{name}, line {_find_line(text, key.rpartition('.')[2], after=line)}, key {path}: {clause}."
         raise FeedsFileError(msg) from error
     problem = _problem_of(fields)
     if problem:
+        line = _find_line(text, f"feed.{feed_id}")
         key, reason = problem
         msg = f"{name}, line {_find_line(text, key, after=line)}, key feed.{feed_id}.{key}: {reason}."
         raise FeedsFileError(msg)
@@ -152,6 +158,8 @@ def _headers_problem(table: FeedTable) -> tuple[str, str] | None:
             return "headers", f"{header[:60]!r} is not a header that a feed can set"
         if reason := _header_problem(f"header {header}", value):
             return "headers", reason
+        if reason := reference_problem(value):
+            return "headers", f"the header {header} {reason}"
     return None
 
 
@@ -177,7 +185,7 @@ def read_opml(data: bytes, name: str) -> list[Feed]:
     Raises `FeedsFileError` for invalid XML; `name` is the file's, for errors.
     """
     feeds: list[Feed] = []
-    used_ids: set[str] = set()
+    ids = FeedIds(())
 
     def start(_tag: str, attributes: dict[str, str]) -> None:
         outline = {key.lower(): value for key, value in attributes.items()}
@@ -185,8 +193,11 @@ def read_opml(data: bytes, name: str) -> list[Feed]:
         if not url or feed_url_problem(url):
             return
         title = (outline.get("title") or outline.get("text") or "").strip()
-        feeds.append(Feed(id=new_id(title or url, used_ids), url=url, title=title, link=outline.get("htmlurl", "")))
+        feeds.append(Feed(id=ids.new_id(title or url), url=url, title=title, link=outline.get("htmlurl", "")))
 
+    if declares_entities(data):
+        msg = f"{name} declares XML entities, which newswire does not expand: remove its <!ENTITY declarations."
+        raise FeedsFileError(msg)
     parser = expat.ParserCreate()
     parser.StartElementHandler = start
     try:
@@ -199,8 +210,31 @@ def read_opml(data: bytes, name: str) -> list[Feed]:
     return feeds
 
 
-def new_id(text: str, used_ids: set[str]) -> str:
-    """Return a free id made from a title or URL, and add it to `used_ids`.
+class FeedIds:
+    """The ids of a list of feeds, in use and new."""
+
+    def __init__(self, used: Iterable[str]) -> None:
+        self._used = set(used)
+        self._numbers: dict[str, int] = {}
+        """The last number that was tried after a name, so that a thousand feeds of one name are no million tries."""
+
+    def new_id(self, text: str) -> str:
+        """Return a free id made from a title or URL; it is in use from now on."""
+        return self.free_id(_slug_of(text))
+
+    def free_id(self, name: str) -> str:
+        """Return `name` if it is a free id, else the first free one of `name-2`, `name-3`…; it is in use from now on."""
+        feed_id, number = name, self._numbers.get(name, 1)
+        while feed_id in self._used:
+            number += 1
+            feed_id = f"{name}-{number}"
+        self._numbers[name] = number
+        self._used.add(feed_id)
+        return feed_id
+
+
+def _slug_of(text: str) -> str:
+    """Return a title or URL as a name of lower-case ASCII letters, digits and hyphens.
 
     Only the host and path of a URL count: user info and query values may be secrets, and everybody sees an id.
     """
@@ -210,13 +244,7 @@ def new_id(text: str, used_ids: set[str]) -> str:
     if re.match(r"https?://", text, re.IGNORECASE):
         plain = f"{site_name(text)}{path_of(text)}"
     ascii_text = fold(plain).encode("ascii", "ignore").decode()
-    slug = re.sub(r"[^a-z0-9]+", "-", ascii_text).strip("-")[:48].strip("-") or "feed"
-    feed_id, number = slug, 1
-    while feed_id in used_ids:
-        number += 1
-        feed_id = f"{slug}-{number}"
-    used_ids.add(feed_id)
-    return feed_id
+    return re.sub(r"[^a-z0-9]+", "-", ascii_text).strip("-")[:48].strip("-") or "feed"
 
 
 def write_toml(feeds: Iterable[Feed]) -> str:

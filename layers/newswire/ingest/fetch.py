@@ -41,6 +41,7 @@ from newswire.ingest.connect import (
     time_left,
 )
 from newswire.ingest.parse.sniff import GZIP_MAGIC
+from newswire.ingest.secrets import SecretReader
 from newswire.model import Fetched, FetchFailed, FetchRequest, Hop, NotModified, Outcome
 from newswire.settings import Settings
 from newswire.urls import DEFAULT_PORTS, hostname_of, origin_of, user_info_of
@@ -72,8 +73,11 @@ class Fetcher:
     Safe to use from several threads; each fetch runs in the thread of its caller.
     """
 
-    def __init__(self, settings: Settings, resolver: Resolver = system_resolver) -> None:
+    def __init__(
+        self, settings: Settings, resolver: Resolver = system_resolver, secrets: SecretReader | None = None
+    ) -> None:
         self._settings = settings
+        self._secrets = secrets or SecretReader()
         self._ports = settings.ports
         max_pools = max(MIN_POOLS, settings.poll_concurrency * 2)
         self._pools = ConnectionPools(resolver, allow_private=settings.fetch_allow_private, max_pools=max_pools)
@@ -84,6 +88,8 @@ class Fetcher:
         set_deadline(self._settings.fetch_timeout_seconds)
         chain = _RedirectChain(request.url)
         try:
+            if request.headers:
+                request = msgspec.structs.replace(request, headers=self._secrets.resolve(request.headers))
             outcome = self._follow_redirects(request, chain)
         except FetchError as error:
             outcome = chain.failure(error.code, str(error))

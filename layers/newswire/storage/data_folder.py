@@ -38,6 +38,11 @@ def translate_os_errors(path: Path | str) -> Iterator[None]:
         raise DataError(msg) from error
 
 
+PRIVATE_FOLDER = 0o700
+OTHERS = 0o077
+"""The permissions of everybody but the owner. The command line makes files without them (umask)."""
+
+
 def check(folder: Path) -> None:
     """Raise `DataNewerError` if the folder exists and has a newer format."""
     if (folder / _FORMAT_FILE).exists():
@@ -47,7 +52,9 @@ def check(folder: Path) -> None:
 def prepare(folder: Path) -> None:
     """Create the folder and write its format; raise `DataNewerError` if it has a newer format."""
     with translate_os_errors(folder):
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(mode=PRIVATE_FOLDER, parents=True, exist_ok=True)
+        if folder.stat().st_mode & OTHERS and folder.stat().st_uid == os.getuid():
+            folder.chmod(PRIVATE_FOLDER)  # it holds the headers and URLs of feeds, which may be keys
         format_file = folder / _FORMAT_FILE
         if format_file.exists():
             text = format_file.read_text("ascii", "replace").strip()

@@ -39,7 +39,9 @@ _XML_TABLE = {**_ILLEGAL_IN_XML, **_XML_ESCAPES}
 _LANGUAGE_TAG = re.compile("[A-Za-z]{1,8}(?:-[A-Za-z0-9]{1,8})*")
 _NOT_IN_URI = re.compile(r"""[\x00-\x20<>"{}|\\^`\x7f]|%(?![0-9A-Fa-f]{2})""")
 _NOT_IN_PATH = re.compile(rf"{_NOT_IN_URI.pattern}|[\[\]]")
-_FORMULA_STARTS = ("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+_FORMULA_SIGNS = "=+\\-@\uff1d\uff0b\uff0d\uff20"
+# The start of a cell: that of the text, or what follows a separator or line end that some program takes for one.
+_FORMULA = re.compile(rf"(?:^|(?<=[;\t\r\n]))(?=[\s\"']*[{_FORMULA_SIGNS}])")
 _CONTROL_STARTS = ("\t", "\r")
 _LINE_END_ESCAPES = {0x85: "\\u0085", 0x2028: "\\u2028", 0x2029: "\\u2029"}
 """Unicode line ends, which some programs take for the end of a JSON line."""
@@ -240,7 +242,8 @@ def http_date(instant: Instant) -> str:
 def write_csv(columns: Iterable[str], rows: Iterable[Mapping[str, object]]) -> str:
     """Write CSV with a header line (RFC 4180); values of a list are joined with `; `.
 
-    Text that a spreadsheet would run as a formula gets a `'` in front.
+    Text that a spreadsheet would run as a formula gets a `'` in front, also after a `;` or a tab within it: a spreadsheet
+    of another language takes these for the separators.
     """
     names = tuple(columns)
     file = io.StringIO()
@@ -258,9 +261,10 @@ def _csv_cell(value: object) -> object:
         value = "; ".join(map(str, value))
     elif isinstance(value, dict):
         value = "; ".join(f"{name}: {text}" for name, text in value.items())
-    if isinstance(value, str) and (value.startswith(_CONTROL_STARTS) or value.lstrip().startswith(_FORMULA_STARTS)):
-        return f"'{value}"
-    return value
+    if not isinstance(value, str):
+        return value
+    inert = _FORMULA.sub("'", value)
+    return f"'{value}" if inert is value and value.startswith(_CONTROL_STARTS) else inert
 
 
 def write_lines(items: Iterable[object]) -> str:

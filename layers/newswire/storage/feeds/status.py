@@ -8,7 +8,7 @@ import msgspec
 
 from newswire.model import FeedStatus, FetchLine
 from newswire.storage.feeds import FeedRow, configuration_of
-from newswire.urls import redacted
+from newswire.urls import http_link, redacted
 
 
 def status_of(row: FeedRow) -> FeedStatus:
@@ -26,7 +26,7 @@ def status_of(row: FeedRow) -> FeedStatus:
         rev=row.rev,
         title=feed.title or fold.title,
         description=feed.description or fold.description,
-        link=feed.link or fold.link,
+        link=http_link(feed.link) or fold.link,
         url=redacted(feed.url),
         kind=fold.kind or feed.kind,
         last_checked=poll.last_checked,
