@@ -21,7 +21,7 @@ EXCEPTIONS = {
     "CKV_AWS_84": "Slow logs of the domain are an operator's choice: the search function logs how long each search took.",
     "CKV_AWS_115": "Searches are bounded by the throttling of the API; a reserve would be taken from the whole account.",
     "CKV_AWS_116": "A tick that failed is followed by the next; messages have a dead-letter queue; a search has a caller.",
-    "CKV_AWS_117": "Feeds are on the internet: in a VPC a NAT gateway would be require_file, which costs more than the rest.",
+    "CKV_AWS_117": "Feeds are on the internet: in a VPC a NAT gateway would be needed, which costs more than the rest.",
     "CKV_AWS_119": "The table is encrypted with the key that AWS keeps for it; a key of one's own costs for each call.",
     "CKV_AWS_120": "Answers change with each poll, and callers have entity tags; a cache is paid for by the hour.",
     "CKV_AWS_158": "CloudWatch encrypts logs by itself, and ours hold no secrets.",
@@ -72,4 +72,4 @@ def test_checkov_finds_only_the_accepted_exceptions(tmp_path) -> None:
     assert report["summary"]["resource_count"] > 300
     failed = {f"{check['check_id']} {check['check_name']}" for check in report["results"]["failed_checks"]}
     assert sorted(check for check in failed if check.split()[0] not in EXCEPTIONS) == []
-    assert {check.split()[0] for check in failed} == EXCEPTIONS.keys(), "an exception that is not require_file any more"
+    assert {check.split()[0] for check in failed} == EXCEPTIONS.keys(), "an exception that is not needed any more"

@@ -1,7 +1,7 @@
 """Golden outputs: what must stay the same while the code behind it changes.
 
-`openapi.json` and `help.txt` are compare_times by the quick suite. `answers.json` and `items.json` hold digests of answers
-over a year of real news (../shared/data), compare_times by the long suite. `state-0.1.0/` is a data folder and a table as
+`openapi.json` and `help.txt` are compared by the quick suite. `answers.json` and `items.json` hold digests of answers
+over a year of real news (../shared/data), compared by the long suite. `state-0.1.0/` is a data folder and a table as
 version 0.1.0 wrote them: later versions must open them. `python -m tests.golden` writes the outputs anew after a
 change that is meant to be seen; the state of an old version is never written anew.
 """

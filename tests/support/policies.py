@@ -30,7 +30,7 @@ NAMES = {
 }
 """Values that CloudFormation would insert for the names of a stack."""
 
-CONDITIONS = {"SignsForDomain": True, "MakesDomain": True, "MakesCollection": False}
+CONDITIONS = {"SignsForDomain": True, "MakesDomain": True, "MakesCollection": False, "HasSecrets": False}
 """Conditions of a stack that creates its own domain."""
 
 

@@ -41,9 +41,11 @@ def command_writing_to(
 
 
 class Served:
-    """A running `newswire serve`."""
+    """A running `newswire serve`, with one worker process unless `arguments` say otherwise."""
 
     def __init__(self, data: Path, /, *arguments: str, **environ: str) -> None:
+        if "--workers" not in arguments and "--remote" not in arguments:
+            arguments = ("--workers", "1", *arguments)
         self.process = command(data, "serve", "--port", "0", *arguments, **environ)
         first = self._first_line()  # the server listens before it prints this line
         if not first.startswith(("Serving at ", "Proxying ")):

@@ -31,11 +31,11 @@ class Came(NamedTuple):
 class OverHttp:
     """uvicorn on a free loopback port, in a thread."""
 
-    def __init__(self, app: App) -> None:
+    def __init__(self, app: App, hosts: frozenset[str] | None = None) -> None:
         self._sock = listen("127.0.0.1", 0)
         self.port = self._sock.getsockname()[1]
         self.address = f"http://127.0.0.1:{self.port}"
-        self._edge = make_asgi_app(app, self.address)
+        self._edge = make_asgi_app(app, self.address, hosts)
         config = make_config(self._edge)
         self._server = uvicorn.Server(config)
         self._thread = threading.Thread(target=self._server.run, kwargs={"sockets": [self._sock]}, daemon=True)
@@ -51,7 +51,11 @@ class OverHttp:
         if connection is None:
             connection = self._of_thread.connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
         try:
-            connection.putrequest(method, target.encode("latin-1").decode("latin-1"))
+            skips = {
+                "skip_host": "Host" in (headers or {}),
+                "skip_accept_encoding": "Accept-Encoding" in (headers or {}),
+            }
+            connection.putrequest(method, target.encode("latin-1").decode("latin-1"), **skips)
             for name, value in (headers or {}).items():
                 connection.putheader(name, value)
             connection.endheaders()

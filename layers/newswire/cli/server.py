@@ -9,7 +9,7 @@ import sys
 import threading
 from collections.abc import Callable
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 import uvicorn
@@ -17,6 +17,7 @@ from aws_lambda_powertools.event_handler import HttpResolverLocal
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from newswire.app import App
+from newswire.cli.console import complain
 from newswire.cli.poll import keep_polling
 from newswire.errors import NewswireError, UsageError
 from newswire.settings import LOOPBACK
@@ -29,6 +30,10 @@ if TYPE_CHECKING:
 
 MAX_PORT = 65_535
 BACKLOG = 128
+ACCEPTED_IN_A_ROW = 16
+"""Connections that asyncio accepts before it looks at them; each of them needs a free file descriptor."""
+TOLD_SECONDS = 60.0
+"""Time between two lines about a lack of file descriptors."""
 MAX_CONNECTIONS = 1_000
 MIN_CONNECTIONS = 8
 RESERVED_FILES = 100
@@ -179,9 +184,30 @@ def make_config(asgi_app: ThreadedAsgiApp) -> uvicorn.Config:
         access_log=False,
         lifespan="on",
         server_header=False,
-        # asyncio accepts so many connections in a row, and logs a trace for each that finds no free file descriptor.
-        backlog=BACKLOG,
+        backlog=ACCEPTED_IN_A_ROW,
     )
+
+
+class Server(uvicorn.Server):
+    """uvicorn's server, which says in one line, and not too often, that file descriptors ran out."""
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Begin to accept connections."""
+        await super().startup(sockets=sockets)
+        for sock in sockets or []:
+            sock.listen(BACKLOG)  # asyncio has set the number that it accepts in a row
+        told_at = -TOLD_SECONDS
+
+        def handle(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+            nonlocal told_at
+            error = context.get("exception")
+            if not isinstance(error, OSError) or error.errno not in {errno.EMFILE, errno.ENFILE}:
+                loop.default_exception_handler(context)
+            elif loop.time() - told_at >= TOLD_SECONDS:
+                told_at = loop.time()
+                complain("newswire: too many files are open to accept connections. Raise `ulimit -n`.")
+
+        asyncio.get_running_loop().set_exception_handler(handle)
 
 
 def serve(
@@ -199,7 +225,7 @@ def serve(
     if poll_once is not None:
         poller.start()
     try:
-        uvicorn.Server(config).run(sockets=[sock])
+        Server(config).run(sockets=[sock])
     finally:
         stop.set()
         if poll_once is not None:
@@ -210,6 +236,6 @@ def serve(
 def forward(remote: SigningProxy, sock: socket.socket) -> None:
     """Forward the requests of the socket to a deployed API until a signal stops the server."""
     try:
-        uvicorn.Server(make_config(remote)).run(sockets=[sock])
+        Server(make_config(remote)).run(sockets=[sock])
     finally:
         remote.close()

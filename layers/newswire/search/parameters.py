@@ -22,7 +22,7 @@ DEFAULT_FACET_VALUES = 10
 ItemField = Literal[
     "id", "feed", "title", "link", "summary", "content", "authors", "categories", "lang", "published",
     "published_source", "published_precision", "published_raw", "date_flags", "updated", "changed", "first_seen",
-    "revision", "age", "score", "highlights",
+    "revision", "cut", "age", "score", "highlights",
 ]  # fmt: skip
 Format = Literal["json", "rss", "atom", "jsonfeed", "csv", "ndjson"]
 HighlightField = Literal["title", "summary", "content"]

@@ -40,8 +40,8 @@ _LANGUAGE_TAG = re.compile("[A-Za-z]{1,8}(?:-[A-Za-z0-9]{1,8})*")
 _NOT_IN_URI = re.compile(r"""[\x00-\x20<>"{}|\\^`\x7f]|%(?![0-9A-Fa-f]{2})""")
 _NOT_IN_PATH = re.compile(rf"{_NOT_IN_URI.pattern}|[\[\]]")
 _FORMULA_SIGNS = "=+\\-@\uff1d\uff0b\uff0d\uff20"
-# The start of a cell: that of the text, or what follows a separator or line end that some program takes for one.
-_FORMULA = re.compile(rf"(?:^|(?<=[;\t\r\n]))(?=[\s\"']*[{_FORMULA_SIGNS}])")
+# The start of a cell: that of the text, or what follows a separator of some program.
+_FORMULA = re.compile(rf"(?:^|(?<=[;\t]))(?=[\s\"']*[{_FORMULA_SIGNS}])")
 _CONTROL_STARTS = ("\t", "\r")
 _LINE_END_ESCAPES = {0x85: "\\u0085", 0x2028: "\\u2028", 0x2029: "\\u2029"}
 """Unicode line ends, which some programs take for the end of a JSON line."""

@@ -16,7 +16,7 @@ from msgspec import UNSET, Struct, UnsetType, field
 from newswire.clock import Instant, to_rfc3339
 from newswire.engines.query import DateField, Sort, ValueField
 from newswire.feed_status import State
-from newswire.model import Item
+from newswire.model import CutField, Item
 from newswire.search.ages import relative_age
 from newswire.search.answer import Histogram, SearchResult
 from newswire.search.coverage import FeedCoverage, FeedGap
@@ -73,6 +73,7 @@ class ItemOut(Struct, frozen=True):
     changed: str | UnsetType = UNSET
     first_seen: str | UnsetType = UNSET
     revision: int | UnsetType = UNSET
+    cut: tuple[CutField, ...] | UnsetType = UNSET
     age: str | UnsetType = UNSET
     score: float | UnsetType | None = UNSET
     highlights: dict[str, str] | UnsetType = UNSET

@@ -1,6 +1,9 @@
-"""An engine that fails."""
+"""Engines that fail, or hang."""
+
+import threading
 
 from newswire.engines import EngineInfo
+from newswire.errors import EngineUnavailableError
 
 
 class Broken:
@@ -20,3 +23,15 @@ class Broken:
 
     def close(self) -> None:
         pass
+
+
+class Slow(Broken):
+    """An engine whose searches hang until `go_on` is set, at most 30 s."""
+
+    def __init__(self) -> None:
+        super().__init__(EngineUnavailableError("late"))
+        self.go_on = threading.Event()
+
+    def search(self, *_arguments):
+        self.go_on.wait(30)
+        raise EngineUnavailableError("late")

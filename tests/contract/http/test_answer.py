@@ -286,3 +286,62 @@ def test_empty_answer_with_full_coverage_means_nothing(api) -> None:
     assert coverage("alpha") == (1, 0, 0)
     assert coverage("beta") == (1, 0, 1)
     assert coverage("delta") == (0, 1, 1)
+
+
+@contract.covers("A48")
+def test_matches_are_looked_for_in_the_start_of_long_texts(app) -> None:
+    text = "word " * 40_000
+    late = item("Late", content=f"{text[:150_000]}submarine")
+    early = item("Early", content=f"{text[:50_000]}submarine {text[:100_000]}")
+    app.engine.index([ItemWrite(late, 1), ItemWrite(early, 1)], 1)
+    answer = AsEvents(app).ask("/v1/search?q=submarine&highlight=content").json()
+    marked = {hit["title"]: hit["highlights"] for hit in answer["items"]}
+    assert marked["Late"] == {}
+    assert "<mark>submarine</mark>" in marked["Early"]["content"]
+    many = [item(f"n{number}", content=f"{text[:9_000]}torpedo {text[:90_000]}") for number in range(150)]
+    app.engine.index([ItemWrite(each, 1) for each in many], 1)
+    answer = AsEvents(app).ask("/v1/search?q=torpedo&highlight=content&size=50&fields=title").json()
+    assert all("torpedo" in hit["highlights"]["content"] for hit in answer["items"])
+    answer = AsEvents(app).ask("/v1/search?q=torpedo&highlight=content&size=150&fields=title").json()
+    assert all(hit["highlights"] == {} for hit in answer["items"]), (
+        "a million characters are 6,666 for each of 150 items"
+    )
+
+
+@contract.covers("A49")
+def test_cut_names_the_fields_that_were_longer(app) -> None:
+    app.engine.index([ItemWrite(item("Long", cut=("content", "authors")), 1), ItemWrite(item("Short"), 1)], 1)
+    api = AsEvents(app)
+    answer = api.ask("/v1/search?sort=newest").json()
+    assert {hit["title"]: hit["cut"] for hit in answer["items"]} == {"Long": ["content", "authors"], "Short": []}
+    assert b"content, authors" in api.ask(f"/items/{item('Long').id}").body
+
+
+@contract.covers("A50")
+def test_item_that_cannot_be_shown_is_left_out_with_a_warning(app, monkeypatch, caplog) -> None:
+    good, bad = item("Good"), item("Bad")
+    app.engine.index([ItemWrite(good, 1), ItemWrite(bad, 1)], 1)
+    search, get = app.engine.search, app.engine.get
+    broken = msgspec.structs.replace(bad, updated=400_000_000_000_000)
+
+    def search_broken(query):
+        page = search(query)
+        hits = tuple(msgspec.structs.replace(hit, item=broken) if hit.item.id == bad.id else hit for hit in page.hits)
+        return msgspec.structs.replace(page, hits=hits)
+
+    monkeypatch.setattr(app.engine, "search", search_broken)
+    monkeypatch.setattr(
+        app.engine, "get", lambda ids: {id_: broken if id_ == bad.id else got for id_, got in get(ids).items()}
+    )
+    api = AsEvents(app)
+    for form in ("", "&format=rss", "&format=atom", "&format=jsonfeed", "&format=csv", "&format=ndjson"):
+        response = api.ask(f"/v1/search?sort=newest{form}")
+        assert (response.status, b"Good" in response.body, b"Bad" in response.body) == (200, True, False), form
+    (warning,) = api.ask("/v1/search?sort=newest").json()["warnings"]
+    assert warning["code"] == "item_left_out"
+    assert bad.id in warning["detail"]
+    assert "OverflowError" in caplog.text
+    assert api.ask("/").status == 200
+    assert api.ask(f"/v1/items/{bad.id}").status == 404
+    assert api.ask(f"/items/{bad.id}").status == 404
+    assert api.ask(f"/v1/items?ids={bad.id},{good.id}").json()["not_found"] == [bad.id]

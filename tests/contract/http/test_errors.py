@@ -2,14 +2,16 @@
 
 import json
 import re
+from concurrent.futures import ThreadPoolExecutor
 
+import msgspec
 import pytest
 
 from newswire.app import App
 from newswire.errors import EngineTimeoutError, EngineUnavailableError
 from tests.conftest import ROOT
 from tests.contract.http.asking import target
-from tests.contract.http.broken import Broken
+from tests.contract.http.broken import Broken, Slow
 from tests.contract.http.contract import contract
 from tests.support.transports import AsEvents, OverHttp, rest_event
 
@@ -80,6 +82,21 @@ def test_engine_error_reveals_no_detail(settings, clock, caplog, error: Exceptio
             if status == 500:
                 assert response.headers["x-request-id"] in caplog.text
         api.close()
+
+
+@contract.covers("S15", "S16")
+def test_full_server_and_late_answer_are_problem_documents(settings, clock) -> None:
+    engine = Slow()
+    api = OverHttp(App(msgspec.structs.replace(settings, answer_timeout_seconds=1), clock=clock, engine=engine))
+    with ThreadPoolExecutor(60) as threads:
+        words = "+".join(["word"] * 20)
+        answers = [threads.submit(api.ask, f"/v1/search?q={words}") for _ in range(60)]
+        statuses = [(answer.result().status, answer.result().json()["code"]) for answer in answers]
+        engine.go_on.set()
+    assert set(statuses) == {(503, "overloaded"), (504, "answer_timeout")}
+    refused = next(answer.result() for answer in answers if answer.result().status == 503)
+    assert refused.headers["retry-after"] == "10"
+    api.close()
 
 
 @contract.covers("S13", "S14")

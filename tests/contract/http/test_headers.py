@@ -1,5 +1,7 @@
 """Test docs/api.md, rules for every route: headers, size and links."""
 
+import gzip
+import json
 import re
 
 import msgspec
@@ -68,6 +70,46 @@ def test_answer_stops_at_4_mb(events, app) -> None:
     several = events.ask(target("/v1/items", ids=",".join(ids))).json()
     assert len(several["items"]) + len(several["not_returned"]) == 60
     assert several["not_returned"]
+
+
+@contract.covers("R32")
+def test_answers_are_compressed_where_that_is_accepted(app) -> None:
+    """Behind the gateway, its `MinimumCompressionSize` does the same."""
+    api = OverHttp(app)
+    app.engine.index([ItemWrite(item(f"n{number}", summary="Ships sail. " * 40), 1) for number in range(200)], 1)
+    for accepted in ("gzip", "br, gzip;q=0.5", "*", "GZIP", "deflate, x-gzip"):
+        answer = api.ask("/v1/search?size=200", headers={"Accept-Encoding": accepted})
+        assert answer.headers["content-encoding"] == "gzip", accepted
+        assert answer.headers["vary"] == "Accept-Encoding"
+        assert len(answer.body) < 40_000
+        plain = api.ask("/v1/search?size=200", headers={"Accept-Encoding": "identity"})
+        assert json.loads(gzip.decompress(answer.body))["items"] == plain.json()["items"]
+        assert "content-encoding" not in plain.headers
+        assert plain.headers["etag"] == answer.headers["etag"]
+        assert plain.headers["vary"] == "Accept-Encoding"
+        same = api.ask(
+            "/v1/search?size=200", headers={"Accept-Encoding": accepted, "If-None-Match": plain.headers["etag"]}
+        )
+        assert (same.status, same.body) == (304, b"")
+    for accepted in ("gzip;q=0", "br", "", "identity, *;q=0", "gzip;q=0, *"):
+        answer = api.ask("/v1/search?size=200", headers={"Accept-Encoding": accepted})
+        assert "content-encoding" not in answer.headers, accepted
+    assert "content-encoding" not in api.ask("/healthz", headers={"Accept-Encoding": "gzip"}).headers
+    api.close()
+
+
+@contract.covers("R33")
+def test_foreign_host_names_are_refused(app) -> None:
+    """More of it is in tests/journey/test_http.py; behind the gateway, its domain decides."""
+    api = OverHttp(app, hosts=frozenset({"127.0.0.1", "news.example"}))
+    for host, expected in (
+        ("127.0.0.1:80", 200),
+        ("NEWS.example", 200),
+        ("evil.example", 400),
+        ("news.example.evil", 400),
+    ):
+        assert api.ask("/v1/status", headers={"Host": host}).status == expected, host
+    api.close()
 
 
 @contract.covers("R30", "R31")

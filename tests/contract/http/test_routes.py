@@ -2,9 +2,13 @@
 
 import re
 
+from newswire.app import App
+from newswire.errors import EngineUnavailableError
 from tests.contract.http.asking import target
+from tests.contract.http.broken import Broken
 from tests.contract.http.contract import contract
 from tests.contract.http.library import ITEMS
+from tests.support.transports import AsEvents, OverHttp
 
 
 @contract.covers("O1")
@@ -69,6 +73,20 @@ def test_status_reports_engine_items_and_feeds(api) -> None:
     assert (whole["items"], whole["generation"], whole["behind"]) == (len(ITEMS), 1, 1)
     assert whole["feeds"] == {"ok": 3, "stale": 1, "failing": 1, "paused": 0, "never": 0}
     assert whole["newest"] == "2025-06-01T00:00:00Z"
+
+
+@contract.covers("O9")
+def test_health_is_that_of_the_last_request_to_the_engine(settings, clock) -> None:
+    engine = Broken(EngineUnavailableError("away"))
+    for api in (
+        OverHttp(App(settings, clock=clock, engine=engine)),
+        AsEvents(App(settings, clock=clock, engine=engine)),
+    ):
+        assert (api.ask("/healthz").status, api.ask("/healthz").json()) == (200, {"status": "ok"})
+        assert api.ask("/v1/search?q=x").status == 503
+        assert (api.ask("/healthz").status, api.ask("/healthz").json()["code"]) == (503, "engine_unavailable")
+        assert api.ask("/healthz?x=1").status == 400
+        api.close()
 
 
 @contract.covers("O6")

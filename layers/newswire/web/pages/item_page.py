@@ -67,6 +67,8 @@ class ItemView(Struct, frozen=True):
     authors: tuple[Value, ...]
     categories: tuple[Value, ...]
     dates: tuple[DateRow, ...]
+    cut: str
+    """The names of the fields that are longer in the feed than newswire keeps; empty for none."""
     same_day_href: str
     api_href: str
     formats: Formats
@@ -96,6 +98,7 @@ def item_view(item: Item, statuses: Mapping[str, FeedStatus], zone: ZoneInfo, no
         authors=_value_links("author", item.authors, tz),
         categories=_value_links("category", item.categories, tz),
         dates=tuple(_date_rows(item, published, zone, now)),
+        cut=", ".join(item.cut),
         same_day_href=query_of({"from": day, "to": day, **day_tz}),
         api_href=f"v1/items/{quote(item.id, safe='')}",
         formats=formats_of({"feed": included_list([item.feed])}, ""),

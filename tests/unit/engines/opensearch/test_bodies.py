@@ -1,4 +1,4 @@
-"""OpenSearch request bodies, compare_times in full."""
+"""OpenSearch request bodies, compared in full."""
 
 from newswire.engines.opensearch.bodies import (
     PREFIX_SCORE,

@@ -1,0 +1,208 @@
+"""`newswire serve` under load and attack: workers, lanes, limits of connections, and health."""
+
+import http.client
+import os
+import resource
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from newswire.web.lanes import Lane, is_costly
+from tests.conftest import ROOT
+from tests.support.present import present
+from tests.support.processes import Served, command
+
+SAMPLE = str(ROOT / "sample" / "nato-sample.xml")
+COSTLY = "/v1/search?q=" + "+OR+".join(f"word{n}*" for n in range(30))
+
+
+@pytest.fixture
+def data(tmp_path) -> Path:
+    process = command(tmp_path / "data", "ingest", SAMPLE, "--feed", "sample")
+    process.communicate()
+    return tmp_path / "data"
+
+
+def children_of(pid: int) -> set[int]:
+    tasks = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return {int(task) for task in tasks}
+
+
+def is_replaced(parent: int, child: int) -> bool:
+    return child not in children_of(parent) and len(children_of(parent)) == 3
+
+
+def read_to_end(sock: socket.socket) -> bytes:
+    with sock:
+        sock.settimeout(20)
+        return b"".join(iter(lambda: sock.recv(65_536), b""))
+
+
+def wait_for(condition, seconds: float = 15.0) -> None:
+    until = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < until
+        time.sleep(0.05)
+
+
+def test_workers_share_the_port_and_are_replaced(data) -> None:
+    served = Served(data, "--workers", "2", "--poll")
+    pid = served.process.pid
+    assert served.json("/v1/search?q=baltic")[1]["total"]["value"] == 2
+    workers = children_of(pid)
+    assert len(workers) == 3, "two that answer, and one that polls"
+    for victim in workers:
+        os.kill(victim, signal.SIGKILL)
+        wait_for(partial(is_replaced, pid, victim))
+        assert served.json("/v1/search?q=baltic")[1]["total"]["value"] == 2
+    last = children_of(pid)
+    _out, err = served.stop()
+    assert served.process.returncode == 0
+    assert err.count("SIGKILL") == 3
+    wait_for(lambda: not any(Path(f"/proc/{worker}").exists() for worker in last))
+    assert "Traceback" not in err
+
+
+def test_workers_end_with_their_parent(data) -> None:
+    served = Served(data, "--workers", "2", "--poll")
+    served.json("/v1/status")
+    workers = children_of(served.process.pid)
+    served.process.kill()
+    served.process.communicate()
+    wait_for(lambda: not any(Path(f"/proc/{worker}").exists() for worker in workers))
+
+
+def test_number_of_workers_is_checked(data) -> None:
+    for wrong in ("0", "-1", "65", "two"):
+        process = command(data, "serve", "--workers", wrong)
+        _out, err = process.communicate()
+        assert (process.returncode, f"got {wrong}" in err.replace("'", "")) == (2, True), err
+
+
+def test_health_and_simple_searches_pass_costly_ones(data) -> None:
+    served = Served(data)
+
+    def ask(target: str) -> int:
+        connection = http.client.HTTPConnection("127.0.0.1", served.port, timeout=60)
+        connection.request("GET", target)
+        response = connection.getresponse()
+        response.read()
+        connection.close()
+        return response.status
+
+    statuses: list[int] = []
+    threads = [threading.Thread(target=lambda: statuses.append(ask(COSTLY))) for _ in range(100)]
+    for thread in threads:
+        thread.start()
+    for target in ("/healthz", "/v1/status", "/v1/search?q=baltic"):
+        assert ask(target) == 200
+    for thread in threads:
+        thread.join()
+    assert set(statuses) <= {200, 503}
+    assert len(statuses) == 100
+    served.stop()
+
+
+def test_silent_and_slow_connections_are_closed(data) -> None:
+    served = Served(data)
+    silent = socket.create_connection(("127.0.0.1", served.port))
+    slow = socket.create_connection(("127.0.0.1", served.port))
+    slow.sendall(b"GET /v1/status HTTP/1.1\r\nHost: loc")
+    started = time.monotonic()
+    for sock in (silent, slow):
+        answer = read_to_end(sock)
+        assert answer.startswith(b"HTTP/1.1 408 ")
+        assert b'"code":"request_timeout"' in answer
+    assert 5 < time.monotonic() - started < 18
+    assert served.json("/v1/status")[0] == 200
+    served.stop()
+
+
+def test_connection_may_pause_between_its_requests(data) -> None:
+    served = Served(data)
+    connection = http.client.HTTPConnection("127.0.0.1", served.port, timeout=10)
+    for _ in range(3):
+        connection.request("GET", "/v1/status")
+        assert connection.getresponse().read()
+        time.sleep(1)
+    connection.close()
+    served.stop()
+
+
+def test_more_connections_than_files_are_refused_and_not_logged(tmp_path, data) -> None:
+    script = f'ulimit -n 160; exec "{sys.executable}" -m newswire serve --port 0 --workers 1'
+    environ = os.environ | {"NEWSWIRE_DATA": str(data), "NEWSWIRE_FEEDS": str(tmp_path / "feeds.toml")}
+    process = subprocess.Popen(
+        ["/bin/sh", "-c", script], cwd=ROOT, env=environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    port = int(present(process.stdout).readline().rstrip("/\n").rpartition(":")[2])
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(4096, hard), hard))
+    sockets = [socket.create_connection(("127.0.0.1", port)) for _ in range(300)]
+    answers = []
+    for sock in sockets:
+        sock.settimeout(0.2)
+        try:
+            answers.append(sock.recv(100))
+        except TimeoutError:
+            answers.append(b"")
+    assert sum(answer.startswith(b"HTTP/1.1 503 ") for answer in answers) > 200
+    for sock in sockets:
+        sock.close()
+    time.sleep(0.5)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    connection.request("GET", "/v1/search?q=baltic")
+    assert connection.getresponse().status == 200
+    connection.close()
+    process.send_signal(signal.SIGINT)
+    _out, err = process.communicate(timeout=20)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert len(err.splitlines()) < 10, err[:2000]
+
+
+def test_lane_refuses_what_its_queue_cannot_hold_and_drops_what_is_cancelled() -> None:
+    lane: Lane[int] = Lane("test", threads=1, waiting=2)
+    go_on = threading.Event()
+    begun: list[int] = []
+
+    def call(number: int) -> int:
+        begun.append(number)
+        go_on.wait(10)
+        return number
+
+    futures = [lane.submit(partial(call, number)) for number in range(3)]
+    assert lane.submit(lambda: 9) is None
+    present(futures[1]).cancel()
+    go_on.set()
+    assert (present(futures[0]).result(), present(futures[2]).result()) == (0, 2)
+    assert begun == [0, 2]
+    wait_for(lambda: lane.submit(lambda: 9) is not None)
+    lane.close()
+
+
+@pytest.mark.parametrize(
+    ("target", "costly"),
+    [
+        ("/v1/search?q=baltic", False),
+        ("/v1/search?q=baltic+exercise+nato+summit&facets=feed&histogram=auto", False),
+        ("/?q=baltic%20exercise", False),
+        ("/v1/search?q=a*", True),
+        ("/v1/search?q=a%2A", True),
+        ("/v1/search?q=" + "+".join("abcdefghijklm"), True),
+        ("/v1/search?size=200", True),
+        ("/v1/search?q=x&highlight=content", True),
+        ("/v1/search?q=x&highlight=title", False),
+        ("/v1/items/a", False),
+        ("/v1/feeds?size=200", False),
+    ],
+)
+def test_costly_requests_are_known_by_their_url(target: str, costly: bool) -> None:
+    path, _, query = target.partition("?")
+    assert is_costly(path, query.encode()) is costly
