@@ -216,7 +216,7 @@ class FeedIds:
     def __init__(self, used: Iterable[str]) -> None:
         self._used = set(used)
         self._numbers: dict[str, int] = {}
-        """The last number that was tried after a name, so that a thousand feeds of one name are no million tries."""
+        """The last number that was tried after a name, so that a thousand feeds of one name do not take a million tries."""
 
     def new_id(self, text: str) -> str:
         """Return a free id made from a title or URL; it is in use from now on."""

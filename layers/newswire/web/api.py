@@ -27,6 +27,7 @@ from newswire.search.parameters import FEED_FORMATS, ITEM_FIELDS, MAX_SIZE
 from newswire.search.recency import bands_of
 from newswire.search.request import SearchRequest, add_invalid_cursor, read_search
 from newswire.settings import Settings
+from newswire.web.answer_size import MAX_ANSWER_BYTES, MAX_EVENT_BYTES, count_that_fits, event_length, is_too_long
 from newswire.web.feed_answers import DEFAULT_FEEDS_SIZE, FeedOut, FeedsOut, feed_out, status_out
 from newswire.web.messages import (
     JSON,
@@ -54,7 +55,6 @@ if TYPE_CHECKING:
     from newswire.web.feed_formats import FeedHead
     from newswire.web.pages.routes import Pages
 
-MAX_ANSWER_BYTES = 4_000_000
 MAX_LINK_BYTES = 2_000
 _CURSOR_PREFIX = "after:"
 _ENGINE_PATHS = frozenset({"/", "/v1/search", "/v1/items", "/v1/feeds", "/v1/status"})
@@ -82,8 +82,9 @@ class Api:
         """Answer /v1/search in the requested format."""
         search_request = read_search(request.parameters, self._clock(), self._bands)
         result, answer, body = self._render(request, search_request)
-        while len(body) > MAX_ANSWER_BYTES and len(result.hits) > 1:
-            size = _size_that_fits(answer, search_request, len(body))
+        while is_too_long(body) and len(result.hits) > 1:
+            halves = search_request.form != "json"  # other formats have no items to measure
+            size = len(result.hits) // 2 if halves else count_that_fits(answer.items, len(body))
             result, answer, body = self._render(request, _with_size(search_request, size))
         headers = {}
         link = _next_link(request, search_request.parameters, result.next)
@@ -155,12 +156,13 @@ class Api:
         now = self._clock()
         found_items = get_items(self._engine, ids)
         items: list[ItemOut] = []
-        length = 0
+        length = sent = 0
         for item_id in ids:
             if item_id in found_items:
                 item = item_out(found_items[item_id], now, ALL_FIELDS - {"score"})
-                length += len(_encoder.encode(item))
-                if items and length > MAX_ANSWER_BYTES:
+                encoded = _encoder.encode(item)
+                length, sent = length + len(encoded), sent + event_length(encoded)
+                if items and (length > MAX_ANSWER_BYTES or sent > MAX_EVENT_BYTES):
                     break
                 items.append(item)
         returned = {item.id for item in items}
@@ -348,20 +350,6 @@ def _next_link(request: Request, parameters: Mapping[str, str], cursor: str | No
     """Return the Link header of the next page (RFC 8288); empty on the last page."""
     target = _next_target(request, parameters, cursor)
     return f'<{request.base}{target}>; rel="next"' if target else ""
-
-
-def _size_that_fits(answer: Answer, search_request: SearchRequest, body_bytes: int) -> int:
-    """Return how many items fit into an answer, at least one; in other formats than JSON half of them."""
-    if search_request.form != "json":
-        return len(answer.items) // 2
-    room = MAX_ANSWER_BYTES - (body_bytes - sum(len(_encoder.encode(item)) + 1 for item in answer.items))
-    size = 0
-    for item in answer.items:
-        room -= len(_encoder.encode(item)) + 1
-        if room < 0:
-            break
-        size += 1
-    return max(size, 1)
 
 
 def _with_size(search_request: SearchRequest, size: int) -> SearchRequest:

@@ -39,9 +39,10 @@ _XML_TABLE = {**_ILLEGAL_IN_XML, **_XML_ESCAPES}
 _LANGUAGE_TAG = re.compile("[A-Za-z]{1,8}(?:-[A-Za-z0-9]{1,8})*")
 _NOT_IN_URI = re.compile(r"""[\x00-\x20<>"{}|\\^`\x7f]|%(?![0-9A-Fa-f]{2})""")
 _NOT_IN_PATH = re.compile(rf"{_NOT_IN_URI.pattern}|[\[\]]")
+_FORMULA_STARTS = ("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 _FORMULA_SIGNS = "=+\\-@\uff1d\uff0b\uff0d\uff20"
-# The start of a cell: that of the text, or what follows a separator of some program.
-_FORMULA = re.compile(rf"(?:^|(?<=[;\t]))(?=[\s\"']*[{_FORMULA_SIGNS}])")
+# The start of a formula after a separator of some spreadsheet. The limit of 50 keeps the time linear.
+_FORMULA = re.compile(rf"(?<=[;\t])(?=[^\S\t]{{0,50}}[\"']?[{_FORMULA_SIGNS}])")
 _CONTROL_STARTS = ("\t", "\r")
 _LINE_END_ESCAPES = {0x85: "\\u0085", 0x2028: "\\u2028", 0x2029: "\\u2029"}
 """Unicode line ends, which some programs take for the end of a JSON line."""
@@ -263,8 +264,9 @@ def _csv_cell(value: object) -> object:
         value = "; ".join(f"{name}: {text}" for name, text in value.items())
     if not isinstance(value, str):
         return value
-    inert = _FORMULA.sub("'", value)
-    return f"'{value}" if inert is value and value.startswith(_CONTROL_STARTS) else inert
+    inert = _FORMULA.sub("'", value) if ";" in value or "\t" in value else value
+    starts_a_formula = value.startswith(_CONTROL_STARTS) or value.lstrip().startswith(_FORMULA_STARTS)
+    return f"'{inert}" if starts_a_formula else inert
 
 
 def write_lines(items: Iterable[object]) -> str:

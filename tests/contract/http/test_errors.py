@@ -87,7 +87,7 @@ def test_engine_error_reveals_no_detail(settings, clock, caplog, error: Exceptio
 @contract.covers("S15", "S16")
 def test_full_server_and_late_answer_are_problem_documents(settings, clock) -> None:
     engine = Slow()
-    api = OverHttp(App(msgspec.structs.replace(settings, answer_timeout_seconds=1), clock=clock, engine=engine))
+    api = OverHttp(App(msgspec.structs.replace(settings, answer_timeout_seconds=4), clock=clock, engine=engine))
     with ThreadPoolExecutor(60) as threads:
         words = "+".join(["word"] * 20)
         answers = [threads.submit(api.ask, f"/v1/search?q={words}") for _ in range(60)]
