@@ -14,7 +14,7 @@ WORKERS ?= 3
 COVERAGE := $(if $(CI),--cov --cov-report=,)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run unit test test-long bundle validate check format coverage bench screenshots opensearch opensearch-stop local-aws lock clean
+.PHONY: help setup run unit test test-long bundle validate check format coverage bench sbom audit screenshots opensearch opensearch-stop local-aws lock clean
 
 help: ## print this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -74,6 +74,12 @@ coverage: setup ## report the coverage of the tests that ran with --cov, and fai
 bench: setup ## measure against named baselines, print a table, keep bench/results/*.json
 	$(BIN)/python -m bench
 
+sbom: setup ## write sbom.cdx.json: the packages of newswire and of its Lambda layer, from their locks (CycloneDX)
+	@$(BIN)/python -m tests.support.supply_chain sbom sbom.cdx.json
+
+audit: setup ## look for known vulnerabilities of the locked packages, where a database can be reached
+	@$(BIN)/python -m tests.support.supply_chain audit
+
 screenshots: setup ## take the pictures in docs/screenshots again, with an installed Chromium
 	@$(BIN)/python -m tests.support.screenshots
 
@@ -100,7 +106,7 @@ lock: ## write all locks again, with hashes and no index addresses
 	  --no-emit-index-url --no-annotate --custom-compile-command "make lock" --constraint requirements-dev.lock \
 	  --no-emit-package grpcio --no-emit-package protobuf --no-emit-package opensearch-protobufs \
 	  --output-file layers/requirements.lock layers/requirements.in
-	for tool in runtime sam checkov; do \
+	for tool in runtime sam checkov cyclonedx-py pip-audit; do \
 	  case $$tool in runtime) version=3.13;; *) version=3.11;; esac; \
 	  .venv-lock/bin/uv pip compile --quiet --universal --python-version $$version --generate-hashes --no-emit-index-url \
 	    --no-annotate --custom-compile-command "make lock" --output-file tests/bundle/$$tool.lock tests/bundle/$$tool.in; \

@@ -1,5 +1,6 @@
 """One feed's document never stops the others: hostile documents beside a good feed, through polling, searches and pages."""
 
+import argparse
 import json
 import os
 import signal
@@ -82,6 +83,23 @@ def test_costly_documents_are_refused_while_other_feeds_are_indexed(another, ser
 
 
 HOSTILE = rss_with(b"<pubDate>Hostile day</pubDate>")
+
+
+def test_problems_of_feeds_are_listed(app, server, capsys) -> None:
+    from newswire.cli.feeds import list_feeds
+
+    arguments = argparse.Namespace(problems=True, json=False)
+    assert list_feeds(app, arguments) == 0
+    assert capsys.readouterr().out == "No feed has a problem.\n"
+    run_batches(app, [add_feeds(app, server, {"hostile": next(iter(ENTITIES.values()))})])
+    list_feeds(app, arguments)
+    (line,) = capsys.readouterr().out.splitlines()
+    assert line.startswith("hostile: failing, 0 items, checked ")
+    assert "declares XML entities" in line
+    list_feeds(app, argparse.Namespace(problems=True, json=True))
+    assert [feed["id"] for feed in json.loads(capsys.readouterr().out)] == ["hostile"]
+
+
 STAGES = {
     "parse": "newswire.ingest.reading.record.parse",
     "clean": "newswire.ingest.item.plain_text",

@@ -266,6 +266,13 @@ def test_feed_self_link_ignores_the_host_header(served) -> None:
     assert f'rel="self" type="application/atom+xml" href="http://127.0.0.1:{served.port}/v1/search?' in body
 
 
+def test_connection_with_two_lengths_is_closed(served) -> None:
+    smuggled = b"GET /v1/status HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"
+    answer = served.raw(smuggled)
+    assert answer.startswith(b"HTTP/1.1 ")
+    assert b"connection: close" in answer.lower()
+
+
 def test_foreign_host_name_is_refused(served) -> None:
     for host in (b"evil.example", b"127.0.0.1.evil.example", b"localhost.evil.example:80", b"192.0.2.1", b"[::2]"):
         answer = served.raw(b"GET /v1/search HTTP/1.1\r\nHost: " + host + b"\r\nConnection: close\r\n\r\n")

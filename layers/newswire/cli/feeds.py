@@ -25,15 +25,20 @@ from newswire.storage.feeds.status import status_of
 from newswire.urls import feed_url_problem, without_credentials
 
 MAX_NAMED_FEEDS = 5
+MAX_NAMED_ITEMS = 3
 
 
 def list_feeds(app: App, arguments: argparse.Namespace) -> int:
     """List the feeds with their states."""
     statuses = [status_of(row) for row in app.feeds.rows(serving_generation(app).number)]
+    if arguments.problems:
+        statuses = [status for status in statuses if _has_problem(app, status)]
     if arguments.json:
         say_json(statuses)
         return OK
-    if not statuses:
+    if not statuses and arguments.problems:
+        say("No feed has a problem.")
+    elif not statuses:
         say("The list of feeds is empty. Run `newswire feeds add URL` to add one.")
     now = app.clock()
     for status in statuses:
@@ -48,7 +53,17 @@ def _describe(app: App, status: FeedStatus, now: int) -> str:
         text += f"; {status.error}"
     if status.paused:
         text += f"; {status.paused}"
+    if status.behind:
+        text += "; behind: not all of its documents are indexed"
+    for refused in status.refused_items[:MAX_NAMED_ITEMS]:
+        text += f"; refused item {refused.id}: {refused.reason}"
     return text
+
+
+def _has_problem(app: App, status: FeedStatus) -> bool:
+    """Return whether a feed is failing, stale or behind, was never fetched, or has items that the engine refused."""
+    state = state_of(status, app.clock(), app.settings.stale_grace_seconds)
+    return state in {"failing", "stale", "never"} or status.behind or bool(status.refused_items)
 
 
 def add(app: App, arguments: argparse.Namespace) -> int:

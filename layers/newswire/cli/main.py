@@ -198,6 +198,13 @@ def _list_feeds(app: App, arguments: argparse.Namespace) -> int:
     return list_feeds(app, arguments)
 
 
+def _list_feeds_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--problems", action="store_true", help="only feeds with a problem: failing, stale, never fetched or behind"
+    )
+    _json_argument(parser)
+
+
 def _add_feed(app: App, arguments: argparse.Namespace) -> int:
     from newswire.cli.feeds import add  # noqa: PLC0415
 
@@ -352,7 +359,7 @@ COMMANDS = (
         "feeds",
         "List the feeds, or change the list.",
         _list_feeds,
-        _json_argument,
+        _list_feeds_arguments,
         commands=(
             Command("add", "Add a feed, by its URL or that of its page.", _add_feed, _add_feed_arguments),
             Command(

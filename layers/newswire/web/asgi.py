@@ -61,6 +61,8 @@ class ThreadedAsgiApp(ABC):
         if response is None:
             return
         status, headers, body = response
+        if _has_two_lengths(scope):
+            headers = [*headers, (b"connection", b"close")]  # RFC 9112, section 6.1: perhaps an attempt at smuggling
         await send({"type": "http.response.start", "status": status, "headers": headers})
         await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else body})
 
@@ -175,6 +177,11 @@ class AsgiApp(ThreadedAsgiApp):
         start, *bodies = messages
         headers = [(name, value) for name, value in start["headers"] if name != b"content-length"]
         return start["status"], headers, b"".join(message.get("body", b"") for message in bodies)
+
+
+def _has_two_lengths(scope: Scope) -> bool:
+    """Return whether a request has both Content-Length and Transfer-Encoding."""
+    return {b"content-length", b"transfer-encoding"} <= {name for name, _value in scope["headers"]}
 
 
 async def _wait_for_disconnect(receive: Receive) -> None:

@@ -21,7 +21,7 @@ from botocore.session import Session
 
 from newswire.errors import UsageError
 from newswire.settings import LOOPBACK, read_aws_region
-from newswire.urls import hostname_of, is_api_url
+from newswire.urls import hostname_of, is_api_url, scheme_of
 from newswire.web.asgi import AsgiResponse, Scope, ThreadedAsgiApp
 from newswire.web.messages import PROBLEM, RETRY_AFTER_SECONDS, ProblemCode, ProblemOut, problem_of
 
@@ -51,6 +51,10 @@ class SigningProxy(ThreadedAsgiApp):
         if not is_api_url(url):
             raise UsageError(
                 f"The URL must be that of a deployed API, got {url!r}. Use the ApiUrl output of the stack."
+            )
+        if scheme_of(url) != "https" and hostname_of(url) not in LOOPBACK:
+            raise UsageError(
+                f"The URL must begin with https://, got {url!r}: your AWS credentials would be sent in the clear."
             )
         self._url = url.rstrip("/")
         self._base = base

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 from msgspec import Struct
+from tantivy import Occur, Query
 
 from newswire.engines import Facet, FacetValue
 from newswire.engines.fields import SPELLING_SEPARATOR
@@ -38,6 +40,11 @@ def make_counter(searcher: Any, query: SearchQuery) -> Callable[[], Counts] | No
     if not query.facets and not bucket_count(query):
         return None
 
+    def count_missing(facet: FacetQuery) -> int:
+        has_label = Query.exists_query(f"{facet.field}_label")
+        without = Query.boolean_query([(Occur.Must, translate(query)), (Occur.MustNot, has_label)])
+        return int(searcher.search(without, 1).count)
+
     def count() -> Counts:
         try:
             answer = searcher.aggregate(translate(query), _aggregations(query, _ALL_LABELS))
@@ -45,7 +52,7 @@ def make_counter(searcher: Any, query: SearchQuery) -> Callable[[], Counts] | No
             if "bucket limit" not in str(error):
                 raise
             answer = searcher.aggregate(translate(query), _aggregations(query, _MAX_BUCKETS // len(query.facets)))
-        facets = tuple(_facet_of(answer, facet) for facet in query.facets)
+        facets = tuple(_facet_of(answer[facet.field], facet, partial(count_missing, facet)) for facet in query.facets)
         total = int(answer["total"]["value"])
         if not bucket_count(query):
             return Counts(total, facets)
@@ -60,10 +67,8 @@ def _aggregations(query: SearchQuery, labels: int) -> dict[str, Any]:
     """Return the aggregations of a query, with at most so many labels of a facet, the commonest."""
     aggregations: dict[str, Any] = {"total": {"value_count": {"field": "tie"}}}  # every item has one
     for facet in query.facets:
-        terms = {"field": f"{facet.field}_label", "missing": _MISSING}
-        aggregations[facet.field] = {"terms": terms | {"size": labels}}
-        # The key of the missing is the smallest, and may not be among the commonest.
-        aggregations[f"{facet.field}{_MISSING}"] = {"terms": terms | {"size": 1, "order": {"_key": "asc"}}}
+        terms = {"field": f"{facet.field}_label", "size": labels, "missing": _MISSING}
+        aggregations[facet.field] = {"terms": terms}
     if bucket_count(query):
         ranges = [{"from": low, "to": high} for low, high in zip(query.edges, query.edges[1:], strict=False)]
         aggregations["buckets"] = {"range": {"field": query.date_field, "ranges": ranges}}
@@ -84,16 +89,17 @@ def run_in_thread(count: Callable[[], Counts] | None) -> Iterator[Callable[[], C
         yield thread.submit(count).result
 
 
-def _facet_of(answer: dict[str, Any], query: FacetQuery) -> Facet:
+def _facet_of(counted: dict[str, Any], query: FacetQuery, count_missing: Callable[[], int]) -> Facet:
     """Add up the counts of all spellings of a value, and show the commonest spelling.
 
     The counts are exact unless tantivy left labels out; then a rare spelling of a value may not be counted.
     """
-    counted = answer[query.field]
     left_out = int(counted.get("sum_other_doc_count") or 0)
     spellings: dict[str, list[tuple[int, str]]] = {}
+    missing = 0
     for bucket in counted["buckets"]:
         if bucket["key"] == _MISSING:
+            missing = int(bucket["doc_count"])
             continue
         folded, _, spelling = bucket["key"].partition(SPELLING_SEPARATOR)
         spellings.setdefault(folded, []).append((int(bucket["doc_count"]), spelling))
@@ -101,12 +107,14 @@ def _facet_of(answer: dict[str, Any], query: FacetQuery) -> Facet:
         (-sum(count for count, _ in counts), folded, min((-count, spelling) for count, spelling in counts)[1])
         for folded, counts in spellings.items()
     )
-    smallest = answer[f"{query.field}{_MISSING}"]["buckets"]
+    if left_out and not missing:  # they may be among the labels that were left out
+        missing = count_missing()
+        left_out -= missing
     return Facet(
         field=query.field,
         values=tuple(FacetValue(spelling, -count) for count, _folded, spelling in values[: query.size]),
         other=left_out - sum(count for count, _folded, _spelling in values[query.size :]),
-        missing=sum(int(bucket["doc_count"]) for bucket in smallest if bucket["key"] == _MISSING),
+        missing=missing,
         exact=not left_out,
     )
 
