@@ -13,6 +13,7 @@ from tests.bundle.stack import asked
 from tests.conftest import ROOT
 from tests.support.deployment import event
 from tests.support.feed_server import rss, story
+from tests.support.hostile_documents import COSTLY, ENTITIES, RAISING
 from tests.support.pages import Page
 from tests.support.template import resources
 
@@ -43,6 +44,40 @@ def test_scheduled_feed_is_searchable_through_the_api(stack, server) -> None:
     assert search.call(asked("/feeds/ours"))["statusCode"] == 200
     assert stack.domain.refusals == []
     print(f"peak memory: ingest {ingest.peak_mib():.0f} MiB, search {search.peak_mib():.0f} MiB")
+
+
+def test_hostile_documents_stop_no_other_feed_and_no_message(stack, server) -> None:
+    """One batch with documents that raised, expanded, or took minutes, and one that only the child process survives."""
+    hostile = {
+        "digits": RAISING["a reference of 4,301 digits in a title"],
+        "entities": ENTITIES["an entity on the line of its document type"],
+        "author": COSTLY["an author of 200,000 letters"],
+        "memory": b'{"version": "https://jsonfeed.org/version/1.1", "items": [' + b"{}," * 3_200_000 + b"{}]}",
+    }
+    for name, body in hostile.items():
+        stack.add(f"hostile-{name}", server.says(f"/hostile-{name}", body, gzipped=True))
+    stack.add("z-calm", server.says("/z-calm", rss(story(1, "Unharmed exercise"))))
+    limits = {"NEWSWIRE_READ_TIMEOUT_SECONDS": "5", "NEWSWIRE_READ_MAX_MEMORY_BYTES": "300000000"}
+    ingest, search = stack.function("IngestFunction", **limits), stack.function("SearchFunction")
+    ingest.call(event("schedule"))
+    sent = [
+        record
+        for record in stack.aws.receive(stack.queue)["Records"]
+        if "hostile-" in record["body"] or "z-calm" in record["body"]
+    ]
+    assert sent
+    assert ingest.call({"Records": sent}) == {"batchItemFailures": []}
+    results = json.loads(search.call(asked("/v1/search", q="unharmed"))["body"])
+    assert [item["feed"] for item in results["items"]] == ["z-calm"]
+    feeds = json.loads(search.call(asked("/v1/feeds", size="200"))["body"])["feeds"]
+    errors = {feed["id"]: feed["error"] and feed["error"]["code"] for feed in feeds if "hostile-" in feed["id"]}
+    assert errors == {
+        "hostile-digits": None,
+        "hostile-entities": "entities",
+        "hostile-author": "too_costly",
+        "hostile-memory": "too_costly",
+    }
+    print(f"peak memory: ingest {ingest.peak_mib():.0f} MiB")
 
 
 def test_feeds_file_is_in_the_artifact(built) -> None:

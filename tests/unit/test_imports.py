@@ -37,7 +37,6 @@ def test_api_does_not_load_parser_cli_aws_or_engine(module: str) -> None:
         "tqdm",
         "urllib3",
         "jinja2",
-        "nh3",
         "uvicorn",
     }
 
