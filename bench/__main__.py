@@ -74,8 +74,8 @@ def main() -> int:
     return int(any(_is_missed(measurement) for measurement in measurements))
 
 
-def _is_missed(one: Measurement) -> bool:
-    return one.target is not None and one.ratio > one.target
+def _is_missed(measurement: Measurement) -> bool:
+    return measurement.target is not None and measurement.ratio > measurement.target
 
 
 def _line(one: Measurement) -> str:

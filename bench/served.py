@@ -20,8 +20,10 @@ _PORT = re.compile(rb":(\d+)/?\s*$")
 class Served:
     """`newswire serve` on a data folder, or another program that prints its URL in its first line."""
 
-    def __init__(self, data: Path, program: Path | None = None, **environ: str) -> None:
-        command = ["-m", "newswire", "serve", "--port", "0"] if program is None else [str(program), str(data)]
+    def __init__(self, data: Path, program: Path | None = None, workers: int = 1, **environ: str) -> None:
+        command = ["-m", "newswire", "serve", "--port", "0", "--workers", str(workers)]
+        if program is not None:
+            command = [str(program), str(data)]
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("NEWSWIRE_")}
         self._process = subprocess.Popen(
             [sys.executable, *command],

@@ -9,6 +9,7 @@ import pytest
 from newswire.engines.query import (
     SearchQuery,
 )
+from newswire.errors import DataError
 from newswire.model import ItemWrite
 from tests.contract.engine.contract import contract
 from tests.contract.engine.writing import put, titles
@@ -137,3 +138,32 @@ def test_refused_item_does_not_block_the_others(engine) -> None:
     assert (report.written, [value.id for value in report.refused]) == (2, [item(2).id])
     assert report.refused[0].reason
     assert titles(engine) == ["after", "before"]
+
+
+@contract.covers("SE-44")
+@pytest.mark.parametrize("field", ["published", "updated", "changed", "first_seen"])
+@pytest.mark.parametrize("instant", [-62_135_596_800_001, 253_402_300_800_000, 10**17])
+def test_item_with_an_impossible_date_is_refused(engine, field: str, instant: int) -> None:
+    bad = msgspec.structs.replace(item(1), **{field: instant})
+    report = engine.index([ItemWrite(bad, 1), ItemWrite(item(2), 1)], 1)
+    engine.refresh()
+    assert (report.written, [refused.id for refused in report.refused]) == (1, [bad.id])
+    assert field in report.refused[0].reason
+    assert set(engine.get([bad.id, item(2).id])) == {item(2).id}
+
+
+@contract.covers("SE-45")
+@pytest.mark.parametrize("error", [ValueError, OSError, KeyError, RuntimeError, DataError, TypeError])
+def test_exception_of_the_writes_is_raised_unchanged(engine, error: type[Exception]) -> None:
+    put(engine, item(1))
+
+    def writes():
+        yield ItemWrite(item(2), 1)
+        raise error("made to fail")
+
+    with pytest.raises(error, match="made to fail") as raised:
+        engine.index(writes(), 1)
+    assert type(raised.value) is error
+    engine.refresh()
+    assert item(1).id in engine.get([item(1).id]), "the engine is as usable as before"
+    put(engine, item(3))

@@ -82,3 +82,13 @@ def test_drop_generation_removes_all_its_states(store) -> None:
     assert store.generations() == [2]
     assert store.item_states(1, "a", ["x"]) == {}
     assert store.item_states(2, "a", ["x"]) == {"x": item_state()}
+
+
+def test_claim_says_whether_the_last_lease_was_abandoned(store) -> None:
+    assert store.claim_index(1, "a", lease("i"), NOW).abandoned is False
+    assert store.claim_index(1, "a", lease("i"), NOW).abandoned is False, "our own claim, extended"
+    assert store.claim_index(1, "a", lease("j"), NOW + 3_600_000).abandoned is True, "it expired"
+    assert store.claim_index(1, "a", lease("j"), NOW + 3_600_000).abandoned is False
+    assert store.release_index(1, "a", "j")
+    assert store.claim_index(1, "a", lease("k"), NOW + 3_600_001).abandoned is False
+    assert store.claim_index(2, "a", lease("k"), NOW).abandoned is False
