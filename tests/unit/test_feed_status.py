@@ -65,7 +65,11 @@ def test_fetches_carry_their_item_counts() -> None:
     [
         ({}, {}, ("", "", "", "auto")),
         ({}, {"title": "T", "description": "D", "link": "L", "kind": "rss20"}, ("T", "D", "L", "rss20")),
-        ({"title": "Ours", "description": "Our", "link": "O"}, {"title": "T"}, ("Ours", "Our", "O", "auto")),
+        (
+            {"title": "Ours", "description": "Our", "link": "https://o.example/"},
+            {"title": "T"},
+            ("Ours", "Our", "https://o.example/", "auto"),
+        ),
     ],
 )
 def test_configured_names_override_those_of_the_document(feed: dict, fold: dict, shown: tuple[str, ...]) -> None:
