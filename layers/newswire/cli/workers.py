@@ -13,7 +13,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import msgspec
 from msgspec import Struct
@@ -63,7 +63,7 @@ def run_workers(fd: int, base: str, hosts: frozenset[str], workers: int, *, poll
 
 
 @contextlib.contextmanager
-def _signals_set(act: Callable[[], object]):  # type: ignore[no-untyped-def]  # noqa: ANN202 - a context manager
+def _signals_set(act: Callable[[], object]) -> Iterator[None]:
     """Call `act` on SIGINT and SIGTERM during the block."""
     before = {number: signal.signal(number, lambda *_: act()) for number in (signal.SIGINT, signal.SIGTERM)}
     try:

@@ -28,7 +28,7 @@ from newswire.search.recency import bands_of
 from newswire.search.request import SearchRequest, add_invalid_cursor, read_search
 from newswire.settings import Settings
 from newswire.web.answer_size import MAX_ANSWER_BYTES, MAX_EVENT_BYTES, count_that_fits, event_length, is_too_long
-from newswire.web.feed_answers import DEFAULT_FEEDS_SIZE, FeedOut, FeedsOut, feed_out, status_out
+from newswire.web.feed_answers import DEFAULT_FEEDS_SIZE, FeedOut, FeedsOut, HealthOut, feed_out, status_out
 from newswire.web.messages import (
     JSON,
     ProblemOut,
@@ -223,7 +223,7 @@ class Api:
             detail = "The search engine did not answer the last request."
             return problem_response(problem_of(503, "engine_unavailable", detail))
         headers: dict[str, str | list[str]] = {"Cache-Control": "no-store", "X-Request-Id": uuid.uuid4().hex}
-        return Response(200, JSON, '{"status":"ok"}', headers=headers)
+        return Response(200, JSON, _encoder.encode(HealthOut()).decode(), headers=headers)
 
     def status(self, request: Request) -> Response[Any]:
         """Answer /v1/status."""

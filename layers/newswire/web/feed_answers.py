@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
+from typing import Literal
 
 from msgspec import UNSET, Struct, UnsetType
 
@@ -76,6 +77,12 @@ class EngineOut(Struct, frozen=True):
     name: str
     version: str
     healthy: bool
+
+
+class HealthOut(Struct, frozen=True):
+    """The answer of /healthz."""
+
+    status: Literal["ok"] = "ok"
 
 
 class StatusOut(Struct, frozen=True):

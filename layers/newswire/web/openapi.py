@@ -11,7 +11,7 @@ import msgspec
 from newswire import __version__
 from newswire.feed_status import STATES
 from newswire.search.parameters import MAX_SIZE, PARAMETER, PARAMETERS, Parameter
-from newswire.web.feed_answers import DEFAULT_FEEDS_SIZE, FeedOut, FeedsOut, StatusOut
+from newswire.web.feed_answers import DEFAULT_FEEDS_SIZE, FeedOut, FeedsOut, HealthOut, StatusOut
 from newswire.web.feed_formats import CONTENT_TYPES
 from newswire.web.messages import ProblemOut
 from newswire.web.pages.forms import PAGE_FIELDS, SEARCH_FIELDS
@@ -23,7 +23,7 @@ Json = dict[str, Any]
 @lru_cache(maxsize=1)
 def document() -> bytes:
     """Return the document as JSON."""
-    models = (Answer, ItemOut, ItemsOut, FeedOut, FeedsOut, StatusOut, ProblemOut)
+    models = (Answer, ItemOut, ItemsOut, FeedOut, FeedsOut, StatusOut, HealthOut, ProblemOut)
     references, schemas = msgspec.json.schema_components(models, ref_template="#/components/schemas/{name}")
     schema = dict(zip(models, references, strict=True))
     problem = schema[ProblemOut]
@@ -40,6 +40,7 @@ def document() -> bytes:
             "Return one feed, with its last fetches and gaps.", "feed", schema[FeedOut], problem, [_in_path("feed_id")]
         ),
         "/v1/status": _route("Return the state of newswire.", "status", schema[StatusOut], problem, []),
+        "/healthz": _route("Return whether newswire can answer.", "health", schema[HealthOut], problem, []),
         "/openapi.json": _route("Return this document.", "openapi", {"type": "object"}, problem, []),
         "/": _page("The page of a search.", "search_page", _page_parameters(SEARCH_FIELDS)),
         "/feeds/{feed_id}": _page(
@@ -164,8 +165,8 @@ def _route(summary: str, name: str, answer: Json, problem: Json, parameters: lis
         ("404", "No such route, item or feed."),
         ("405", "Another method than GET or HEAD."),
         ("500", "A defect of newswire; it is logged with the request id."),
-        ("503", "The search engine does not answer."),
-        ("504", "The search engine did not finish before its deadline."),
+        ("503", "The search engine does not answer, or the server is overloaded."),
+        ("504", "The answer was not ready before its deadline."),
     ):
         responses[status] = {"description": description, "content": {"application/problem+json": {"schema": problem}}}
     operation = {"summary": summary, "parameters": parameters, "responses": responses}
