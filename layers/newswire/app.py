@@ -10,8 +10,6 @@ from newswire.engines.opening import open_engine
 from newswire.settings import Settings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from newswire.model import FetchRequest, Outcome, Reading, Record
     from newswire.storage.archive import Archive
     from newswire.storage.feeds import FeedStore
@@ -30,12 +28,14 @@ class DocumentFetcher(Protocol):
 class RecordReader(Protocol):
     """Reads records of the archive. `ingest/reading` has the real one."""
 
-    def read(self, record: Record, *, careful: bool = False, time_left: Callable[[], float] | None = None) -> Reading:
+    def read(self, record: Record, *, careful: bool = False) -> Reading:
         """Read a record; every failure is a refusal, and nothing is raised.
 
-        `careful` protects this process from the document, at some cost. `time_left` returns the seconds until the caller
-        must have ended.
+        `careful` protects this process from the document, at some cost.
         """
+
+    def seconds_for(self, record: Record, *, careful: bool = False) -> float:
+        """Return the seconds that reading a record may take at most; 0 for one that takes a moment."""
 
     def close(self) -> None:
         """End what it has started."""

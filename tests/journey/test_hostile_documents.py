@@ -244,3 +244,15 @@ def test_record_whose_reader_was_killed_is_read_in_the_child(tmp_path, another, 
         assert feeds_of_items(app) == {"lethal", "good"}
     assert app.feeds.behind(1) == []
     assert os.path.exists(app.settings.data)
+
+
+def test_large_document_waits_for_a_run_with_enough_time(app, server) -> None:
+    large = rss(*[story(number) for number in range(400)])
+    server.answers["/large"] = Answer(body=large)
+    app.feeds.put(Feed(id="large", url=server.url("/large")), app.clock())
+    run_batches(app, [add_feeds(app, server, {}), Batch(("large",), now=True)], time_left=lambda: 31.0)
+    append_to_feed(app, "large", large, RecordSource("document"))
+    assert index_feeds(app, ["large"], time_left=lambda: 31.0) == []
+    assert app.feeds.behind(1) == ["large"]
+    (result,) = index_feeds(app, ["large"], time_left=lambda: 33.0)
+    assert (result.refusal, app.feeds.behind(1)) == (None, [])

@@ -184,7 +184,11 @@ class _IndexRun:
     def _folded(self, feed: _Progress, record: Record) -> Iterator[ItemWrite]:
         """Read one record, fold it into the state of its feed, and yield its writes; a defect becomes a refusal."""
         careful = feed.row.abandoned or feed.fold.refused_code == TOO_COSTLY
-        reading = reader_of(self._app).read(record, careful=careful, time_left=self._reading_time)
+        reader = reader_of(self._app)
+        if reader.seconds_for(record, careful=careful) > self._reading_time():
+            feed.done = True  # it stays behind: a document must not be refused because its reader had too little time
+            return
+        reading = reader.read(record, careful=careful)
         try:
             folded = self._fold(feed, record, reading)
         except NewswireError:

@@ -7,7 +7,6 @@ that could cost too much: large ones, and all of a feed whose last record was to
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from newswire.app import App, RecordReader
@@ -45,15 +44,19 @@ class GuardedReader:
         self._memory_bytes = memory_bytes
         self._process: ReadingProcess | None = None
 
-    def read(self, record: Record, *, careful: bool = False, time_left: Callable[[], float] | None = None) -> Reading:
-        """Read a record; `careful` reads it in the child, whatever its size. `time_left` returns seconds."""
+    def read(self, record: Record, *, careful: bool = False) -> Reading:
+        """Read a record; `careful` reads it in the child, whatever its size."""
         try:
-            if record.kind == "load" or not (careful or is_suspect(record.body)):
+            timeout_s = self.seconds_for(record, careful=careful)
+            if not timeout_s:
                 return read_record(record, self._max_entries)
-            timeout_s = self._timeout_s if time_left is None else max(1.0, min(self._timeout_s, time_left()))
             return self._child().read(record, self._max_entries, timeout_s)
         except Exception as error:  # noqa: BLE001 - logged as a defect; other records are read
             return Reading(refusal=refuse_defect(error))
+
+    def seconds_for(self, record: Record, *, careful: bool = False) -> float:
+        """Return the limit of time for a record that the child reads; 0 for one that this process reads."""
+        return self._timeout_s if record.kind != "load" and (careful or is_suspect(record.body)) else 0.0
 
     def close(self) -> None:
         """End the child process."""
