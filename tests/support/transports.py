@@ -8,12 +8,11 @@ import time
 from typing import NamedTuple
 from urllib.parse import parse_qs, unquote
 
-import uvicorn
 from aws_lambda_powertools.event_handler import APIGatewayRestResolver
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from newswire.app import App
-from newswire.cli.server import listen, make_asgi_app, make_config
+from newswire.cli.server import Server, listen, make_asgi_app, make_config
 from newswire.web.events import build_api, handle_event
 
 
@@ -37,7 +36,7 @@ class OverHttp:
         self.address = f"http://127.0.0.1:{self.port}"
         self._edge = make_asgi_app(app, self.address, hosts)
         config = make_config(self._edge)
-        self._server = uvicorn.Server(config)
+        self._server = Server(config)
         self._thread = threading.Thread(target=self._server.run, kwargs={"sockets": [self._sock]}, daemon=True)
         self._thread.start()
         until = time.monotonic() + 20

@@ -161,14 +161,20 @@ def _send(pipe: BinaryIO, message: bytes) -> None:
 def main() -> None:
     """Read records from standard input until its end; the first argument is the limit of memory in bytes."""
     import resource  # noqa: PLC0415 - the child's alone
-    import signal  # noqa: PLC0415
-    import traceback  # noqa: PLC0415
 
     limit = int(sys.argv[1])
     resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
-    encoder, decoder = msgspec.msgpack.Encoder(), msgspec.msgpack.Decoder(_Task)
-    pipe, answers = sys.stdin.buffer, os.fdopen(os.dup(1), "wb", buffering=0)
+    answers = os.fdopen(os.dup(1), "wb", buffering=0)
     os.dup2(2, 1)  # a library that prints must not break the messages
+    answer_tasks(sys.stdin.buffer, answers)
+
+
+def answer_tasks(pipe: BinaryIO, answers: BinaryIO) -> None:
+    """Read the records of all messages of `pipe`, and write a reply to each."""
+    import signal  # noqa: PLC0415 - the child's alone
+    import traceback  # noqa: PLC0415
+
+    encoder, decoder = msgspec.msgpack.Encoder(), msgspec.msgpack.Decoder(_Task)
     while length := pipe.read(_LENGTH_BYTES):
         task = decoder.decode(pipe.read(int.from_bytes(length, "big")))
         signal.setitimer(signal.ITIMER_REAL, task.timeout_s + 1)  # ends this process, should the parent be gone
