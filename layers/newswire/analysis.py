@@ -131,7 +131,7 @@ def fold(text: str) -> str:
     decomposed = unicodedata.normalize("NFD", unicodedata.normalize("NFKC", text).casefold())
     if decomposed.isascii():
         return decomposed
-    plain = _PATTERNS.dropped.sub("", decomposed)
+    plain = limit_marks(_PATTERNS.dropped.sub("", decomposed))  # what was dropped may have parted two runs
     for letter, typed in _PLAIN.items():
         if letter in plain:
             plain = plain.replace(letter, typed)

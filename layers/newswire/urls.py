@@ -92,6 +92,7 @@ DEFAULT_PORTS = {"http": 80, "https": 443}
 """The port of each scheme of the web (RFC 9110, section 4.2)."""
 _FRAGMENT_TRACKER = re.compile(r"(?:ftag|xtor|utm_[a-z]+|ref|rss)=|^rss$", re.IGNORECASE)
 # Most links need no change but the scheme. Splitting a URL costs ten times as much as this match.
+_QUOTABLE_SCHEME = re.compile(r"(?:https?|ftp|file|feed):/{0,2}", re.IGNORECASE)
 _SECRET_NAME = re.compile(
     r"(?:^|[_.-])(?:(?:api|access|auth|subscription)?[_.-]?(?:key|token|secret)|auth|password|passwd|pwd|pass|sig|signature)$",
     re.IGNORECASE,
@@ -259,7 +260,9 @@ def redacted(url: str) -> str:
 
 def quotable(url: str) -> str:
     """Return the start of a URL for a message, also of an unreadable one, without what may be a secret."""
-    plain = re.sub(r"//.*@", "//…@", re.split(r"[?#]", url, maxsplit=1)[0], flags=re.DOTALL)
+    start, _, end = re.split(r"[?#]", url, maxsplit=1)[0].rpartition("@")
+    scheme = _QUOTABLE_SCHEME.match(start)
+    plain = f"{scheme.group() if scheme else ''}…@{end}" if start else end
     plain = re.sub(r"(//[^/:]*):(?!\d+(?:/|$))[^/]*", r"\1:…", plain)  # a port that is none may be a password
     return f"{plain}{'?…' if '?' in url else ''}"[:_QUOTED_CHARACTERS]
 

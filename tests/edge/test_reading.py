@@ -13,7 +13,7 @@ import pytest
 
 from newswire.ingest.fetch import MAX_MEMBERS
 from newswire.ingest.poll_policy import body_hash
-from newswire.ingest.reading import MAX_BYTES_IN_PROCESS, GuardedReader, is_suspect
+from newswire.ingest.reading import GuardedReader, is_suspect
 from newswire.ingest.reading.record import read_record
 from newswire.model import Record
 from tests import factories
@@ -57,7 +57,6 @@ def test_costly_document_is_refused_and_the_next_one_is_read(reader, name: str) 
 
 @pytest.mark.parametrize("name", LINEAR)
 def test_hostile_document_takes_a_moment(reader, name: str) -> None:
-    assert len(LINEAR[name]) <= 2 * MAX_BYTES_IN_PROCESS
     started = time.process_time()
     body_hash(LINEAR[name])
     read_record(record(LINEAR[name]))

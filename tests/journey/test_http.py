@@ -274,11 +274,21 @@ def test_connection_with_two_lengths_is_closed(served) -> None:
 
 
 def test_foreign_host_name_is_refused(served) -> None:
-    for host in (b"evil.example", b"127.0.0.1.evil.example", b"localhost.evil.example:80", b"192.0.2.1", b"[::2]"):
+    for host in (
+        b"evil.example",
+        b"127.0.0.1.evil.example",
+        b"localhost.evil.example:80",
+        b"192.0.2.1",
+        b"[::2]",
+        b"evil@127.0.0.1",
+    ):
         answer = served.raw(b"GET /v1/search HTTP/1.1\r\nHost: " + host + b"\r\nConnection: close\r\n\r\n")
         assert answer.startswith(b"HTTP/1.1 400 "), host
         assert b"NEWSWIRE_ALLOWED_HOSTS" in answer
         assert host not in answer
+    for host in (b"#evil", b"?evil", b"//evil", b"[evil]", b":80", b"localhost/evil", b"127.0.0.1:999999"):
+        answer = served.raw(b"GET /v1/search HTTP/1.1\r\nHost: " + host + b"\r\nConnection: close\r\n\r\n")
+        assert answer.startswith(b"HTTP/1.1 400 "), host
     for host in (b"127.0.0.1", b"localhost:8000", b"LOCALHOST", b"[::1]:1"):
         answer = served.raw(b"GET /v1/search HTTP/1.1\r\nHost: " + host + b"\r\nConnection: close\r\n\r\n")
         assert answer.startswith(b"HTTP/1.1 200 "), host

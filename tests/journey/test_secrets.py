@@ -83,6 +83,9 @@ def test_header_that_names_its_secret_is_exported(listed, tmp_path) -> None:
         f"http://user:{PASSWORD}",
         f"http://user:a/{PASSWORD}@ho st/#{KEY}",
         f"//user:{PASSWORD}@host/",
+        f"user:{PASSWORD}@host/x?key={KEY}",
+        f"https:/user:{PASSWORD}@host/x",
+        f"ftp:user:{PASSWORD}@host/x",
     ],
 )
 def test_wrong_url_is_quoted_without_its_secrets(tmp_path, url: str) -> None:
@@ -92,6 +95,15 @@ def test_wrong_url_is_quoted_without_its_secrets(tmp_path, url: str) -> None:
     (tmp_path / "feeds.toml").write_text(f"[feed.bad]\nurl = {json.dumps(url)}\n")
     _status, output = run(tmp_path / "data", "feeds", "import", str(tmp_path / "feeds.toml"))
     assert "key feed.bad.url" in output
+    assert (PASSWORD in output, KEY in output) == (False, False), output
+
+
+@pytest.mark.parametrize("place", ["[feed.{}]", "[feed.a]\n{} = 1", "{} = 1"])
+def test_url_in_the_place_of_a_key_is_quoted_without_its_secrets(tmp_path, place: str) -> None:
+    url = json.dumps(f"http://user:{PASSWORD}@host/x?key={KEY}")
+    (tmp_path / "feeds.toml").write_text(place.format(url) + '\nurl = "http://a.example/"\n')
+    status, output = run(tmp_path / "data", "feeds", "import", str(tmp_path / "feeds.toml"))
+    assert status == 1
     assert (PASSWORD in output, KEY in output) == (False, False), output
 
 

@@ -55,6 +55,9 @@ ENTITIES = {
     b'<!ENTITY c "&b;&b;&b;&b;&b;&b;&b;&b;">]><rss version="2.0"><channel><item><title>&c;</title></item></channel></rss>',
     "an entity after a comment with brackets": b"<!-- ]> --><!DOCTYPE rss [<!-- ]> --><!ENTITY a 'b'>]><rss/>",
     "an entity in lower case": b"<!doctype rss [<!entity a 'b'>]><rss/>",
+    "default values of attributes": b'<!DOCTYPE rss [<!ATTLIST x b CDATA "'
+    + b"A " * 1_000
+    + b'">]><rss><channel/></rss>',
     "an external entity": b'<!DOCTYPE rss [<!ENTITY x SYSTEM "file:///etc/passwd">]><rss><channel/></rss>',
     "a sitemap with an entity": b'<!DOCTYPE urlset [<!ENTITY a "b">]>' + _SITEMAP + b"</urlset>",
     "an entity in UTF-16": '<?xml version="1.0"?><!DOCTYPE rss [<!ENTITY a "b">]><rss version="2.0"/>'.encode("utf-16"),
@@ -81,16 +84,21 @@ LINEAR = {
     "build dates without an end": _HEAD + b"<lastBuildDate " * 4_000,
     "document types without an end": b"<!doctype " * 6_000,
     "instructions without an end": b"<?" * 30_000,
+    "marks parted by dropped characters": described(("\u094d\u093c" * 15 + "\u200b").encode() * 500),
     "alternating marks": described("\u0301\u0316".encode() * 12_000),
     "references": described(b"&amp;lt;" * 8_000),
 }
-"""Documents below the size that is read in a child process. Each took seconds to hours once."""
+"""Documents that take linear time now. Each took seconds to hours once."""
 
 COSTLY = {
     "an author of 200,000 letters": rss_with(b"<author>" + b"a" * 200_000 + b"</author>"),
     "an author of dots": rss_with(b"<author>" + b"a." * 30_000 + b"</author>"),
     "an editor of 60,000 letters": rss_with(head=b"<managingEditor>" + b"a.b-" * 15_000 + b"</managingEditor>"),
     "100,000 attributes": rss_with(b"<x " + b" ".join(b'a%d="1"' % n for n in range(100_000)) + b"/>"),
+    "an author in parts": rss_with(b"<author>" + (b"a" * 1_900 + b"<!---->") * 25 + b"</author>"),
+    "lines before the document": b'<?xml version="1.0"?>'
+    + b"\n " * 32_000
+    + rss_with()[len(b'<?xml version="1.0"?>') :],
     "200,000 categories": rss_with(b"".join(b"<category>c%d</category>" % n for n in range(200_000))),
 }
 """Documents that take feedparser minutes; a child process reads them, and is ended."""

@@ -51,3 +51,9 @@ def test_stems_are_english() -> None:
 @pytest.mark.parametrize(("lang", "stemmed"), [(None, True), ("en", True), ("en-us", True), ("pl", False), ("", True)])
 def test_only_english_or_unknown_language_is_stemmed(lang: str | None, stemmed: bool) -> None:
     assert analysis.is_stemmed(lang) is stemmed
+
+
+@pytest.mark.parametrize("separator", ["\u200b", "\u0640", "\ufe0f", "\u00ad"])
+def test_runs_of_marks_that_dropped_characters_parted_are_cut(separator: str) -> None:
+    text = "a" + ("\u094d\u093c" * 15 + separator) * 20_000
+    assert len(analysis.fold(text)) <= analysis.MAX_MARKS + 1

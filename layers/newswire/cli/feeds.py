@@ -49,7 +49,7 @@ def list_feeds(app: App, arguments: argparse.Namespace) -> int:
 def _describe(app: App, status: FeedStatus, now: int) -> str:
     state = state_of(status, now, app.settings.stale_grace_seconds)
     text = f"{state}, {plural(status.items, 'item')}, checked {ago(status.last_checked, now)}"
-    if status.error and state == "failing":
+    if status.error and (state == "failing" or status.error_code is not None):
         text += f"; {status.error}"
     if status.paused:
         text += f"; {status.paused}"
@@ -63,7 +63,8 @@ def _describe(app: App, status: FeedStatus, now: int) -> str:
 def _has_problem(app: App, status: FeedStatus) -> bool:
     """Return whether a feed is failing, stale or behind, was never fetched, or has items that the engine refused."""
     state = state_of(status, app.clock(), app.settings.stale_grace_seconds)
-    return state in {"failing", "stale", "never"} or status.behind or bool(status.refused_items)
+    is_refused = status.error_code is not None or bool(status.refused_items)
+    return state in {"failing", "stale", "never"} or status.behind or is_refused
 
 
 def add(app: App, arguments: argparse.Namespace) -> int:

@@ -19,11 +19,13 @@ from msgspec import Struct
 
 from newswire.errors import FeedsFileError, UsageError
 from newswire.feed_id import check_feed_id
+from newswire.ingest.fold import MAX_FEED_TITLE_CHARACTERS
+from newswire.ingest.markup import clean_line
 from newswire.ingest.parse.prolog import declares_entities
 from newswire.ingest.secrets import reference_problem
 from newswire.model import Feed, FeedKind, Listing
 from newswire.type_errors import describe
-from newswire.urls import feed_url_problem, path_of, site_name
+from newswire.urls import feed_url_problem, path_of, quotable, site_name
 
 MIN_INTERVAL_SECONDS = 10
 MAX_INTERVAL_SECONDS = 86_400
@@ -77,7 +79,7 @@ def read_toml(data: bytes, name: str) -> list[Feed]:
     unknown = [key for key in tables if key != "feed"]
     if unknown:
         line = _find_line(text, unknown[0])
-        msg = f"{name}, line {line}: unknown key {unknown[0]!r}. Write each feed as a table [feed.<id>]."
+        msg = f"{name}, line {line}: unknown key {quotable(unknown[0])!r}. Write each feed as a table [feed.<id>]."
         raise FeedsFileError(msg)
     feeds = tables.get("feed", {})
     if not isinstance(feeds, dict):
@@ -92,14 +94,16 @@ def _feed_of(feed_id: str, table: object, name: str, text: str) -> Feed:
     try:
         check_feed_id(feed_id)
     except UsageError as error:
-        msg = f"{name}, line {_find_line(text, f'feed.{feed_id}')}: {error}"
+        # A URL in the place of the id may hold a password, so the id is quoted without it.
+        reason = str(error).replace(repr(feed_id), repr(quotable(feed_id))).replace(feed_id, quotable(feed_id))
+        msg = f"{name}, line {_find_line(text, f'feed.{feed_id}')}: {reason}"
         raise FeedsFileError(msg) from error
     try:
         fields = msgspec.convert(table, FeedTable)
     except msgspec.ValidationError as error:
         line = _find_line(text, f"feed.{feed_id}")
         key, clause = describe(error, FeedTable)
-        path = f"feed.{feed_id}.{key}".rstrip(".")
+        path = f"feed.{feed_id}.{quotable(key)}".rstrip(".")
         msg = f"{name}, line {_find_line(text, key.rpartition('.')[2], after=line)}, key {path}: {clause}."
         raise FeedsFileError(msg) from error
     problem = _problem_of(fields)
@@ -192,7 +196,7 @@ def read_opml(data: bytes, name: str) -> list[Feed]:
         url = outline.get("xmlurl", "").strip()
         if not url or feed_url_problem(url):
             return
-        title = (outline.get("title") or outline.get("text") or "").strip()
+        title = clean_line(outline.get("title") or outline.get("text") or "", MAX_FEED_TITLE_CHARACTERS)
         feeds.append(Feed(id=ids.new_id(title or url), url=url, title=title, link=outline.get("htmlurl", "")))
 
     if declares_entities(data):

@@ -16,6 +16,7 @@ from newswire.ingest.gaps import gap_between
 from newswire.ingest.item import EXTRACTION, MAX_LINK_CHARACTERS, has_date
 from newswire.ingest.markup import clean_line
 from newswire.model import (
+    VALUE_LENGTH,
     Candidate,
     Count,
     Document,
@@ -297,7 +298,7 @@ def _fold_feed(
         title=clean_line(document.title, MAX_FEED_TITLE_CHARACTERS) or fold.title,
         description=clean_line(document.description, MAX_FEED_DESCRIPTION_CHARACTERS) or fold.description,
         link=safe_link(document.link[:MAX_LINK_CHARACTERS]) or fold.link,
-        lang=document.lang,
+        lang=document.lang[:VALUE_LENGTH] if document.lang else None,
         kind=document.kind,
         hints=document.hints,
         good_seq=record.seq,

@@ -148,17 +148,27 @@ class _Scanner:
         """Return the position after the end tag of a hidden element, with elements of the same name inside it."""
         if self._lower is None:
             self._lower = self._text.lower() if self._text.isascii() else re.sub("[A-Z]+", _lower, self._text)
-        opening, closing = f"<{name}", f"</{name}"
         depth, end = 1, -1
         while depth:
             if end < at:  # each end tag is searched for once
-                end = self._lower.find(closing, at)
+                end = self._find_tag(f"</{name}", at, len(self._text))
                 if end < 0:
                     return len(self._text)
-            start = -1 if name in _RAW else self._lower.find(opening, at, end)
-            depth += 1 if start >= 0 else -1
-            at = start + len(opening) if start >= 0 else end + len(closing)
-        return self._skip_to(">", at)
+            start = -1 if name in _RAW else self._find_tag(f"<{name}", at, end)
+            at = self._skip_to(">", start if start >= 0 else end)
+            is_empty = start >= 0 and name in {"svg", "math"} and self._text[at - 2 : at] == "/>"
+            depth += 0 if is_empty else 1 if start >= 0 else -1
+        return at
+
+    def _find_tag(self, opening: str, at: int, until: int) -> int:
+        """Return the position of the next tag that begins so and whose name ends there; -1 for none before `until`."""
+        lower = self._lower or ""
+        while (start := lower.find(opening, at, until)) >= 0:
+            after = lower[start + len(opening) : start + len(opening) + 1]
+            if not after or after in "/>" or after.isspace():
+                return start
+            at = start + len(opening)
+        return -1
 
 
 def _lower(match: re.Match[str]) -> str:

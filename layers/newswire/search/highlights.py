@@ -36,8 +36,8 @@ class _Terms(Struct, frozen=True):
     stems: frozenset[str]
     """The stems of the tokens; they replace the tokens in items that are stemmed."""
     prefixes: tuple[str, ...]
-    phrases: Mapping[str, tuple[tuple[str, ...], ...]]
-    """Phrases by their first token, the longest first."""
+    phrases: Mapping[str, Mapping[int, frozenset[tuple[str, ...]]]]
+    """Phrases by their first token and by their length, the longest first."""
 
 
 class Highlighter:
@@ -62,11 +62,18 @@ class Highlighter:
         highlights = {}
         for name, terms in self._terms.items():
             text = texts[name]
-            ranges = _match_ranges(text[: self._limit], terms, is_stemmed=analysis.is_stemmed(item.lang))
+            ranges = _match_ranges(_cut(text, self._limit), terms, is_stemmed=analysis.is_stemmed(item.lang))
             if ranges:
                 low, high = (0, len(text)) if name == "title" else _choose_excerpt(text, ranges)
                 highlights[name] = _mark(text, ranges, low, high)
         return highlights
+
+
+def _cut(text: str, most: int) -> str:
+    """Return the first characters of a text, cut before the last word, which may be a part of one."""
+    if len(text) <= most:
+        return text
+    return text[:most].rsplit(None, 1)[0] if any(map(str.isspace, text[most - 200 : most])) else text[:most]
 
 
 def fair_share(lengths: Iterable[int], total: int, most: int) -> int:
@@ -108,8 +115,14 @@ def _terms_of(leaves: Iterable[Node]) -> _Terms:
                 phrases.setdefault(phrase[0], []).append(phrase)
             case _:
                 pass
-    longest_first = {first: tuple(sorted(group, key=len, reverse=True)) for first, group in phrases.items()}
-    return _Terms(frozenset(tokens), frozenset(stems), tuple(prefixes), longest_first)
+    by_length = {
+        first: {
+            length: frozenset(phrase for phrase in group if len(phrase) == length)
+            for length in sorted({len(phrase) for phrase in group}, reverse=True)
+        }
+        for first, group in phrases.items()
+    }
+    return _Terms(frozenset(tokens), frozenset(stems), tuple(prefixes), by_length)
 
 
 def _match_ranges(text: str, terms: _Terms, *, is_stemmed: bool) -> list[tuple[int, int]]:
@@ -141,14 +154,16 @@ def _find_matches(tokens: list[str], terms: _Terms, *, is_stemmed: bool) -> list
         if at >= following and (length := _phrase_length(tokens, at, terms) or int(at in single)):
             following = at + length
             matches.append((at, following - 1))
+            if len(matches) == MAX_MATCHES:
+                break
     return matches
 
 
 def _phrase_length(tokens: Sequence[str], at: int, terms: _Terms) -> int:
     """Return the number of tokens of the longest phrase that starts at this token; 0 for none."""
-    for phrase in terms.phrases.get(tokens[at], ()):
-        if tuple(tokens[at : at + len(phrase)]) == phrase:
-            return len(phrase)
+    for length, phrases in terms.phrases.get(tokens[at], {}).items():
+        if tuple(tokens[at : at + length]) in phrases:
+            return length
     return 0
 
 

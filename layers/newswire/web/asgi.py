@@ -36,6 +36,7 @@ ANY_ADDRESS = "*"
 
 _OVERLOADED = "The server is answering as many requests as it can; try again in a moment."
 _NOT_MODIFIED = 304
+_HOST = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::\d{0,5})?")
 _ABSOLUTE_FORM = re.compile(r"https?://[^/?#]*", re.IGNORECASE)
 
 
@@ -150,8 +151,9 @@ class AsgiApp(ThreadedAsgiApp):
         """Return the problem of a request to another host name: a web page can point its own name at this server."""
         if self._hosts is None:
             return None
-        host = hostname_of(f"//{_header_of(scope, b'host')}")
-        if host in self._hosts or not host or (ANY_ADDRESS in self._hosts and is_ip_address(host)):
+        header = _header_of(scope, b"host")
+        host = hostname_of(f"//{header}") if _HOST.fullmatch(header) else ""
+        if not header or host in self._hosts or (host and ANY_ADDRESS in self._hosts and is_ip_address(host)):
             return None
         detail = "Host must be a name of this server. Add the name to NEWSWIRE_ALLOWED_HOSTS if it is one."
         return problem_of(400, "invalid_request", detail)

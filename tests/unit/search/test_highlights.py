@@ -117,3 +117,14 @@ def test_spans_contain_their_tokens(text: str) -> None:
     for token, (start, end) in zip(tokens, spans, strict=True):
         assert token in analysis.fold(text[start:end])
     assert [start for start, _ in spans] == sorted(start for start, _ in spans)
+
+
+def test_text_is_cut_at_a_word_before_it_is_searched() -> None:
+    assert "content" not in marked("cat", content="b " * 49_998 + " catalogue and cat")
+    assert "<mark>cat</mark>" in marked("cat", content="b " * 40_000 + " cat")["content"]
+
+
+def test_many_phrases_with_one_first_word_are_found() -> None:
+    phrases = " OR ".join(f'"a b{number}"' for number in range(60))
+    assert marked(phrases, title="a b7 a b59 a c") == {"title": "<mark>a b7</mark> <mark>a b59</mark> a c"}
+    assert marked('"a b" OR "a b c"', title="a b c a b") == {"title": "<mark>a b c</mark> <mark>a b</mark>"}

@@ -14,6 +14,8 @@ from newswire.ingest.parse.sniff import charset_of
 from newswire.model import Document, Entry, Listing, Markup, RawDate, Record, Refusal
 from newswire.urls import resolve
 
+MAX_FEED_AUTHORS = 10
+"""Maximum authors of a feed that count for each of its items without authors."""
 MAX_DEPTH = 100
 """Nesting up to which a truncated document is repaired; feeds are nested a few levels deep."""
 
@@ -45,7 +47,7 @@ def _decode(body: bytes, content_type: str) -> str:
     except UnicodeDecodeError:
         try:
             return body.decode(charset_of(content_type) or "utf-8", "replace")
-        except LookupError:
+        except (LookupError, UnicodeError):  # an unknown name, or a codec that takes no errors, such as idna
             return body.decode("utf-8", "replace")
 
 
@@ -133,7 +135,7 @@ def _json_feed_entry(row: dict[str, Any], base: str, feed_authors: object) -> En
         content=content if summary else Markup(),
         published=tuple(date for date in dates if date.raw),
         updated=RawDate("updated", modified) if modified else None,
-        authors=_authors(row.get("authors") or row.get("author") or feed_authors),
+        authors=_authors(row.get("authors") or row.get("author")) or _authors(feed_authors)[:MAX_FEED_AUTHORS],
         categories=tuple(_string(tag) for tag in _list(row.get("tags")) if _string(tag)),
         lang=_string(row.get("language")) or None,
     )

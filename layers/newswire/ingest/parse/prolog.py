@@ -5,10 +5,12 @@ from __future__ import annotations
 from newswire.model import Refusal
 
 ENTITIES = Refusal(
-    "entities", "The document declares XML entities, which newswire does not expand: a few bytes can become gigabytes."
+    "entities",
+    "The document declares XML entities or attributes, which newswire does not expand: a few bytes can become gigabytes.",
 )
 _DOCTYPE = b"<!DOCTYPE"
-_ENTITY = b"<!ENTITY"
+_DECLARATIONS = (b"<!ENTITY", b"<!ATTLIST")
+"""Declarations that a parser expands: entities where they are used, default values of attributes in every element."""
 
 
 def root_start(document: bytes) -> int:
@@ -30,7 +32,7 @@ def root_start(document: bytes) -> int:
 
 
 def declares_entities(document: bytes) -> bool:
-    """Return whether the document type declares an entity; the document may be UTF-16 or UTF-32.
+    """Return whether the document type declares entities or attributes; the document may be UTF-16 or UTF-32.
 
     Every XML parser of newswire refuses such a document: no feed needs entities, and the parsers expand them.
     """
@@ -38,7 +40,8 @@ def declares_entities(document: bytes) -> bool:
     if b"\x00" in document[:4]:  # the pattern of UTF-16 and UTF-32, in which the root is found without the zero bytes
         plain = document.replace(b"\x00", b"")
         head = plain[: root_start(plain)]
-    return _ENTITY in head.upper()
+    upper = head.upper()
+    return any(declaration in upper for declaration in _DECLARATIONS)
 
 
 def _end_of(document: bytes, end: bytes, at: int) -> int:
