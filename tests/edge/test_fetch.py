@@ -412,3 +412,34 @@ def test_proxy_environment_variables_are_ignored(fetch, server, monkeypatch) -> 
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
     assert isinstance(fetch(server.says("/feed", BODY)), Fetched)
+
+
+@pytest.mark.parametrize(
+    "interim", [b"HTTP/1.1 103 Early Hints\r\nLink: </a.css>\r\n\r\n", b"HTTP/1.1 102 Processing\r\n\r\n"]
+)
+@pytest.mark.parametrize("times", [1, 5])
+def test_interim_responses_are_passed_over(server, settings, interim: bytes, times: int) -> None:
+    def act(sock) -> None:
+        sock.sendall(interim * times + b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 5\r\n\r\n<rss>")
+
+    server.answers["/early"] = Answer(act=act)
+    server.answers["/next"] = Answer(body=b"<rss>next")
+    fetcher = Fetcher(settings)
+    outcome = fetcher.fetch(FetchRequest(server.url("/early"), "test"))
+    assert isinstance(outcome, Fetched), outcome
+    assert (outcome.status, outcome.body) == (200, b"<rss>")
+    following = fetcher.fetch(FetchRequest(server.url("/next"), "test"))
+    assert isinstance(following, Fetched)
+    assert following.body == b"<rss>next", "never the answer of the request before"
+    fetcher.close()
+
+
+def test_endless_interim_responses_fail(server, settings) -> None:
+    def act(sock) -> None:
+        with contextlib.suppress(OSError):
+            sock.sendall(b"HTTP/1.1 103 Early Hints\r\n\r\n" * 10_000)
+
+    server.answers["/early"] = Answer(act=act)
+    fetcher = Fetcher(settings)
+    assert isinstance(fetcher.fetch(FetchRequest(server.url("/early"), "test")), FetchFailed)
+    fetcher.close()

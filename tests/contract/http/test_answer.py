@@ -303,9 +303,7 @@ def test_matches_are_looked_for_in_the_start_of_long_texts(app) -> None:
     answer = AsEvents(app).ask("/v1/search?q=torpedo&highlight=content&size=50&fields=title").json()
     assert all("torpedo" in hit["highlights"]["content"] for hit in answer["items"])
     answer = AsEvents(app).ask("/v1/search?q=torpedo&highlight=content&size=150&fields=title").json()
-    assert all(hit["highlights"] == {} for hit in answer["items"]), (
-        "500,000 characters are 3,333 for each of 150 items"
-    )
+    assert all(hit["highlights"] == {} for hit in answer["items"]), "500,000 characters are 3,333 for each of 150 items"
 
 
 @contract.covers("A49")
