@@ -34,6 +34,9 @@ class RecordReader(Protocol):
         `careful` protects this process from the document, at some cost.
         """
 
+    def begin(self, record: Record, *, careful: bool = False) -> None:
+        """Begin with a record that is read next, if that can go on beside the caller's own work."""
+
     def seconds_for(self, record: Record, *, careful: bool = False) -> float:
         """Return the seconds that reading a record may take at most; 0 for one that takes a moment."""
 

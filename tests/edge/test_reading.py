@@ -144,3 +144,20 @@ def test_members_of_a_gzip_file_are_bounded(server, settings) -> None:
         assert isinstance(outcome, FetchFailed)
         assert (outcome.code, f"{MAX_MEMBERS:,} parts" in outcome.sentence) == ("content_encoding", True)
     fetcher.close()
+
+
+def test_record_that_was_begun_is_read_while_another_one_is_folded(reader) -> None:
+    second = record(LARGE.body, 2)
+    reader.begin(LARGE)
+    assert reader.read(LARGE) == read_record(LARGE)
+    reader.begin(second)
+    assert reader.read(GOOD) == read_record(GOOD), "a small one, in this process"
+    assert reader.read(LARGE).entries == 500, "another one than the begun one"
+    assert reader.read(second).entries == 500
+    reader.begin(record(next(iter(COSTLY.values())), 3))
+    assert reader.read(LARGE).entries == 500
+    reader.begin(record(next(iter(COSTLY.values())), 3))
+    refusal = reader.read(record(next(iter(COSTLY.values())), 3)).refusal
+    assert refusal is not None
+    assert refusal.code == "too_costly"
+    assert reader.read(LARGE).entries == 500

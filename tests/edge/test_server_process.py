@@ -177,7 +177,8 @@ def test_defect_in_the_child_is_a_logged_refusal(monkeypatch, caplog) -> None:
     reading = process.ReadingProcess(600_000_000)
     for name, code in (("ValueError", "internal"), ("MemoryError", "too_costly")):
         reply = process._Reply(None, name, "Traceback of the child")
-        monkeypatch.setattr(reading, "_exchange", lambda _task, _timeout, reply=reply: reply)
+        monkeypatch.setattr(reading, "_send_task", lambda _task: None)
+        monkeypatch.setattr(reading, "_receive_reply", lambda _begun, reply=reply: reply)
         refusal = reading.read(factories.record(feed="news"), 10, 1.0).refusal
         assert refusal is not None
         assert refusal.code == code

@@ -119,6 +119,8 @@ class _IndexRun:
         self._writes = 0
         self._records = 0
         self._costly = 0
+        self._ahead: tuple[str, int, Record] | None = None
+        """The record that is probably read next, with its feed and number, so that it is fetched once."""
 
     # --- claims ---
 
@@ -171,6 +173,9 @@ class _IndexRun:
         if seq > feed.row.poll.head:
             feed.done = True
             return None
+        if self._ahead is not None and self._ahead[:2] == (feed.row.feed.id, seq):
+            ahead, self._ahead = self._ahead[2], None
+            return ahead
         try:
             record = self._app.archive.get(feed.row.feed.id, seq)
         except DataError as error:
@@ -189,6 +194,7 @@ class _IndexRun:
             feed.done = True  # it stays behind: a document must not be refused because its reader had too little time
             return
         reading = reader.read(record, careful=careful)
+        self._read_ahead(feed)
         try:
             folded = self._fold(feed, record, reading)
         except NewswireError:
@@ -208,6 +214,24 @@ class _IndexRun:
             yield write
         if self._progress is not None and folded.writes:
             self._progress(len(folded.writes))
+
+    def _read_ahead(self, feed: _Progress) -> None:
+        """Start reading the record that most likely comes next: of this feed, else of the next one."""
+        position = self._claimed.index(feed)
+        after = next((other for other in self._claimed[position + 1 :] if not other.done), None)
+        for candidate, seq in ((feed, feed.fold.cursor + 2), (after, after.fold.cursor + 1 if after else 0)):
+            if candidate is None or seq > candidate.row.poll.head:
+                continue
+            try:
+                record = self._app.archive.get(candidate.row.feed.id, seq)
+            except DataError:
+                return  # it is reported when its turn comes
+            careful = candidate.row.abandoned or candidate.fold.refused_code == TOO_COSTLY
+            reader = reader_of(self._app)
+            if record is not None and reader.seconds_for(record, careful=careful) <= self._reading_time():
+                self._ahead = (candidate.row.feed.id, seq, record)
+                reader.begin(record, careful=careful)
+            return
 
     def _fold(self, feed: _Progress, record: Record, reading: Reading) -> Step:
         states: dict[str, ItemState | None] = {}

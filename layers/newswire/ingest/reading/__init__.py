@@ -7,6 +7,7 @@ that could cost too much: large ones, and all of a feed whose last record was to
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from newswire.app import App, RecordReader
@@ -53,6 +54,13 @@ class GuardedReader:
             return self._child().read(record, self._max_entries, timeout_s)
         except Exception as error:  # noqa: BLE001 - logged as a defect; other records are read
             return Reading(refusal=refuse_defect(error))
+
+    def begin(self, record: Record, *, careful: bool = False) -> None:
+        """Start reading a record that is read next, in the child, while this process works on another one."""
+        timeout_s = self.seconds_for(record, careful=careful)
+        if timeout_s:
+            with suppress(Exception):  # `read` meets the same fault, and reports it
+                self._child().begin(record, self._max_entries, timeout_s)
 
     def seconds_for(self, record: Record, *, careful: bool = False) -> float:
         """Return the limit of time for a record that the child reads; 0 for one that this process reads."""

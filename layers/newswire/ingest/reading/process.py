@@ -44,6 +44,15 @@ class _Reply(Struct, frozen=True, array_like=True):
     trace: str = ""
 
 
+class _Begun(Struct, frozen=True):
+    """A record that the child is reading; `deadline` is an instant of the monotonic clock in seconds."""
+
+    feed: str
+    seq: int
+    deadline: float
+    timeout_s: float
+
+
 class _ChildDiedError(Exception):
     """The child process ended, or did not answer in time."""
 
@@ -54,14 +63,30 @@ class ReadingProcess:
     def __init__(self, memory_bytes: int) -> None:
         self._memory_bytes = memory_bytes
         self._process: subprocess.Popen[bytes] | None = None
+        self._begun: _Begun | None = None
         self._encoder = msgspec.msgpack.Encoder()
         self._decoder = msgspec.msgpack.Decoder(_Reply)
 
+    def begin(self, record: Record, max_entries: int, timeout_s: float) -> None:
+        """Send a record to the child, whose `read` follows; raise `_ChildDiedError` if it ends at once."""
+        if self._begun is not None:
+            with contextlib.suppress(_ChildDiedError):
+                self._receive_reply(self._begun)  # nobody asks for it any more
+        self._begun = None
+        self._send_task(self._encoder.encode(_Task(record, max_entries, timeout_s)))
+        self._begun = _Begun(record.feed, record.seq, time.monotonic() + timeout_s, timeout_s)
+
     def read(self, record: Record, max_entries: int, timeout_s: float) -> Reading:
         """Read a record in the child. A record that kills it, or takes longer than `timeout_s`, is `too_costly`."""
-        task = self._encoder.encode(_Task(record, max_entries, timeout_s))
         try:
-            reply = self._exchange(task, timeout_s)
+            begun = self._begun
+            if begun is None or (begun.feed, begun.seq) != (record.feed, record.seq):
+                self.begin(record, max_entries, timeout_s)
+                begun = self._begun
+            self._begun = None
+            reply = self._receive_reply(
+                begun or _Begun(record.feed, record.seq, time.monotonic() + timeout_s, timeout_s)
+            )
         except _ChildDiedError as error:
             self._kill()
             return Reading(refusal=Refusal(TOO_COSTLY, f"Reading the document {error}."))
@@ -91,7 +116,7 @@ class ReadingProcess:
     def _memory_sentence(self) -> str:
         return f"takes more than {self._memory_bytes:,} bytes of memory (NEWSWIRE_READ_MAX_MEMORY_BYTES)"
 
-    def _exchange(self, task: bytes, timeout_s: float) -> _Reply:
+    def _send_task(self, task: bytes) -> None:
         started = self._process is None
         process = self._running()
         try:
@@ -100,10 +125,12 @@ class ReadingProcess:
             if started:
                 raise _ChildDiedError("ended its process") from None
             self._kill()  # it died between two records, which is no fault of this one
-            return self._exchange(task, timeout_s)
-        deadline = time.monotonic() + timeout_s
-        length = int.from_bytes(self._receive(process, _LENGTH_BYTES, deadline, timeout_s), "big")
-        return self._decoder.decode(self._receive(process, length, deadline, timeout_s))
+            self._send_task(task)
+
+    def _receive_reply(self, begun: _Begun) -> _Reply:
+        process = self._running()
+        length = int.from_bytes(self._receive(process, _LENGTH_BYTES, begun.deadline, begun.timeout_s), "big")
+        return self._decoder.decode(self._receive(process, length, begun.deadline, begun.timeout_s))
 
     def _receive(self, process: subprocess.Popen[bytes], length: int, deadline: float, timeout_s: float) -> bytes:
         """Return the next bytes of the child; raise `_ChildDiedError` at its end or at the deadline."""
@@ -130,7 +157,7 @@ class ReadingProcess:
         return self._process
 
     def _kill(self) -> None:
-        process, self._process = self._process, None
+        process, self._process, self._begun = self._process, None, None
         if process is not None:
             process.kill()
             with contextlib.suppress(OSError):
