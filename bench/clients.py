@@ -1,7 +1,7 @@
 """Load a server with clients, each with its own connection: `python clients.py PORT SECONDS FILE [CLIENTS]`.
 
 This is part of `python -m bench serve`. Each client sends its next request as soon as it has an answer; one that the
-server refuses (503) waits for a moment. The output is JSON: answers per second, the median and the p99 of the latency in
+server refuses (503, 504) waits for a moment. The output is JSON: answers per second, the median and the p99 of the latency in
 milliseconds, and the number of refusals.
 """
 
@@ -16,7 +16,7 @@ from pathlib import Path
 from statistics import median, quantiles
 
 CLIENTS = 16
-REFUSED_SECONDS = 0.05
+REFUSED_SECONDS = 1.0
 
 
 class _Tally:
@@ -35,7 +35,7 @@ async def _client(port: int, until: float, targets: list[str], offset: int, tall
         head = await reader.readuntil(b"\r\n\r\n")
         length = int(head.lower().split(b"content-length:")[1].split(b"\r\n")[0])
         await reader.readexactly(length)
-        if b" 503 " in head[:15]:
+        if b" 503 " in head[:15] or b" 504 " in head[:15]:
             tally.refused += 1
             await asyncio.sleep(REFUSED_SECONDS)
         elif b" 200 " in head[:15]:

@@ -5,9 +5,12 @@ The baseline is the same search on the idle server. The target is ten times that
 
 from __future__ import annotations
 
-import http.client
-import threading
+import json
+import subprocess
+import sys
+import tempfile
 import time
+from pathlib import Path
 from statistics import median, quantiles
 
 from bench.measurement import Measurement
@@ -22,39 +25,24 @@ PAUSE_SECONDS = 0.02
 
 
 def measure(quick: bool) -> Measurement:  # noqa: FBT001 - one switch, common to all measurements
-    """Return the median of the simple search under load and on the idle server."""
+    """Return the median of the simple search under load and on the idle server. The clients are a process of their own."""
     _lines, data = loaded_year(quick)
-    costly = list(costliest_requests())
-    stop = threading.Event()
-    statuses: list[int] = []
-
-    def attack(port: int, number: int) -> None:
-        while not stop.is_set():
-            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=120)
-            connection.request("GET", costly[number % len(costly)])
-            response = connection.getresponse()
-            response.read()
-            statuses.append(response.status)
-            connection.close()
-            stop.wait(0.1 if response.status == 503 else 0.0)
-
-    with Served(data, workers=2) as served:
-        idle = _times(served, 100)
-        health_idle = _times(served, 100, "/healthz")
-        threads = [threading.Thread(target=attack, args=(served.port, number)) for number in range(CLIENTS)]
-        for thread in threads:
-            thread.start()
-        time.sleep(2)
-        busy = _times(served, 50 if quick else 200)
-        health = _times(served, 50, "/healthz")
-        stop.set()
-        for thread in threads:
-            thread.join()
-    answered = statuses.count(200)
+    seconds = 15 if quick else 40
+    clients = Path(__file__).parents[1] / "clients.py"
+    with Served(data, workers=2) as served, tempfile.TemporaryDirectory(prefix="bench-overload-") as folder:
+        targets = Path(folder) / "targets"
+        targets.write_text("\n".join(costliest_requests()))
+        idle, health_idle = _times(served, 100), _times(served, 100, "/healthz")
+        command = [sys.executable, str(clients), str(served.port), str(seconds), str(targets), str(CLIENTS)]
+        with subprocess.Popen(command, stdout=subprocess.PIPE) as attack:
+            time.sleep(2)
+            busy, health = _times(served, 50 if quick else 200), _times(served, 50, "/healthz")
+            output, _ = attack.communicate()
+    rate, middle, _p99, refused = json.loads(output)
     note = (
-        f"ms, median of a simple search beside {CLIENTS} clients with the costliest requests ({answered} answered, "
-        f"{statuses.count(503)} refused, {len(statuses) - answered - statuses.count(503)} others); p99 "
-        f"{quantiles(busy, n=100)[98]:.0f}; /healthz {median(health):.1f}, idle {median(health_idle):.1f}"
+        f"ms, median of a simple search beside {CLIENTS} clients with the costliest requests ({rate * seconds:.0f} "
+        f"answered, median {middle:.0f} ms, {refused} refused); p99 {quantiles(busy, n=100)[98]:.0f}; "
+        f"/healthz {median(health):.1f}, idle {median(health_idle):.1f}"
     )
     ours, base = median(busy), median(idle)
     return Measurement("overload", round(ours, 2), round(base, 2), "ms", round(ours / base, 2), TARGET, note)

@@ -51,12 +51,16 @@ class Lane(Generic[_T]):
 
 
 class Lanes(Generic[_T]):
-    """The three lanes of a process."""
+    """The three lanes of a process.
+
+    One costly search runs at a time: it keeps a processor busy, and there is a process for each. With three of them a simple
+    search took 18 times as long as on an idle server, with one twice as long (`python -m bench overload`).
+    """
 
     def __init__(self) -> None:
         self._status: Lane[_T] = Lane("status", threads=1, waiting=100)
         self._cheap: Lane[_T] = Lane("answer", threads=12, waiting=120)
-        self._costly: Lane[_T] = Lane("search", threads=3, waiting=30)
+        self._costly: Lane[_T] = Lane("search", threads=1, waiting=8)
 
     def submit(self, path: str, query: bytes, call: Callable[[], _T]) -> Future[_T] | None:
         """Return the future of the call that answers this request; None if its lane is full."""
