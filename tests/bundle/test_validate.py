@@ -19,7 +19,6 @@ EXCEPTIONS = {
     "CKV_AWS_26": "CloudWatch can't publish to a topic that is encrypted with the key of AWS; alarms hold no secrets.",
     "CKV_AWS_27": "The queues are encrypted by SQS (SqsManagedSseEnabled), which this check does not know.",
     "CKV_AWS_84": "Slow logs of the domain are an operator's choice: the search function logs how long each search took.",
-    "CKV_AWS_115": "Searches are bounded by the throttling of the API; a reserve would be taken from the whole account.",
     "CKV_AWS_116": "A tick that failed is followed by the next; messages have a dead-letter queue; a search has a caller.",
     "CKV_AWS_117": "Feeds are on the internet: in a VPC a NAT gateway would be needed, which costs more than the rest.",
     "CKV_AWS_119": "The table is encrypted with the key that AWS keeps for it; a key of one's own costs for each call.",
