@@ -70,8 +70,10 @@ class ReadingProcess:
     def begin(self, record: Record, max_entries: int, timeout_s: float) -> None:
         """Send a record to the child, whose `read` follows; raise `_ChildDiedError` if it ends at once."""
         if self._begun is not None:
-            with contextlib.suppress(_ChildDiedError):
+            try:
                 self._receive_reply(self._begun)  # nobody asks for it any more
+            except _ChildDiedError:
+                self._kill()  # a reply that comes late must not be taken for the next record's
         self._begun = None
         self._send_task(self._encoder.encode(_Task(record, max_entries, timeout_s)))
         self._begun = _Begun(record.feed, record.seq, time.monotonic() + timeout_s, timeout_s)
