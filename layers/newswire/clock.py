@@ -26,6 +26,11 @@ LAST_INSTANT: Instant = 253_402_300_799_999
 """The last millisecond of year 9999, the latest that a datetime can hold."""
 
 
+def is_in_calendar(instant: Instant) -> bool:
+    """Return whether a datetime can hold the instant: whether it lies within the years 1 to 9999."""
+    return FIRST_INSTANT <= instant <= LAST_INSTANT
+
+
 def system_clock() -> Instant:
     """Return the current time of this machine."""
     return time.time_ns() // 1_000_000

@@ -21,7 +21,7 @@
         ├── EngineTimeoutError         it did not finish in time
         └── IndexSchemaError           the index has a newer schema than this code
             └── IndexOutdatedError     the index has an older schema; a reindex rebuilds it from the archive
-    _WritesError                       private to `engines/tantivy/engine.py`: what the writes of a caller raised
+    _WritesError                       private to `engines/tantivy/faults.py`: what the writes of a caller raised
     _ChildDiedError                    private to `ingest/reading/process.py`: a document killed the child process
 
 Failures of one feed or one item are values in `model.py`, not exceptions, so one bad feed never stops the others.

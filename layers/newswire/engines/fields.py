@@ -13,7 +13,7 @@ from typing import get_args
 from msgspec import Struct
 
 from newswire import analysis
-from newswire.clock import FIRST_INSTANT, LAST_INSTANT, Instant
+from newswire.clock import Instant, is_in_calendar
 from newswire.engines.query import DateField, ValueField
 from newswire.model import Item
 
@@ -70,7 +70,7 @@ def index_fields(item: Item) -> IndexFields:
     if item.updated is not None:
         dates["updated"] = item.updated
     for name, instant in dates.items():
-        if not FIRST_INSTANT <= instant <= LAST_INSTANT:
+        if not is_in_calendar(instant):
             msg = f"{name} must be within the years 1 to 9999, got {instant} ms"
             raise ValueError(msg)
     return IndexFields(tuple(texts), strings, dates, tie_of(item.id))

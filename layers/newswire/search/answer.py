@@ -12,7 +12,7 @@ import msgspec
 from msgspec import Struct
 
 from newswire import analysis
-from newswire.clock import FIRST_INSTANT, LAST_INSTANT, Clock, Instant
+from newswire.clock import LAST_INSTANT, Clock, Instant, is_in_calendar
 from newswire.engines import RELEVANCE_DEPTH, Facet, SearchEngine, SearchPage
 from newswire.engines.query import Position, SearchQuery
 from newswire.log import log_defect
@@ -174,7 +174,7 @@ def get_items(engine: SearchEngine, ids: Iterable[str]) -> dict[str, Item]:
 def _check_item(item: Item) -> None:
     """Raise `OverflowError` for a date outside the years 1 to 9999, `UnicodeEncodeError` for text with a lone surrogate."""
     for instant in (item.published, item.changed, item.first_seen, item.updated):
-        if instant is not None and not FIRST_INSTANT <= instant <= LAST_INSTANT:
+        if instant is not None and not is_in_calendar(instant):
             msg = f"the item {item.id} has a date outside the years 1 to 9999: {instant} ms"
             raise OverflowError(msg)
     for text in (item.title, item.summary, item.content, item.link, *item.authors, *item.categories):

@@ -18,6 +18,7 @@ from opensearchpy.helpers import streaming_bulk
 
 from newswire.engines.opensearch.bodies import document_of, seen_body
 from newswire.engines.opensearch.client import BUSY_STATUSES, CLUSTER_NAME, Cluster, pauses
+from newswire.engines.refusals import refuse_item
 from newswire.errors import EngineUnavailableError
 from newswire.model import ItemWrite, RefusedItem
 
@@ -58,19 +59,21 @@ class BulkResult:
         if answer.get("status") == _CONFLICT:
             self.outdated += 1
         elif "index" in operation[0]:
-            self._refuse(operation[0]["index"]["_id"], reason_of(answer))
+            self._refuse(RefusedItem(operation[0]["index"]["_id"], reason_of(answer)))
 
-    def _refuse(self, id_: str, reason: str) -> None:
-        self.refused.append(RefusedItem(id_, reason))
-        self.seqs.pop(id_, None)
+    def _refuse(self, item: RefusedItem) -> None:
+        self.refused.append(item)
+        self.seqs.pop(item.id, None)
 
     def make_operations(self, writes: Iterable[ItemWrite]) -> Iterator[Operation]:
-        """Yield the operations of the writes; refuse items that cannot be written as JSON."""
+        """Yield the operations of the writes; refuse items of which no document can be made."""
         for write in writes:
             try:
-                yield self.make_operation(write.item.id, write.seq, document_of(write, self.mark))
-            except (ValueError, TypeError, OverflowError) as error:
-                self._refuse(write.item.id, f"{type(error).__name__}: {str(error)[:200]}")
+                operation = self.make_operation(write.item.id, write.seq, document_of(write, self.mark))
+            except Exception as error:  # noqa: BLE001 - logged; the other items are written
+                self._refuse(refuse_item(write.item.id, error))
+            else:
+                yield operation
 
     def make_operation(self, id_: str, seq: int, document: _Json) -> Operation:
         """Return the operation that writes a document unless the cluster has a higher `seq`."""
@@ -161,9 +164,7 @@ class Bulk:
                 if seq >= unseen[hit["_id"]]:
                     versions[hit["_id"]] = (seq, mark)
             equal = [id_ for id_, (seq, mark) in versions.items() if seq == unseen[id_] and mark != result.mark]
-            if (
-                equal
-            ):  # an older write, or one of another process that has replaced this one: the stored document shows it
+            if equal:  # an older write, or one of another process that replaced this one: the stored document tells
                 request: _Json = {"body": {"ids": equal}, "index": name, "_source_includes": ["seq", "mark"]}
                 stored = {
                     document["_id"]: (document["_source"]["seq"], document["_source"]["mark"])

@@ -30,12 +30,14 @@ from newswire.engines import (
     SearchPage,
 )
 from newswire.engines.query import SearchQuery, named_feeds
+from newswire.engines.refusals import refuse_item
 from newswire.engines.tantivy.counting import NO_COUNTS, bucket_count, make_counter, run_in_thread
+from newswire.engines.tantivy.faults import translate_errors, with_errors_of_writes
 from newswire.engines.tantivy.fields import SCHEMA, document_of, fields, item_at
 from newswire.engines.tantivy.open_index import OpenIndex, stamp_of
 from newswire.engines.tantivy.queries import count_leaves, translate
 from newswire.engines.tantivy.ranking import MAX_NARROW_LEAVES, page_by_date, page_by_relevance
-from newswire.errors import EngineUnavailableError, IndexOutdatedError, IndexSchemaError
+from newswire.errors import IndexOutdatedError, IndexSchemaError
 from newswire.model import FeedStatus, IndexReport, Item, ItemWrite, RefusedItem
 from newswire.storage.data_folder import translate_os_errors
 from newswire.storage.file_lock import FileLock
@@ -75,11 +77,7 @@ class TantivyEngine:
     # --- writing ---
 
     def index(self, writes: Iterable[ItemWrite], generation: int) -> IndexReport:
-        writes = _mark_errors(writes)
-        try:
-            return self._index(writes, generation)
-        except _WritesError as error:
-            raise error.error from None
+        return with_errors_of_writes(lambda checked: self._index(checked, generation), writes)
 
     def _index(self, writes: Iterator[ItemWrite], generation: int) -> IndexReport:
         first = next(writes, None)
@@ -103,8 +101,8 @@ class TantivyEngine:
                         continue
                     try:
                         document = document_of(write)
-                    except (ValueError, TypeError, OverflowError) as error:
-                        refused.append(RefusedItem(id_, f"{type(error).__name__}: {str(error)[:200]}"))
+                    except Exception as error:  # noqa: BLE001 - logged; the other items are written
+                        refused.append(refuse_item(id_, error))
                         continue
                     if seq is not None:
                         writer.delete_documents_by_term("id", id_)
@@ -147,7 +145,7 @@ class TantivyEngine:
         lock = FileLock(self._folder / "write.lock")
         lock.take(self._wait_s, doing)
         try:
-            with _translate_errors(self._folder):
+            with translate_errors(self._folder):
                 yield
         finally:
             lock.free()
@@ -209,7 +207,7 @@ class TantivyEngine:
     def count(self, generation: int) -> int:
         if generation not in self.generations():
             return 0
-        with _translate_errors(self._folder):
+        with translate_errors(self._folder):
             return int(tantivy.Index.open(str(self._folder_of(generation))).searcher().num_docs)
 
     # --- reading ---
@@ -305,7 +303,7 @@ class TantivyEngine:
     @contextmanager
     def _reading(self) -> Iterator[OpenIndex | None]:
         """Yield the current generation in its newest state; None before the first item."""
-        with _translate_errors(self._folder):
+        with translate_errors(self._folder):
             yield self._open_current()
 
     def _open_current(self) -> OpenIndex | None:
@@ -380,38 +378,3 @@ def _replace_file(path: Path, text: str) -> None:
         file.flush()
         os.fsync(file.fileno())
     temporary.replace(path)
-
-
-class _WritesError(Exception):
-    """The writes of a caller raised `error`, which is none of the index."""
-
-    def __init__(self, error: Exception) -> None:
-        super().__init__(str(error))
-        self.error = error
-
-
-def _mark_errors(writes: Iterable[ItemWrite]) -> Iterator[ItemWrite]:
-    """Yield the writes; wrap what they raise, so that it is never taken for an error of the index."""
-    try:
-        yield from writes
-    except Exception as error:
-        raise _WritesError(error) from error
-
-
-@contextmanager
-def _translate_errors(folder: Path) -> Iterator[None]:
-    """Turn tantivy's errors about its files into `EngineUnavailableError`."""
-    try:
-        yield
-    except (ValueError, OSError) as error:
-        text = str(error)
-        if "No space left" in text or "os error 28" in text:
-            msg = f"The disk with {folder} is full. Free space and run the command again; existing data is intact."
-            raise EngineUnavailableError(msg) from error
-        if "code: 13" in text or "Permission denied" in text or "code: 30" in text:
-            msg = f"{folder} is not writable. Change its owner, or set NEWSWIRE_DATA to another folder."
-            raise EngineUnavailableError(msg) from error
-        msg = (
-            f"The index in {folder} is unusable ({text[:300]}). Run `newswire reindex` to rebuild it from the archive."
-        )
-        raise EngineUnavailableError(msg) from error

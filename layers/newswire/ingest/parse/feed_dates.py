@@ -14,7 +14,7 @@ from functools import lru_cache
 from msgspec import Struct
 
 from newswire.analysis import fold
-from newswire.clock import FIRST_INSTANT, LAST_INSTANT, Instant, from_datetime
+from newswire.clock import Instant, from_datetime, is_in_calendar
 from newswire.model import Precision
 
 
@@ -144,7 +144,7 @@ def read_feed_date(raw: str) -> ReadDate | None:
         except ValueError:
             pass  # a leap second, which is read below, or a day that does not exist
         else:
-            return ReadDate(at, "second") if FIRST_INSTANT <= at <= LAST_INSTANT else None
+            return ReadDate(at, "second") if is_in_calendar(at) else None
     return _read(" ".join(raw.replace("\u2212", "-").split()).lower())
 
 
@@ -183,7 +183,7 @@ def _build(parts: dict[str, str | None]) -> ReadDate | None:
         at = from_datetime(local.astimezone(UTC) + spill)
     except (ValueError, OverflowError):
         return None
-    if not FIRST_INSTANT <= at <= LAST_INSTANT:
+    if not is_in_calendar(at):
         return None
     precision: Precision = "day" if parts.get("hour") is None else "minute" if parts.get("second") is None else "second"
     return ReadDate(at, precision)
