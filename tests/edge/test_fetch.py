@@ -185,6 +185,34 @@ def test_non_http_response_is_a_failure(fetch, server, response: bytes) -> None:
 
 
 @pytest.mark.parametrize(
+    "location", ["http://[", "http://a.example:99999/", "http://a\u00ff" + "b" * 80 + ".example/", "//[::z]/"]
+)
+def test_redirect_to_no_url_is_told_as_the_fault_of_the_server(fetch, server, location: str) -> None:
+    outcome = fetch(server.says("/feed", status=302, headers={"Location": location}))
+    assert isinstance(outcome, FetchFailed)
+    assert (outcome.code, outcome.sentence.startswith("127.0.0.1 redirects to ")) == ("invalid_url", True)
+
+
+@pytest.mark.parametrize("length", ["9" * 5_000, "\u00b2", "-4", "0x10", "1e3", ""])
+def test_unreadable_content_length_is_ignored(fetch, server, length: str) -> None:
+    head = f"HTTP/1.1 200 OK\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n".encode("latin-1")
+    server.answers["/feed"] = Answer(act=lambda connection: connection.sendall(head + BODY))
+    outcome = fetch(server.url("/feed"))
+    assert isinstance(outcome, Fetched), outcome
+    assert outcome.body == BODY
+
+
+@pytest.mark.parametrize(
+    "line", [b"HTTP/1.1 2\x0b00 OK", b"HTTP/9\x1b[31m 200 OK", b"hello\x85world", b"HTTP/1.1 abc\x0cdef"]
+)
+def test_reason_of_a_bad_response_is_one_line(fetch, server, line: bytes) -> None:
+    server.answers["/feed"] = Answer(act=lambda connection: connection.sendall(line + b"\r\n\r\n"))
+    outcome = fetch(server.url("/feed"))
+    assert isinstance(outcome, FetchFailed)
+    assert outcome.sentence == " ".join(outcome.sentence.split())
+
+
+@pytest.mark.parametrize(
     ("url", "code"),
     [
         ("ftp://a.example/", "invalid_url"),

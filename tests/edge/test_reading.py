@@ -11,7 +11,7 @@ import time
 
 import pytest
 
-from newswire.ingest.fetch import MAX_MEMBERS
+from newswire.ingest.decompress import MAX_MEMBERS
 from newswire.ingest.poll_policy import body_hash
 from newswire.ingest.reading import GuardedReader, is_suspect
 from newswire.ingest.reading.record import read_record

@@ -227,14 +227,10 @@ def test_record_whose_reader_was_killed_is_read_in_the_child(tmp_path, another, 
     assert app.feeds.behind(1) == ["good", "lethal"]
     if times == 2:  # the document kills the child too
         monkey = "import os, signal; os.kill(os.getpid(), signal.SIGKILL)"
-        from newswire.ingest.reading import process
-
-        original = process._PROGRAM
-        process._PROGRAM = f"import sys; sys.stdin.buffer.read(4); {monkey}"
-        try:
+        command = [sys.executable, "-c", f"import sys; sys.stdin.buffer.read(4); {monkey}"]
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("newswire.ingest.reading.process.child_command", lambda *_: command)
             results = {result.feed: result for result in index_feeds(app, ["lethal", "good"])}
-        finally:
-            process._PROGRAM = original
         assert {feed: result.refusal.code for feed, result in results.items() if result.refusal} == {
             "lethal": "too_costly",
             "good": "too_costly",

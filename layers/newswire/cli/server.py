@@ -11,7 +11,6 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-import msgspec
 import uvicorn
 from aws_lambda_powertools.event_handler import HttpResolverLocal
 from uvicorn.protocols.http.h11_impl import H11Protocol
@@ -21,9 +20,9 @@ from newswire.cli.console import complain
 from newswire.cli.poll import keep_polling
 from newswire.errors import NewswireError, UsageError
 from newswire.settings import LOOPBACK
-from newswire.web.asgi import ANY_ADDRESS, AsgiApp, ThreadedAsgiApp
+from newswire.web.asgi import ANY_ADDRESS, AsgiApp, ThreadedAsgiApp, problem_as_json
 from newswire.web.events import build_api
-from newswire.web.messages import PROBLEM, RETRY_AFTER_SECONDS, ProblemCode, problem_of
+from newswire.web.messages import ProblemCode, problem_of
 
 if TYPE_CHECKING:
     from newswire.web.signing_proxy import SigningProxy
@@ -155,13 +154,9 @@ class _Protocol(H11Protocol):
 
     def _send_problem(self, status: int, code: ProblemCode, detail: str) -> None:
         problem = problem_of(status, code, detail)
-        body = msgspec.json.encode(problem)
-        retry = f"retry-after: {RETRY_AFTER_SECONDS}\r\n" if status == 503 else ""  # noqa: PLR2004 - as below
-        head = (
-            f"HTTP/1.1 {status} {problem.title}\r\ncontent-type: {PROBLEM}\r\ncontent-length: {len(body)}\r\n"
-            f"x-request-id: {problem.request_id}\r\n{retry}connection: close\r\n\r\n"
-        )
-        self.transport.write(head.encode() + body)
+        _, headers, body = problem_as_json(problem)
+        lines = [f"HTTP/1.1 {status} {problem.title}".encode(), *(b"%b: %b" % header for header in headers)]
+        self.transport.write(b"\r\n".join([*lines, b"connection: close", b"", body]))
         self.transport.close()
 
 

@@ -19,6 +19,7 @@ import msgspec
 from msgspec import Struct
 
 from newswire.app import App
+from newswire.child import child_command
 from newswire.cli.console import complain
 from newswire.settings import read_settings
 
@@ -27,7 +28,6 @@ RESTART_SECONDS = 1.0
 END_SECONDS = 30.0
 """Time that workers have to finish their requests after a signal."""
 LOOK_SECONDS = 0.2
-_PROGRAM = "import sys; sys.path[:0] = sys.argv[2:]; from newswire.cli.workers import main; main()"
 
 
 class WorkerTask(Struct, frozen=True):
@@ -76,7 +76,7 @@ def _signals_set(act: Callable[[], object]) -> Iterator[None]:
 def _start(task: WorkerTask) -> subprocess.Popen[bytes]:
     text = msgspec.json.encode(task).decode()
     return subprocess.Popen(  # noqa: S603 - our own program
-        [sys.executable, "-c", _PROGRAM, text, *filter(None, sys.path)],
+        child_command("newswire.cli.workers", text),
         pass_fds=() if task.fd is None else (task.fd,),
         stdin=subprocess.DEVNULL,
         start_new_session=True,  # Ctrl-C is for the parent, which ends the workers

@@ -7,9 +7,9 @@ allowed. Proxies and netrc of the environment are ignored. docs/feeds.md explain
 
 from __future__ import annotations
 
+import re
 import ssl
 import time
-import zlib
 from base64 import b64encode
 from collections.abc import Mapping
 from functools import lru_cache
@@ -38,9 +38,8 @@ from newswire.ingest.connect import (
     Resolver,
     set_deadline,
     system_resolver,
-    time_left,
 )
-from newswire.ingest.parse.sniff import GZIP_MAGIC
+from newswire.ingest.decompress import decompress
 from newswire.ingest.secrets import SecretReader
 from newswire.model import Fetched, FetchFailed, FetchRequest, Hop, NotModified, Outcome
 from newswire.settings import Settings
@@ -52,19 +51,13 @@ _ACCEPT = (
 )
 _REDIRECT_STATUSES = frozenset({301, 302, 303, 307, 308})
 CHUNK_BYTES = 65_536
-INFLATE_BYTES = 16_384
-"""Compressed bytes that are decompressed at a time; what follows a member is copied, so a large chunk would be too."""
-MAX_MEMBERS = 1_000
-"""Maximum members of a gzip file (RFC 1952 section 2.2): a body of 50 MB in blocks of 64 KB has 800."""
 """Maximum bytes of one read; a body up to this size is read to its end even if it is not used."""
 MAX_HEADER_CHARACTERS = 2_000
 """A longer header value is cut, since the archive stores the headers with the document."""
 MAX_URL_CHARACTERS = 4_000
 MIN_POOLS = 64
+_LENGTH = re.compile(r"[0-9]{1,18}")  # any other Content-Length is ignored; the limit holds while the body is read
 _SECRET_HEADERS = frozenset({"set-cookie", "set-cookie2", "authorization", "proxy-authorization", "cookie"})
-_ZLIB_FIRST_BYTE = b"\x78"  # RFC 1950: deflate with a window of 32 kB, the usual header
-_WBITS_DETECT = 47  # zlib: the largest window, and detect a gzip or zlib header
-_WBITS_RAW = -15
 
 
 class Fetcher:
@@ -106,9 +99,7 @@ class Fetcher:
                 sentence = f"{_host_of(chain.url)} closed the connection or sent invalid HTTP ({_reason_of(error)})."
                 outcome = chain.failure("bad_response", sentence)
         except (LocationValueError, UnicodeError, ValueError) as error:
-            # The text of the error may quote a header, and a header may be a secret.
-            sentence = f"The URL, a header or the user agent cannot be sent ({type(error).__name__}): correct the feed."
-            outcome = chain.failure("invalid_url", sentence)
+            outcome = chain.failure("invalid_url", chain.invalid_url_sentence(error))
         except HTTPError as error:
             outcome = chain.failure("bad_response", f"The response cannot be read ({_reason_of(error)}).")
         took = round((time.monotonic() - started) * 1000)
@@ -142,7 +133,7 @@ class Fetcher:
             if response.status not in _REDIRECT_STATUSES or not location:
                 return self._outcome_of(request, chain, response)
             _discard(response)
-            chain.follow(response.status, urljoin(chain.url, location), self._settings.fetch_max_redirects)
+            chain.follow(response.status, location, self._settings.fetch_max_redirects)
 
     def _headers_for(self, request: FetchRequest, chain: _RedirectChain) -> dict[str, str]:
         """Return the request headers for the current URL of a chain: secrets and validators only go where they belong.
@@ -181,7 +172,8 @@ class Fetcher:
         raw, truncated = self._read_body(response)
         if not raw:
             raise FetchError("empty", f"{_host_of(chain.url)} sent an empty document.")
-        body, cut = self._decode(raw, headers.get("content-encoding", ""), truncated=truncated)
+        encoding = headers.get("content-encoding", "")
+        body, cut = decompress(raw, encoding, self._settings.fetch_max_decoded_bytes, truncated=truncated)
         return Fetched(
             url=request.url,
             final_url=chain.url,
@@ -198,12 +190,10 @@ class Fetcher:
     def _read_body(self, response: urllib3.BaseHTTPResponse) -> tuple[bytes, bool]:
         """Read the body as sent, still compressed; return it, and whether it ended before its declared length."""
         limit = self._settings.fetch_max_bytes
-        length = response.headers.get("content-length", "")
-        if length.isdigit() and int(length) > limit:
+        if _LENGTH.fullmatch(length := response.headers.get("content-length", "")) and int(length) > limit:
             response.close()
-            raise FetchError(
-                "too_large", f"The document has {length} bytes; the limit is {limit} (NEWSWIRE_FETCH_MAX_BYTES)."
-            )
+            msg = f"The document has {length} bytes; the limit is {limit} (NEWSWIRE_FETCH_MAX_BYTES)."
+            raise FetchError("too_large", msg)
         parts: list[bytes] = []
         size = 0
         try:
@@ -225,57 +215,6 @@ class Fetcher:
         response.release_conn()
         return b"".join(parts), False
 
-    def _decode(self, raw: bytes, encoding: str, *, truncated: bool) -> tuple[bytes, bool]:
-        """Decompress a body by its Content-Encoding and its first bytes; return it, and whether the stream ended early."""
-        encoding = encoding.strip().lower()
-        if encoding not in {"", "identity", "gzip", "x-gzip", "deflate"}:
-            raise FetchError(
-                "content_encoding",
-                f"The document is compressed as {encoding[:40]!r}, which the request did not accept.",
-            )
-        # Servers mislabel both ways: a plain body declared as gzip, and a gzip file without Content-Encoding.
-        if encoding != "deflate" and not raw.startswith(GZIP_MAGIC):
-            return raw, False
-        return self._decompress(raw, truncated=truncated)
-
-    def _decompress(self, raw: bytes, *, truncated: bool) -> tuple[bytes, bool]:
-        limit = self._settings.fetch_max_decoded_bytes
-        # RFC 9110 section 8.4.1.2: "deflate" is a zlib stream, but some servers send a raw deflate stream.
-        has_header = raw.startswith(GZIP_MAGIC) or raw[:1] == _ZLIB_FIRST_BYTE
-        wbits = _WBITS_DETECT if has_header else _WBITS_RAW
-        parts: list[bytes] = []
-        size = members = 0
-        is_open = False
-        stream = zlib.decompressobj(wbits)
-        at = 0
-        while at < len(raw):
-            chunk = raw[at : at + INFLATE_BYTES]
-            try:
-                part = stream.decompress(chunk, limit + 1 - size)
-            except zlib.error as error:
-                if members:
-                    break  # some servers send padding after the stream
-                if truncated:
-                    return b"".join(parts), True
-                raise FetchError(
-                    "content_encoding", "The document is declared as compressed, but decompression failed."
-                ) from error
-            size += len(part)
-            if size > limit:
-                msg = f"The document has more than {limit} bytes when decompressed (NEWSWIRE_FETCH_MAX_DECODED_BYTES)."
-                raise FetchError("too_large_decoded", msg)
-            parts.append(part)
-            at += len(chunk) - len(stream.unused_data)
-            is_open = not stream.eof
-            if stream.eof:
-                members += 1
-                if members > MAX_MEMBERS:
-                    msg = f"The document is compressed in more than {MAX_MEMBERS:,} parts, as no feed is."
-                    raise FetchError("content_encoding", msg)
-                stream = zlib.decompressobj(wbits)
-            time_left()  # raises at the deadline: a megabyte of empty members takes a second
-        return b"".join(parts), is_open
-
 
 def fetcher_of(app: App) -> DocumentFetcher:
     """Return the fetcher of the app; make the pooled HTTP client on first use."""
@@ -294,8 +233,15 @@ class _RedirectChain:
         self._requested_url = url
         self._seen = {url}
 
-    def follow(self, status: int, target: str, max_redirects: int) -> None:
-        """Add a redirect; raise `FetchError` (`redirect_loop`, `too_many_redirects`)."""
+    def follow(self, status: int, location: str, max_redirects: int) -> None:
+        """Add a redirect; raise `FetchError` (`invalid_url`, `redirect_loop`, `too_many_redirects`)."""
+        try:
+            target = urljoin(self.url, location)
+        except ValueError:
+            msg = (
+                f"{_host_of(self.url)} redirects to something that is not a URL: {location[:MAX_QUOTED_CHARACTERS]!r}."
+            )
+            raise FetchError("invalid_url", msg) from None
         self.hops.append(Hop(status, target))
         if target in self._seen:
             raise FetchError("redirect_loop", f"The redirects lead back to {_host_of(target)} in a loop.")
@@ -308,6 +254,13 @@ class _RedirectChain:
     def has_left(self, origin: str) -> bool:
         """Return whether a URL of the chain has another origin."""
         return any(origin_of(url) != origin for url in (self._requested_url, *(hop.target for hop in self.hops)))
+
+    def invalid_url_sentence(self, error: Exception) -> str:
+        """Return the sentence for a request that cannot be sent; an error's text may quote a header, which may be a secret."""
+        kind = type(error).__name__
+        if self.hops:
+            return f"{_host_of(self._requested_url)} redirects to a URL that cannot be requested ({kind})."
+        return f"The URL, a header or the user agent cannot be sent ({kind}): correct the feed."
 
     def failure(self, code: str, sentence: str) -> FetchFailed:
         """Return a failure of the fetch without a status, with the redirects so far."""
@@ -410,5 +363,5 @@ def _reason_of(error: BaseException) -> str:
     for argument in error.args:
         if isinstance(argument, BaseException):
             reason = argument
-    text = str(reason) or type(reason).__name__
+    text = " ".join(str(reason).split()) or type(reason).__name__
     return text.partition("object at 0x")[0].strip(" <(:")[:150]

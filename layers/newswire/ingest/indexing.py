@@ -6,7 +6,6 @@ that were not remembered are repeated, and change nothing.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable, Iterator
 
 import msgspec
@@ -16,7 +15,7 @@ from newswire.app import App
 from newswire.clock import SECOND
 from newswire.errors import DataError, NewswireError
 from newswire.ingest.fold import HISTORY_LENGTH, Step, step, wanted_ids
-from newswire.ingest.reading import reader_of, refuse_defect
+from newswire.ingest.reading import reader_of, refuse_error
 from newswire.ingest.reading.record import TOO_COSTLY
 from newswire.model import Count, FoldState, ItemState, ItemWrite, Reading, Record, Refusal, RefusedItem
 from newswire.storage.feeds import FeedRow, Lease, new_lease
@@ -95,6 +94,11 @@ class _Progress:
         self.done = False
         self.refusal: Refusal | None = None
         self.problem: str | None = None
+
+    @property
+    def needs_care(self) -> bool:
+        """Return whether to read the next record in the child, whatever its size: the last one was too costly, or fatal."""
+        return self.row.abandoned or self.fold.refused_code == TOO_COSTLY
 
 
 class _IndexRun:
@@ -188,19 +192,17 @@ class _IndexRun:
 
     def _folded(self, feed: _Progress, record: Record) -> Iterator[ItemWrite]:
         """Read one record, fold it into the state of its feed, and yield its writes; a defect becomes a refusal."""
-        careful = feed.row.abandoned or feed.fold.refused_code == TOO_COSTLY
-        reader = reader_of(self._app)
-        if reader.seconds_for(record, careful=careful) > self._reading_time():
+        if not self._has_time_for(feed, record):
             feed.done = True  # it stays behind: a document must not be refused because its reader had too little time
             return
-        reading = reader.read(record, careful=careful)
+        reading = reader_of(self._app).read(record, careful=feed.needs_care)
         self._read_ahead(feed)
         try:
             folded = self._fold(feed, record, reading)
         except NewswireError:
             raise  # a store failed, which is no fault of the record
         except Exception as error:  # noqa: BLE001 - logged as a defect; the record is refused, and the others are indexed
-            reading = Reading(refusal=refuse_defect(error))
+            reading = Reading(refusal=refuse_error(error))
             folded = step(feed.fold, record, reading, {})
         feed.refusal = reading.refusal
         self._costly += reading.refusal is not None and reading.refusal.code == TOO_COSTLY
@@ -226,11 +228,9 @@ class _IndexRun:
                 record = self._app.archive.get(candidate.row.feed.id, seq)
             except DataError:
                 return  # it is reported when its turn comes
-            careful = candidate.row.abandoned or candidate.fold.refused_code == TOO_COSTLY
-            reader = reader_of(self._app)
-            if record is not None and reader.seconds_for(record, careful=careful) <= self._reading_time():
+            if record is not None and self._has_time_for(candidate, record):
                 self._ahead = (candidate.row.feed.id, seq, record)
-                reader.begin(record, careful=careful)
+                reader_of(self._app).begin(record, careful=candidate.needs_care)
             return
 
     def _fold(self, feed: _Progress, record: Record, reading: Reading) -> Step:
@@ -242,9 +242,12 @@ class _IndexRun:
             states.update({id_: ours.get(id_, stored.get(id_)) for id_ in missing_ids})
         return step(feed.fold, record, reading, states)
 
-    def _reading_time(self) -> float:
-        """Return the seconds that the reading of a record may take."""
-        return math.inf if self._time_left is None else self._time_left() - SAVING_SECONDS
+    def _has_time_for(self, feed: _Progress, record: Record) -> bool:
+        """Return whether the next record of a feed can be read, however long it takes, before the group must be saved."""
+        if self._time_left is None:
+            return True
+        seconds = reader_of(self._app).seconds_for(record, careful=feed.needs_care)
+        return seconds <= self._time_left() - SAVING_SECONDS
 
     # --- results ---
 
@@ -256,11 +259,13 @@ class _IndexRun:
         refused_by_id = {item.id: item for item in refused}
         progress: list[_Progress | None] = []
         failed: list[DataError] = []
+        saved = 0
         for feed in self._claimed:
             feed_id = feed.row.feed.id
             if feed.records:
                 try:
                     self._save_feed(feed, tuple(refused_by_id[id_] for id_ in feed.states if id_ in refused_by_id))
+                    saved += 1
                 except DataError as error:
                     failed.append(error)
                     feed.problem, feed.done, feed.records, feed.counts = str(error), True, 0, []
@@ -273,9 +278,8 @@ class _IndexRun:
                 progress.append(self._claim_feed(feed_id, feed.lease.token))
             else:
                 progress.append(feed)
-        saved_some = len(failed) < sum(bool(feed.records) for feed in self._claimed) + len(failed)
         self._claimed = [feed for feed in progress if feed is not None]
-        if failed and not saved_some:
+        if failed and not saved:
             raise failed[0]
 
     def _save_feed(self, feed: _Progress, refused: tuple[RefusedItem, ...]) -> None:

@@ -31,6 +31,7 @@ from newswire.ingest.poll_policy import (
     starting_state,
 )
 from newswire.ingest.reading import reader_of
+from newswire.ingest.reading.record import INTERNAL, defect_sentence
 from newswire.ingest.schedule import limits_of
 from newswire.log import log_defect
 from newswire.model import Batch, Fetched, FetchFailed, FetchRequest, NotModified, Outcome, PollState, Reading, Record
@@ -325,7 +326,7 @@ class _PollRun:
         except Exception as error:  # noqa: BLE001 - logged as a defect; the feed is tried again when it is due
             log_defect(error)
             self._app.feeds.release(feed_id, self._token)
-            return None, PollReport(feed_id, None, refused=_defect_sentence(error))
+            return None, PollReport(feed_id, None, refused=defect_sentence(type(error).__name__, "the poll"))
 
     def _result_of(self, task: _Task, outcome: Outcome) -> tuple[PollResult, PollReport]:
         row = task.row
@@ -365,8 +366,4 @@ def _fetch(fetcher: DocumentFetcher, request: FetchRequest) -> Outcome:
         return fetcher.fetch(request)
     except Exception as error:  # noqa: BLE001 - logged as a defect
         log_defect(error)
-        return FetchFailed(request.url, "internal", _defect_sentence(error))
-
-
-def _defect_sentence(error: Exception) -> str:
-    return f"A defect of newswire ({type(error).__name__}) stopped it; the log has the details."
+        return FetchFailed(request.url, INTERNAL, defect_sentence(type(error).__name__, "the fetch"))

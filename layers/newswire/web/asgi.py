@@ -13,7 +13,7 @@ import threading
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from typing import Any
-from urllib.parse import unquote_to_bytes
+from urllib.parse import unquote, unquote_to_bytes
 
 from aws_lambda_powertools.event_handler import HttpResolverLocal, Response
 
@@ -22,7 +22,7 @@ from newswire.web.api import Api
 from newswire.web.compression import compress
 from newswire.web.events import refuse
 from newswire.web.lanes import Lanes
-from newswire.web.messages import ProblemOut, problem_of
+from newswire.web.messages import ProblemOut, problem_of, problem_response
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -37,7 +37,7 @@ ANY_ADDRESS = "*"
 _OVERLOADED = "The server is answering as many requests as it can; try again in a moment."
 _NOT_MODIFIED = 304
 _HOST = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::\d{0,5})?")
-_ABSOLUTE_FORM = re.compile(r"https?://[^/?#]*", re.IGNORECASE)
+_ABSOLUTE_FORM = re.compile(rb"https?://[^/?#]*", re.IGNORECASE)
 
 
 class ThreadedAsgiApp(ABC):
@@ -58,6 +58,7 @@ class ThreadedAsgiApp(ABC):
             return
         if scope["type"] != "http":
             return
+        scope = _in_origin_form(scope)
         response = await self._answer(scope, receive)
         if response is None:
             return
@@ -117,15 +118,12 @@ class AsgiApp(ThreadedAsgiApp):
         """Return the response of the routes, compressed if the caller accepts it; a defect gives a 500 and is logged."""
         status, headers, body = self._route(scope)
         body = compress(status, headers, body, _header_of(scope, b"accept-encoding"))
-        if status != _NOT_MODIFIED:  # a 304 would need the length of the 200 (RFC 9110, section 8.6)
-            headers.append((b"content-length", str(len(body)).encode()))
-        return status, headers, body
+        # The length in a 304 would have to be that of the 200 (RFC 9110, section 8.6).
+        return (status, headers, body) if status == _NOT_MODIFIED else _with_length((status, headers, body))
 
     def refuse(self, scope: Scope, problem: ProblemOut) -> AsgiResponse:
         """Return the problem, as a page to a browser."""
-        status, headers, body = self._answer_problem(scope, problem)
-        headers.append((b"content-length", str(len(body)).encode()))
-        return status, headers, body
+        return _with_length(self._answer_problem(scope, problem))
 
     def close(self) -> None:
         """Wait for the requests in progress, then end the threads and close their event loops."""
@@ -181,6 +179,16 @@ class AsgiApp(ThreadedAsgiApp):
         return start["status"], headers, b"".join(message.get("body", b"") for message in bodies)
 
 
+def _in_origin_form(scope: Scope) -> Scope:
+    """Return a scope without scheme and authority in its path: a server must accept them (RFC 9112, section 3.2.2)."""
+    raw_path = bytes(scope.get("raw_path") or b"")
+    absolute = _ABSOLUTE_FORM.match(raw_path)
+    if absolute is None:
+        return scope
+    raw_path = raw_path[absolute.end() :] or b"/"
+    return {**scope, "raw_path": raw_path, "path": unquote(raw_path.decode("latin-1"))}
+
+
 def _has_two_lengths(scope: Scope) -> bool:
     """Return whether a request has both Content-Length and Transfer-Encoding."""
     return {b"content-length", b"transfer-encoding"} <= {name for name, _value in scope["headers"]}
@@ -211,16 +219,22 @@ def _resolver_scope(scope: Scope) -> Scope:
     unquote_to_bytes(query.replace(b"+", b" ")).decode("utf-8")
     unquote_to_bytes(bytes(scope.get("raw_path") or b"")).decode("utf-8")
     headers = [(name, value) for name, value in scope["headers"] if value.isascii() and name.isascii()]
-    path = scope["path"]
-    if absolute := _ABSOLUTE_FORM.match(path):  # a server must accept the absolute form (RFC 9112, section 3.2.2)
-        path = path[absolute.end() :] or "/"
     return {
         **scope,
-        "path": path,
         "method": "GET",
         "headers": headers,
         "query_string": query if query.isascii() else b"",
     }
+
+
+def problem_as_json(problem: ProblemOut) -> AsgiResponse:
+    """Return the response to a failed request, as JSON to everybody."""
+    return _with_length(_to_asgi(problem_response(problem)))
+
+
+def _with_length(response: AsgiResponse) -> AsgiResponse:
+    status, headers, body = response
+    return status, [*headers, (b"content-length", str(len(body)).encode())], body
 
 
 def _to_asgi(response: Response[Any]) -> AsgiResponse:

@@ -19,7 +19,6 @@ MAX_CHEAP_CHARACTERS = 100
 MAX_CHEAP_SIZE = 50
 STATUS_PATHS = frozenset({"/healthz", "/v1/status"})
 _WORD = re.compile(r"\w+")
-_ABSOLUTE_FORM = re.compile(r"https?://[^/?#]*", re.IGNORECASE)
 
 
 class Lane(Generic[_T]):
@@ -79,8 +78,6 @@ def is_costly(path: str, query: bytes) -> bool:
 
     Measured over 251,270 items: a search of one or two words takes 2 ms; 64 words, or a prefix of one letter, 500 ms.
     """
-    absolute = _ABSOLUTE_FORM.match(path)
-    path = path[absolute.end() :] or "/" if absolute else path
     if path not in {"/", "/v1/search"}:
         return False
     parameters = parse_qs(query.decode("latin-1"), encoding="utf-8", errors="replace")

@@ -12,7 +12,6 @@ import re
 from collections.abc import Mapping
 from urllib.parse import quote, unquote_to_bytes
 
-import msgspec
 import urllib3
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
@@ -22,8 +21,8 @@ from botocore.session import Session
 from newswire.errors import UsageError
 from newswire.settings import LOOPBACK, read_aws_region
 from newswire.urls import hostname_of, is_api_url, scheme_of
-from newswire.web.asgi import AsgiResponse, Scope, ThreadedAsgiApp
-from newswire.web.messages import PROBLEM, RETRY_AFTER_SECONDS, ProblemCode, ProblemOut, problem_of
+from newswire.web.asgi import AsgiResponse, Scope, ThreadedAsgiApp, problem_as_json
+from newswire.web.messages import ProblemCode, ProblemOut, problem_of
 
 _SERVICE = "execute-api"
 _REGION = re.compile(r"\.execute-api\.([a-z0-9-]+)\.amazonaws\.com(\.cn)?$")
@@ -75,7 +74,7 @@ class SigningProxy(ThreadedAsgiApp):
 
     def refuse(self, scope: Scope, problem: ProblemOut) -> AsgiResponse:  # noqa: ARG002 - the same for every request
         """Return the problem."""
-        return _write_problem(problem)
+        return problem_as_json(problem)
 
     def close(self) -> None:
         """Wait for the requests in progress, then end the threads and close the connections."""
@@ -87,29 +86,25 @@ class SigningProxy(ThreadedAsgiApp):
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
         if headers.get("sec-fetch-site") == "cross-site":
             detail = "A page of another site must not use your AWS credentials."
-            return _problem_response(400, "invalid_request", detail)
+            return _problem(400, "invalid_request", detail)
         if hostname_of(f"//{headers.get('host', '')}") not in LOOPBACK:
-            return _problem_response(
-                400, "invalid_request", "Host must be a loopback name. Use 127.0.0.1 or localhost."
-            )
+            return _problem(400, "invalid_request", "Host must be a loopback name. Use 127.0.0.1 or localhost.")
         if scope["method"] not in {"GET", "HEAD"}:
-            return _problem_response(
-                405, "method_not_allowed", "Only GET and HEAD are allowed: no route changes anything."
-            )
+            return _problem(405, "method_not_allowed", "Only GET and HEAD are allowed: no route changes anything.")
         path = unquote_to_bytes(bytes(scope.get("raw_path") or b"/"))
         if not path.startswith(b"/") or {b".", b".."} & set(path.split(b"/")):  # would leave the API, or its host
             detail = "The path must begin with / and must not have a segment . or .. in it."
-            return _problem_response(400, "invalid_request", detail)
+            return _problem(400, "invalid_request", detail)
         url = self._url + _encode_target(path, scope.get("query_string", b""))
         forwarded = {name: value for name, value in headers.items() if name in _FORWARDED_HEADERS}
         try:
             return self._forward(scope["method"], url, forwarded)
         except urllib3.exceptions.HTTPError as error:
             detail = f"{self._url} can't be reached ({type(error).__name__}). Try again in a moment."
-            return _problem_response(503, "engine_unavailable", detail)
+            return _problem(503, "engine_unavailable", detail)
         except BotoCoreError as error:
             detail = f"The AWS credentials are no longer usable ({error}). Log in again."
-            return _problem_response(503, "engine_unavailable", detail)
+            return _problem(503, "engine_unavailable", detail)
 
     def _forward(self, method: str, url: str, forwarded: Mapping[str, str]) -> AsgiResponse:
         request = AWSRequest(method=method, url=url)
@@ -149,14 +144,5 @@ def _encode_component(text: bytes) -> str:
     return quote(unquote_to_bytes(text.replace(b"+", b" ")), safe=_UNRESERVED)
 
 
-def _problem_response(status: int, code: ProblemCode, detail: str) -> AsgiResponse:
-    return _write_problem(problem_of(status, code, detail))
-
-
-def _write_problem(problem: ProblemOut) -> AsgiResponse:
-    body = msgspec.json.encode(problem)
-    headers = [(b"content-type", PROBLEM.encode()), (b"x-request-id", problem.request_id.encode())]
-    headers.append((b"content-length", str(len(body)).encode()))
-    if problem.status == 503:  # noqa: PLR2004 - Service Unavailable
-        headers.append((b"retry-after", str(RETRY_AFTER_SECONDS).encode()))
-    return problem.status, headers, body
+def _problem(status: int, code: ProblemCode, detail: str) -> AsgiResponse:
+    return problem_as_json(problem_of(status, code, detail))

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import codecs
+import math
+import re
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import lru_cache
 from typing import Any
 
@@ -18,6 +21,9 @@ MAX_FEED_AUTHORS = 10
 """Maximum authors of a feed that count for each of its items without authors."""
 MAX_DEPTH = 100
 """Nesting up to which a truncated document is repaired; feeds are nested a few levels deep."""
+MAX_DIGITS = 300
+"""Digits of the largest double; a longer number is kept as its text."""
+_STRING_OR_NUMBER = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"?|-?[0-9][0-9.eE+-]*', re.DOTALL)
 
 
 def parse_json(record: Record, max_entries: int) -> Document | Refusal:
@@ -54,17 +60,34 @@ def _decode(body: bytes, content_type: str) -> str:
 def _load(text: str) -> tuple[Any, bool]:
     """Return the value of a JSON text, and whether it had to be repaired; the value may be a `Refusal`."""
     try:
-        return msgspec.json.decode(text), False
+        return _decode_value(text), False
     except msgspec.DecodeError as error:
         repaired = _repair(text)
         if repaired is not None:
-            try:
-                return msgspec.json.decode(repaired), True
-            except msgspec.DecodeError:
-                pass
+            with suppress(msgspec.DecodeError):
+                return _decode_value(repaired), True
         return Refusal(
             "unreadable", f"The document begins like JSON, but is not valid JSON: {str(error)[:120]}."
         ), False
+
+
+def _decode_value(text: str) -> Any:  # noqa: ANN401 - any JSON value
+    """Return the value of a JSON text; a number beyond the range of a double is returned as its text."""
+    try:
+        return msgspec.json.decode(text)
+    except msgspec.ValidationError:  # JSON sets no range (RFC 8259 section 6), and a number must not cost the document
+        return msgspec.json.decode(_STRING_OR_NUMBER.sub(_quote_large_number, text))
+
+
+def _quote_large_number(match: re.Match[str]) -> str:
+    token = match[0]
+    if token.startswith('"'):
+        return token
+    try:
+        is_large = len(token) > MAX_DIGITS or not math.isfinite(float(token))
+    except ValueError:  # not a number: the decoder says so
+        is_large = False
+    return f'"{token}"' if is_large else token
 
 
 def _repair(text: str) -> str | None:  # noqa: C901 - one state machine, read from top to bottom

@@ -11,7 +11,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from newswire.app import App, RecordReader
-from newswire.ingest.reading.record import INTERNAL, TOO_COSTLY, read_record
+from newswire.ingest.reading.record import TOO_COSTLY, read_record, refuse_defect
 from newswire.log import log_defect
 from newswire.model import Reading, Record, Refusal
 
@@ -25,15 +25,12 @@ MAX_NAME_BYTES = 2_000
 _LONG_NAME = re.compile(rb"[\w.+@-]{%d}" % MAX_NAME_BYTES)
 
 
-def refuse_defect(error: Exception) -> Refusal:
-    """Log a defect of newswire, and return it as the refusal of the record that it met."""
+def refuse_error(error: Exception) -> Refusal:
+    """Log what the reading of a record raised, and return it as the refusal of that record."""
     log_defect(error)
     if isinstance(error, MemoryError):
         return Refusal(TOO_COSTLY, "The document takes more memory to read than a process has.")
-    sentence = (
-        f"A defect of newswire ({type(error).__name__}) stopped the reading of the document; the log has the details."
-    )
-    return Refusal(INTERNAL, sentence)
+    return refuse_defect(type(error).__name__)
 
 
 class GuardedReader:
@@ -53,7 +50,7 @@ class GuardedReader:
                 return read_record(record, self._max_entries)
             return self._child().read(record, self._max_entries, timeout_s)
         except Exception as error:  # noqa: BLE001 - logged as a defect; other records are read
-            return Reading(refusal=refuse_defect(error))
+            return Reading(refusal=refuse_error(error))
 
     def begin(self, record: Record, *, careful: bool = False) -> None:
         """Start reading a record that is read next, in the child, while this process works on another one."""

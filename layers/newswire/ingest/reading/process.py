@@ -18,13 +18,12 @@ from typing import BinaryIO
 import msgspec
 from msgspec import Struct
 
-from newswire.ingest.reading.record import INTERNAL, TOO_COSTLY, read_record
+from newswire.child import child_command
+from newswire.ingest.reading.record import TOO_COSTLY, read_record, refuse_defect
 from newswire.log import log_text
 from newswire.model import Reading, Record, Refusal
 
 _LENGTH_BYTES = 4
-# On AWS Lambda the packages of the layer are on the path of the running process only, so the child gets that path.
-_PROGRAM = "import sys; sys.path[:0] = sys.argv[2:]; from newswire.ingest.reading.process import main; main()"
 _EXIT_SECONDS = 5
 
 
@@ -67,7 +66,7 @@ class ReadingProcess:
         self._encoder = msgspec.msgpack.Encoder()
         self._decoder = msgspec.msgpack.Decoder(_Reply)
 
-    def begin(self, record: Record, max_entries: int, timeout_s: float) -> None:
+    def begin(self, record: Record, max_entries: int, timeout_s: float) -> _Begun:
         """Send a record to the child, whose `read` follows; raise `_ChildDiedError` if it ends at once."""
         if self._begun is not None:
             try:
@@ -77,18 +76,16 @@ class ReadingProcess:
         self._begun = None
         self._send_task(self._encoder.encode(_Task(record, max_entries, timeout_s)))
         self._begun = _Begun(record.feed, record.seq, time.monotonic() + timeout_s, timeout_s)
+        return self._begun
 
     def read(self, record: Record, max_entries: int, timeout_s: float) -> Reading:
         """Read a record in the child. A record that kills it, or takes longer than `timeout_s`, is `too_costly`."""
         try:
             begun = self._begun
             if begun is None or (begun.feed, begun.seq) != (record.feed, record.seq):
-                self.begin(record, max_entries, timeout_s)
-                begun = self._begun
+                begun = self.begin(record, max_entries, timeout_s)
             self._begun = None
-            reply = self._receive_reply(
-                begun or _Begun(record.feed, record.seq, time.monotonic() + timeout_s, timeout_s)
-            )
+            reply = self._receive_reply(begun)
         except _ChildDiedError as error:
             self._kill()
             return Reading(refusal=Refusal(TOO_COSTLY, f"Reading the document {error}."))
@@ -98,8 +95,7 @@ class ReadingProcess:
             self._kill()  # its heap is full of the document
             return Reading(refusal=Refusal(TOO_COSTLY, f"Reading the document {self._memory_sentence()}."))
         log_text(f"defect {reply.error} while reading record {record.seq} of {record.feed}\n{reply.trace}")
-        sentence = f"A defect of newswire ({reply.error}) stopped the reading of the document; the log has the details."
-        return Reading(refusal=Refusal(INTERNAL, sentence))
+        return Reading(refusal=refuse_defect(reply.error))
 
     def close(self) -> None:
         """End the child."""
@@ -150,7 +146,7 @@ class ReadingProcess:
     def _running(self) -> subprocess.Popen[bytes]:
         if self._process is None:
             self._process = subprocess.Popen(  # noqa: S603 - our own program
-                [sys.executable, "-c", _PROGRAM, str(self._memory_bytes), *filter(None, sys.path)],
+                child_command("newswire.ingest.reading.process", str(self._memory_bytes)),
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 bufsize=0,

@@ -14,6 +14,16 @@ INTERNAL = "internal"
 """The code of a refusal: a defect of newswire met the document."""
 
 
+def defect_sentence(error: str, work: str) -> str:
+    """Return the sentence of a problem `internal`, from the class of the exception and the work that it stopped."""
+    return f"A defect of newswire ({error}) stopped {work}; the log has the details."
+
+
+def refuse_defect(error: str) -> Refusal:
+    """Return the refusal of a record that met a defect of newswire, from the class of the exception."""
+    return Refusal(INTERNAL, defect_sentence(error, "the reading of the document"))
+
+
 def read_record(record: Record, max_entries: int = MAX_ENTRIES) -> Reading:
     """Return the result of reading a record. May raise anything: a hostile document may break any library."""
     document = parse(record, max_entries)

@@ -154,6 +154,18 @@ def test_listing_without_rows_is_refused() -> None:
     assert refusal.code == "wrong_listing"
 
 
+@pytest.mark.parametrize("number", ["9" * 5_000, "-" + "9" * 400, "1e999", "1" + "0" * 400 + ".5", "-1E+400"])
+def test_number_beyond_every_range_costs_only_itself(number: str) -> None:
+    text = json.dumps(JSON_FEED)
+    hostile = text.replace('"items"', f'"size": {number}, "items"').replace(
+        '"id": 5', f'"id": {number}, "x": "1e999 \\" 9"'
+    )
+    first, second = read(hostile).entries
+    assert (first.guid, second) == (number, read(text).entries[1])
+    truncated = text.replace('"items": [{', f'"items": [{{"size": {number}}}, {{')[:-30]
+    assert read(truncated).cut
+
+
 @pytest.mark.parametrize(
     ("kind", "body"), [("syndication", "{}"), ("jsonfeed", "<rss/>"), ("sitemap", "<rss/>"), ("listing", "<rss/>")]
 )

@@ -1,0 +1,69 @@
+"""Decompress the body of a response within limits of size, parts and time."""
+
+from __future__ import annotations
+
+import zlib
+
+from newswire.errors import FetchError
+from newswire.ingest.connect import time_left
+from newswire.ingest.parse.sniff import GZIP_MAGIC
+
+INFLATE_BYTES = 16_384
+"""Compressed bytes that are decompressed at a time; what follows a member is copied, so a large chunk would be too."""
+MAX_MEMBERS = 1_000
+"""Maximum members of a gzip file (RFC 1952 section 2.2): a body of 50 MB in blocks of 64 KB has 800."""
+_ZLIB_FIRST_BYTE = b"\x78"  # RFC 1950: deflate with a window of 32 kB, the usual header
+_WBITS_DETECT = 47  # zlib: the largest window, and detect a gzip or zlib header
+_WBITS_RAW = -15
+
+
+def decompress(raw: bytes, encoding: str, max_bytes: int, *, truncated: bool) -> tuple[bytes, bool]:
+    """Decompress a body by its Content-Encoding and its first bytes; return it, and whether the stream ended early.
+
+    `truncated` tells that the body itself ended early; then what can be decompressed is returned. Raises `FetchError`:
+    `content_encoding` or `too_large_decoded`. Raises `TimeoutError` at the deadline of the fetch.
+    """
+    encoding = encoding.strip().lower()
+    if encoding not in {"", "identity", "gzip", "x-gzip", "deflate"}:
+        msg = f"The document is compressed as {encoding[:40]!r}, which the request did not accept."
+        raise FetchError("content_encoding", msg)
+    # Servers mislabel both ways: a plain body declared as gzip, and a gzip file without Content-Encoding.
+    if encoding != "deflate" and not raw.startswith(GZIP_MAGIC):
+        return raw, False
+    return _inflate(raw, max_bytes, truncated=truncated)
+
+
+def _inflate(raw: bytes, max_bytes: int, *, truncated: bool) -> tuple[bytes, bool]:
+    # RFC 9110 section 8.4.1.2: "deflate" is a zlib stream, but some servers send a raw deflate stream.
+    has_header = raw.startswith(GZIP_MAGIC) or raw[:1] == _ZLIB_FIRST_BYTE
+    wbits = _WBITS_DETECT if has_header else _WBITS_RAW
+    parts: list[bytes] = []
+    size = members = at = 0
+    is_open = False
+    stream = zlib.decompressobj(wbits)
+    while at < len(raw):
+        chunk = raw[at : at + INFLATE_BYTES]
+        try:
+            part = stream.decompress(chunk, max_bytes + 1 - size)
+        except zlib.error as error:
+            if members:
+                break  # some servers send padding after the stream
+            if truncated:
+                return b"".join(parts), True
+            msg = "The document is declared as compressed, but decompression failed."
+            raise FetchError("content_encoding", msg) from error
+        size += len(part)
+        if size > max_bytes:
+            msg = f"The document has more than {max_bytes} bytes when decompressed (NEWSWIRE_FETCH_MAX_DECODED_BYTES)."
+            raise FetchError("too_large_decoded", msg)
+        parts.append(part)
+        at += len(chunk) - len(stream.unused_data)
+        is_open = not stream.eof
+        if stream.eof:
+            members += 1
+            if members > MAX_MEMBERS:
+                msg = f"The document is compressed in more than {MAX_MEMBERS:,} parts, as no feed is."
+                raise FetchError("content_encoding", msg)
+            stream = zlib.decompressobj(wbits)
+        time_left()  # raises at the deadline: a megabyte of empty members takes a second
+    return b"".join(parts), is_open
