@@ -47,7 +47,8 @@ class Stack:
         """Files with one line for each AWS call of a function."""
         self._functions: list[BuiltFunction] = []
 
-    def function(self, name: str, **more: str) -> BuiltFunction:
+    def function(self, name: str, customize: Path = RECORDER, **more: str) -> BuiltFunction:
+        """Start a function; the folder `customize` has the `sitecustomize` that its processes import."""
         environ = variables(self.built, name) | {
             "AWS_ACCESS_KEY_ID": KEY,
             "AWS_SECRET_ACCESS_KEY": SECRET,
@@ -67,7 +68,7 @@ class Stack:
                 "NEWSWIRE_USER_AGENT": "newswire tests",
                 **LOOPBACK,
             }
-        self._functions.append(BuiltFunction(self.built, name, environ | more, RECORDER))
+        self._functions.append(BuiltFunction(self.built, name, environ | more, customize))
         return self._functions[-1]
 
     @property

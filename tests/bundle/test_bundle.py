@@ -11,6 +11,7 @@ from newswire.storage.queue.sqs import batch_of
 from tests.bundle.build import build
 from tests.bundle.stack import asked
 from tests.conftest import ROOT
+from tests.support import faults
 from tests.support.deployment import event
 from tests.support.feed_server import rss, story
 from tests.support.hostile_documents import COSTLY, ENTITIES, RAISING
@@ -78,6 +79,23 @@ def test_hostile_documents_stop_no_other_feed_and_no_message(stack, server) -> N
         "hostile-memory": "too_costly",
     }
     print(f"peak memory: ingest {ingest.peak_mib():.0f} MiB")
+
+
+def test_failing_stages_stop_no_other_feed_and_no_message(stack, server) -> None:
+    """Each stage raises, hangs for 30 s and takes 2 GB for one feed, in the built function."""
+    for name, body in faults.documents().items():
+        stack.add(name, server.says(f"/{name}", body))
+    limits = {"NEWSWIRE_READ_TIMEOUT_SECONDS": "2"}
+    ingest = stack.function("IngestFunction", faults.FOLDER, **limits)
+    search = stack.function("SearchFunction")
+    ingest.call(event("schedule"))
+    sent = [record for record in stack.aws.receive(stack.queue)["Records"] if "calm" in record["body"]]
+    assert ingest.call({"Records": sent}, seconds=300) == {"batchItemFailures": []}
+    results = json.loads(search.call(asked("/v1/search", q="baltic"))["body"])
+    assert {item["feed"] for item in results["items"]} == set(faults.CALM)
+    feeds = json.loads(search.call(asked("/v1/feeds", size="200"))["body"])["feeds"]
+    refused = faults.expected_codes()
+    assert {feed["id"]: feed["error"]["code"] for feed in feeds if feed["id"] in refused} == refused
 
 
 def test_feeds_file_is_in_the_artifact(built) -> None:
