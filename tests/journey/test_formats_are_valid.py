@@ -8,6 +8,7 @@ import io
 import json
 import random
 from datetime import datetime
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import feedparser
@@ -20,7 +21,8 @@ from newswire.ingest.backfill import load
 from newswire.model import Item
 from newswire.settings import Settings
 from tests.support.formats import assert_valid
-from tests.support.timeline import LINES, write_lines
+from tests.support.run_folder import made_once
+from tests.support.timeline import LINES, timeline_file
 from tests.support.transports import AsEvents
 
 FEEDS = ("rss", "atom", "jsonfeed")
@@ -29,15 +31,17 @@ URN = "urn:newswire:item:"
 
 
 @pytest.fixture(scope="module")
-def thousand(shared, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("thousand")
-    write_lines(shared, folder / "whole.jsonl.gz")
-    chosen = set(random.Random(1).sample(range(LINES), COUNT))
-    with gzip.open(folder / "whole.jsonl.gz", "rt") as lines:
-        (folder / "some.jsonl").write_text("".join(line for n, line in enumerate(lines) if n in chosen))
-    (folder / "whole.jsonl.gz").unlink()
+def thousand(shared):
+    def make(folder: Path) -> None:
+        chosen = set(random.Random(1).sample(range(LINES), COUNT))
+        with gzip.open(timeline_file(shared).path, "rt") as lines:
+            (folder / "some.jsonl").write_text("".join(line for n, line in enumerate(lines) if n in chosen))
+        app = App(Settings(data=str(folder / "data"), feeds=str(folder / "none.toml")))
+        load(app, [str(folder / "some.jsonl")], None)
+        app.close()
+
+    folder = made_once("thousand", make)
     app = App(Settings(data=str(folder / "data"), feeds=str(folder / "none.toml")))
-    load(app, [str(folder / "some.jsonl")], None)
     yield app
     app.close()
 

@@ -5,6 +5,7 @@ import io
 import json
 import random
 from collections.abc import Iterator
+from pathlib import Path
 from urllib.parse import quote, urlsplit
 
 import msgspec
@@ -24,6 +25,7 @@ from tests.support.feed_server import Answer, FeedServer
 from tests.support.formats import assert_valid
 from tests.support.newsroom import FEEDS, furnish
 from tests.support.pages import Page
+from tests.support.run_folder import made_once
 from tests.support.transports import AsEvents, OverHttp
 
 SCRIPTS = (
@@ -52,18 +54,27 @@ FORMATS = ("rss", "atom", "jsonfeed", "csv", "ndjson")
 
 
 @pytest.fixture(scope="module")
-def everything(shared, tmp_path_factory) -> Iterator[App]:
-    """Yield a newswire that has polled every attack document, every fixture and every real feed once."""
-    folder = tmp_path_factory.mktemp("everything")
-    settings = Settings(
-        data=str(folder),
+def everything(shared) -> Iterator[App]:
+    """Yield a newswire that has polled every attack document, every fixture and every real feed once: for reading only."""
+    folder = made_once("everything", lambda folder: poll_everything(shared, folder))
+    app = App(polling_settings(folder), clock=HandClock())
+    yield app
+    app.close()
+
+
+def polling_settings(folder: Path) -> Settings:
+    return Settings(
+        data=str(folder / "data"),
         feeds=str(folder / "none.toml"),
         fetch_allow_private=True,
         fetch_ports="",
         stale_grace_seconds=10**9,
     )
+
+
+def poll_everything(shared: Path, folder: Path) -> None:
     clock, server = HandClock(), FeedServer()
-    app = App(settings, clock=clock)
+    app = App(polling_settings(folder), clock=clock)
     ids = []
     for number, line in enumerate((shared / "feeds" / "index.jsonl").read_text().splitlines()):
         row = json.loads(line)
@@ -72,7 +83,6 @@ def everything(shared, tmp_path_factory) -> Iterator[App]:
         app.feeds.put(Feed(id=ids[-1], url=server.url(f"/{number}")), clock())
     run_batches(app, [Batch(tuple(ids), now=True)])
     server.close()
-    yield app
     app.close()
 
 

@@ -4,7 +4,6 @@ import json
 import random
 import uuid
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from typing import NamedTuple
 from urllib.parse import urlencode
 
@@ -13,20 +12,18 @@ import pytest
 
 from bench.relevance import judged_collection
 from newswire.app import App
-from newswire.clock import from_datetime
 from newswire.ingest.backfill import load
 from newswire.settings import Settings
 from tests import golden
 from tests.support.generated import Material, some_search
 from tests.support.opensearch_node.indexes import delete_indexes
 from tests.support.processes import command
-from tests.support.timeline import LINES, write_lines
+from tests.support.timeline import END_OF_2023, LINES, timeline_file
 from tests.support.transports import AsEvents
 
-END_OF_2023 = from_datetime(datetime(2024, 1, 1, tzinfo=UTC))
 SEARCHES = 600
 LEAST_OVERLAP = 0.99
-pytestmark = [pytest.mark.long, pytest.mark.opensearch]
+pytestmark = [pytest.mark.long, pytest.mark.opensearch, pytest.mark.xdist_group("opensearch-year")]
 
 
 class Year(NamedTuple):
@@ -57,9 +54,9 @@ def on_cluster(opensearch_nodes, prefix: str, data, **more) -> Settings:
 
 
 @pytest.fixture(scope="module")
-def lines(shared, tmp_path_factory):
-    file = tmp_path_factory.mktemp("lines") / "lines.jsonl.gz"
-    return file, len(write_lines(shared, file))
+def lines(shared):
+    year = timeline_file(shared)
+    return year.path, len(year.items)
 
 
 @pytest.fixture(scope="module")

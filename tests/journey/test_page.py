@@ -22,7 +22,7 @@ from tests.conftest import NOON
 from tests.support.hostile import some_request
 from tests.support.newsroom import furnish
 from tests.support.pages import Page
-from tests.support.timeline import write_lines
+from tests.support.timeline import timeline_file
 from tests.support.transports import AsEvents, OverHttp, rest_event
 
 PAGES = ("/", "/?q=summit", "/feeds/coast-dispatch", "/items/{item}", "/?from=x", "/feeds/none", "/items/none")
@@ -402,9 +402,8 @@ def test_hostile_requests_get_html_pages(api) -> None:
 
 
 def test_page_of_20_real_items_is_below_60_kb(app, shared, tmp_path) -> None:
-    whole, some = tmp_path / "whole.jsonl.gz", tmp_path / "some.jsonl"
-    write_lines(shared, whole)
-    with gzip.open(whole, "rt") as lines:
+    some = tmp_path / "some.jsonl"
+    with gzip.open(timeline_file(shared).path, "rt") as lines:
         some.write_text("".join(islice(lines, 0, 250_000, 25)))
     load(app, [str(some)], None)
     api = AsEvents(app)

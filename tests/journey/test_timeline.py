@@ -10,16 +10,15 @@ from newswire.engines.query import FacetQuery, SearchQuery, ValueFilter
 from newswire.ingest.backfill import load
 from newswire.ingest.reindex import reindex
 from tests import golden
-from tests.support.timeline import LINES, write_lines
+from tests.support.timeline import END_OF_2023, LINES, timeline_file
 
-YEAR_START, END_OF_2023 = 1_672_531_200_000, 1_704_067_200_000
+YEAR_START = 1_672_531_200_000
 
 
 @pytest.mark.long
-def test_year_of_news_survives_a_reindex(app, shared, tmp_path, clock) -> None:
+def test_year_of_news_survives_a_reindex(app, shared, clock) -> None:
     clock.at = END_OF_2023
-    file = tmp_path / "timeline.jsonl.gz"
-    winners = write_lines(shared, file)
+    file, winners = timeline_file(shared)
     report = load(app, [str(file)], None)
     assert (report.lines, report.refused_count) == (LINES, 0)
 

@@ -4,14 +4,54 @@ import gzip
 import hashlib
 import json
 import re
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import NamedTuple
 
+import msgspec
+
+from newswire.app import App
+from newswire.clock import from_datetime
+from newswire.ingest.backfill import load
 from newswire.ingest.item import item_id
 from newswire.ingest.parse.feed_dates import read_feed_date
+from newswire.settings import Settings
 from newswire.urls import canonical_link
 from tests.support.present import present
+from tests.support.run_folder import made_once
 
 LINES = 251_270
+END_OF_2023 = from_datetime(datetime(2024, 1, 1, tzinfo=UTC))
+
+
+class TimelineFile(NamedTuple):
+    """The year as gzipped lines to load, and the feed and the instant (ms) of each item in it, by its id."""
+
+    path: Path
+    items: dict[str, tuple[str, int]]
+
+
+def timeline_file(shared: Path) -> TimelineFile:
+    """Return the year as lines, which the workers of a run write once."""
+
+    def make(folder: Path) -> None:
+        items = write_lines(shared, folder / "lines.jsonl.gz")
+        (folder / "items.json").write_bytes(msgspec.json.encode(items))
+
+    folder = made_once("timeline-lines", make)
+    items = msgspec.json.decode((folder / "items.json").read_bytes(), type=dict[str, tuple[str, int]])
+    return TimelineFile(folder / "lines.jsonl.gz", items)
+
+
+def loaded_timeline(shared: Path) -> Path:
+    """Return a data folder with the year, which the workers of a run load once: for reading only."""
+
+    def make(folder: Path) -> None:
+        app = App(Settings(data=str(folder)), clock=lambda: END_OF_2023)
+        load(app, [str(timeline_file(shared).path)], None)
+        app.close()
+
+    return made_once("timeline", make)
 
 
 def slug(url: str) -> str:
