@@ -200,7 +200,9 @@ def _list_feeds(app: App, arguments: argparse.Namespace) -> int:
 
 def _list_feeds_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--problems", action="store_true", help="only feeds with a problem: failing, stale, never fetched or behind"
+        "--problems",
+        action="store_true",
+        help="only feeds with a problem: failing, stale, never fetched, behind, gone, or with refused items",
     )
     _json_argument(parser)
 

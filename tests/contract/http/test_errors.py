@@ -2,6 +2,7 @@
 
 import json
 import re
+import socket
 from concurrent.futures import ThreadPoolExecutor
 
 import msgspec
@@ -100,6 +101,19 @@ def test_full_server_and_late_answer_are_problem_documents(settings, clock) -> N
         (504, "answer_timeout"),
     }
     assert all((b"retry-after: 10" in answer.lower()) == (b"overloaded" in answer) for answer in answers)
+
+
+@contract.covers("S17")
+def test_late_head_of_a_request_is_a_timeout(app, monkeypatch) -> None:
+    monkeypatch.setattr("newswire.cli.server.HEAD_SECONDS", 0.5)
+    api = OverHttp(app)
+    with socket.create_connection(("127.0.0.1", api.port), timeout=10) as slow:
+        slow.sendall(b"GET /healthz HTTP/1.1\r\nHo")
+        head, _, body = slow.recv(10_000).partition(b"\r\n\r\n")
+    api.close()
+    problem = json.loads(body)
+    assert (problem["status"], problem["code"]) == (408, "request_timeout")
+    assert b"connection: close" in head
 
 
 @contract.covers("S13", "S14")

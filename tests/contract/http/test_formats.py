@@ -133,6 +133,15 @@ def test_csv_cell_never_starts_a_formula(events, app, text: str) -> None:
     assert (title, summary) == (f"'{text}", f"a{text}")
 
 
+@contract.covers("F22")
+@pytest.mark.parametrize(("text", "cell"), [("a; =1", "a;' =1"), ("a\t+1", "a\t'+1"), ("a;b;@x", "a;b;'@x")])
+def test_part_of_a_csv_cell_never_starts_a_formula(events, app, text: str, cell: str) -> None:
+    app.engine.index([ItemWrite(item("one", title=text), 1)], 1)
+    body = events.ask("/v1/search?format=csv&fields=title").body.decode()
+    (_head, (_id, title)) = csv.reader(body.splitlines(keepends=True))
+    assert title == cell
+
+
 @contract.covers("F20", "F21")
 def test_feed_over_4_mb_has_fewer_items_and_continues(events, app) -> None:
     app.engine.index([ItemWrite(item(f"n{n}", content="&" * 200_000), 1) for n in range(20)], 1)
