@@ -89,7 +89,7 @@ class Hop(Struct, frozen=True):
 
 
 class Fetched(Struct, frozen=True):
-    """A fetched document: status 200 and the decompressed body."""
+    """A fetched document: status 200 and its body."""
 
     url: str
     final_url: str
@@ -102,6 +102,8 @@ class Fetched(Struct, frozen=True):
     hops: tuple[Hop, ...]
     took_ms: int
     wire_bytes: int
+    coding: str | None = None
+    """The Content-Encoding of a body that is as it was sent; None for a body that is decompressed (`ingest/decompress.py`)."""
 
 
 class NotModified(Struct, frozen=True):

@@ -11,6 +11,7 @@ import msgspec
 import pytest
 
 from newswire.ingest.connect import ConnectionPools, is_public, system_resolver
+from newswire.ingest.decompress import unpacked
 from newswire.ingest.fetch import Fetcher
 from newswire.model import Fetched, FetchFailed, FetchRequest, NotModified, Outcome, Validators
 from newswire.settings import Settings
@@ -34,7 +35,9 @@ def failure(outcome: Outcome) -> FetchFailed:
 @pytest.fixture
 def fetch():
     built = Fetcher(OPEN)
-    yield lambda url, **more: built.fetch(FetchRequest(url, "test-agent", **more))
+    yield lambda url, **more: unpacked(
+        built.fetch(FetchRequest(url, "test-agent", **more)), OPEN.fetch_max_decoded_bytes
+    )
     built.close()
 
 
@@ -191,6 +194,15 @@ def test_redirect_to_no_url_is_told_as_the_fault_of_the_server(fetch, server, lo
     outcome = fetch(server.says("/feed", status=302, headers={"Location": location}))
     assert isinstance(outcome, FetchFailed)
     assert (outcome.code, outcome.sentence.startswith("127.0.0.1 redirects to ")) == ("invalid_url", True)
+
+
+@pytest.mark.parametrize("chunk", [b"-5\r\nhello", b"zz\r\nhello", b"5;x\r\nhel", b"\x80\r\n"])
+def test_invalid_chunk_is_told_as_the_fault_of_the_server(fetch, server, chunk: bytes) -> None:
+    head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n"
+    server.answers["/feed"] = Answer(act=lambda connection: connection.sendall(head + chunk))
+    outcome = fetch(server.url("/feed"))
+    assert isinstance(outcome, FetchFailed), outcome
+    assert outcome.code == "bad_response"
 
 
 @pytest.mark.parametrize("length", ["9" * 5_000, "\u00b2", "-4", "0x10", "1e3", ""])

@@ -11,7 +11,7 @@ import time
 
 import pytest
 
-from newswire.ingest.decompress import MAX_MEMBERS
+from newswire.ingest.decompress import MAX_MEMBERS, unpacked
 from newswire.ingest.poll_policy import body_hash
 from newswire.ingest.reading import GuardedReader, is_suspect
 from newswire.ingest.reading.record import read_record
@@ -136,11 +136,11 @@ def test_members_of_a_gzip_file_are_bounded(server, settings) -> None:
     server.answers["/few"] = Answer(body=few, headers={"Content-Encoding": "gzip"})
     server.answers["/many"] = Answer(body=gzip.compress(b"") * 100_000, headers={"Content-Encoding": "gzip"})
     server.answers["/deflate"] = Answer(body=b"\x03\x00" * 500_000, headers={"Content-Encoding": "deflate"})
-    outcome = fetcher.fetch(FetchRequest(server.url("/few"), "test"))
+    outcome = unpacked(fetcher.fetch(FetchRequest(server.url("/few"), "test")), 50_000_000)
     assert isinstance(outcome, Fetched)
     assert outcome.body == whole
     for path in ("/many", "/deflate"):
-        outcome = fetcher.fetch(FetchRequest(server.url(path), "test"))
+        outcome = unpacked(fetcher.fetch(FetchRequest(server.url(path), "test")), 50_000_000)
         assert isinstance(outcome, FetchFailed)
         assert (outcome.code, f"{MAX_MEMBERS:,} parts" in outcome.sentence) == ("content_encoding", True)
     fetcher.close()

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import gzip
 import sys
+import zlib
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from io import BufferedReader
@@ -26,8 +27,11 @@ from newswire.ingest.parse.load_lines import MAX_LINE_BYTES, LoadLine, read_line
 from newswire.ingest.parse.sniff import GZIP_MAGIC
 
 MAX_LINES_PER_RECORD = 1_000
+MAX_BYTES_PER_RECORD = 4_000_000
+"""Bytes after which a record ends before it has 1,000 lines; its last line may be longer."""
 MAX_BUFFERED_LINES = 20_000
 """Maximum lines in memory, over all feeds."""
+MAX_BUFFERED_BYTES = 32_000_000
 MAX_REPORTED_LINES = 1_000
 """Maximum refused lines that a report keeps; it counts all of them."""
 
@@ -126,38 +130,58 @@ class _RepeatDetector:
                 yield record.body
 
 
+class _WaitingLines:
+    """The lines of one feed that are not archived yet, and their bytes."""
+
+    def __init__(self) -> None:
+        self.lines: list[bytes] = []
+        self.size = 0
+
+    def add(self, line: bytes) -> None:
+        self.lines.append(line)
+        self.size += len(line)
+
+    def fill_a_record(self) -> bool:
+        return len(self.lines) >= MAX_LINES_PER_RECORD or self.size >= MAX_BYTES_PER_RECORD
+
+
 class _LineBuffer:
     """Collects checked lines by feed, and archives them in records."""
 
     def __init__(self, app: App, progress: Callable[[int], object] | None) -> None:
         self._app = app
         self._progress = progress
-        self._lines: dict[str, list[bytes]] = {}
-        self._count = 0
+        self._waiting: dict[str, _WaitingLines] = {}
+        self._count = self._size = 0
         self.feeds: dict[str, _RepeatDetector] = {}
         """The detector of each feed that has a record; its keys are the feeds to index."""
 
     def add(self, feed_id: str, line: LoadLine) -> None:
-        """Add a line; archive the lines of its feed, or of the feed with the most lines, when the buffer is full."""
-        lines = self._lines.setdefault(feed_id, [])
-        lines.append(_encoder.encode(line))
+        """Add a line; archive the lines of its feed, or of the feed with most of them, when the buffer is full."""
+        waiting = self._waiting.setdefault(feed_id, _WaitingLines())
+        encoded = _encoder.encode(line)
+        waiting.add(encoded)
         self._count += 1
-        if len(lines) >= MAX_LINES_PER_RECORD:
+        self._size += len(encoded)
+        if waiting.fill_a_record():
             self._flush(feed_id)
         elif self._count >= MAX_BUFFERED_LINES:
-            self._flush(max(self._lines, key=lambda other_id: len(self._lines[other_id])))
+            self._flush(max(self._waiting, key=lambda other_id: len(self._waiting[other_id].lines)))
+        elif self._size >= MAX_BUFFERED_BYTES:
+            self._flush(max(self._waiting, key=lambda other_id: self._waiting[other_id].size))
 
     def flush_all(self) -> None:
         """Archive everything that is left."""
-        for feed_id in list(self._lines):
+        for feed_id in list(self._waiting):
             self._flush(feed_id)
         for feed_id, detector in self.feeds.items():
             self._append(feed_id, detector.end())
 
     def _flush(self, feed_id: str) -> None:
-        lines = self._lines.pop(feed_id)
-        self._count -= len(lines)
-        body = b"\n".join(lines)
+        waiting = self._waiting.pop(feed_id)
+        self._count -= len(waiting.lines)
+        self._size -= waiting.size
+        body = b"\n".join(waiting.lines)
         if feed_id not in self.feeds:
             make_feed(self._app, feed_id)
             self.feeds[feed_id] = _RepeatDetector(self._app, feed_id, body)
@@ -166,7 +190,7 @@ class _LineBuffer:
             self._append(feed_id, detector.end())
             self._append(feed_id, [body])
         if self._progress is not None:
-            self._progress(len(lines))
+            self._progress(len(waiting.lines))
 
     def _append(self, feed_id: str, bodies: Iterable[bytes]) -> None:
         for body in bodies:
@@ -198,7 +222,7 @@ def _open(name: str) -> Iterator[IO[bytes]]:
     try:
         start = stream.peek(2)[:2]
         yield cast("IO[bytes]", gzip.GzipFile(fileobj=stream)) if start == GZIP_MAGIC else stream
-    except (EOFError, gzip.BadGzipFile, OSError) as error:
+    except (EOFError, zlib.error, OSError) as error:
         msg = (
             f"{name} cannot be read to its end ({error}): repair the file and load it again. Lines before that point may be "
             "loaded already; repeated lines do no harm."

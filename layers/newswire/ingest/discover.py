@@ -7,11 +7,13 @@ from html.parser import HTMLParser
 
 from newswire.app import DocumentFetcher
 from newswire.errors import UsageError
+from newswire.ingest.decompress import unpacked
 from newswire.ingest.parse.sniff import sniff
 from newswire.model import Fetched, FetchFailed, FetchRequest, Refusal
 from newswire.urls import feed_url_problem, resolve
 
 _FEED_MEDIA_TYPES = {"application/rss+xml", "application/atom+xml", "application/feed+json", "application/rdf+xml"}
+MAX_DOCUMENT_BYTES = 50_000_000
 MAX_PAGE_BYTES = 500_000
 """Bytes of a page that are searched for links: the links to its feeds are in its head."""
 
@@ -37,7 +39,7 @@ def feed_url_of(fetcher: DocumentFetcher, url: str, user_agent: str) -> tuple[st
     The URL of a feed is returned unchanged. In a page, the first `<link rel="alternate">` to a feed counts. Raises
     `UsageError` for a page without such a link.
     """
-    outcome = fetcher.fetch(FetchRequest(url, user_agent))
+    outcome = unpacked(fetcher.fetch(FetchRequest(url, user_agent)), MAX_DOCUMENT_BYTES)
     if isinstance(outcome, FetchFailed):
         return url, f"The fetch failed and will be retried. {outcome.sentence}"
     if not isinstance(outcome, Fetched):

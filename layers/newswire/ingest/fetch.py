@@ -7,6 +7,7 @@ allowed. Proxies and netrc of the environment are ignored. docs/feeds.md explain
 
 from __future__ import annotations
 
+import io
 import re
 import ssl
 import time
@@ -39,7 +40,6 @@ from newswire.ingest.connect import (
     set_deadline,
     system_resolver,
 )
-from newswire.ingest.decompress import decompress
 from newswire.ingest.secrets import SecretReader
 from newswire.model import Fetched, FetchFailed, FetchRequest, Hop, NotModified, Outcome
 from newswire.settings import Settings
@@ -76,7 +76,10 @@ class Fetcher:
         self._pools = ConnectionPools(resolver, allow_private=settings.fetch_allow_private, max_pools=max_pools)
 
     def fetch(self, request: FetchRequest) -> Outcome:
-        """Fetch a document. Every fault of the request, the network or the server is a `FetchFailed`; none is raised."""
+        """Fetch a document, with its body as it was sent; `unpacked` decompresses it when it is needed.
+
+        Every fault of the request, the network or the server is a `FetchFailed`; none is raised.
+        """
         started = time.monotonic()
         set_deadline(self._settings.fetch_timeout_seconds)
         chain = _RedirectChain(request.url)
@@ -172,19 +175,18 @@ class Fetcher:
         raw, truncated = self._read_body(response)
         if not raw:
             raise FetchError("empty", f"{_host_of(chain.url)} sent an empty document.")
-        encoding = headers.get("content-encoding", "")
-        body, cut = decompress(raw, encoding, self._settings.fetch_max_decoded_bytes, truncated=truncated)
         return Fetched(
             url=request.url,
             final_url=chain.url,
             status=response.status,
             headers=headers,
-            body=body,
+            body=raw,
             content_type=headers.get("content-type", ""),
-            truncated=truncated or cut,
+            truncated=truncated,
             hops=hops,
             took_ms=0,
             wire_bytes=len(raw),
+            coding=headers.get("content-encoding", ""),
         )
 
     def _read_body(self, response: urllib3.BaseHTTPResponse) -> tuple[bytes, bool]:
@@ -194,26 +196,28 @@ class Fetcher:
             response.close()
             msg = f"The document has {length} bytes; the limit is {limit} (NEWSWIRE_FETCH_MAX_BYTES)."
             raise FetchError("too_large", msg)
-        parts: list[bytes] = []
-        size = 0
+        body = io.BytesIO()
         try:
             while chunk := response.read(CHUNK_BYTES, decode_content=False):
-                size += len(chunk)
-                if size > limit:
+                body.write(chunk)
+                if body.tell() > limit:
                     response.close()
                     msg = f"The document has more than {limit} bytes (NEWSWIRE_FETCH_MAX_BYTES)."
                     raise FetchError("too_large", msg)
-                parts.append(chunk)
         except (Urllib3TimeoutError, TimeoutError):
             response.close()
             raise
         except (ProtocolError, OSError) as error:
             response.close()
-            if isinstance(error.__context__, TimeoutError) or not parts:
+            if isinstance(error.__context__, TimeoutError) or not body.tell():
                 raise
-            return b"".join(parts), True
+            return body.getvalue(), True
+        except ValueError as error:  # http.client takes a chunk of -5 bytes for one
+            response.close()
+            msg = f"{_host_of(response.url or '')} sent invalid HTTP ({_reason_of(error)})."
+            raise FetchError("bad_response", msg) from error
         response.release_conn()
-        return b"".join(parts), False
+        return body.getvalue(), False
 
 
 def fetcher_of(app: App) -> DocumentFetcher:

@@ -12,6 +12,7 @@ import uuid
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 
 import msgspec
 from msgspec import Struct
@@ -20,6 +21,7 @@ from newswire.app import App, DocumentFetcher
 from newswire.clock import MINUTE, SECOND, Instant
 from newswire.errors import DataError, EngineError
 from newswire.ingest.archiving import MAX_FEEDS_PER_SEARCH, append, reconcile, record_of, with_log_head
+from newswire.ingest.decompress import unpacked
 from newswire.ingest.generations import serving_generation
 from newswire.ingest.indexing import IndexResult, index_feeds, publish
 from newswire.ingest.poll_policy import (
@@ -33,6 +35,7 @@ from newswire.ingest.poll_policy import (
 from newswire.ingest.reading import reader_of
 from newswire.ingest.reading.record import INTERNAL, defect_sentence
 from newswire.ingest.schedule import limits_of
+from newswire.ingest.waiting_room import WaitingRoom
 from newswire.log import log_defect
 from newswire.model import Batch, Fetched, FetchFailed, FetchRequest, NotModified, Outcome, PollState, Reading, Record
 from newswire.storage.feeds import FeedRow, PollResult, new_lease
@@ -42,6 +45,8 @@ MAX_FEEDS_PER_HOST_CLAIM = 32
 """Maximum feeds of a host that one thread claims and fetches in a row."""
 GATHER_SECONDS = 0.01
 """Time in which results are gathered, to write many poll states in one transaction."""
+MAX_WAITING_BYTES = 30_000_000
+"""Maximum bytes of documents that wait to be archived; then the threads that fetch wait too."""
 MAX_UNAVAILABLE_PER_HOST = 3
 """Number of feeds of one host that answer 503 before the host is held."""
 HOST_HOLD = 15 * MINUTE
@@ -168,6 +173,7 @@ class _PollRun:
         self._time_left = time_left
         self._token = uuid.uuid4().hex
         self._done: queue.SimpleQueue[_TaskDone | _HostDone] = queue.SimpleQueue()
+        self._room = WaitingRoom(MAX_WAITING_BYTES)
         self._reports: list[PollReport] = []
         self._hosts: dict[str, _HostRun] = {}
         self._threads_running = 0
@@ -182,7 +188,7 @@ class _PollRun:
         fetcher = fetcher_of(self._app)
         hosts = deque(self._hosts.values())
         width = min(self._app.settings.poll_concurrency, len(hosts))
-        with ThreadPoolExecutor(width, thread_name_prefix="fetch") as threads:
+        with ThreadPoolExecutor(width, thread_name_prefix="fetch") as threads, closing(self._room):
             while hosts or self._threads_running:
                 while hosts and self._threads_running < width:
                     host = hosts.popleft()
@@ -271,6 +277,7 @@ class _PollRun:
                 unavailable += status == SERVICE_UNAVAILABLE
                 if status == TOO_MANY_REQUESTS:
                     unavailable = MAX_UNAVAILABLE_PER_HOST
+            self._room.take(_size_of(outcome))
             self._done.put(_TaskDone(task, outcome))
         self._done.put(_HostDone(host))
 
@@ -294,6 +301,7 @@ class _PollRun:
                 self._hosts[fetched.task.host].waiting.append(fetched.task.row.feed.id)
             else:
                 result, report = self._decide(fetched.task, fetched.outcome)
+                self._room.give(_size_of(fetched.outcome))
                 reports.append(report)
                 results += [] if result is None else [result]
         lost = set(self._app.feeds.remember(results)) if results else set()
@@ -334,6 +342,7 @@ class _PollRun:
         poll = with_log_head(self._app, feed_id, task.poll) if row.orphaned else task.poll
         now = self._app.clock()
         seq = None
+        outcome = unpacked(outcome, self._app.settings.fetch_max_decoded_bytes)
         if isinstance(outcome, Fetched) and is_new_document(row, poll, outcome.body):
             seq = append(self._app, record_of(row, poll, outcome, now))
         limits = limits_of(row.feed, self._app.settings)
@@ -358,6 +367,10 @@ class _PollRun:
         self._reports.append(report)
         if self._watch is not None:
             self._watch(report)
+
+
+def _size_of(outcome: Outcome | None) -> int:
+    return len(outcome.body) if isinstance(outcome, Fetched) else 0
 
 
 def _fetch(fetcher: DocumentFetcher, request: FetchRequest) -> Outcome:

@@ -93,7 +93,7 @@ class Bulk:
         """Send operations in chunks; prepare the next chunk in this thread while another thread sends one."""
         with ThreadPoolExecutor(1, thread_name_prefix="bulk") as thread:
             sending: Future[None] | None = None
-            while chunk := list(islice(operations, MAX_CHUNK_ITEMS)):
+            while chunk := _next_chunk(operations):
                 if sending is not None:
                     sending.result()
                 sending = thread.submit(self.send, name, chunk, result)
@@ -184,6 +184,19 @@ class Bulk:
                     "the next run repeats them."
                 )
             self._sleep(UNSEEN_PAUSE_SECONDS)
+
+
+def _next_chunk(operations: Iterator[Operation]) -> list[Operation]:
+    """Return the next operations, at most `MAX_CHUNK_ITEMS`, that fill about one request; empty at the end."""
+    chunk: list[Operation] = []
+    characters = 0
+    while len(chunk) < MAX_CHUNK_ITEMS and characters < MAX_CHUNK_BYTES:
+        operation = next(operations, None)
+        if operation is None:
+            break
+        chunk.append(operation)
+        characters += len(operation[1] or "")
+    return chunk
 
 
 def reason_of(answer: _Json) -> str:
