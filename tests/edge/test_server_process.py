@@ -8,19 +8,22 @@ import socket
 import sys
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import ExitStack
 
 import msgspec
 import pytest
 
 from newswire.app import App
-from newswire.cli import server as server_module
-from newswire.cli import workers
-from newswire.cli.server import hosts_of, inherit_socket, listen, max_connections
+from newswire.cli import connections, workers
+from newswire.cli.connections import max_connections
+from newswire.cli.server import hosts_of, inherit_socket, listen
 from newswire.ingest.reading import process
 from newswire.ingest.reading.record import read_record
-from newswire.model import Reading
+from newswire.model import ItemWrite, Reading
 from newswire.settings import Settings
 from tests import factories
+from tests.factories import item
 from tests.support.feed_server import rss, story
 from tests.support.transports import OverHttp
 
@@ -56,7 +59,7 @@ def test_surplus_connection_is_answered(app, monkeypatch) -> None:
     api = OverHttp(app)
     idle = socket.create_connection(("127.0.0.1", api.port))
     time.sleep(0.1)
-    monkeypatch.setattr(server_module, "max_connections", lambda: 1)
+    monkeypatch.setattr(connections, "max_connections", lambda: 1)
     with idle:
         answer = api.raw(b"")
         assert answer.startswith(b"HTTP/1.1 503 Unavailable")
@@ -213,3 +216,77 @@ def test_status_without_an_engine_says_so(app, monkeypatch, capsys) -> None:
     assert "it does not answer. Check NEWSWIRE_OPENSEARCH_URL." in capsys.readouterr().out
     assert status(app, argparse.Namespace(json=True)) == 0
     assert json.loads(capsys.readouterr().out)["items"] is None
+
+
+@pytest.fixture
+def full(app) -> Iterator[OverHttp]:
+    """Yield a server whose items are large."""
+    writes = [ItemWrite(item(n, content="word " * 40_000), 1) for n in range(15)]
+    app.engine.index(writes, 1)
+    app.engine.refresh()
+    api = OverHttp(app)
+    yield api
+    api.close()
+
+
+LARGE = b"GET /v1/search?size=20&fields=content HTTP/1.1\r\nHost: localhost\r\n\r\n"
+
+
+TCP_ESTABLISHED = 1
+
+
+def slow_reader(port: int) -> socket.socket:
+    """Ask for 3 MB, and read nothing of it."""
+    client = socket.socket()
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
+    client.connect(("127.0.0.1", port))
+    client.sendall(LARGE)
+    return client
+
+
+def is_closed(client: socket.socket, seconds: float) -> bool:
+    """Return whether the server has closed a connection, without reading what it has sent."""
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        state = client.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0]
+        if state != TCP_ESTABLISHED:
+            return True
+        time.sleep(0.05)
+    return False
+
+
+def test_client_that_reads_nothing_is_disconnected(full, monkeypatch) -> None:
+    monkeypatch.setattr(connections, "LOOK_SECONDS", 0.3)
+    with slow_reader(full.port) as client:
+        assert is_closed(client, 5)
+
+
+def test_client_that_reads_slowly_gets_its_whole_answer(full, monkeypatch) -> None:
+    monkeypatch.setattr(connections, "LOOK_SECONDS", 1.5)
+    received = 0
+    with slow_reader(full.port) as client:
+        client.settimeout(5)
+        while received < 2_900_000:
+            received += len(client.recv(50_000))
+            time.sleep(0.02)
+    assert received >= 2_900_000
+
+
+def test_unread_answers_have_a_limit_together(full, monkeypatch) -> None:
+    monkeypatch.setattr(connections, "MAX_UNSENT_BYTES", 8_000_000)
+    monkeypatch.setattr(connections, "LOOK_SECONDS", 60.0)
+    with ExitStack() as stack:
+        clients = [stack.enter_context(slow_reader(full.port)) for _ in range(8)]
+        assert is_closed(clients[0], 10)
+        assert not is_closed(clients[-1], 0.2)
+        assert full.ask("/healthz").status == 200
+
+
+def test_client_that_reads_nothing_makes_room_for_others(full, monkeypatch) -> None:
+    with slow_reader(full.port) as client:
+        until = time.monotonic() + 10
+        while not connections.LimitedProtocol._senders and time.monotonic() < until:
+            time.sleep(0.02)
+        monkeypatch.setattr(connections, "max_connections", lambda: 1)
+        full.raw(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+        assert is_closed(client, 5)

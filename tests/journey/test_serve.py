@@ -14,10 +14,11 @@ from pathlib import Path
 
 import pytest
 
-from newswire.web.lanes import Lane, is_costly
+from newswire.web.lanes import MIN_WAITING, Cost, Lane, Lanes, cost_of
 from tests.conftest import ROOT
 from tests.support.present import present
 from tests.support.processes import Served, command
+from tests.support.transports import OverHttp
 
 SAMPLE = str(ROOT / "sample" / "nato-sample.xml")
 COSTLY = "/v1/search?q=" + "+OR+".join(f"word{n}*" for n in range(30))
@@ -188,28 +189,67 @@ def test_lane_refuses_what_its_queue_cannot_hold_and_drops_what_is_cancelled() -
 
 
 @pytest.mark.parametrize(
-    ("target", "costly"),
+    ("target", "cost"),
     [
-        ("/v1/search?q=baltic", False),
-        ("/v1/search?q=baltic+exercise+nato+summit&facets=feed&histogram=auto", False),
-        ("/?q=baltic%20exercise", False),
-        ("/v1/search?q=a*", True),
-        ("/v1/search?q=a%2A", True),
-        ("/v1/search?q=" + "+".join("abcdefghijklm"), True),
-        ("/v1/search?size=200", True),
-        ("/v1/search?siz%65=200", True),
-        ("/v1/search?size=%20200", True),
-        ("/v1/search?%71=a%2A", True),
-        ("/v1/search?q=" + "%0A".join("abcdefghijklm"), True),
-        ("/v1/search?q=" + "%E5%8C%97" * 101, True),
-        ("http://127.0.0.1:1/v1/search?q=a*", True),
-        ("/v1/search?q=x&highlight=%63ontent", True),
-        ("/v1/search?q=x&highlight=content", True),
-        ("/v1/search?q=x&highlight=title", False),
-        ("/v1/items/a", False),
-        ("/v1/feeds?size=200", False),
+        ("/healthz", "health"),
+        ("/v1/status", "status"),
+        ("/v1/search?q=baltic", "simple"),
+        ("/v1/search?q=baltic&size=20&fields=id,title&format=json", "simple"),
+        ("/v1/search?q=x&highlight=title", "simple"),
+        ("/v1/items/a", "simple"),
+        ("/v1/items?ids=" + ",".join("abcdefghij"), "simple"),
+        ("/v1/feeds?size=200", "simple"),
+        ("/v1/search?q=baltic+exercise+nato+summit&facets=feed&histogram=auto", "broad"),
+        ("/v1/search?q=x&f%61cets=category:200", "broad"),
+        ("/v1/search?q=x&histogram=year", "broad"),
+        ("/v1/search?q=x&size=50", "broad"),
+        ("/v1/search?q=x&fields=id,c%6Fntent", "broad"),
+        ("/v1/search?q=x&format=atom", "broad"),
+        ("/v1/items?ids=" + ",".join("abcdefghijklmnopqrstuvwxyz"), "broad"),
+        ("/v1/items?ids=" + "%2c".join("abcdefghijklmnopqrstuvwxyz"), "broad"),
+        ("/?q=baltic%20exercise", "broad"),
+        ("/feeds/nato-news", "broad"),
+        ("/v1/search?q=a*", "costly"),
+        ("/v1/search?q=a%2A", "costly"),
+        ("/v1/search?q=" + "+".join("abcdefghijklm"), "costly"),
+        ("/?q=" + "+".join("abcdefghijklm"), "costly"),
+        ("/v1/search?size=200", "costly"),
+        ("/v1/search?siz%65=200", "costly"),
+        ("/v1/search?size=%20200", "costly"),
+        ("/v1/search?size=1e2", "costly"),
+        ("/v1/search?%71=a%2A", "costly"),
+        ("/v1/search?q=" + "%0A".join("abcdefghijklm"), "costly"),
+        ("/v1/search?q=" + "%E5%8C%97" * 101, "costly"),
+        ("/v1/search?q=x&highlight=%63ontent", "costly"),
+        ("/v1/search?q=x&highlight=content", "costly"),
     ],
 )
-def test_costly_requests_are_known_by_their_url(target: str, costly: bool) -> None:
+def test_cost_of_a_request_is_known_by_its_url(target: str, cost: Cost) -> None:
     path, _, query = target.partition("?")
-    assert is_costly(path, query.encode()) is costly
+    assert cost_of(path, query.encode()) == cost
+
+
+def test_absolute_target_goes_the_way_of_its_path(app, monkeypatch) -> None:
+    paths: list[str] = []
+    submit = Lanes.submit
+
+    def note(lanes, path, query, call):
+        paths.append(path)
+        return submit(lanes, path, query, call)
+
+    monkeypatch.setattr(Lanes, "submit", note)
+    api = OverHttp(app)
+    answer = api.raw(b"GET http://localhost/v1/search?q=a* HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+    api.close()
+    assert answer.startswith(b"HTTP/1.1 200 ")
+    assert paths == ["/v1/search"]
+
+
+def test_lane_admits_as_many_calls_as_it_answers_in_time() -> None:
+    go_on = threading.Event()
+    lanes: list[Lane[bool]] = [Lane("slow", threads=1, usual_s=2.0), Lane("quick", threads=1, usual_s=0.1)]
+    admitted = [sum(lane.submit(go_on.wait) is not None for _ in range(200)) for lane in lanes]
+    go_on.set()
+    for lane in lanes:
+        lane.close()
+    assert admitted == [1 + MIN_WAITING, 1 + 80]

@@ -4,25 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import logging
 import socket
 import sys
 import threading
+import time
 from collections.abc import Callable
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import uvicorn
 from aws_lambda_powertools.event_handler import HttpResolverLocal
-from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from newswire.app import App
+from newswire.cli.connections import LimitedProtocol
 from newswire.cli.console import complain
 from newswire.cli.poll import keep_polling
 from newswire.errors import NewswireError, UsageError
 from newswire.settings import LOOPBACK
-from newswire.web.asgi import ANY_ADDRESS, AsgiApp, ThreadedAsgiApp, problem_as_json
+from newswire.web.asgi import ANY_ADDRESS, AsgiApp, ThreadedAsgiApp
 from newswire.web.events import build_api
-from newswire.web.messages import ProblemCode, problem_of
 
 if TYPE_CHECKING:
     from newswire.web.signing_proxy import SigningProxy
@@ -32,13 +32,9 @@ BACKLOG = 128
 ACCEPTED_IN_A_ROW = 16
 """Connections that asyncio accepts before it looks at them; each of them needs a free file descriptor."""
 TOLD_SECONDS = 60.0
-"""Time between two lines about a lack of file descriptors."""
-MAX_CONNECTIONS = 1_000
-MIN_CONNECTIONS = 8
-RESERVED_FILES = 100
-"""File descriptors that connections leave free: an index has 8 files for each segment."""
-HEAD_SECONDS = 10.0
-"""Maximum seconds between the first byte of a request's head, or the connection, and its end."""
+"""Time between two lines about the same trouble with connections."""
+SHUTDOWN_SECONDS = 25
+"""Time that requests in progress have after a signal; the process that started the workers waits for 30 s."""
 SWITCH_SECONDS = 0.001
 """Time after which Python lets another thread run. The default of 5 ms is twice as long as a simple search takes."""
 
@@ -101,86 +97,36 @@ def inherit_socket(fd: int) -> socket.socket:
     return socket.socket(fileno=fd)
 
 
-class _Protocol(H11Protocol):
-    """uvicorn's HTTP/1.1, with limits for connections, and a problem document for input that is not valid HTTP."""
-
-    _head_timer: asyncio.TimerHandle | None = None
-
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Accept a connection, or refuse it with 503 if there are as many as file descriptors allow."""
-        super().connection_made(transport)
-        if len(self.connections) > max_connections():
-            self._send_problem(
-                503, "overloaded", "The server has as many connections as it can; try again in a moment."
-            )
-        else:
-            self._expect_head()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        """Forget a connection."""
-        self._forget_head()
-        super().connection_lost(exc)
-
-    def data_received(self, data: bytes) -> None:
-        """Read data; the head of a request must arrive within `HEAD_SECONDS` of its first byte."""
-        super().data_received(data)
-        if self.cycle is not None and not self.cycle.response_complete:
-            self._forget_head()
-        elif self._head_timer is None and not self.transport.is_closing():
-            self._expect_head()
-
-    def on_response_complete(self) -> None:
-        """Wait for the next request, within uvicorn's time for idle connections."""
-        self._forget_head()
-        super().on_response_complete()
-
-    def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - uvicorn's text is not in the form of the contract
-        """Answer 400 with a problem document, and close; the usual cause is a URL with non-ASCII characters."""
-        detail = "The request is not valid HTTP. Percent-encode spaces and non-ASCII characters in the URL."
-        self._send_problem(400, "invalid_request", detail)
-
-    def _expect_head(self) -> None:
-        self._head_timer = self.loop.call_later(HEAD_SECONDS, self._close_slow)
-
-    def _forget_head(self) -> None:
-        if self._head_timer is not None:
-            self._head_timer.cancel()
-            self._head_timer = None
-
-    def _close_slow(self) -> None:
-        self._head_timer = None
-        if not self.transport.is_closing():
-            self._send_problem(408, "request_timeout", f"The request did not arrive within {HEAD_SECONDS:g} s.")
-
-    def _send_problem(self, status: int, code: ProblemCode, detail: str) -> None:
-        problem = problem_of(status, code, detail)
-        _, headers, body = problem_as_json(problem)
-        lines = [f"HTTP/1.1 {status} {problem.title}".encode(), *(b"%b: %b" % header for header in headers)]
-        self.transport.write(b"\r\n".join([*lines, b"connection: close", b"", body]))
-        self.transport.close()
-
-
-@lru_cache(maxsize=1)
-def max_connections() -> int:
-    """Return how many connections a process accepts: some descriptors stay free for the index and the stores."""
-    import resource  # noqa: PLC0415 - Unix only, as the command line is
-
-    soft, _hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    files = MAX_CONNECTIONS + RESERVED_FILES if soft == resource.RLIM_INFINITY else soft
-    return max(MIN_CONNECTIONS, min(MAX_CONNECTIONS, files - RESERVED_FILES))
-
-
 def make_config(asgi_app: ThreadedAsgiApp) -> uvicorn.Config:
     """Return the uvicorn configuration that the API, the proxy and the tests share."""
     return uvicorn.Config(
         asgi_app,
-        http=_Protocol,
+        http=LimitedProtocol,
         log_level="warning",
         access_log=False,
         lifespan="on",
         server_header=False,
         backlog=ACCEPTED_IN_A_ROW,
+        timeout_graceful_shutdown=SHUTDOWN_SECONDS,
     )
+
+
+class _Seldom(logging.Filter):
+    """Lets uvicorn's line about a request that is not valid HTTP pass once in `TOLD_SECONDS`: a client can send thousands."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._told_at = -TOLD_SECONDS
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Return whether a line is written."""
+        if not str(record.msg).startswith("Invalid HTTP request"):
+            return True
+        now = time.monotonic()
+        if now - self._told_at < TOLD_SECONDS:
+            return False
+        self._told_at = now
+        return True
 
 
 class Server(uvicorn.Server):
@@ -192,6 +138,7 @@ class Server(uvicorn.Server):
         for sock in sockets or []:
             sock.listen(BACKLOG)  # asyncio has set the number that it accepts in a row
         told_at = -TOLD_SECONDS
+        logging.getLogger("uvicorn.error").addFilter(_Seldom())
 
         def handle(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
             nonlocal told_at

@@ -105,7 +105,7 @@ def test_full_server_and_late_answer_are_problem_documents(settings, clock) -> N
 
 @contract.covers("S17")
 def test_late_head_of_a_request_is_a_timeout(app, monkeypatch) -> None:
-    monkeypatch.setattr("newswire.cli.server.HEAD_SECONDS", 0.5)
+    monkeypatch.setattr("newswire.cli.connections.HEAD_SECONDS", 0.5)
     api = OverHttp(app)
     with socket.create_connection(("127.0.0.1", api.port), timeout=10) as slow:
         slow.sendall(b"GET /healthz HTTP/1.1\r\nHo")
