@@ -27,6 +27,9 @@ class _BareReader:
     def read(self, record: Record, *, careful: bool = False) -> Reading:  # noqa: ARG002 - of the Protocol
         return read_record(record)
 
+    def try_read(self, record: Record, patience_s: float, *, careful: bool = False) -> Reading:  # noqa: ARG002 - of the Protocol
+        return read_record(record)
+
     def begin(self, record: Record, *, careful: bool = False) -> None:
         """Do nothing."""
 

@@ -34,6 +34,9 @@ class RecordReader(Protocol):
         `careful` protects this process from the document, at some cost.
         """
 
+    def try_read(self, record: Record, patience_s: float, *, careful: bool = False) -> Reading | None:
+        """Read a record like `read`; return None if that takes longer than `patience_s` seconds, and forget the attempt."""
+
     def begin(self, record: Record, *, careful: bool = False) -> None:
         """Begin with a record that is read next, if that can go on beside the caller's own work."""
 

@@ -8,6 +8,8 @@ from typing import Literal, get_args, get_origin, get_type_hints
 import msgspec
 from msgspec import Struct
 
+from newswire.urls import quotable
+
 _WRONG_TYPE = re.compile(r"Expected `([^`]+)`, got `([^`]+)`")
 _UNKNOWN_KEY = re.compile(r"Object contains unknown field `([^`]+)`")
 _MISSING_KEY = re.compile(r"Object missing required field `([^`]+)`")
@@ -35,7 +37,9 @@ def describe(error: msgspec.ValidationError, struct: type[Struct]) -> tuple[str,
     if match := _MISSING_KEY.fullmatch(reason):
         return ".".join(filter(None, (key, match.group(1)))), "is missing"
     if match := _NOT_ALLOWED.fullmatch(reason):
-        return key, f"must be {_allowed(struct, key)}, got {match.group(1)}"
+        value = match.group(1)
+        value = repr(quotable(value.strip("'"))) if "/" in value or "@" in value else value  # it may be a URL
+        return key, f"must be {_allowed(struct, key)}, got {value}"
     if match := _WRONG_TYPE.fullmatch(reason):
         expected, actual = (_name_types(types) for types in match.groups())
         return key, f"{'must hold' if inside else 'must be'} {expected}, got {actual}"

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
-from urllib.parse import SplitResult, urljoin, urlsplit, urlunsplit
+from urllib.parse import SplitResult, unquote, urljoin, urlsplit, urlunsplit
 
 # Version 1: parameters that name the way a reader came, not the article. 46,282 of 251,270 real links have one.
 # Parameters such as p, id and article are never trackers: at some publishers they identify the article.
@@ -93,10 +93,34 @@ DEFAULT_PORTS = {"http": 80, "https": 443}
 _FRAGMENT_TRACKER = re.compile(r"(?:ftag|xtor|utm_[a-z]+|ref|rss)=|^rss$", re.IGNORECASE)
 # Most links need no change but the scheme. Splitting a URL costs ten times as much as this match.
 _QUOTABLE_SCHEME = re.compile(r"(?:https?|ftp|file|feed):/{0,2}", re.IGNORECASE)
-_SECRET_NAME = re.compile(
-    r"(?:^|[_.-])(?:(?:api|access|auth|subscription)?[_.-]?(?:key|token|secret)|auth|password|passwd|pwd|pass|sig|signature)$",
-    re.IGNORECASE,
+_WORDS_OF_NAME = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
+_SECRET_WORDS = frozenset(
+    [
+        "auth",
+        "authorization",
+        "credential",
+        "credentials",
+        "jwt",
+        "key",
+        "keys",
+        "pass",
+        "passphrase",
+        "passwd",
+        "password",
+        "pin",
+        "pwd",
+        "secret",
+        "secrets",
+        "session",
+        "sessionid",
+        "sid",
+        "sig",
+        "signature",
+        "token",
+        "tokens",
+    ]
 )
+_SECRET_ENDS = ("apikey", "accesskey", "authkey", "privatekey", "secretkey", "password", "secret", "token")
 _SCHEME = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]*:")
 _PLAIN_LINK = re.compile(r"https?://(?:[a-z0-9](?:[a-z0-9-]*[a-z0-9])?\.)+[a-z]+/[A-Za-z0-9/._~%!$&'()*+,;=:@-]*")
 _QUOTED_CHARACTERS = 100
@@ -260,7 +284,8 @@ def redacted(url: str) -> str:
 
 def quotable(url: str) -> str:
     """Return the start of a URL for a message, also of an unreadable one, without what may be a secret."""
-    start, _, end = re.split(r"[?#]", url, maxsplit=1)[0].rpartition("@")
+    start, _, end = url.rpartition("@")  # a password may have a ? or # in it
+    end = re.split(r"[?#]", end, maxsplit=1)[0]
     scheme = _QUOTABLE_SCHEME.match(start)
     plain = f"{scheme.group() if scheme else ''}…@{end}" if start else end
     plain = re.sub(r"(//[^/:]*):(?!\d+(?:/|$))[^/]*", r"\1:…", plain)  # a port that is none may be a password
@@ -268,12 +293,25 @@ def quotable(url: str) -> str:
 
 
 def without_credentials(url: str) -> str:
-    """Return a URL without user info, and without query parameters whose names are those of keys and passwords."""
+    """Return a URL without user info, and without parameters and fragments whose names are those of keys and passwords.
+
+    Of a URL that cannot be read only the part before its query is returned, also without user info.
+    """
     parts = _split(url)
     if parts is None:
-        return url
-    pairs = [pair for pair in parts.query.split("&") if not _SECRET_NAME.search(pair.partition("=")[0])]
-    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2], query="&".join(pairs)))
+        return re.sub(r"//[^/]*@", "//", re.split(r"[?#]", url, maxsplit=1)[0])
+    query = "&".join(pair for pair in re.split("[&;]", parts.query) if not _is_secret(pair)) if parts.query else ""
+    fragment = "" if any(map(_is_secret, re.split("[&;?]", parts.fragment))) else parts.fragment
+    if query != parts.query and len(query) == len(parts.query):
+        query = parts.query  # nothing is left out: the separators stay
+    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2], query=query, fragment=fragment))
+
+
+def _is_secret(pair: str) -> bool:
+    """Return whether a parameter `name=value` is named like a key, a password, a token or a session."""
+    name = unquote(pair.partition("=")[0])
+    words = [word.lower() for word in _WORDS_OF_NAME.findall(name)]
+    return any(word in _SECRET_WORDS or word.endswith(_SECRET_ENDS) for word in words)
 
 
 # --- rules ------------------------------------------------------------------------------------------------------------

@@ -81,6 +81,16 @@ def test_document_that_needs_too_much_memory_is_refused(reader) -> None:
     assert reader.read(LARGE).entries == 500
 
 
+def test_slow_record_is_given_up_when_patience_ends(reader) -> None:
+    slow = record(next(iter(COSTLY.values())))
+    started = time.monotonic()
+    assert reader.try_read(slow, 0.3) is None
+    assert time.monotonic() - started < 2
+    assert reader.try_read(LARGE, 5).entries == 500
+    assert reader.try_read(GOOD, 0) == read_record(GOOD), "a small one, in this process"
+    assert reader.try_read(slow, 60).refusal.code == "too_costly", "patience beyond the limit of time"
+
+
 def test_child_that_was_killed_between_records_starts_again(reader) -> None:
     assert reader.read(LARGE).entries == 500
     os.kill(reader._process._process.pid, signal.SIGKILL)

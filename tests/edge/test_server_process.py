@@ -25,6 +25,7 @@ from newswire.settings import Settings
 from tests import factories
 from tests.factories import item
 from tests.support.feed_server import rss, story
+from tests.support.present import present
 from tests.support.transports import OverHttp
 
 
@@ -176,7 +177,8 @@ def test_defect_in_the_child_is_a_logged_refusal(monkeypatch, caplog) -> None:
         reply = process._Reply(None, name, "Traceback of the child")
         monkeypatch.setattr(reading, "_send_task", lambda _task: None)
         monkeypatch.setattr(reading, "_receive_reply", lambda _begun, reply=reply: reply)
-        refusal = reading.read(factories.record(feed="news"), 10, 1.0).refusal
+        monkeypatch.setattr(reading, "_replies_within", lambda _seconds: True)
+        refusal = present(reading.read(factories.record(feed="news"), 10, 1.0, 1.0)).refusal
         assert refusal is not None
         assert refusal.code == code
     assert "Traceback of the child" in caplog.text

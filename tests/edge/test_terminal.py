@@ -99,3 +99,17 @@ def test_progress_bar_does_not_cut_error_lines(tmp_path, terminal) -> None:
     assert status == 1
     lines = [line.rpartition("\r")[2] for line in shown.split("\n")]
     assert any(line.startswith(f"{file}, line 2: ") for line in lines), shown
+
+
+INVISIBLE = "\u200f\u061c\ufeff\u2028\u2029\u2066\u202e\U000e0041\ue000\ufdd0\U0010ffff\x1b[31m\x9b2J"
+
+
+def test_invisible_characters_of_a_publisher_are_escaped(tmp_path) -> None:
+    file = tmp_path / "items.jsonl"
+    file.write_text(json.dumps({"title": f"Baltic {INVISIBLE} \u200d end", "link": "https://a.example/1"}) + "\n")
+    command(tmp_path / "data", "load", str(file), "--feed", "a").communicate(timeout=60)
+    shown, _err = command(tmp_path / "data", "search", "baltic").communicate(timeout=60)
+    assert "end" in shown
+    assert [character for character in INVISIBLE if not character.isascii() and character in shown] == []
+    assert "\x1b" not in shown
+    assert "\u200d" in shown, "a joiner is part of a word"

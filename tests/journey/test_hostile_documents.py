@@ -82,6 +82,23 @@ def test_costly_documents_are_refused_while_other_feeds_are_indexed(another, ser
     assert {feed["error"]["code"] for feed in problems} == {"too_costly"}
 
 
+def test_slow_documents_are_read_after_all_others(another, server, monkeypatch) -> None:
+    monkeypatch.setattr("newswire.ingest.indexing.PATIENCE_SECONDS", 0.2)
+    app = another(read_timeout_seconds=2)
+    slow = next(iter(COSTLY.values()))
+    order: list[str] = []
+    save = app.feeds.save
+
+    def note(generation, feed, *more):
+        order.append(feed)
+        return save(generation, feed, *more)
+
+    monkeypatch.setattr(app.feeds, "save", note)
+    run_batches(app, [add_feeds(app, server, {f"h{n}": slow for n in range(3)})])
+    assert order == ["a-good", "z-good", "h0", "h1", "h2"]
+    assert app.feeds.behind(1) == []
+
+
 HOSTILE = rss_with(b"<pubDate>Hostile day</pubDate>")
 
 

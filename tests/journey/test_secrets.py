@@ -86,6 +86,8 @@ def test_header_that_names_its_secret_is_exported(listed, tmp_path) -> None:
         f"user:{PASSWORD}@host/x?key={KEY}",
         f"https:/user:{PASSWORD}@host/x",
         f"ftp:user:{PASSWORD}@host/x",
+        f"http://{PASSWORD}:s#pw@[h.example/f?{KEY}",
+        f"http://{PASSWORD}:s?pw@[h.example/f?{KEY}",
     ],
 )
 def test_wrong_url_is_quoted_without_its_secrets(tmp_path, url: str) -> None:
@@ -107,10 +109,69 @@ def test_url_in_the_place_of_a_key_is_quoted_without_its_secrets(tmp_path, place
     assert (PASSWORD in output, KEY in output) == (False, False), output
 
 
+ODD_NAMES = (
+    "clientSecret", "secretKey", "userToken", "rssToken", "privatekey", "passphrase", "jwt", "sid", "token1", "tokens",
+    "key[]", "X-Amz-Credential", "X-Amz-Signature", "credentials", "%6bey", "API%5FKEY", "sessionId", "AUTH", "accessKey",
+)  # fmt: skip
+
+
+def test_credentials_are_left_out_of_every_url_of_a_feed(tmp_path) -> None:
+    secret = f"https://user:{PASSWORD}@h.example/?token={KEY}"
+    listing = f'{{ rows = "x", base = "{secret}" }}'
+    (tmp_path / "feeds.toml").write_text(
+        f'[feed.a]\nurl = "https://h.example/f?a=1;key={KEY}#token={KEY}"\nlink = "{secret}"\nkind = "listing"\nlisting = {listing}\n'
+    )
+    data = tmp_path / "data"
+    assert run(data, "feeds", "import", str(tmp_path / "feeds.toml"))[0] == 0
+    run(data, "feeds", "export", str(tmp_path / "out.toml"))
+    text = (tmp_path / "out.toml").read_text()
+    assert (PASSWORD in text, KEY in text) == (False, False), text
+    assert without_credentials(f"http://user:{PASSWORD}@[bad/?key={KEY}") == "http://[bad/"
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        f'kind = "http://user:{PASSWORD}@h.example/f?key={KEY}#x"',
+        f'headers = {{ "http://user:{PASSWORD}@h/f?key={KEY}" = "x" }}',
+        f'headers = {{ "Authorization: Bearer {KEY}" = "x" }}',
+        f'headers = {{ "X-Key" = "{KEY}\\n" }}',
+        f'title = ["http://user:{PASSWORD}@h.example/f?key={KEY}"]',
+    ],
+)
+def test_wrong_value_is_quoted_without_its_secrets(tmp_path, line: str) -> None:
+    (tmp_path / "feeds.toml").write_text(f'[feed.a]\nurl = "https://h.example/"\n{line}\n')
+    status, output = run(tmp_path / "data", "feeds", "import", str(tmp_path / "feeds.toml"))
+    assert (status, "key feed.a." in output) == (1, True)
+    assert (PASSWORD in output, KEY in output) == (False, False), output
+
+
+def test_pages_of_imported_feeds_are_links_without_secrets(tmp_path) -> None:
+    outline = '<outline type="rss" text="{}" xmlUrl="https://a.example/{}" htmlUrl="{}"/>'
+    links = (f"https://user:{PASSWORD}@k.example/&#10;x", "javascript:alert(1)", "https://k.example/page")
+    body = "".join(outline.format(n, n, link) for n, link in enumerate(links))
+    (tmp_path / "a.opml").write_text(f'<opml version="2.0"><body>{body}</body></opml>')
+    assert run(tmp_path / "data", "feeds", "import", str(tmp_path / "a.opml"))[0] == 0
+    _status, output = run(tmp_path / "data", "feeds", "--json")
+    assert (PASSWORD in output, "javascript" in output, "https://k.example/page" in output) == (False, False, True)
+
+
 def test_names_of_keys_are_recognized_in_queries() -> None:
-    for name in ("key", "api_key", "apikey", "api-key", "access_token", "token", "auth", "pwd", "sig", "client_secret"):
+    for name in (
+        "key",
+        "api_key",
+        "apikey",
+        "api-key",
+        "access_token",
+        "token",
+        "auth",
+        "pwd",
+        "sig",
+        "client_secret",
+        *ODD_NAMES,
+    ):
         assert without_credentials(f"https://h.example/f?a=1&{name}=x") == "https://h.example/f?a=1"
-    for name in ("monkey", "keyword", "tokens", "author", "page", "sign", "bypass"):
+    for name in ("monkey", "keyword", "keynote", "author", "page", "sign", "bypass", "inside", "pinned", "compass"):
         assert without_credentials(f"https://h.example/f?{name}=x").endswith(f"?{name}=x")
 
 

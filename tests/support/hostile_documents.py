@@ -59,6 +59,12 @@ ENTITIES = {
     + b"A " * 1_000
     + b'">]><rss><channel/></rss>',
     "an external entity": b'<!DOCTYPE rss [<!ENTITY x SYSTEM "file:///etc/passwd">]><rss><channel/></rss>',
+    "an entity after a quoted angle": b'<!DOCTYPE rss SYSTEM "x>y" [<!ENTITY a "b">]><rss version="2.0"/>',
+    "an entity after two quoted angles": b"<!DOCTYPE rss PUBLIC 'a>' \"x>y\" [<!ENTITY a 'b'>]><rss version='2.0'/>",
+    "an entity after quoted brackets": b'<!DOCTYPE rss SYSTEM "a[]>b" [<!ENTITY a "b">]><rss version="2.0"/>',
+    "a sitemap with an entity after a quoted angle": b'<!DOCTYPE urlset SYSTEM "x>y" [<!ENTITY a "b">]>'
+    + _SITEMAP
+    + b"</urlset>",
     "a sitemap with an entity": b'<!DOCTYPE urlset [<!ENTITY a "b">]>' + _SITEMAP + b"</urlset>",
     "an entity in UTF-16": '<?xml version="1.0"?><!DOCTYPE rss [<!ENTITY a "b">]><rss version="2.0"/>'.encode("utf-16"),
 }

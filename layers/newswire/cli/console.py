@@ -29,7 +29,12 @@ if TYPE_CHECKING:
     from newswire.search.answer import SearchResult
 
 
-_CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+# Controls, marks of direction, separators, invisible and private characters, tags, and what is no character. The two
+# joiners (U+200C, U+200D) stay: Persian and emoji need them.
+_CONTROLS = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ud800-\uf8ff\ufdd0-\ufdef\ufeff"
+    "\ufff0-\ufffb\ufffe\uffff\U000e0000-\U000e0fff\U000f0000-\U0010ffff]"
+)
 
 
 def escape_controls(text: str) -> str:
@@ -37,7 +42,12 @@ def escape_controls(text: str) -> str:
 
     A publisher's text could otherwise change the title of a terminal, its clipboard, or the order of what it shows.
     """
-    return _CONTROLS.sub(lambda match: f"\\u{ord(match.group()):04x}", text)
+    return _CONTROLS.sub(_escape, text)
+
+
+def _escape(match: re.Match[str]) -> str:
+    code = ord(match.group())
+    return f"\\u{code:04x}" if code <= 0xFFFF else f"\\U{code:08x}"  # noqa: PLR2004 - the last of four digits
 
 
 class _Terminal:

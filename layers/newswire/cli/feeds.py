@@ -132,9 +132,18 @@ def import_list(app: App, arguments: argparse.Namespace) -> int:
 
 
 def _without_credentials(feed: Feed) -> Feed:
-    """Return a feed without the credentials in its URL and headers; headers that name their secret stay."""
+    """Return a feed without the credentials in its URLs and headers; headers that name their secret stay."""
     headers = {name: value for name, value in feed.headers.items() if is_reference(value)}
-    return msgspec.structs.replace(feed, url=without_credentials(feed.url), headers=headers)
+    listing = feed.listing
+    if listing is not None:
+        listing = msgspec.structs.replace(listing, base=without_credentials(listing.base))
+    return msgspec.structs.replace(
+        feed,
+        url=without_credentials(feed.url),
+        link=without_credentials(feed.link),
+        headers=headers,
+        listing=listing,
+    )
 
 
 def export_list(app: App, arguments: argparse.Namespace) -> int:

@@ -25,7 +25,7 @@ from newswire.ingest.parse.prolog import declares_entities
 from newswire.ingest.secrets import reference_problem
 from newswire.model import Feed, FeedKind, Listing
 from newswire.type_errors import describe
-from newswire.urls import feed_url_problem, path_of, quotable, site_name
+from newswire.urls import feed_url_problem, path_of, quotable, safe_link, site_name, without_credentials
 
 MIN_INTERVAL_SECONDS = 10
 MAX_INTERVAL_SECONDS = 86_400
@@ -117,7 +117,7 @@ def _feed_of(feed_id: str, table: object, name: str, text: str) -> Feed:
         url=fields.url,
         title=fields.title,
         description=fields.description,
-        link=fields.link,
+        link=safe_link(fields.link),
         kind=fields.kind,
         origin="file",
         minimum_s=fields.minimum_seconds,
@@ -158,7 +158,9 @@ def _headers_problem(table: FeedTable) -> tuple[str, str] | None:
     if reason := _header_problem("user agent", table.user_agent or ""):
         return "user_agent", reason
     for header, value in table.headers.items():
-        if not _HEADER_NAME.fullmatch(header) or header.lower() in _CLIENT_HEADERS:
+        if not _HEADER_NAME.fullmatch(header):  # not quoted: a whole header with its secret may stand there
+            return "headers", "the name of a header must have only letters, digits and !#$%&'*+-.^_`|~"
+        if header.lower() in _CLIENT_HEADERS:
             return "headers", f"{header[:60]!r} is not a header that a feed can set"
         if reason := _header_problem(f"header {header}", value):
             return "headers", reason
@@ -197,7 +199,8 @@ def read_opml(data: bytes, name: str) -> list[Feed]:
         if not url or feed_url_problem(url):
             return
         title = clean_line(outline.get("title") or outline.get("text") or "", MAX_FEED_TITLE_CHARACTERS)
-        feeds.append(Feed(id=ids.new_id(title or url), url=url, title=title, link=outline.get("htmlurl", "")))
+        link = without_credentials(safe_link(outline.get("htmlurl", "").strip()))
+        feeds.append(Feed(id=ids.new_id(title or url), url=url, title=title, link=link))
 
     if declares_entities(data):
         msg = f"{name} declares XML entities, which newswire does not expand: remove its <!ENTITY declarations."

@@ -28,6 +28,8 @@ GROUP_RECORDS = 2_000
 GROUP_COSTLY_RECORDS = 3
 """Records that were refused as too costly, after which a group ends: each took up to `NEWSWIRE_READ_TIMEOUT_SECONDS`, while
 the items of other feeds waited for the commit."""
+PATIENCE_SECONDS = 2.0
+"""Time that a record may take at first. A slower one waits until the records of all other feeds were read."""
 MAX_CLAIMED_FEEDS = 200
 """Maximum feeds that a run holds index leases on at a time."""
 SAVING_SECONDS = 12
@@ -123,6 +125,8 @@ class _IndexRun:
         self._writes = 0
         self._records = 0
         self._costly = 0
+        self._slow: set[str] = set()
+        """Feeds with a record that took longer than `PATIENCE_SECONDS`."""
         self._ahead: tuple[str, int, Record] | None = None
         """The record that is probably read next, with its feed and number, so that it is fetched once."""
 
@@ -195,7 +199,12 @@ class _IndexRun:
         if not self._has_time_for(feed, record):
             feed.done = True  # it stays behind: a document must not be refused because its reader had too little time
             return
-        reading = reader_of(self._app).read(record, careful=feed.needs_care)
+        reading = self._read(feed, record)
+        if reading is None:
+            feed.done = True
+            self._slow.add(record.feed)
+            self._waiting.insert(0, record.feed)  # the last one to be claimed
+            return
         self._read_ahead(feed)
         try:
             folded = self._fold(feed, record, reading)
@@ -216,6 +225,13 @@ class _IndexRun:
             yield write
         if self._progress is not None and folded.writes:
             self._progress(len(folded.writes))
+
+    def _read(self, feed: _Progress, record: Record) -> Reading | None:
+        """Read a record; None if it is slow, and others wait."""
+        reader = reader_of(self._app)
+        if record.feed in self._slow:
+            return reader.read(record, careful=feed.needs_care)
+        return reader.try_read(record, PATIENCE_SECONDS, careful=feed.needs_care)
 
     def _read_ahead(self, feed: _Progress) -> None:
         """Start reading the record that most likely comes next: of this feed, else of the next one."""

@@ -51,11 +51,23 @@ def _end_of(document: bytes, end: bytes, at: int) -> int:
 
 
 def _doctype_end(document: bytes, start: int) -> int:
-    """Return the offset after a document type with its internal subset, in which quotes and comments hide brackets."""
-    close, subset = document.find(b">", start), document.find(b"[", start)
-    if subset < 0 or (0 <= close < subset):
-        return len(document) if close < 0 else close + 1
-    at = subset + 1
+    """Return the offset after a document type with its internal subset; quotes and comments hide brackets in both."""
+    at = start + len(_DOCTYPE)
+    while at < len(document):
+        character = document[at : at + 1]
+        if character in {b'"', b"'"}:
+            at = _end_of(document, character, at + 1)
+        elif character == b">":
+            return at + 1
+        elif character == b"[":
+            return _subset_end(document, at + 1)
+        else:
+            at += 1
+    return len(document)
+
+
+def _subset_end(document: bytes, at: int) -> int:
+    """Return the offset after the end of the document type whose internal subset begins at `at`."""
     while at < len(document):
         character = document[at : at + 1]
         if document.startswith(b"<!--", at):

@@ -92,7 +92,7 @@ def _run_feedparser(body: bytes, record: Record) -> Any:  # noqa: ANN401 - feedp
             return feedparser.parse(
                 io.BytesIO(body), response_headers=headers, sanitize_html=False, resolve_relative_uris=False
             )
-    except RecursionError:
+    except (RecursionError, MemoryError):
         raise
     except Exception as error:  # noqa: BLE001 - a hostile document may make the parser fail in any way
         return Refusal("unreadable", f"The document cannot be parsed ({type(error).__name__}).")

@@ -44,11 +44,16 @@ class GuardedReader:
 
     def read(self, record: Record, *, careful: bool = False) -> Reading:
         """Read a record; `careful` reads it in the child, whatever its size."""
+        reading = self.try_read(record, self._timeout_s, careful=careful)
+        return reading or Reading(refusal=Refusal(TOO_COSTLY, "Reading the document took too long."))
+
+    def try_read(self, record: Record, patience_s: float, *, careful: bool = False) -> Reading | None:
+        """Read a record; return None if the child takes longer than `patience_s` seconds, and end the child."""
         try:
             timeout_s = self.seconds_for(record, careful=careful)
             if not timeout_s:
                 return read_record(record, self._max_entries)
-            return self._child().read(record, self._max_entries, timeout_s)
+            return self._child().read(record, self._max_entries, timeout_s, patience_s)
         except Exception as error:  # noqa: BLE001 - logged as a defect; other records are read
             return Reading(refusal=refuse_error(error))
 

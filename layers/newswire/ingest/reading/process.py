@@ -78,13 +78,19 @@ class ReadingProcess:
         self._begun = _Begun(record.feed, record.seq, time.monotonic() + timeout_s, timeout_s)
         return self._begun
 
-    def read(self, record: Record, max_entries: int, timeout_s: float) -> Reading:
-        """Read a record in the child. A record that kills it, or takes longer than `timeout_s`, is `too_costly`."""
+    def read(self, record: Record, max_entries: int, timeout_s: float, patience_s: float) -> Reading | None:
+        """Read a record in the child. A record that kills it, or takes longer than `timeout_s`, is `too_costly`.
+
+        Return None if the caller has no more patience before that time is over.
+        """
         try:
             begun = self._begun
             if begun is None or (begun.feed, begun.seq) != (record.feed, record.seq):
                 begun = self.begin(record, max_entries, timeout_s)
             self._begun = None
+            if not self._replies_within(min(patience_s, begun.deadline - time.monotonic())) and patience_s < timeout_s:
+                self._kill()
+                return None
             reply = self._receive_reply(begun)
         except _ChildDiedError as error:
             self._kill()
@@ -124,6 +130,11 @@ class ReadingProcess:
                 raise _ChildDiedError("ended its process") from None
             self._kill()  # it died between two records, which is no fault of this one
             self._send_task(task)
+
+    def _replies_within(self, seconds: float) -> bool:
+        """Return whether a reply begins, or the child ends, in this time."""
+        pipe = _stdout(self._running()).fileno()
+        return bool(select.select([pipe], [], [], max(0.0, seconds))[0])
 
     def _receive_reply(self, begun: _Begun) -> _Reply:
         process = self._running()
