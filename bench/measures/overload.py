@@ -19,6 +19,13 @@ from bench.year import loaded_year
 from tests.support.hostile import costliest_requests
 
 SIMPLE = "/v1/search?q=baltic+exercise&size=10"
+BROAD = [
+    "/v1/search?q=the&facets=feed:200,lang,category:200,author:200&histogram=auto&size=0",
+    "/v1/search?q=the&size=50&format=atom",
+    "/v1/search?q=in&size=50&fields=content&from=2023-03",
+    "/?q=people",
+]
+"""Searches of one word that ask for much."""
 CLIENTS = 100
 TARGET = 10.0
 PAUSE_SECONDS = 0.02
@@ -31,7 +38,7 @@ def measure(quick: bool) -> Measurement:  # noqa: FBT001 - one switch, common to
     clients = Path(__file__).parents[1] / "clients.py"
     with Served(data, workers=2) as served, tempfile.TemporaryDirectory(prefix="bench-overload-") as folder:
         targets = Path(folder) / "targets"
-        targets.write_text("\n".join(costliest_requests()))
+        targets.write_text("\n".join(costliest_requests() + BROAD * 4))
         idle, health_idle = _times(served, 100), _times(served, 100, "/healthz")
         command = [sys.executable, str(clients), str(served.port), str(seconds), str(targets), str(CLIENTS)]
         with subprocess.Popen(command, stdout=subprocess.PIPE) as attack:

@@ -27,7 +27,7 @@ class WaitingRoom:
             self._changed.notify_all()
 
     def close(self) -> None:
-        """Let every thread go on: nobody archives any more."""
+        """Wake every thread: nobody archives any more."""
         with self._changed:
             self._is_closed = True
             self._changed.notify_all()

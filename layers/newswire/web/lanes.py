@@ -130,7 +130,7 @@ def _joined(parameters: dict[str, list[str]], name: str) -> str:
 
 
 def _size_of(parameters: dict[str, list[str]]) -> int:
-    """Return the number of items that are asked for; a text that is no small number counts as many."""
+    """Return the number of items that are asked for; any other text than a small number counts as many."""
     sizes = (value.strip() for value in parameters.get("size", ()))
     return max((int(size) if _SMALL_NUMBER.fullmatch(size) else 1_000 for size in sizes), default=0)
 
