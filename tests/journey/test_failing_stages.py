@@ -78,10 +78,10 @@ def test_serve_that_polls(tmp_path, server) -> None:
             status, body = served.json("/v1/search?q=baltic")
             slowest = max(slowest, time.monotonic() - started)
             assert status == 200
-            if body["total"] == 4:
+            if body["total"]["value"] == 4:
                 break
             time.sleep(0.5)
-        assert body["total"] == 4
+        assert body["total"]["value"] == 4
         assert slowest < 5
     finally:
         served.stop()
@@ -89,12 +89,11 @@ def test_serve_that_polls(tmp_path, server) -> None:
 
 def test_ingest(tmp_path, server) -> None:
     data = tmp_path / "data"
-    for name, title in CALM.items():
-        (tmp_path / f"{name}.xml").write_bytes(document(title))
-    faults = [fault for fault in FAULTS if "fetch" not in fault]
-    for fault in faults:
-        (tmp_path / f"{fault}.xml").write_bytes(document(fault))
-    names = [str(tmp_path / f"{name}.xml") for name in ("a-calm", *faults, "z-calm")]
+    faults = {fault: fault for fault in FAULTS if "fetch" not in fault}
+    titles_by_name = {"a-calm": CALM["a-calm"], **faults, "z-calm": CALM["z-calm"]}
+    names = [str(tmp_path / f"{name}.xml") for name in titles_by_name]
+    for number, (name, title) in enumerate(zip(names, titles_by_name.values(), strict=True), 1):
+        Path(name).write_bytes(document(title, number))
     status, _out, err = finish(data, "ingest", *names, "--feed", "mixed")
     assert status in {0, 1}, err
     assert {*CALM.values(), "fault-fold-hang", "fault-index-hang"} <= titles(data)

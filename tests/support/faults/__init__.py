@@ -16,10 +16,13 @@ READ_STAGES = ("parse", "clean", "date")
 _PADDING = "words that make the document large enough for the child process " * 160
 
 
-def document(title: str) -> bytes:
-    """Return a feed of two stories, the first with this title; the child process reads it."""
+def document(title: str, number: int = 1) -> bytes:
+    """Return a feed of two stories, the first with this title and number; the child process reads it."""
     date = {"pubDate": title} if "-date-" in title else {}
-    return rss(story(1, title, **date), story(2, f"More on {title.replace('fault-', '')}", description=_PADDING))
+    return rss(
+        story(number, title, **date),
+        story(number + 1_000, f"More on {title.replace('fault-', '')}", description=_PADDING),
+    )
 
 
 def documents() -> dict[str, bytes]:
