@@ -267,3 +267,21 @@ def test_backoff_grows_and_has_jitter() -> None:
     assert list(pauses(8, lambda: 1.0)) == [0.5, 1, 2, 4, 8, 16, 20, 20]
     assert list(pauses(3, lambda: 0.0)) == [0.125, 0.25, 0.5]
     assert len({tuple(pauses(5)) for _ in range(20)}) == 20
+
+
+@pytest.mark.parametrize(("aliases", "found"), [({f"newswire-v{SCHEMA}-read": {}}, True), ({}, False)])
+def test_index_that_appears_between_two_requests_is_found(aliases: dict, found: bool) -> None:
+    index = {"aliases": aliases, "mappings": {"_meta": {"schema": SCHEMA, "seen": True}}}
+
+    def answer(_method: str, path: str, _body: bytes):
+        if "-read" in path:
+            missing = {"error": {"type": "index_not_found_exception", "reason": "none"}, "status": 404}
+            return 404, "application/json", json.dumps(missing).encode()
+        return 200, "application/json", json.dumps({"newswire-items-g000001": index}).encode()
+
+    with cluster(answer) as engine:
+        if found:
+            assert engine.generation() == 1
+        else:
+            with pytest.raises(EngineUnavailableError, match=r"alias newswire-v\d+-read is missing"):
+                engine.generation()

@@ -55,10 +55,13 @@ class Indexes:
         """
         for name, index in self._get_indexes(f"{self._prefix}-v*-read").items():
             return _generation_of(name), _schema_of(index)
-        generations = self._seen_generations()
-        if generations:
+        seen = {name: index for name, index in self._get_indexes(self.every).items() if _meta_of(index).get("seen")}
+        for name, index in seen.items():
+            if any(alias.endswith("-read") for alias in index["aliases"]):  # created between the two requests
+                return _generation_of(name), _schema_of(index)
+        if seen:
             raise EngineUnavailableError(
-                f"The index {self.name(generations[-1])} exists, but its alias {self.read} is missing. "
+                f"The index {max(seen)} exists, but its alias {self.read} is missing. "
                 "Run `newswire engine setup` to restore the alias."
             )
         return None
