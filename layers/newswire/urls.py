@@ -300,10 +300,10 @@ def without_credentials(url: str) -> str:
     parts = _split(url)
     if parts is None:
         return re.sub(r"//[^/]*@", "//", re.split(r"[?#]", url, maxsplit=1)[0])
-    query = "&".join(pair for pair in re.split("[&;]", parts.query) if not _is_secret(pair)) if parts.query else ""
+    pairs = re.split("[&;]", parts.query)
+    kept = [pair for pair in pairs if not _is_secret(pair)]
+    query = parts.query if kept == pairs else "&".join(kept)
     fragment = "" if any(map(_is_secret, re.split("[&;?]", parts.fragment))) else parts.fragment
-    if query != parts.query and len(query) == len(parts.query):
-        query = parts.query  # nothing is left out: the separators stay
     return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2], query=query, fragment=fragment))
 
 

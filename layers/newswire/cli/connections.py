@@ -48,14 +48,13 @@ class LimitedProtocol(H11Protocol):
         """
         super().connection_made(transport)
         self._set_option(socket.SO_SNDBUF, SEND_BUFFER_BYTES)
-        if len(self.connections) > max_connections() and self._senders:
+        if len(self.connections) > max_connections():
+            if not self._senders:
+                detail = "The server has as many connections as it can; try again in a moment."
+                self._send_problem(503, "overloaded", detail)
+                return
             next(iter(self._senders)).reset()
-        elif len(self.connections) > max_connections():
-            self._send_problem(
-                503, "overloaded", "The server has as many connections as it can; try again in a moment."
-            )
-        else:
-            self._expect_head()
+        self._expect_head()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget a connection."""
@@ -94,6 +93,7 @@ class LimitedProtocol(H11Protocol):
 
     def reset(self) -> None:
         """Close the connection at once, with what the system has buffered for it: its client reads nothing."""
+        self._forget_sender()
         self._set_option(socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.transport.abort()
 

@@ -55,7 +55,7 @@ class Indexes:
         """
         for name, index in self._get_indexes(f"{self._prefix}-v*-read").items():
             return _generation_of(name), _schema_of(index)
-        seen = {name: index for name, index in self._get_indexes(self.every).items() if _meta_of(index).get("seen")}
+        seen = self._seen_indexes()
         for name, index in seen.items():
             if any(alias.endswith("-read") for alias in index["aliases"]):  # created between the two requests
                 return _generation_of(name), _schema_of(index)
@@ -79,8 +79,8 @@ class Indexes:
     def setup(self) -> None:
         """Create missing templates and indexes, and restore a missing alias."""
         self.put_templates()
-        if not self._get_indexes(f"{self._prefix}-v*-read") and (generations := self._seen_generations()):
-            self._point_to(generations[-1])
+        if not self._get_indexes(f"{self._prefix}-v*-read") and (seen := self._seen_indexes()):
+            self._point_to(max(map(_generation_of, seen)))
         current = self.current()
         self.ensure(current[0] if current else FIRST_GENERATION)
         self.ensure_statuses()
@@ -141,10 +141,9 @@ class Indexes:
         actions += [{"add": {"index": name, "alias": alias}} for alias in (self.read, self.write)]
         self._cluster.client.indices.update_aliases(body={"actions": actions})
 
-    def _seen_generations(self) -> list[int]:
-        """Return the generations that searches have seen, in order; any other may be incomplete."""
-        indexes = self._get_indexes(self.every)
-        return sorted(_generation_of(name) for name, index in indexes.items() if _meta_of(index).get("seen"))
+    def _seen_indexes(self) -> dict[str, _Json]:
+        """Return the indexes that searches have seen, by name; any other may be incomplete."""
+        return {name: index for name, index in self._get_indexes(self.every).items() if _meta_of(index).get("seen")}
 
     def drop(self, generation: int) -> None:
         """Delete the index of a generation; do nothing if it does not exist."""
