@@ -15,6 +15,8 @@ from tests.support.present import present
 
 LOOPBACK = {"NEWSWIRE_FETCH_ALLOW_PRIVATE": "true", "NEWSWIRE_FETCH_PORTS": ""}
 """Settings that let newswire fetch from the servers of the tests."""
+ANSWER_SECONDS = 25
+"""Time for an answer: more than a busy machine needs, and less than a fault that hangs takes (`tests/support/faults`)."""
 
 
 def command(data: Path, /, *arguments: str, **environ: str) -> subprocess.Popen[str]:
@@ -61,7 +63,7 @@ class Served:
         return line.decode()
 
     def get(self, target: str, method: str = "GET", headers: dict[str, str] | None = None):
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=ANSWER_SECONDS)
         connection.putrequest(method, target, skip_host=False)
         for name, value in (headers or {}).items():
             connection.putheader(name, value)
