@@ -14,7 +14,7 @@ from newswire.settings import Settings
 from tests import golden
 from tests.conftest import SHARED
 from tests.support.nodes import Nodes, nodes_of_the_run
-from tests.support.opensearch_node.indexes import delete_indexes
+from tests.support.opensearch_node.indexes import delete_indexes, merge_indexes
 from tests.support.timeline import write_lines
 
 END_OF_2023 = from_datetime(datetime(2024, 1, 1, tzinfo=UTC))
@@ -47,6 +47,8 @@ def write_year(url: str) -> None:
             app = App(settings, clock=lambda: END_OF_2023)
             load(app, [str(lines)], None)
             app.engine.refresh()
+            if name == "opensearch":
+                merge_indexes(url, prefix)
             answers[name] = golden.answers(app, scored=name == "tantivy")
             if name == "tantivy":
                 reindex(app)

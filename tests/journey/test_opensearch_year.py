@@ -16,7 +16,7 @@ from newswire.ingest.backfill import load
 from newswire.settings import Settings
 from tests import golden
 from tests.support.generated import Material, some_search
-from tests.support.opensearch_node.indexes import delete_indexes
+from tests.support.opensearch_node.indexes import delete_indexes, merge_indexes
 from tests.support.processes import command
 from tests.support.timeline import END_OF_2023, LINES, timeline_file
 from tests.support.transports import AsEvents
@@ -68,6 +68,7 @@ def year(lines, tmp_path_factory, opensearch_nodes, prefix) -> Iterator[Year]:
     for app in (embedded, cluster):
         assert load(app, [str(file)], None).lines == LINES
         app.engine.refresh()
+    merge_indexes(opensearch_nodes.url("3.8"), prefix)
     yield Year(embedded, cluster, total)
     embedded.close()
     cluster.close()

@@ -2,6 +2,7 @@
 
 import gzip
 import hashlib
+import itertools
 import json
 import re
 from datetime import UTC, datetime
@@ -21,6 +22,7 @@ from tests.support.present import present
 from tests.support.run_folder import made_once
 
 LINES = 251_270
+START_LINES = 15_000
 END_OF_2023 = from_datetime(datetime(2024, 1, 1, tzinfo=UTC))
 
 
@@ -52,6 +54,20 @@ def loaded_timeline(shared: Path) -> Path:
         app.close()
 
     return made_once("timeline", make)
+
+
+def loaded_start_of_timeline(shared: Path) -> Path:
+    """Return a data folder with the first 15,000 lines of the year, made once for the workers of a run: for reading only."""
+
+    def make(folder: Path) -> None:
+        lines = folder.with_suffix(".jsonl")
+        with gzip.open(timeline_file(shared).path, "rt") as year:
+            lines.write_text("".join(itertools.islice(year, START_LINES)))
+        app = App(Settings(data=str(folder)), clock=lambda: END_OF_2023)
+        load(app, [str(lines)], None)
+        app.close()
+
+    return made_once("start-of-timeline", make)
 
 
 def slug(url: str) -> str:

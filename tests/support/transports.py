@@ -46,7 +46,7 @@ class OverHttp:
         self._of_thread = threading.local()
 
     def ask(self, target: str, method: str = "GET", headers: dict[str, str] | None = None) -> Came:
-        connection = getattr(self._of_thread, "connection", None)
+        kept = connection = getattr(self._of_thread, "connection", None)
         if connection is None:
             connection = self._of_thread.connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
         try:
@@ -60,6 +60,12 @@ class OverHttp:
             connection.endheaders()
             response = connection.getresponse()
             body = response.read()
+        except http.client.RemoteDisconnected:
+            connection.close()
+            self._of_thread.connection = None
+            if connection is not kept:
+                raise
+            return self.ask(target, method, headers)  # the server has closed a connection that was kept too long
         except BaseException:
             connection.close()
             self._of_thread.connection = None

@@ -1,6 +1,12 @@
-"""Delete the indexes that tests and measurements leave on a node."""
+"""Merge the indexes of tests on a node, and delete those that tests and measurements leave there."""
 
 from opensearchpy import OpenSearch
+
+
+def merge_indexes(url: str, prefix: str) -> None:
+    """Merge each index into one segment: the score of an item depends on the deleted versions that segments still hold."""
+    with OpenSearch(url, timeout=600) as client:
+        client.indices.forcemerge(index=f"{prefix}*", max_num_segments=1)
 
 
 def delete_indexes(url: str, prefix: str) -> None:
