@@ -31,7 +31,7 @@ $(SETUP): requirements-dev.lock pyproject.toml | $(BIN)/python
 	$(INSTALL) --no-deps --no-build-isolation --editable .
 	@touch $(SETUP) $(RUN)
 
-# What `make run` needs and no more: 17 packages, and the library by its path.
+# What `make run` needs and no more: 21 packages, and the library by its path.
 $(RUN): requirements.lock | $(BIN)/python
 	@echo "Installing the packages that newswire runs with"
 	@$(INSTALL) --require-hashes --requirement requirements.lock

@@ -60,21 +60,31 @@ _PLAIN = {
     "ħ": "h",
     "ŧ": "t",
     "ŋ": "n",
+    "\u0649": "\u064a",  # alef maksura and the Persian yeh are written for the Arabic yeh
+    "\u06cc": "\u064a",
+    "\u06a9": "\u0643",  # the Persian kaf
 }
 
-# Han, Hiragana, Katakana and Hangul syllables: each character is a token, since no space separates their words.
+# Han, Hiragana, Katakana and Hangul syllables, Thai, Lao, Burmese and Khmer: each character is a token, since no space
+# separates their words.
 _SINGLE = (
+    "\u0e01-\u0e3a\u0e40-\u0e4e\u0e81-\u0ebd\u0ec0-\u0ecd\u0edc-\u0edf\u1000-\u103f\u1050-\u108f\u109a-\u109d"
+    "\u1780-\u17d3\u17d7\u17dc\u17dd\ua9e0-\ua9ef\ua9fa-\ua9fe\uaa60-\uaa7f"
     "\u3005\u3007\u3041-\u3096\u309d-\u309f\u30a1-\u30fa\u30fc-\u30ff\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff"
     "\uf900-\ufaff\uac00-\ud7a3\U0001b000-\U0001b16f\U00020000-\U000323af"
 )
-# Vowel signs and tone marks of Indic, Thai, Lao, Tibetan, Burmese and Khmer: not \\w, but inside words.
-_INNER_MARKS = "\u0900-\u0dff\u0e31\u0e34-\u0e3a\u0e47-\u0e4e\u0eb0-\u0ecd\u0f18-\u0f84\u102b-\u109d\u17b4-\u17d3"
+# Vowel signs and tone marks of Indic and Tibetan: not \\w, but inside words.
+_INNER_MARKS = "\u0900-\u0dff\u0f18-\u0f84"
 _LETTER = rf"[^\W_{_SINGLE}]"
 # A run of letters and inner marks, or a single character. In this form the regex engine takes a run in one step.
 _TOKEN = rf"{_LETTER}+(?:[{_INNER_MARKS}]+{_LETTER}*)*|[{_SINGLE}]|(?:[{_INNER_MARKS}]+{_LETTER}*)+"
 # The commonest characters outside ASCII and outside tokens. Without them two of five texts are ASCII, and fast to split.
 _PUNCTUATION = (("\u2019", "'"), ("\u2018", "'"), ("\u201c", '"'), ("\u201d", '"'), ("\u2013", "-"), ("\u2014", "-"),
                 ("\u2026", "."), ("\xa0", " "))  # fmt: skip
+# Letters that are written for an apostrophe, and the space without width, which parts words of Khmer and Burmese.
+_RARE_PUNCTUATION = dict.fromkeys(map(ord, "\u02b9\u02bb\u02bc\u02bd\u02be\u02bf\u02c8\u055a\ua78b\ua78c"), "'") | {
+    0x200B: " "
+}
 _ASCII_TOKEN = re.compile(r"[a-z0-9]+")
 _NO_SPACE = re.compile(r"\S+")
 _LONG_RUN = re.compile(rf"[^\w\s]{{{MAX_MARKS + 1},}}")  # combining marks are neither letters nor white space
@@ -91,6 +101,15 @@ class _Patterns:
     def dropped(self) -> re.Pattern[str]:
         ranges = "".join(f"{chr(low)}-{chr(high)}" for low, high in _DROPPED_RANGES)
         return re.compile(f"[{ranges}{''.join(map(chr, _INVISIBLE))}]+")
+
+    @cached_property
+    def rare_punctuation(self) -> re.Pattern[str]:
+        return re.compile(f"[{''.join(map(chr, _RARE_PUNCTUATION))}]")
+
+    @cached_property
+    def other_digit(self) -> re.Pattern[str]:
+        """Match a decimal digit outside ASCII."""
+        return re.compile(r"(?![0-9])\d")
 
     @cached_property
     def token(self) -> re.Pattern[str]:
@@ -120,7 +139,7 @@ def _cut_marks(match: re.Match[str]) -> str:
 
 
 def fold(text: str) -> str:
-    """Return the text without differences of case, width and accents.
+    """Return the text without differences of case, width and accents, with the decimal digits of all scripts as ASCII.
 
     Škoda becomes skoda, ΟΔΌΣ equals οδός, and ｶﾀｶﾅ equals カタカナ. The steps are NFKC, case folding, NFD, removal of
     marks, and NFC (Unicode Standard Annex 15). NFC keeps Hangul in syllables, and the voicing of Kana.
@@ -135,13 +154,14 @@ def fold(text: str) -> str:
     for letter, typed in _PLAIN.items():
         if letter in plain:
             plain = plain.replace(letter, typed)
+    plain = _PATTERNS.other_digit.sub(lambda match: str(unicodedata.decimal(match.group())), plain)
     return unicodedata.normalize("NFC", plain)
 
 
 def tokens(text: str) -> list[str]:
     """Return the folded tokens of a text, in order.
 
-    A run of letters and digits is one token. A Han, Kana or Hangul character is a token by itself.
+    A run of letters and digits is one token. A character of a script that writes words without spaces is a token by itself.
     """
     text = _replace_punctuation(text)
     folded = _ASCII_TOKEN.findall(text.lower()) if text.isascii() else _PATTERNS.token.findall(fold(text))
@@ -193,7 +213,7 @@ def is_stemmed(lang: str | None) -> bool:
 
 
 def is_single(token: str) -> bool:
-    """Return whether a token is one Han, Kana or Hangul character. Another token always begins after such a token."""
+    """Return whether a token is a single character of a script without spaces. Another token always begins after it."""
     return len(token) == 1 and _PATTERNS.single_character.fullmatch(token) is not None
 
 
@@ -207,6 +227,8 @@ def _replace_punctuation(text: str) -> str:
     if not text.isascii():
         for mark, plain in _PUNCTUATION:
             text = text.replace(mark, plain)
+        if _PATTERNS.rare_punctuation.search(text):
+            text = text.translate(_RARE_PUNCTUATION)
     return text
 
 

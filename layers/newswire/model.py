@@ -55,6 +55,8 @@ class Feed(Struct, frozen=True):
     headers: dict[str, str] = {}
     listing: Listing | None = None
     lang: str | None = None
+    groups: tuple[str, ...] = ()
+    """The groups that its owner put it into: the folders of an OPML file."""
     removed: bool = False
     """No longer in its feeds file: not polled, but its items and its log stay."""
 
@@ -182,6 +184,14 @@ class Markup(Struct, frozen=True, gc=False):
     html: bool = True
 
 
+class Enclosure(Struct, frozen=True, gc=False):
+    """A file that belongs to an item: its absolute address, its media type or kind, and its length in bytes if known."""
+
+    url: str
+    type: str = ""
+    length: int | None = None
+
+
 class Entry(Struct, frozen=True, gc=False):
     """One element of a document, as parsed: not yet checked or cleaned."""
 
@@ -192,12 +202,17 @@ class Entry(Struct, frozen=True, gc=False):
     title: Markup = Markup()
     summary: Markup = Markup()
     content: Markup = Markup()
+    others: tuple[Markup, ...] = ()
+    """Further texts, of other vocabularies (media:description, itunes:summary)."""
     published: tuple[RawDate, ...] = ()
     """Candidates for the publication date, the best first."""
     updated: RawDate | None = None
     authors: tuple[str, ...] = ()
     categories: tuple[str, ...] = ()
     lang: str | None = None
+    enclosures: tuple[Enclosure, ...] = ()
+    image: str = ""
+    """The address of a picture for the entry."""
 
 
 class Hints(Struct, frozen=True):
@@ -270,6 +285,8 @@ class Candidate(Struct, frozen=True, gc=False):
     canonical_link: str
     cut: tuple[CutField, ...] = ()
     """The fields that were longer in the document than newswire keeps."""
+    image: str = ""
+    enclosures: tuple[Enclosure, ...] = ()
 
 
 class Reading(Struct, frozen=True):
@@ -295,6 +312,9 @@ class ItemState(Struct, frozen=True, array_like=True, gc=False):
     seq: int
     loaded: bool = False
     split: bool = False
+    """Its guid had several links in one document, so each link is a separate item."""
+    split_title: str = ""
+    """Its identity had several titles in one document, so each is a separate item: the key of the title of this one."""
 
 
 class Item(Struct, frozen=True, gc=False):
@@ -320,6 +340,9 @@ class Item(Struct, frozen=True, gc=False):
     revision: int
     cut: tuple[CutField, ...] = ()
     """The fields that were longer in the document than newswire keeps."""
+    image: str = ""
+    """The address of a picture, or ""."""
+    enclosures: tuple[Enclosure, ...] = ()
 
 
 class ItemWrite(Struct, frozen=True, gc=False):
@@ -360,6 +383,7 @@ class FetchLine(Struct, frozen=True, array_like=True, gc=False):
     new: int | None = None
     changed: int | None = None
     unchanged: int | None = None
+    merged: int | None = None
 
 
 class Move(Struct, frozen=True):
@@ -407,12 +431,13 @@ class Gap(Struct, frozen=True):
 
 
 class Count(Struct, frozen=True, array_like=True):
-    """The numbers of new, changed and unchanged items of one record."""
+    """The numbers of new, changed and unchanged items of one record, and of entries that are the same item as another."""
 
     seq: int
     new: int
     changed: int
     unchanged: int
+    merged: int = 0
 
 
 class FoldState(Struct, frozen=True):

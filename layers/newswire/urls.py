@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
-from urllib.parse import SplitResult, unquote, urljoin, urlsplit, urlunsplit
+from urllib.parse import SplitResult, quote, unquote, urljoin, urlsplit, urlunsplit
 
 # Version 1: parameters that name the way a reader came, not the article. 46,282 of 251,270 real links have one.
 # Parameters such as p, id and article are never trackers: at some publishers they identify the article.
@@ -90,7 +90,13 @@ _TRACKER_VALUES = {
 
 DEFAULT_PORTS = {"http": 80, "https": 443}
 """The port of each scheme of the web (RFC 9110, section 4.2)."""
-_FRAGMENT_TRACKER = re.compile(r"(?:ftag|xtor|utm_[a-z]+|ref|rss)=|^rss$", re.IGNORECASE)
+_FRAGMENT_TRACKER = re.compile(r"(?:ftag|xtor|utm_[a-z]+|ref|rss)=|rss\Z", re.IGNORECASE)
+_INVISIBLE = (
+    "\u200b\u200c\u200d\u200e\u200f\u2028\u2029\u202a\u202b\u202c\u202d\u202e\u2060\u2066\u2067\u2068\u2069\ufeff\xa0"
+)
+"""Characters around a link that a reader does not see."""
+_LINE_BREAKS = re.compile(r"[\t\r\n]+ *|[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]+")
+_SLASHES = re.compile(r"(https?):[/\\]*", re.IGNORECASE)
 # Most links need no change but the scheme. Splitting a URL costs ten times as much as this match.
 _QUOTABLE_SCHEME = re.compile(r"(?:https?|ftp|file|feed):/{0,2}", re.IGNORECASE)
 _WORDS_OF_NAME = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
@@ -174,8 +180,25 @@ def _canonical(parts: SplitResult) -> tuple[str, str, str, str, str]:
     query = parts.query
     if query:
         query = "&".join(part for part in query.split("&") if part and not _is_tracker(part))
-    fragment = "" if _FRAGMENT_TRACKER.search(parts.fragment) else parts.fragment
+    fragment = parts.fragment
+    if fragment:
+        fragment = "&".join(part for part in fragment.split("&") if not _FRAGMENT_TRACKER.match(part))
     return "https", f"{user}@{authority}" if user else authority, parts.path or "/", query, fragment
+
+
+def tidy_link(link: str) -> str:
+    """Return a link as browsers read it (WHATWG URL, section 4.4): without line breaks, with both slashes after the scheme.
+
+    Invisible characters around it are dropped; inside it they are percent-encoded.
+    """
+    if _PLAIN_LINK.fullmatch(link):
+        return link
+    link = _LINE_BREAKS.sub("", link.strip().strip(_INVISIBLE + " \t\r\n"))
+    if scheme := _SLASHES.match(link):
+        link = f"{scheme[1]}://{link[scheme.end() :]}"
+    if link.isprintable():
+        return link
+    return "".join(letter if letter.isprintable() else quote(letter, errors="replace") for letter in link)
 
 
 def safe_link(link: str) -> str:
@@ -194,7 +217,8 @@ def safe_link(link: str) -> str:
 
 
 def resolve(link: str, base: str) -> str:
-    """Return a relative link as an absolute one (RFC 3986 section 5); an absolute or unreadable link is unchanged."""
+    """Return a tidy relative link as an absolute one (RFC 3986 section 5); an absolute or unreadable one is only tidied."""
+    link = tidy_link(link)
     if not link or _SCHEME.match(link):
         return link
     try:

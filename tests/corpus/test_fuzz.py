@@ -87,4 +87,4 @@ def test_mutants_are_read_or_refused_within_limits(shared) -> None:
     finally:
         reader.close()
     print(f"{count} mutants with seed {SEED}; {costly} were too costly")
-    assert count > 200
+    assert count > 5 * SECONDS

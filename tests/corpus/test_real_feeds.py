@@ -10,15 +10,14 @@ from pathlib import Path
 
 import pytest
 
-from newswire.ingest.fold import step, wanted_ids
+from newswire.ingest.fold import step
+from newswire.ingest.identity import wanted_ids
 from newswire.ingest.parse import parse
 from newswire.ingest.reading.record import read_record
 from newswire.model import FoldState, Record, Refusal
-from tests import factories
 from tests.conftest import ROOT
+from tests.support.corpus import record, rows
 from tests.support.present import present
-
-NOW = 1_763_985_600_000
 
 # Documents whose entry count differs from feedparser's, with the reason.
 JSON_FEEDS = "feedparser reads no JSON Feed; newswire does"
@@ -59,15 +58,6 @@ EMPTY = "entries that hold no title, text, link or guid are no items"
 TWICE = "entries that say the same identity twice are one item"
 # Documents with fewer items than entries, with the reason.
 FEWER_ITEMS: dict[str, tuple[int, str]] = json.loads((Path(__file__).parent / "fewer_items.json").read_text())
-
-
-def rows(shared: Path) -> list[dict]:
-    return [json.loads(line) for line in (shared / "feeds" / "index.jsonl").read_text().splitlines()]
-
-
-def record(body: bytes, path: str = "x") -> Record:
-    url = f"http://feeds.example/{path}"
-    return factories.record(feed="f", fetched_at=NOW, url=url, final_url=url, body=body)
 
 
 def items_of(rec: Record):

@@ -196,7 +196,7 @@ def test_redirect_to_no_url_is_told_as_the_fault_of_the_server(fetch, server, lo
     assert (outcome.code, outcome.sentence.startswith("127.0.0.1 redirects to ")) == ("invalid_url", True)
 
 
-@pytest.mark.parametrize("chunk", [b"-5\r\nhello", b"zz\r\nhello", b"5;x\r\nhel", b"\x80\r\n"])
+@pytest.mark.parametrize("chunk", [b"zz\r\nhello", b"\x80\r\n", b"\r\nhello"])
 def test_invalid_chunk_is_told_as_the_fault_of_the_server(fetch, server, chunk: bytes) -> None:
     head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n"
     server.answers["/feed"] = Answer(act=lambda connection: connection.sendall(head + chunk))

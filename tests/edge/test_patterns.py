@@ -31,6 +31,8 @@ SHORT_INPUTS = {
 MATCHED_AT_ONE_PLACE = {
     ("newswire.urls", "_SCHEME"),
     ("newswire.search.grammar", "_FIELD"),
+    ("newswire.ingest.markup", "_ATTRIBUTES"),
+    ("newswire.ingest.markup", "_CUT_TAG"),
     ("newswire.ingest.markup", "_TAG_REST"),  # after a failure it is not tried again in the same text
 }
 """Patterns that are never searched for, only matched at a known place."""

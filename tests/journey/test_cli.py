@@ -16,7 +16,8 @@ from newswire.cli.main import main
 from newswire.engines.query import Phrase, SearchQuery
 from newswire.errors import FeedsFileError
 from newswire.ingest.backfill import load
-from newswire.ingest.feeds_file import FeedIds, read_toml
+from newswire.ingest.feed_ids import FeedIds
+from newswire.ingest.feeds_file import read_toml
 from newswire.settings import Settings
 from tests.conftest import ROOT
 from tests.support.feed_server import rss, story
@@ -115,6 +116,90 @@ def test_adding_a_page_without_a_feed_is_refused(run, server) -> None:
     status, _out, err = run("feeds", "add", server.says("/page", "<!doctype html><p>hello"))
     assert status == 2
     assert "is not a feed, and does not link to one" in err
+
+
+def link(href: str, title: str = "", media_type: str = "application/rss+xml") -> str:
+    return f'<link rel="alternate" type="{media_type}" title="{title}" href="{href}">'
+
+
+@pytest.mark.parametrize(
+    ("head", "path"),
+    [
+        ('<base href="/blog/">' + link("feed.xml"), "/blog/feed.xml"),
+        (link("/feed.xml", media_type="application/atom+xml; charset=utf-8"), "/feed.xml"),
+        (link("/feed.json", media_type="application/json"), "/feed.json"),
+        (link("/feed.xml", media_type="TEXT/XML"), "/feed.xml"),
+        (link(" /feed.xml "), "/feed.xml"),
+        (link("/gone.xml") + link("/feed.xml"), "/feed.xml"),
+        (link("http://[broken/x") + link("/feed.xml"), "/feed.xml"),
+        (link("/comments/feed.xml") + link("/feed.xml"), "/feed.xml"),
+        ('<link rel="feed" href="/feed.xml">', "/feed.xml"),
+    ],
+)
+def test_feed_of_a_page_is_found_and_fetched_before_it_is_added(run, server, head: str, path: str) -> None:
+    server.says("/page", f"<!doctype html><html><head>{head}</head></html>")
+    json_feed = '{"version": "https://jsonfeed.org/version/1.1", "title": "J", "items": [{"id": "1", "title": "x"}]}'
+    server.says(path, json_feed if path.endswith("json") else rss(story(1)))
+    server.says("/comments/feed.xml", rss(story(2)))
+    assert run("feeds", "add", server.url("/page"))[0] == 0
+    assert [row["url"] for row in json.loads(run("feeds", "--json")[1])] == [server.url(path)]
+
+
+def test_other_feeds_of_a_page_are_named(run, server) -> None:
+    server.says("/page", f"<html><head>{link('/a.xml')}{link('/b.xml', 'Sport')}</head></html>")
+    server.says("/a.xml", rss(story(1), title="The news"))
+    server.says("/b.xml", rss(story(2)))
+    status, out, _err = run("feeds", "add", server.url("/page"))
+    assert (status, "Added the-news." in out, server.url("/b.xml") in out) == (0, True, True)
+
+
+def test_page_whose_links_lead_to_no_feed_is_refused_with_the_reasons(run, server) -> None:
+    server.says("/page", f"<html><head>{link('/gone.xml')}{link('/page2')}</head></html>")
+    server.says("/page2", "<html></html>")
+    status, _out, err = run("feeds", "add", server.url("/page"))
+    assert (status, "answers 404" in err, "is an HTML page" in err) == (2, True, True)
+
+
+@pytest.mark.parametrize("code", [404, 410])
+def test_feed_that_cannot_heal_is_added_only_by_force(run, server, code: int) -> None:
+    url = server.says("/feed.xml", status=code)
+    status, _out, err = run("feeds", "add", url)
+    assert (status, f"answers {code}" in err, "--force" in err) == (2, True, True)
+    assert run("feeds", "add", url, "--force")[0] == 0
+    other = server.says("/loop", status=301, headers={"Location": "/loop"})
+    assert "in a loop" in run("feeds", "add", other)[2]
+
+
+def test_feed_that_may_heal_is_added_with_a_remark(run, server) -> None:
+    status, out, _err = run("feeds", "add", server.says("/feed.xml", status=503))
+    assert (status, "will be retried" in out) == (0, True)
+
+
+def test_opml_names_what_it_leaves_out_and_keeps_folders(run, tmp_path, server) -> None:
+    file, again = tmp_path / "in.opml", tmp_path / "out.opml"
+    url = server.says("/feed.xml", rss(story(1), title="Title of the publisher"))
+    file.write_text(
+        f'<opml><body><outline text="World"><outline xmlUrl="{url}"/></outline>'
+        '<outline text="Old" xmlUrl="gopher://a.example/"/></body></opml>'
+    )
+    status, out, err = run("feeds", "import", str(file))
+    assert (status, out) == (0, "1 feed added, 0 already in the list, 1 left out.\n")
+    assert f"{file} leaves out Old: 'gopher://a.example/' is not an http or https URL." in err
+    run("poll", "--now")
+    run("feeds", "export", str(again))
+    assert '<outline text="World" title="World">' in again.read_text()
+    assert 'title="Title of the publisher"' in again.read_text()
+    status, out, _err = run("feeds", "import", str(again))
+    assert out == "0 feeds added, 1 already in the list.\n"
+
+
+def test_refused_files_of_several_are_named(run, tmp_path) -> None:
+    (tmp_path / "page.xml").write_text("<html><p>Not a feed</p></html>")
+    (tmp_path / "good.xml").write_bytes(rss(story(1)))
+    files = [str(tmp_path / name) for name in ("good.xml", "page.xml")]
+    status, out, err = run("ingest", *files, files[0], "--feed", "mixed")
+    assert (status, out) == (1, "mixed: 1 new, 0 changed, 1 unchanged\n")
+    assert err.startswith(f"{files[1]}: html_page: ")
 
 
 def test_failing_feed_prints_a_line_and_exits_1(run, server) -> None:

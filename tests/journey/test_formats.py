@@ -15,7 +15,7 @@ from newswire.clock import to_rfc3339
 from newswire.engines import SearchEngine
 from newswire.engines.query import SearchQuery
 from newswire.ingest.poll import run_batches
-from newswire.model import Batch, Feed, ItemWrite
+from newswire.model import Batch, Enclosure, Feed, ItemWrite
 from tests.conftest import NOON
 from tests.factories import item
 from tests.support.feed_server import Answer
@@ -40,6 +40,11 @@ def stories() -> list:
         change(
             one,
             title="<b>bold</b> & \"quoted\" 'x' ]]> &amp; 5 < 6",
+            image="https://a.example/p.jpg?a=1&b=2",
+            enclosures=(
+                Enclosure("https://a.example/1.mp3", "audio/mpeg", 4096),
+                Enclosure("https://a.example/é", "", None),
+            ),
             summary="<p>a &lt; b</p>",
             lang="en",
         ),
@@ -59,7 +64,7 @@ def stories() -> list:
             categories=("R&D", "x;y"),
         ),
         change(four, title="=1+2", summary="@cmd", content="both", updated=NOON - 5_000),
-        change(five, title="\uff1dfull", summary="+1 line break", published=-62_000_000_000_000),
+        change(five, title="\uff1dfull", summary="+1 line break", published=-5_300_000_000_000),
     ]
 
 

@@ -122,7 +122,7 @@ STAGES = {
     "clean": "newswire.ingest.item.plain_text",
     "date": "newswire.ingest.item.date_of",
     "candidates": "newswire.ingest.reading.record.candidates_of",
-    "fold": "newswire.ingest.fold._identify",
+    "fold": "newswire.ingest.fold.identify",
     "the fold of the feed": "newswire.ingest.fold._fold_feed",
 }
 

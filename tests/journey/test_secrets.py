@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from newswire.app import App
-from newswire.ingest.feeds_file import read_feeds_file
+from newswire.ingest.feeds_file import read_toml
 from newswire.ingest.fetch import Fetcher
 from newswire.ingest.poll import run_batches
 from newswire.ingest.secrets import KEPT_SECONDS, SecretReader
@@ -70,7 +70,7 @@ def test_export_leaves_credentials_out_and_says_so(listed, tmp_path, name: str) 
 
 def test_header_that_names_its_secret_is_exported(listed, tmp_path) -> None:
     run(listed, "feeds", "export", str(tmp_path / "out.toml"))
-    (feed,) = [feed for feed in read_feeds_file(tmp_path / "out.toml") if feed.id == "a"]
+    (feed,) = [feed for feed in read_toml((tmp_path / "out.toml").read_bytes(), "out.toml") if feed.id == "a"]
     assert feed.headers == {"Authorization": "Bearer env:TOKEN"}
 
 

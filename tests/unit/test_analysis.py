@@ -19,6 +19,17 @@ from newswire import analysis
         ("한국어", ["한", "국", "어"]),
         ("北京abc", ["北", "京", "abc"]),
         ("मुंबई", ["मुंबई"]),
+        ("Пʼять пʻять п’ять", ["п", "ять"] * 3),
+        ("LʼUkraine Hawaiʻi", ["l", "ukraine", "hawai", "i"]),
+        ("Kyiv\u200bLviv", ["kyiv", "lviv"]),
+        ("២០២៤ ٢٠٢٤ ۲۰۲۴ २०२४ ２０２４ 𝟚𝟘", ["2024"] * 5 + ["20"]),
+        ("کیف كيف", ["كيف", "كيف"]),
+        ("على علي", ["علي", "علي"]),
+        ("ไทย", ["ไ", "ท", "ย"]),
+        ("ລາວ", ["ລ", "າ", "ວ"]),
+        ("មន", ["ម", "ន"]),
+        ("ကမ", ["က", "မ"]),
+        ("ไทย 2024 NATO", ["ไ", "ท", "ย", "2024", "nato"]),
         ("مُحَمَّد", ["محمد"]),
         ("שָׁלוֹם", ["שלום"]),
         ("Straße STRASSE", ["strasse", "strasse"]),
@@ -57,3 +68,12 @@ def test_only_english_or_unknown_language_is_stemmed(lang: str | None, stemmed: 
 def test_runs_of_marks_that_dropped_characters_parted_are_cut(separator: str) -> None:
     text = "a" + ("\u094d\u093c" * 15 + separator) * 20_000
     assert len(analysis.fold(text)) <= analysis.MAX_MARKS + 1
+
+
+@pytest.mark.parametrize("text", ["กระทรวงต่างประเทศไทย", "កម្ពុជា\u200bប្រកាស", "ປະເທດລາວ", "မြန်မာနိုင်ငံ"])
+def test_word_inside_a_run_without_spaces_is_a_run_of_its_tokens(text: str) -> None:
+    folded = analysis.tokens(text)
+    for start, end in [(0, 3), (3, 7), (5, len(folded))]:
+        part = "".join(folded[start:end])
+        assert analysis.tokens(part) == folded[start:end]
+        assert all(map(analysis.is_single, folded[start:end]))

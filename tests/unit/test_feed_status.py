@@ -108,4 +108,4 @@ def test_counts_are_joined_by_record_and_behind_by_cursor(
     for line, shown in zip(lines, status.fetches, strict=True):
         is_counted = line.seq is not None and line.seq in counted
         assert shown.new == (line.seq if is_counted else None)
-        assert msgspec.structs.replace(shown, new=None, changed=None, unchanged=None) == line
+        assert msgspec.structs.replace(shown, new=None, changed=None, unchanged=None, merged=None) == line

@@ -6,7 +6,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from newswire.urls import canonical_link, feed_url_problem, is_server_url, origin_of, redacted, safe_link, scheme_of
+from newswire.urls import (
+    canonical_link,
+    feed_url_problem,
+    is_server_url,
+    origin_of,
+    redacted,
+    safe_link,
+    scheme_of,
+    tidy_link,
+)
 
 hosts = st.sampled_from(["news.example", "WWW.News.Example", "news.example.", "127.0.0.1", "[::1]", "łódź.example"])
 ports = st.sampled_from(["", ":80", ":443", ":8443", ":"])
@@ -187,3 +196,45 @@ def test_server_url_has_no_path_query_or_user_info(link: str) -> None:
         remaining = link.partition("://")[2]
         assert not set("?#@") & set(remaining)
         assert "/" not in remaining.removesuffix("/")
+
+
+@pytest.mark.parametrize(
+    ("written", "tidy"),
+    [
+        ("https://a.example/a\n  b", "https://a.example/ab"),
+        ("https://a.example/x\u200b", "https://a.example/x"),
+        ("\u200ehttps://a.example/x", "https://a.example/x"),
+        ("\ufeff https://a.example/x \u2069", "https://a.example/x"),
+        ("https://a.example/a\xadd", "https://a.example/a%C2%ADd"),
+        ("https:/a.example/x", "https://a.example/x"),
+        ("http:a.example/x", "http://a.example/x"),
+        ("https:\\\\a.example/x", "https://a.example/x"),
+        ("https://a.example/\x00x\x07", "https://a.example/x"),
+        ("https://a.example/новости?q=é", "https://a.example/новости?q=é"),
+        ("https://a.example/\ud800", "https://a.example/%3F"),
+        ("abc 123", "abc 123"),
+        ("", ""),
+    ],
+)
+def test_link_is_tidied_as_browsers_read_it(written: str, tidy: str) -> None:
+    assert tidy_link(written) == tidy
+
+
+@given(st.text(max_size=60))
+def test_tidying_is_idempotent(text: str) -> None:
+    assert tidy_link(tidy_link(text)) == tidy_link(text)
+
+
+@pytest.mark.parametrize(
+    ("link", "canonical"),
+    [
+        ("https://a.example/x#story-1&ref=rss", "https://a.example/x#story-1"),
+        ("https://a.example/x#pref=1", "https://a.example/x#pref=1"),
+        ("https://a.example/x#/story?ref=1", "https://a.example/x#/story?ref=1"),
+        ("https://a.example/x#utm_source=rss&utm_medium=feed", "https://a.example/x"),
+        ("https://a.example/x#rss", "https://a.example/x"),
+        ("https://a.example/x#xtor=1", "https://a.example/x"),
+    ],
+)
+def test_only_the_trackers_of_a_fragment_are_dropped(link: str, canonical: str) -> None:
+    assert canonical_link(link) == canonical

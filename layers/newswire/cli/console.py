@@ -129,6 +129,8 @@ def polled_line(polled: PollReport) -> str:
 def indexed_line(indexed: IndexResult) -> str:
     """Return a line about the indexing of one feed."""
     text = f"{indexed.feed}: {indexed.new} new, {indexed.changed} changed, {indexed.unchanged} unchanged"
+    if indexed.merged:
+        text += f", {indexed.merged} merged with another entry of their document"
     if indexed.refusal is not None:
         text += f"; {indexed.refusal.code}: {indexed.refusal.sentence}"
     if indexed.problem is not None:

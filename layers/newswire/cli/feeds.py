@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
@@ -13,14 +14,18 @@ from newswire.cli.console import ago, complain, plural, say, say_json
 from newswire.errors import UsageError
 from newswire.feed_id import check_feed_id
 from newswire.feed_status import state_of
-from newswire.ingest.discover import feed_url_of
-from newswire.ingest.feeds_file import FeedIds, read_feeds_file, write_opml, write_toml
+from newswire.ingest.discover import Found, NotFound, find_feed
+from newswire.ingest.feed_ids import FeedIds
+from newswire.ingest.feeds_file import read_toml, write_toml
 from newswire.ingest.fetch import fetcher_of
 from newswire.ingest.generations import serving_generation
 from newswire.ingest.indexing import publish
+from newswire.ingest.opml import read_opml, web_url, write_opml
+from newswire.ingest.reading import reader_of
 from newswire.ingest.secrets import is_reference
-from newswire.model import Feed, FeedStatus
+from newswire.model import Feed, FeedStatus, Record
 from newswire.storage.data_folder import translate_os_errors
+from newswire.storage.feeds import FeedRow
 from newswire.storage.feeds.status import status_of
 from newswire.urls import feed_url_problem, without_credentials
 
@@ -69,29 +74,68 @@ def _has_problem(app: App, status: FeedStatus) -> bool:
 
 def add(app: App, arguments: argparse.Namespace) -> int:
     """Add a feed, by its URL or that of its page; a removed feed is polled again."""
-    asked_url = arguments.url.strip()
+    asked_url = web_url(arguments.url.strip())
     if reason := feed_url_problem(asked_url):
         raise UsageError(f"{reason}. Use a URL that starts with http:// or https://.")
+    found = find_feed(fetcher_of(app), asked_url, app.settings.user_agent)
+    if isinstance(found, NotFound):
+        if not arguments.force:
+            raise UsageError(found.sentence)
+        found = Found(asked_url)
     rows = app.feeds.rows()
-    url, remark = feed_url_of(fetcher_of(app), asked_url, app.settings.user_agent)
     for row in rows:
-        if row.feed.url == url and not row.feed.removed:
-            raise UsageError(f"{url} is already polled as {row.feed.id}.")
-        if row.feed.url == url:
+        if row.feed.url == found.url and not row.feed.removed:
+            raise UsageError(f"{found.url} is already polled as {row.feed.id}.")
+        if row.feed.url == found.url:
             app.feeds.put(msgspec.structs.replace(row.feed, removed=False), app.clock())
             publish(app, [row.feed.id])
             say(f"{row.feed.id} is polled again.")
             return OK
-    feed_id = arguments.id or FeedIds(row.feed.id for row in rows).new_id(arguments.title or url)
+    title = arguments.title or _title_of(app, found)
+    feed_id = arguments.id or FeedIds(row.feed.id for row in rows).new_id(title or found.url)
     existing = app.feeds.row(check_feed_id(feed_id))
     if existing is not None and existing.feed.url:
         raise UsageError(f"Feed {feed_id} already exists. Choose another --id.")
-    app.feeds.put(Feed(id=feed_id, url=url, title=arguments.title, kind=arguments.kind), app.clock())
+    app.feeds.put(Feed(id=feed_id, url=found.url, title=arguments.title, kind=arguments.kind), app.clock())
     publish(app, [feed_id])
-    if remark:
-        say(remark)
+    _tell_about(found, asked_url)
     say(f"Added {feed_id}. Run `newswire poll {feed_id} --now` to fetch it now.")
     return OK
+
+
+def _title_of(app: App, found: Found) -> str:
+    """Return the title in the document of a feed, or "" if it has none, or cannot be read."""
+    if found.document is None:
+        return ""
+    document = found.document
+    record = Record(
+        feed="new",
+        seq=1,
+        kind="document",
+        fetched_at=app.clock(),
+        confirmed_at=None,
+        url=found.url,
+        final_url=document.final_url,
+        status=document.status,
+        headers={},
+        content_type=document.content_type,
+        feed_kind="auto",
+        listing=None,
+        lang=None,
+        truncated=document.truncated,
+        body=document.body,
+    )
+    read = reader_of(app).read(record).document
+    return read.title if read is not None else ""
+
+
+def _tell_about(found: Found, asked_url: str) -> None:
+    if found.is_of_page:
+        say(f"{asked_url} is a web page; its feed is {found.url}.")
+    if found.others:
+        say(f"It also links to {', '.join(found.others)}: add them by these URLs.")
+    if found.failure is not None:
+        say(f"The fetch failed and will be retried. {found.failure.sentence}")
 
 
 def remove(app: App, arguments: argparse.Namespace) -> int:
@@ -116,8 +160,11 @@ def remove(app: App, arguments: argparse.Namespace) -> int:
 
 
 def import_list(app: App, arguments: argparse.Namespace) -> int:
-    """Add the feeds of a file whose URLs are not in the list yet."""
-    feeds = read_feeds_file(Path(arguments.file))
+    """Add the feeds of a TOML or OPML file whose URLs are not in the list yet."""
+    path = Path(arguments.file)
+    feeds, left_out = _read_list(path)
+    for sentence in left_out:
+        complain(f"newswire: {path} leaves out {sentence}.")
     urls = {row.feed.url for row in app.feeds.rows() if not row.feed.removed}
     ids = FeedIds(row.feed.id for row in app.feeds.rows())
     new_feeds = {
@@ -127,8 +174,33 @@ def import_list(app: App, arguments: argparse.Namespace) -> int:
         feed_id = ids.free_id(feed.id)
         app.feeds.put(msgspec.structs.replace(feed, id=feed_id, origin="added"), app.clock())
         publish(app, [feed_id])
-    say(f"{plural(len(new_feeds), 'feed')} added, {len(feeds) - len(new_feeds)} already in the list.")
+    known = f"{len(feeds) - len(new_feeds)} already in the list"
+    outside = f", {len(left_out)} left out" if left_out else ""
+    say(f"{plural(len(new_feeds), 'feed')} added, {known}{outside}.")
     return OK
+
+
+def _is_opml(path: Path) -> bool:
+    return path.suffix.lower() in {".opml", ".xml"}
+
+
+def _read_list(path: Path) -> tuple[Sequence[Feed], Sequence[str]]:
+    """Return the feeds of a file, and a sentence for each of its entries that is left out."""
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        msg = f"{path} cannot be read ({(error.strerror or 'error').lower()}): name a TOML or OPML file."
+        raise UsageError(msg) from error
+    if not _is_opml(path):
+        return read_toml(data, str(path)), ()
+    read = read_opml(data, str(path))
+    return read.feeds, read.left_out
+
+
+def _as_published(row: FeedRow) -> Feed:
+    """Return a feed with the title and the page of its publisher where its owner has set none."""
+    feed, fold = row.feed, row.fold
+    return msgspec.structs.replace(feed, title=feed.title or fold.title, link=feed.link or fold.link)
 
 
 def _without_credentials(feed: Feed) -> Feed:
@@ -149,7 +221,10 @@ def _without_credentials(feed: Feed) -> Feed:
 def export_list(app: App, arguments: argparse.Namespace) -> int:
     """Write the feeds to a file: OPML if its name ends in .opml or .xml, else TOML."""
     path = Path(arguments.file)
-    feeds = [row.feed for row in app.feeds.rows() if not row.feed.removed and row.feed.url]
+    rows = app.feeds.rows(serving_generation(app).number)
+    feeds = [_as_published(row) for row in rows if not row.feed.removed and row.feed.url]
+    if not _is_opml(path):
+        feeds = [row.feed for row in rows if not row.feed.removed and row.feed.url]
     if not arguments.with_secrets:
         plain = [_without_credentials(feed) for feed in feeds]
         cut = [feed.id for feed, bare in zip(feeds, plain, strict=True) if feed != bare]
@@ -158,7 +233,7 @@ def export_list(app: App, arguments: argparse.Namespace) -> int:
             count = plural(len(cut), "feed")
             complain(f"newswire: the credentials of {count} are left out ({names}). Use --with-secrets to export them.")
         feeds = plain
-    text = write_opml(feeds) if path.suffix.lower() in {".opml", ".xml"} else write_toml(feeds)
+    text = write_opml(feeds) if _is_opml(path) else write_toml(feeds)
     with translate_os_errors(path):
         path.write_text(text, "utf-8")
     say(f"{plural(len(feeds), 'feed')} written to {path}.")

@@ -6,14 +6,18 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
+import msgspec
+from msgspec import Struct
+
 from newswire.app import App
 from newswire.cli import FAILED, OK
-from newswire.cli.console import indexed_line, progress, say
+from newswire.cli.console import complain, indexed_line, progress, say
 from newswire.clock import Instant
 from newswire.errors import UsageError
 from newswire.ingest.archiving import RecordSource, append_to_feed
 from newswire.ingest.feed_list import make_feed
 from newswire.ingest.indexing import IndexResult, index_feeds, publish
+from newswire.model import Refusal
 from newswire.search.dates import FORMS, DateValueError, read_period, utc
 from newswire.urls import feed_url_problem
 
@@ -30,10 +34,13 @@ def ingest(app: App, arguments: argparse.Namespace) -> int:
     if not arguments.content_type.isprintable():
         raise UsageError(f"--content-type must be one line of text, got {arguments.content_type[:60]!r}.")
     source = RecordSource("document", arguments.url or None, arguments.content_type, at)
-    results = take_in(app, arguments.files, arguments.feed, source)
-    for result in results:
-        say(indexed_line(result))
-    return FAILED if any(result.refusal or result.problem for result in results) else OK
+    taken = take_in(app, arguments.files, arguments.feed, source)
+    is_one = len(arguments.files) == 1
+    for result in taken.results:
+        say(indexed_line(result if is_one else msgspec.structs.replace(result, refusal=None)))
+    for name, refusal in [] if is_one else taken.refused_files:
+        complain(f"{name}: {refusal.code}: {refusal.sentence}")
+    return FAILED if taken.refused_files or any(result.problem for result in taken.results) else OK
 
 
 def _read_instant(text: str, now: Instant) -> Instant:
@@ -60,13 +67,20 @@ def _read_document(name: str, limit: int) -> bytes:
     return body
 
 
-def take_in(app: App, files: Sequence[str], feed_id: str, source: RecordSource = _FROM_DISK) -> list[IndexResult]:
+class TakenIn(Struct, frozen=True):
+    """The results of indexing documents from disk, and the files that cannot be read as a feed."""
+
+    results: list[IndexResult]
+    refused_files: list[tuple[str, Refusal]]
+
+
+def take_in(app: App, files: Sequence[str], feed_id: str, source: RecordSource = _FROM_DISK) -> TakenIn:
     """Archive documents from disk as if they had been fetched, index them, and publish the status of their feed."""
     bodies = [_read_document(name, app.settings.fetch_max_decoded_bytes) for name in files]
     make_feed(app, feed_id)
-    for body in bodies:
-        append_to_feed(app, feed_id, body, source)
+    names = {append_to_feed(app, feed_id, body, source): name for name, body in zip(files, bodies, strict=True)}
     with progress("indexing", "items") as advance:
         results = index_feeds(app, [feed_id], progress=advance)
     publish(app, [feed_id])
-    return results
+    refused = [(names[seq], refusal) for result in results for seq, refusal in result.refused_records if seq in names]
+    return TakenIn(results, refused)

@@ -217,6 +217,7 @@ def _add_feed_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("url", metavar="URL", help="the URL of a feed, or of a page that links to one")
     parser.add_argument("--id", help="the id of the feed; the default is made from its title or URL")
     parser.add_argument("--title", default="", help="a title instead of the publisher's")
+    parser.add_argument("--force", action="store_true", help="add the URL as it is, even if no feed can be read there")
     kinds = ["auto", "syndication", "jsonfeed", "sitemap"]
     parser.add_argument("--kind", default="auto", choices=kinds, help="the kind of its documents; auto detects it")
 

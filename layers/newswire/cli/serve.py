@@ -30,7 +30,7 @@ def serve(app: App, arguments: argparse.Namespace) -> int:
         return _serve_remote(arguments)
     begin(app)
     if arguments.sample and not app.engine.count(app.engine.generation()):
-        for result in take_in(app, [arguments.sample], "sample-news"):
+        for result in take_in(app, [arguments.sample], "sample-news").results:
             if result.refusal or result.problem:
                 raise UsageError(f"--sample {arguments.sample} cannot be read as a feed. {indexed_line(result)}")
     sock = listen(arguments.host, arguments.port)

@@ -35,6 +35,9 @@ MAX_WAIT_SECONDS = 3_600.0
 MAX_QUOTED_CHARACTERS = 100
 
 MAX_INTERIM_RESPONSES = 100
+MAX_HEADER_LINES = 1_000
+"""http.client refuses a response with more than 100 header lines; some publishers send a Link header for each file."""
+http.client._MAXHEADERS = MAX_HEADER_LINES  # type: ignore[attr-defined]  # noqa: SLF001 - it has no setting for it
 _Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 # Networks that serve no publisher, from IANA's special-purpose registries (RFC 6890 and its successors). The standard

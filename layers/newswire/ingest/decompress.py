@@ -18,6 +18,13 @@ INFLATE_BYTES = 16_384
 """Compressed bytes that are decompressed at a time; what follows a member is copied, so a large chunk would be too."""
 MAX_MEMBERS = 1_000
 """Maximum members of a gzip file (RFC 1952 section 2.2): a body of 50 MB in blocks of 64 KB has 800."""
+MAX_LAYERS = 3
+"""Maximum times that a body is compressed: servers that compress files do it twice by mistake."""
+_OTHER_COMPRESSIONS = frozenset(
+    {"br", "zstd", "compress", "x-compress", "bzip2", "x-bzip2", "xz", "lzma", "dcb", "dcz"}
+)
+_SPACE = b" \t\r\n\x00"
+_FIRST_LETTERS = frozenset({b"<", b"{", b"["})
 _ZLIB_FIRST_BYTE = b"\x78"  # RFC 1950: deflate with a window of 32 kB, the usual header
 _WBITS_DETECT = 47  # zlib: the largest window, and detect a gzip or zlib header
 _WBITS_RAW = -15
@@ -35,19 +42,39 @@ def unpacked(outcome: Outcome, max_bytes: int) -> Outcome:
 
 
 def decompress(raw: bytes, encoding: str, max_bytes: int, *, truncated: bool) -> tuple[bytes, bool]:
-    """Decompress a body by its Content-Encoding and its first bytes; return it, and whether the stream ended early.
+    """Decompress a body by its first bytes and its Content-Encoding; return it, and whether the stream ended early.
+
+    Servers mislabel both ways: a plain body declared as gzip or as a character encoding, a gzip file without
+    a declaration, one compressed twice. So only a body that cannot be a document is refused.
 
     `truncated` tells that the body itself ended early; then what can be decompressed is returned. Raises `FetchError`:
     `content_encoding` or `too_large_decoded`.
     """
-    encoding = encoding.strip().lower()
-    if encoding not in {"", "identity", "gzip", "x-gzip", "deflate"}:
-        msg = f"The document is compressed as {encoding[:40]!r}, which the request did not accept."
+    codings = [name.strip().lower() for name in encoding.split(",")]
+    body, cut = raw, False
+    for _ in range(MAX_LAYERS):
+        if not body.startswith(GZIP_MAGIC):
+            break
+        body, ended_early = _inflate(body, max_bytes, truncated=truncated)
+        cut = cut or ended_early
+    else:
+        msg = f"The document is compressed more than {MAX_LAYERS} times, as no feed is."
         raise FetchError("content_encoding", msg)
-    # Servers mislabel both ways: a plain body declared as gzip, and a gzip file without Content-Encoding.
-    if encoding != "deflate" and not raw.startswith(GZIP_MAGIC):
-        return raw, False
-    return _inflate(raw, max_bytes, truncated=truncated)
+    if body is not raw or _is_plain(body):
+        return body, cut
+    if "deflate" in codings:
+        return _inflate(body, max_bytes, truncated=truncated)
+    if unread := next((name for name in codings if name in _OTHER_COMPRESSIONS), None):
+        msg = f"The document is compressed as {unread!r}, which the request did not accept."
+        raise FetchError("content_encoding", msg)
+    return body, cut
+
+
+def _is_plain(body: bytes) -> bool:
+    """Return whether a body begins like XML, JSON or a text with a byte order mark."""
+    return (
+        body.startswith((b"\xff\xfe", b"\xfe\xff", b"\xef\xbb\xbf")) or body[:200].lstrip(_SPACE)[:1] in _FIRST_LETTERS
+    )
 
 
 def _inflate(raw: bytes, max_bytes: int, *, truncated: bool) -> tuple[bytes, bool]:

@@ -1,58 +1,133 @@
-"""Find the feed of a URL that a person gave: the URL itself, or the feed that its web page links to."""
+"""Find the feed of a URL that a person gave: the URL itself, or a feed that its web page links to.
+
+What is found is fetched before it counts, so that a feed that cannot be read is not added.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from contextlib import suppress
 from html.parser import HTMLParser
 
+from msgspec import Struct
+
 from newswire.app import DocumentFetcher
-from newswire.errors import UsageError
 from newswire.ingest.decompress import unpacked
+from newswire.ingest.opml import without_feed_scheme
+from newswire.ingest.parse.decode import decode
 from newswire.ingest.parse.sniff import sniff
 from newswire.model import Fetched, FetchFailed, FetchRequest, Refusal
 from newswire.urls import feed_url_problem, resolve
 
-_FEED_MEDIA_TYPES = {"application/rss+xml", "application/atom+xml", "application/feed+json", "application/rdf+xml"}
+_FEED_MEDIA_TYPES = frozenset({
+    "application/rss+xml", "application/atom+xml", "application/feed+json", "application/rdf+xml", "application/x-rss+xml",
+    "application/xml", "text/xml", "text/rss+xml", "text/rss", "text/atom+xml", "application/json",
+})  # fmt: skip
 MAX_DOCUMENT_BYTES = 50_000_000
 MAX_PAGE_BYTES = 500_000
 """Bytes of a page that are searched for links: the links to its feeds are in its head."""
+MAX_CANDIDATES = 10
+"""Maximum links of a page that are fetched."""
+PERMANENT_FAILURES = frozenset(
+    {"http_404", "http_410", "port", "private_address", "redirect_loop", "too_many_redirects", "invalid_url"}
+)
+"""Failures that do not heal by themselves; docs/feeds.md has the remedy for each."""
 
 
-class _FeedLinkParser(HTMLParser):
-    """Collects the URLs of `<link rel="alternate">` elements with the media type of a feed."""
+class Found(Struct, frozen=True):
+    """The feed at a URL, as far as it could be fetched."""
+
+    url: str
+    document: Fetched | None = None
+    failure: FetchFailed | None = None
+    """Why it could not be fetched now."""
+    is_of_page: bool = False
+    """The URL that was asked for is a page that links to it."""
+    others: tuple[str, ...] = ()
+    """Other feeds that the page links to."""
+
+
+class NotFound(Struct, frozen=True):
+    """There is no feed: the sentence says why, and what to do."""
+
+    sentence: str
+
+
+class _Link(Struct, frozen=True):
+    href: str
+    title: str
+
+
+class _PageParser(HTMLParser):
+    """Collects the base URL of a page and its `<link rel="alternate">` elements with the media type of a feed."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.feed_links: list[str] = []
+        self.base = ""
+        self.links: list[_Link] = []
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         attributes = {name: value or "" for name, value in attrs}
-        is_feed = attributes.get("type", "").lower() in _FEED_MEDIA_TYPES
-        is_alternate = "alternate" in attributes.get("rel", "").lower().split()
-        if tag == "link" and is_alternate and is_feed and attributes.get("href"):
-            self.feed_links.append(attributes["href"])
+        if tag == "base" and not self.base:
+            self.base = attributes.get("href", "").strip()
+        media_type = attributes.get("type", "").partition(";")[0].strip().lower()
+        relations = attributes.get("rel", "").lower().split()
+        is_feed = "alternate" in relations and media_type in _FEED_MEDIA_TYPES and "stylesheet" not in relations
+        if tag == "link" and (is_feed or "feed" in relations) and attributes.get("href", "").strip():
+            self.links.append(_Link(attributes["href"].strip(), attributes.get("title", "")))
 
 
-def feed_url_of(fetcher: DocumentFetcher, url: str, user_agent: str) -> tuple[str, str | None]:
-    """Return the URL of the feed at `url`, and a remark for the person if `url` is a page or could not be fetched.
+def find_feed(fetcher: DocumentFetcher, url: str, user_agent: str) -> Found | NotFound:
+    """Return the feed at `url`, or the first of those that the page there links to and that can be read as a feed.
 
-    The URL of a feed is returned unchanged. In a page, the first `<link rel="alternate">` to a feed counts. Raises
-    `UsageError` for a page without such a link.
+    A feed of comments counts after the others. A feed that cannot be fetched now, but may heal, is found.
     """
-    outcome = unpacked(fetcher.fetch(FetchRequest(url, user_agent)), MAX_DOCUMENT_BYTES)
+    outcome = _fetch(fetcher, url, user_agent)
     if isinstance(outcome, FetchFailed):
-        return url, f"The fetch failed and will be retried. {outcome.sentence}"
+        return _failed(url, outcome)
     if not isinstance(outcome, Fetched):
-        return url, None
+        return Found(url)
     sniffed = sniff(outcome.body, outcome.content_type)
     if not isinstance(sniffed, Refusal):
-        return url, None
-    parser = _FeedLinkParser()
+        return Found(url, outcome)
+    links = list(dict.fromkeys(_links_of(outcome)))[:MAX_CANDIDATES]
+    reasons = []
+    for link in links:
+        document = _fetch(fetcher, link, user_agent)
+        if isinstance(document, Fetched):
+            refusal = sniff(document.body, document.content_type)
+            if not isinstance(refusal, Refusal):
+                return Found(link, document, is_of_page=True, others=tuple(other for other in links if other != link))
+            reasons.append(f"{link}: {refusal.sentence}")
+        elif isinstance(document, FetchFailed):
+            reasons.append(f"{link}: {document.sentence}")
+    if links:
+        return NotFound(f"{url} is a web page, and none of its links to feeds can be read. {' '.join(reasons)}")
+    return NotFound(f"{url} is not a feed, and does not link to one. {sniffed.sentence}")
+
+
+def _failed(url: str, failure: FetchFailed) -> Found | NotFound:
+    if failure.code in PERMANENT_FAILURES:
+        remedy = "Correct the URL, or add it all the same with --force."
+        return NotFound(f"{url} cannot be polled as it is. {failure.sentence} {remedy}")
+    return Found(url, failure=failure)
+
+
+def _fetch(fetcher: DocumentFetcher, url: str, user_agent: str) -> object:
+    return unpacked(fetcher.fetch(FetchRequest(url, user_agent)), MAX_DOCUMENT_BYTES)
+
+
+def _links_of(page: Fetched) -> Iterator[str]:
+    """Yield the addresses of the feeds that a page links to, those of comments last."""
+    parser = _PageParser()
     with suppress(AssertionError, ValueError):  # html.parser raises these for some markup; the links before it count
-        parser.feed(outcome.body[:MAX_PAGE_BYTES].decode("utf-8", "replace"))
-    links = (resolve(link, outcome.final_url) for link in parser.feed_links)
-    feed_url = next((link for link in links if feed_url_problem(link) is None), None)
-    if feed_url is None:
-        msg = f"{url} is not a feed, and does not link to one. {sniffed.sentence}"
-        raise UsageError(msg)
-    return feed_url, f"{url} is a web page; its feed is {feed_url}."
+        parser.feed(decode(page.body[:MAX_PAGE_BYTES], page.content_type))
+    base = resolve(parser.base, page.final_url) if parser.base else page.final_url
+    for link in sorted(parser.links, key=_is_of_comments):
+        address = resolve(without_feed_scheme(link.href), base)
+        if feed_url_problem(address) is None:
+            yield address
+
+
+def _is_of_comments(link: _Link) -> bool:
+    return "comment" in link.href.lower() or "comment" in link.title.lower()

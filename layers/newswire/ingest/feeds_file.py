@@ -1,4 +1,4 @@
-"""Read and write lists of feeds as TOML and OPML.
+"""Read and write lists of feeds as TOML.
 
 A file with a mistake is refused as a whole; the `FeedsFileError` names file, line and key. The feeds file (`feeds.toml`)
 owns the fields of its feeds. `feed_list.py` merges it when its hash changes, and marks feeds missing from it as removed.
@@ -10,27 +10,23 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Iterable
-from pathlib import Path
-from xml.parsers import expat
-from xml.sax.saxutils import quoteattr
 
 import msgspec
 from msgspec import Struct
 
 from newswire.errors import FeedsFileError, UsageError
 from newswire.feed_id import check_feed_id
-from newswire.ingest.fold import MAX_FEED_TITLE_CHARACTERS
-from newswire.ingest.markup import clean_line
-from newswire.ingest.parse.prolog import declares_entities
 from newswire.ingest.secrets import reference_problem
-from newswire.model import Feed, FeedKind, Listing
+from newswire.model import VALUE_LENGTH, Feed, FeedKind, Listing
 from newswire.type_errors import describe
-from newswire.urls import feed_url_problem, path_of, quotable, safe_link, site_name, without_credentials
+from newswire.urls import feed_url_problem, quotable, safe_link
 
 MIN_INTERVAL_SECONDS = 10
 MAX_INTERVAL_SECONDS = 86_400
 """The range of `minimum_seconds` and `maximum_seconds`, the same as in `settings.py`."""
 
+MAX_GROUPS = 50
+"""Maximum groups of a feed."""
 _TOML_POSITION = re.compile(r"at line (\d+), column (\d+)")
 
 
@@ -48,16 +44,7 @@ class FeedTable(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=T
     headers: dict[str, str] = {}
     listing: Listing | None = None
     lang: str | None = None
-
-
-def read_feeds_file(path: Path) -> list[Feed]:
-    """Read a TOML file, or an OPML file if its name ends in `.opml` or `.xml`; raise `FeedsFileError` for a mistake."""
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        msg = f"{path} cannot be read ({(error.strerror or 'error').lower()}): name a TOML or OPML file."
-        raise UsageError(msg) from error
-    return read_opml(data, str(path)) if path.suffix.lower() in {".opml", ".xml"} else read_toml(data, str(path))
+    groups: tuple[str, ...] = ()
 
 
 def read_toml(data: bytes, name: str) -> list[Feed]:
@@ -126,7 +113,13 @@ def _feed_of(feed_id: str, table: object, name: str, text: str) -> Feed:
         headers=fields.headers,
         listing=fields.listing,
         lang=fields.lang,
+        groups=tuple(dict.fromkeys(filter(None, map(clean_group, fields.groups)))),
     )
+
+
+def clean_group(name: str) -> str:
+    """Return the name of a group as one line of at most `VALUE_LENGTH` characters."""
+    return " ".join(name.split())[:VALUE_LENGTH].strip()
 
 
 def _problem_of(table: FeedTable) -> tuple[str, str] | None:
@@ -139,6 +132,8 @@ def _problem_of(table: FeedTable) -> tuple[str, str] | None:
         value = getattr(table, key)
         if value is not None and not MIN_INTERVAL_SECONDS <= value <= MAX_INTERVAL_SECONDS:
             return key, f"it must be from {MIN_INTERVAL_SECONDS} to {MAX_INTERVAL_SECONDS}, got {value}"
+    if len(table.groups) > MAX_GROUPS:
+        return "groups", f"a feed must have at most {MAX_GROUPS} groups, got {len(table.groups)}"
     if table.kind == "listing" and table.listing is None:
         return "kind", 'kind "listing" needs a `listing` table with the path of its rows'
     if table.listing is not None:
@@ -185,75 +180,6 @@ def _find_line(text: str, key: str, after: int = 1) -> int:
     return after
 
 
-def read_opml(data: bytes, name: str) -> list[Feed]:
-    """Read the outlines of an OPML file that have an http or https `xmlUrl`, with ids made from their titles.
-
-    Raises `FeedsFileError` for invalid XML; `name` is the file's, for errors.
-    """
-    feeds: list[Feed] = []
-    ids = FeedIds(())
-
-    def start(_tag: str, attributes: dict[str, str]) -> None:
-        outline = {key.lower(): value for key, value in attributes.items()}
-        url = outline.get("xmlurl", "").strip()
-        if not url or feed_url_problem(url):
-            return
-        title = clean_line(outline.get("title") or outline.get("text") or "", MAX_FEED_TITLE_CHARACTERS)
-        link = without_credentials(safe_link(outline.get("htmlurl", "").strip()))
-        feeds.append(Feed(id=ids.new_id(title or url), url=url, title=title, link=link))
-
-    if declares_entities(data):
-        msg = f"{name} declares XML entities, which newswire does not expand: remove its <!ENTITY declarations."
-        raise FeedsFileError(msg)
-    parser = expat.ParserCreate()
-    parser.StartElementHandler = start
-    try:
-        parser.Parse(data, True)  # noqa: FBT003 - expat's signature: True marks the end of the document
-    except expat.ExpatError as error:
-        msg = (
-            f"{name}, line {error.lineno}: this is not valid OPML ({expat.ErrorString(error.code)}): correct it there."
-        )
-        raise FeedsFileError(msg) from error
-    return feeds
-
-
-class FeedIds:
-    """The ids of a list of feeds, in use and new."""
-
-    def __init__(self, used: Iterable[str]) -> None:
-        self._used = set(used)
-        self._numbers: dict[str, int] = {}
-        """The last number that was tried after a name, so that a thousand feeds of one name do not take a million tries."""
-
-    def new_id(self, text: str) -> str:
-        """Return a free id made from a title or URL; it is in use from now on."""
-        return self.free_id(_slug_of(text))
-
-    def free_id(self, name: str) -> str:
-        """Return `name` if it is a free id, else the first free one of `name-2`, `name-3`…; it is in use from now on."""
-        feed_id, number = name, self._numbers.get(name, 1)
-        while feed_id in self._used:
-            number += 1
-            feed_id = f"{name}-{number}"
-        self._numbers[name] = number
-        self._used.add(feed_id)
-        return feed_id
-
-
-def _slug_of(text: str) -> str:
-    """Return a title or URL as a name of lower-case ASCII letters, digits and hyphens.
-
-    Only the host and path of a URL count: user info and query values may be secrets, and everybody sees an id.
-    """
-    from newswire.analysis import fold  # noqa: PLC0415 - only for new feeds
-
-    plain = text
-    if re.match(r"https?://", text, re.IGNORECASE):
-        plain = f"{site_name(text)}{path_of(text)}"
-    ascii_text = fold(plain).encode("ascii", "ignore").decode()
-    return re.sub(r"[^a-z0-9]+", "-", ascii_text).strip("-")[:48].strip("-") or "feed"
-
-
 def write_toml(feeds: Iterable[Feed]) -> str:
     """Return feeds as TOML tables in the form of feeds.toml; feeds without a URL are left out."""
     parts = []
@@ -272,6 +198,7 @@ def write_toml(feeds: Iterable[Feed]) -> str:
             headers=feed.headers,
             listing=feed.listing,
             lang=feed.lang,
+            groups=feed.groups,
         )
         lines = [f"[feed.{_toml_key(feed.id)}]"]
         lines += [f"{key} = {_toml_value(value)}" for key, value in msgspec.to_builtins(table).items()]
@@ -287,19 +214,3 @@ def _toml_value(value: object) -> str:
     if isinstance(value, dict):
         return "{ " + ", ".join(f"{_toml_key(key)} = {_toml_value(part)}" for key, part in value.items()) + " }"
     return msgspec.json.encode(value).decode().replace("\x7f", "\\u007f")
-
-
-def write_opml(feeds: Iterable[Feed]) -> str:
-    """Return feeds as OPML 2.0. OPML cannot hold listings and headers: listing feeds and all headers are left out."""
-    lines = [
-        '<?xml version="1.0" encoding="UTF-8"?>',
-        '<opml version="2.0">',
-        "<head><title>newswire</title></head>",
-        "<body>",
-    ]
-    for feed in feeds:
-        if feed.url and feed.kind != "listing":
-            title = quoteattr(feed.title or feed.id)
-            page = f" htmlUrl={quoteattr(feed.link)}" if feed.link else ""
-            lines.append(f'<outline type="rss" text={title} title={title} xmlUrl={quoteattr(feed.url)}{page}/>')
-    return "\n".join([*lines, "</body>", "</opml>"]) + "\n"

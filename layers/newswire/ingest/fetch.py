@@ -14,11 +14,12 @@ import time
 from base64 import b64encode
 from collections.abc import Mapping
 from functools import lru_cache
-from urllib.parse import unquote, urljoin, urlsplit, urlunsplit
+from urllib.parse import unquote, urlsplit, urlunsplit
 
 import msgspec
 import urllib3
 from msgspec import Struct
+from urllib3.connectionpool import HTTPConnectionPool
 from urllib3.exceptions import (
     HTTPError,
     LocationValueError,
@@ -40,8 +41,9 @@ from newswire.ingest.connect import (
     set_deadline,
     system_resolver,
 )
+from newswire.ingest.redirects import RedirectChain, read_location
 from newswire.ingest.secrets import SecretReader
-from newswire.model import Fetched, FetchFailed, FetchRequest, Hop, NotModified, Outcome
+from newswire.model import Fetched, FetchFailed, FetchRequest, NotModified, Outcome
 from newswire.settings import Settings
 from newswire.urls import DEFAULT_PORTS, hostname_of, origin_of, user_info_of
 
@@ -49,7 +51,10 @@ _ACCEPT = (
     "application/atom+xml, application/rss+xml, application/feed+json, application/rdf+xml;q=0.9, "
     "application/xml;q=0.8, application/json;q=0.8, text/xml;q=0.7, */*;q=0.1"
 )
+_DOCUMENT_STATUSES = frozenset({200, 203})
+"""A 203 is a 200 that a proxy has changed (RFC 9110 section 15.3.4)."""
 _REDIRECT_STATUSES = frozenset({301, 302, 303, 307, 308})
+_BODILESS_STATUSES = frozenset({204, 205, 304})
 CHUNK_BYTES = 65_536
 """Maximum bytes of one read; a body up to this size is read to its end even if it is not used."""
 MAX_HEADER_CHARACTERS = 2_000
@@ -82,7 +87,7 @@ class Fetcher:
         """
         started = time.monotonic()
         set_deadline(self._settings.fetch_timeout_seconds)
-        chain = _RedirectChain(request.url)
+        chain = RedirectChain(request.url)
         try:
             if request.headers:
                 request = msgspec.structs.replace(request, headers=self._secrets.resolve(request.headers))
@@ -112,39 +117,47 @@ class Fetcher:
         """Close all connections."""
         self._pools.close()
 
-    def _timeout_failure(self, chain: _RedirectChain) -> FetchFailed:
+    def _timeout_failure(self, chain: RedirectChain) -> FetchFailed:
         seconds = self._settings.fetch_timeout_seconds
         sentence = (
             f"{_host_of(chain.url)} did not send the document within {seconds} s (NEWSWIRE_FETCH_TIMEOUT_SECONDS)."
         )
         return chain.failure("timeout", sentence)
 
-    def _follow_redirects(self, request: FetchRequest, chain: _RedirectChain) -> Outcome:
+    def _follow_redirects(self, request: FetchRequest, chain: RedirectChain) -> Outcome:
         while True:
             destination = _destination_of(chain.url, self._ports)
-            response = self._pools.pool_of(destination.scheme, destination.host, destination.port).urlopen(
-                "GET",
-                destination.target,
-                headers=self._headers_for(request, chain),
-                redirect=False,
-                retries=False,
-                preload_content=False,
-                decode_content=False,
-                assert_same_host=False,
-            )
-            location = response.headers.get("location")
+            response = self._request(destination, self._headers_for(request, chain))
+            location = read_location(response.headers.getlist("location"))
             if response.status not in _REDIRECT_STATUSES or not location:
                 return self._outcome_of(request, chain, response)
+            chain.keep_cookies(response.headers.getlist("set-cookie"))
             _discard(response)
             chain.follow(response.status, location, self._settings.fetch_max_redirects)
 
-    def _headers_for(self, request: FetchRequest, chain: _RedirectChain) -> dict[str, str]:
+    def _request(self, destination: _Destination, headers: Mapping[str, str | bytes]) -> urllib3.BaseHTTPResponse:
+        """Send a request; once more on a new connection if the server has given up a kept one (RFC 9112 section 9.3.1)."""
+        pool = self._pools.pool_of(destination.scheme, destination.host, destination.port)
+        connections = pool.num_connections
+        try:
+            return _send(pool, destination.target, headers)
+        except ProtocolError as error:
+            was_kept = pool.num_connections == connections
+            if not was_kept or isinstance(error.__context__, TimeoutError):
+                raise
+            return _send(pool, destination.target, headers)
+
+    def _headers_for(self, request: FetchRequest, chain: RedirectChain) -> dict[str, str | bytes]:
         """Return the request headers for the current URL of a chain: secrets and validators only go where they belong.
 
         A chain that has left the origin of the secrets never gets them again: another origin chose its URLs (CVE-2024-45336).
         """
         url = chain.url
-        headers = {"User-Agent": request.user_agent, "Accept": _ACCEPT, "Accept-Encoding": "gzip"}
+        headers: dict[str, str | bytes] = {
+            "User-Agent": request.user_agent,
+            "Accept": _ACCEPT,
+            "Accept-Encoding": "gzip",
+        }
         own_origin = request.secret_origin or origin_of(request.url)
         if origin_of(url) == own_origin and not chain.has_left(own_origin):
             user = user_info_of(url) or user_info_of(request.url)
@@ -153,13 +166,14 @@ class Fetcher:
             headers.update(request.headers)
         validators = request.validators
         if validators is not None and validators.url == url:
-            if validators.etag:
-                headers["If-None-Match"] = validators.etag
-            if validators.last_modified:
-                headers["If-Modified-Since"] = validators.last_modified
+            for name, value in (("If-None-Match", validators.etag), ("If-Modified-Since", validators.last_modified)):
+                if value and "\ufffd" not in value:  # what could not be read cannot be sent back as it came
+                    headers[name] = value if value.isascii() else value.encode()
+        if cookies := chain.cookies():
+            headers["Cookie"] = cookies
         return headers
 
-    def _outcome_of(self, request: FetchRequest, chain: _RedirectChain, response: urllib3.BaseHTTPResponse) -> Outcome:
+    def _outcome_of(self, request: FetchRequest, chain: RedirectChain, response: urllib3.BaseHTTPResponse) -> Outcome:
         headers = _plain_headers(response.headers)
         hops = tuple(chain.hops)
         if response.status == 304:  # noqa: PLR2004 - Not Modified
@@ -168,7 +182,7 @@ class Fetcher:
                 sentence = "The server answered 304 (Not Modified) to an unconditional request."
                 return FetchFailed(request.url, "bad_response", sentence, 304, headers, hops)
             return NotModified(request.url, chain.url, headers, hops, 0)
-        if response.status != 200:  # noqa: PLR2004 - OK
+        if response.status not in _DOCUMENT_STATUSES:
             _discard(response)
             answer = f"{_host_of(chain.url)} answers {response.status} {_REASONS.get(response.status, '')}".rstrip()
             return FetchFailed(request.url, f"http_{response.status}", f"{answer}.", response.status, headers, hops)
@@ -198,7 +212,7 @@ class Fetcher:
             raise FetchError("too_large", msg)
         body = io.BytesIO()
         try:
-            while chunk := response.read(CHUNK_BYTES, decode_content=False):
+            while chunk := response.read1(CHUNK_BYTES, decode_content=False):  # gives what came before a broken end
                 body.write(chunk)
                 if body.tell() > limit:
                     response.close()
@@ -225,50 +239,6 @@ def fetcher_of(app: App) -> DocumentFetcher:
     if app.fetcher is None:
         app.fetcher = Fetcher(app.settings)
     return app.fetcher
-
-
-class _RedirectChain:
-    """The redirects of one fetch, from the requested URL to the current one."""
-
-    def __init__(self, url: str) -> None:
-        self.url = url
-        """The URL to request next, or that answered."""
-        self.hops: list[Hop] = []
-        self._requested_url = url
-        self._seen = {url}
-
-    def follow(self, status: int, location: str, max_redirects: int) -> None:
-        """Add a redirect; raise `FetchError` (`invalid_url`, `redirect_loop`, `too_many_redirects`)."""
-        try:
-            target = urljoin(self.url, location)
-        except ValueError:
-            msg = (
-                f"{_host_of(self.url)} redirects to something that is not a URL: {location[:MAX_QUOTED_CHARACTERS]!r}."
-            )
-            raise FetchError("invalid_url", msg) from None
-        self.hops.append(Hop(status, target))
-        if target in self._seen:
-            raise FetchError("redirect_loop", f"The redirects lead back to {_host_of(target)} in a loop.")
-        if len(self.hops) > max_redirects:
-            msg = f"There are more than {max_redirects} redirects (NEWSWIRE_FETCH_MAX_REDIRECTS)."
-            raise FetchError("too_many_redirects", msg)
-        self._seen.add(target)
-        self.url = target
-
-    def has_left(self, origin: str) -> bool:
-        """Return whether a URL of the chain has another origin."""
-        return any(origin_of(url) != origin for url in (self._requested_url, *(hop.target for hop in self.hops)))
-
-    def invalid_url_sentence(self, error: Exception) -> str:
-        """Return the sentence for a request that cannot be sent; an error's text may quote a header, which may be a secret."""
-        kind = type(error).__name__
-        if self.hops:
-            return f"{_host_of(self._requested_url)} redirects to a URL that cannot be requested ({kind})."
-        return f"The URL, a header or the user agent cannot be sent ({kind}): correct the feed."
-
-    def failure(self, code: str, sentence: str) -> FetchFailed:
-        """Return a failure of the fetch without a status, with the redirects so far."""
-        return FetchFailed(self._requested_url, code, sentence, hops=tuple(self.hops))
 
 
 _REASONS: Mapping[int, str] = {
@@ -314,7 +284,10 @@ def _destination_of(url: str, ports: frozenset[int]) -> _Destination:
     if ports and port not in ports:
         allowed = ", ".join(str(number) for number in sorted(ports))
         raise FetchError("port", f"The port must be one of {allowed} (NEWSWIRE_FETCH_PORTS), got {port}.")
-    host = host if host.isascii() else host.encode("idna").decode("ascii")
+    if not host.isascii():
+        import idna  # noqa: PLC0415 - few hosts need it
+
+        host = idna.encode(host, uts46=True).decode("ascii")  # IDNA 2008, as browsers do: its errors are UnicodeErrors
     parsed = parse_url(
         urlunsplit((parts.scheme, f"[{host}]" if ":" in host else host, parts.path or "/", parts.query, ""))
     )
@@ -332,8 +305,28 @@ def _plain_headers(headers: Mapping[str, str]) -> dict[str, str]:
     return plain
 
 
+def _send(pool: HTTPConnectionPool, target: str, headers: Mapping[str, str | bytes]) -> urllib3.BaseHTTPResponse:
+    return pool.urlopen(
+        "GET",
+        target,
+        headers=headers,  # type: ignore[arg-type]  # urllib3 sends bytes as they are
+        redirect=False,
+        retries=False,
+        preload_content=False,
+        decode_content=False,
+        assert_same_host=False,
+    )
+
+
 def _discard(response: urllib3.BaseHTTPResponse) -> None:
-    """End a response whose body is not used; read a small body, so that its connection can be reused."""
+    """End a response whose body is not used; read a small body, so that its connection can be reused.
+
+    A connection is kept only when its answer has surely ended: a server that announces a body for a status that has none
+    (RFC 9112 section 6.3) may send it later, and it would be taken for the next answer.
+    """
+    if response.status in _BODILESS_STATUSES and _announces_body(response.headers):
+        response.close()
+        return
     try:
         if not response.read(CHUNK_BYTES, decode_content=False) or response.length_remaining == 0:
             response.release_conn()
@@ -341,6 +334,10 @@ def _discard(response: urllib3.BaseHTTPResponse) -> None:
     except (HTTPError, OSError):
         pass
     response.close()
+
+
+def _announces_body(headers: Mapping[str, str]) -> bool:
+    return "transfer-encoding" in headers or headers.get("content-length", "0").strip() != "0"
 
 
 def _host_of(url: str) -> str:

@@ -6,13 +6,14 @@ therefore produces the same items, with the same ids, `first_seen`, `revision`, 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 
 import msgspec
 from msgspec import Struct
 
 from newswire.clock import DAY, HOUR, Instant
 from newswire.ingest.gaps import gap_between
+from newswire.ingest.identity import Identities, identify
 from newswire.ingest.item import EXTRACTION, MAX_LINK_CHARACTERS, has_date
 from newswire.ingest.markup import clean_line
 from newswire.model import (
@@ -56,24 +57,12 @@ class Step(Struct, frozen=True):
     count: Count
 
 
-def wanted_ids(candidates: Iterable[Candidate], stored_states: Mapping[str, ItemState | None]) -> set[str]:
-    """Return the ids of the item states that `step` still needs; call again with those added until the set is empty.
+def is_split_by_title(record: Record) -> bool:
+    """Return whether entries of this record with one identity and several titles are several items.
 
-    `stored_states` maps every id that was looked up to its state, or to None if it has none. An id of guid and link
-    together is only needed for a guid that has, or once had, several links.
+    The lines of a back-fill are not: they may be versions of one item.
     """
-    ids: set[str] = set()
-    links: dict[str, set[str]] = {}
-    for candidate in candidates:
-        ids.add(candidate.id)
-        links.setdefault(candidate.id, set()).add(candidate.canonical_link)
-        state = stored_states.get(candidate.id)
-        if candidate.split_id and ((state is not None and state.split) or len(links[candidate.id]) > 1):
-            ids.add(candidate.split_id)
-    for candidate in candidates:
-        if candidate.split_id and len(links[candidate.id]) > 1:
-            ids.add(candidate.split_id)
-    return ids - stored_states.keys()
+    return record.kind == "document"
 
 
 def step(
@@ -97,7 +86,8 @@ def step(
             refused_by=EXTRACTION,
         )
         return Step(refused, {}, (), Count(record.seq, 0, 0, 0))
-    chosen, states, splits = _identify(reading.candidates, stored_states)
+    identities = identify(reading.candidates, stored_states, by_title=is_split_by_title(record))
+    chosen, states = identities.chosen, identities.states
     writes: list[ItemWrite] = []
     new = changed = unchanged = 0
     newest = fold.newest
@@ -111,7 +101,7 @@ def step(
             continue
         after, is_written = _fold_item(before, candidate, record)
         if after is not None:
-            states[id_] = msgspec.structs.replace(after, split=True) if id_ in splits else after
+            states[id_] = _split_state(after, id_, identities)
         if not is_written or after is None:
             unchanged += 1
             continue
@@ -123,7 +113,7 @@ def step(
             changed += 1
         else:
             unchanged += 1
-    count = Count(record.seq, new, changed, unchanged)
+    count = Count(record.seq, new, changed, unchanged, merged=len(reading.candidates) - len(chosen))
     after_fold = msgspec.structs.replace(
         fold,
         cursor=record.seq,
@@ -135,51 +125,6 @@ def step(
         shares_item = any(_was_known(stored_states.get(id_), record) for id_ in chosen)
         after_fold = _fold_feed(after_fold, record, document, reading.entries, chosen, count, shares_item=shares_item)
     return Step(after_fold, states, tuple(writes), count)
-
-
-# --- identity ---------------------------------------------------------------------------------------------------------
-
-
-def _identify(
-    candidates: Sequence[Candidate], stored_states: Mapping[str, ItemState | None]
-) -> tuple[dict[str, Candidate], dict[str, ItemState], set[str]]:
-    """Return one candidate per id, the states that a split changes, and the ids of split guids.
-
-    A guid with several links is split by link, for ever. The entry with the stored link keeps the plain id; without a stored
-    link the first entry keeps it. Of two candidates for one id, the later-dated counts.
-    """
-    groups: dict[str, list[Candidate]] = {}
-    for candidate in candidates:
-        groups.setdefault(candidate.id, []).append(candidate)
-    chosen: dict[str, Candidate] = {}
-    states: dict[str, ItemState] = {}
-    splits: set[str] = set()
-    for plain_id, group in groups.items():
-        stored = stored_states.get(plain_id)
-        by_link: dict[str, Candidate] = {}
-        for candidate in group:
-            twin = by_link.get(candidate.canonical_link)
-            by_link[candidate.canonical_link] = candidate if twin is None else _later_dated(twin, candidate)
-        if group[0].split_id is None or (len(by_link) == 1 and not (stored and stored.split)):
-            best = group[0]
-            for candidate in group[1:]:
-                best = _later_dated(best, candidate)
-            chosen[plain_id] = best
-            continue
-        splits.add(plain_id)
-        if stored is not None and not stored.split:
-            stored = states[plain_id] = msgspec.structs.replace(stored, split=True)
-        keeper = stored.link if stored is not None else next(iter(by_link))
-        for link, candidate in by_link.items():
-            split_id = candidate.split_id or plain_id
-            keeps_plain_id = link == keeper and stored_states.get(split_id) is None
-            chosen[plain_id if keeps_plain_id else split_id] = candidate
-    return chosen, states, splits
-
-
-def _later_dated(first: Candidate, second: Candidate) -> Candidate:
-    """Return the later-dated of two candidates for one item, or the first in the document if neither is later."""
-    return second if (has_date(second.date), second.date.at) > (has_date(first.date), first.date.at) else first
 
 
 # --- one item ---------------------------------------------------------------------------------------------------------
@@ -215,6 +160,15 @@ def _fold_item(before: ItemState | None, candidate: Candidate, record: Record) -
         loaded=is_loaded,
     )
     return after, True
+
+
+def _split_state(state: ItemState, id_: str, identities: Identities) -> ItemState:
+    """Return the state with the marks of the splits that its id keeps."""
+    if id_ in identities.link_splits:
+        state = msgspec.structs.replace(state, split=True)
+    if keeper := identities.title_splits.get(id_):
+        state = msgspec.structs.replace(state, split_title=keeper)
+    return state
 
 
 def _was_known(state: ItemState | None, record: Record) -> bool:
@@ -273,6 +227,8 @@ def _item_of(id_: str, candidate: Candidate, state: ItemState, feed: str) -> Ite
         first_seen=state.first_seen,
         revision=state.revision,
         cut=candidate.cut,
+        image=candidate.image,
+        enclosures=candidate.enclosures,
     )
 
 

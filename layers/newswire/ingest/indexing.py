@@ -14,7 +14,8 @@ from msgspec import Struct
 from newswire.app import App
 from newswire.clock import SECOND
 from newswire.errors import DataError, NewswireError
-from newswire.ingest.fold import HISTORY_LENGTH, Step, step, wanted_ids
+from newswire.ingest.fold import HISTORY_LENGTH, Step, is_split_by_title, step
+from newswire.ingest.identity import wanted_ids
 from newswire.ingest.reading import reader_of, refuse_error
 from newswire.ingest.reading.record import TOO_COSTLY
 from newswire.model import Count, FoldState, ItemState, ItemWrite, Reading, Record, Refusal, RefusedItem
@@ -46,9 +47,13 @@ class IndexResult(Struct, frozen=True):
     new: int = 0
     changed: int = 0
     unchanged: int = 0
+    merged: int = 0
+    """Entries that are the same item as another entry of their document."""
     records: int = 0
     refusal: Refusal | None = None
     """Why the last of its documents cannot be read as a feed."""
+    refused_records: tuple[tuple[int, Refusal], ...] = ()
+    """The numbers of all records that cannot be read as a feed, and why."""
     problem: str | None = None
     """Why its log cannot be read on; the feed stays behind."""
     refused_items: tuple[RefusedItem, ...] = ()
@@ -95,6 +100,7 @@ class _Progress:
         self.records = 0
         self.done = False
         self.refusal: Refusal | None = None
+        self.refused_records: list[tuple[int, Refusal]] = []
         self.problem: str | None = None
 
     @property
@@ -214,6 +220,8 @@ class _IndexRun:
             reading = Reading(refusal=refuse_error(error))
             folded = step(feed.fold, record, reading, {})
         feed.refusal = reading.refusal
+        if reading.refusal is not None:
+            feed.refused_records.append((record.seq, reading.refusal))
         self._costly += reading.refusal is not None and reading.refusal.code == TOO_COSTLY
         feed.fold = folded.fold
         feed.states.update(folded.states)
@@ -251,7 +259,8 @@ class _IndexRun:
 
     def _fold(self, feed: _Progress, record: Record, reading: Reading) -> Step:
         states: dict[str, ItemState | None] = {}
-        while missing_ids := wanted_ids(reading.candidates, states):
+        by_title = is_split_by_title(record)
+        while missing_ids := wanted_ids(reading.candidates, states, by_title=by_title):
             ours = {id_: feed.states[id_] for id_ in missing_ids if id_ in feed.states}
             unread = missing_ids - ours.keys()
             stored = self._app.feeds.item_states(self._generation, record.feed, unread) if unread else {}
@@ -318,8 +327,10 @@ class _IndexRun:
             new=before.new + sum(count.new for count in feed.counts),
             changed=before.changed + sum(count.changed for count in feed.counts),
             unchanged=before.unchanged + sum(count.unchanged for count in feed.counts),
+            merged=before.merged + sum(count.merged for count in feed.counts),
             records=before.records + feed.records,
             refusal=feed.refusal,
+            refused_records=(*before.refused_records, *feed.refused_records),
             problem=feed.problem,
             refused_items=(before.refused_items + refused)[:HISTORY_LENGTH],
         )

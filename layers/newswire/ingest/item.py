@@ -6,19 +6,30 @@ Pure: no clock, no engine, and no knowledge of other items. `fold.py` turns cand
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from hashlib import sha256
 
 import msgspec
 
-from newswire.clock import DAY, FIRST_INSTANT, SECOND, Instant
-from newswire.ingest.markup import clean_characters, decode_references, strip_markup
+from newswire.clock import DAY, HOUR, SECOND, Instant
+from newswire.ingest.markup import clean_line, plain_text
 from newswire.ingest.parse.feed_dates import ReadDate, read_feed_date
-from newswire.model import VALUE_LENGTH, Candidate, CutField, DateFlag, Document, Entry, ItemDate, Markup, RawDate
-from newswire.urls import canonical_link, safe_link
+from newswire.model import (
+    VALUE_LENGTH,
+    Candidate,
+    CutField,
+    DateFlag,
+    Document,
+    Enclosure,
+    Entry,
+    ItemDate,
+    Markup,
+    RawDate,
+)
+from newswire.urls import canonical_link, safe_link, tidy_link
 
-EXTRACTION = 4
+EXTRACTION = 5
 """Version of the rules in this module and in `parse/`. An item of an older version is rewritten, without a new revision,
 when its entry is seen again."""
 ID_DIGITS = 32
@@ -40,19 +51,6 @@ _MARKUP_RATIO = 10
 """Markup is read up to this many times the length that its text may have. Images in the text take most of it."""
 
 
-def plain_text(markup: Markup) -> str:
-    """Return text without markup and control characters, with entities decoded once more and white space collapsed.
-
-    Block tags separate words. Only `html` markup is stripped and decoded.
-    """
-    text = markup.text
-    if not text:
-        return ""
-    if markup.html:
-        text = strip_markup(text) if "<" in text else decode_references(text)
-    return " ".join(clean_characters(text).split())
-
-
 class _Cutter:
     """Cuts the fields of one entry to their maximums, before they are cleaned and after, and notes which were cut."""
 
@@ -64,11 +62,11 @@ class _Cutter:
         return tuple(self._cut)
 
     def clean(self, field: CutField, markup: Markup, most: int) -> str:
-        """Return a text as plain text of at most `most` characters."""
+        """Return a text as plain text of at most `most` characters; a content keeps its lines."""
         text = markup.text
         if len(text) > most * _MARKUP_RATIO:
             markup = Markup(text[: most * _MARKUP_RATIO], html=markup.html)
-        plain = plain_text(markup)
+        plain = plain_text(markup, lines=field == "content", title=field == "title")
         if len(plain) > most or markup.text is not text:
             self._cut.append(field)
             plain = plain[:most].rstrip()
@@ -104,22 +102,32 @@ MAX_AHEAD_OF_FETCH = DAY
 """Maximum time by which a date may be later than the fetch: a wrong time zone makes hours, not days."""
 
 
-def date_of(candidates: Iterable[RawDate], fetched_at: Instant) -> ItemDate:
+EARLIEST: Instant = -5_364_662_400_000
+"""1800-01-01: the oldest newspapers that are published as feeds are younger."""
+_EXCEL_ZEROS = (-2_209_161_600_000, -2_209_075_200_000, -2_208_988_800_000, -2_082_844_800_000)
+"""1899-12-30, 1899-12-31 and 1900-01-01, from which spreadsheets count days, and 1904-01-01 (those of the Macintosh)."""
+_WIDEST_OFFSET = 14 * HOUR
+_ZERO = re.compile(r"-0001\b|\b0000[-/.]00[-/.]00")
+"""Zero dates of PHP and MySQL, which are in no calendar."""
+
+
+def date_of(candidates: Iterable[RawDate], fetched_at: Instant, lang: str | None = None) -> ItemDate:
     """Choose the date of publication from the dates of an entry, best first.
 
     The first readable date counts, or a later one with the same second and a fraction. RSS has no fractions in pubDate,
     but may have a dc:date as well. The instant of the fetch replaces a missing, unreadable or impossible date; source and
-    flags say so. Impossible are the zero of a clock (1970 or year 1), and more than 24 h after the fetch.
+    flags say so. Impossible are the zero of a clock (1970, or that of Excel, .NET or PHP), a year before 1800, and more
+    than 24 h after the fetch. `lang` decides between months that one name has in several languages.
     """
     first: RawDate | None = None
     later_candidates = iter(candidates)
     for candidate in later_candidates:
         first = first or candidate
-        date = read_feed_date(candidate.raw)
+        date = read_feed_date(candidate.raw, lang)
         if date is not None:
             return _check_date(*_prefer_fraction(candidate, date, later_candidates), fetched_at)
     raw = first.raw[:VALUE_LENGTH] if first else None
-    flag: DateFlag = "unreadable" if first else "undated"
+    flag: DateFlag = "undated" if first is None else "epoch" if _ZERO.search(first.raw) else "unreadable"
     return ItemDate(fetched_at, "first_seen", "second", raw, (flag,))
 
 
@@ -136,7 +144,7 @@ def _prefer_fraction(raw: RawDate, date: ReadDate, others: Iterable[RawDate]) ->
 def _check_date(raw: RawDate, date: ReadDate, fetched_at: Instant) -> ItemDate:
     """Return the date with its flags; an impossible date becomes that of the fetch."""
     flags: list[DateFlag] = []
-    if date.at in {0, -1000, 1000} or date.at < FIRST_INSTANT + 2 * DAY:
+    if is_zero(date.at):
         flags.append("epoch")
     if date.at > fetched_at + MAX_AHEAD_OF_FETCH:
         flags.append("future")
@@ -144,6 +152,12 @@ def _check_date(raw: RawDate, date: ReadDate, fetched_at: Instant) -> ItemDate:
         return ItemDate(fetched_at, "first_seen", "second", raw.raw[:VALUE_LENGTH], tuple(flags))
     midnight: tuple[DateFlag, ...] = ("midnight",) if date.precision != "day" and date.at % DAY == 0 else ()
     return ItemDate(date.at, raw.source, date.precision, raw.raw[:VALUE_LENGTH], midnight)
+
+
+def is_zero(at: Instant) -> bool:
+    """Return whether an instant is the zero of a clock in some time zone, or before all that feeds report on."""
+    is_unix_zero = abs(at) <= _WIDEST_OFFSET and (at % (HOUR // 4) == 0 or abs(at) == SECOND)
+    return at < EARLIEST or is_unix_zero or any(abs(at - zero) <= _WIDEST_OFFSET for zero in _EXCEL_ZEROS)
 
 
 def has_date(date: ItemDate) -> bool:
@@ -171,7 +185,13 @@ def candidate_of(entry: Entry, feed: str, fetched_at: Instant, lang: str | None 
     title = cutter.clean("title", entry.title, MAX_TITLE_CHARACTERS)
     summary = cutter.clean("summary", entry.summary, MAX_TEXT_CHARACTERS)
     content = cutter.clean("content", entry.content, MAX_TEXT_CHARACTERS)
-    link = safe_link(cutter.link(entry.link))
+    if not summary and content:
+        summary = " ".join(content.split())
+    if " ".join(content.split()) == summary:
+        content = ""
+    content = _with_others(title, summary, content, cutter, entry.others)
+    written_link = tidy_link(entry.link)
+    link = safe_link(cutter.link(written_link))
     guid = entry.guid.strip()
     if not (title or summary or content or link or guid):
         return None
@@ -191,30 +211,57 @@ def candidate_of(entry: Entry, feed: str, fetched_at: Instant, lang: str | None 
         plain_id = item_id(feed, "title+date", title, first_date)
     else:
         plain_id = item_id(feed, "title+text", title, summary or content)
-    updated = read_feed_date(entry.updated.raw) if entry.updated else None
     return Candidate(
         id=plain_id,
         split_id=split_id,
-        entry_hash=_entry_hash(entry, canonical if link == entry.link else canonical_link(entry.link)),
+        entry_hash=_entry_hash(entry, canonical if link == written_link else canonical_link(written_link)),
         title=title,
         link=link,
         summary=summary,
-        content=content if content != summary else "",
+        content=content,
         authors=authors,
         categories=categories,
         lang=language_tag(entry.lang or lang),
-        date=date_of(entry.published, fetched_at),
-        updated=updated.at if updated else None,
+        date=date_of(entry.published, fetched_at, entry.lang or lang),
+        updated=_updated_at(entry, fetched_at),
         canonical_link=canonical,
         cut=cutter.cut,
+        image=safe_link(tidy_link(entry.image[: MAX_LINK_CHARACTERS + 1])[:MAX_LINK_CHARACTERS]),
+        enclosures=tuple(_safe_enclosures(entry.enclosures)),
     )
+
+
+def _with_others(title: str, summary: str, content: str, cutter: _Cutter, others: Sequence[Markup]) -> str:
+    """Return the content with the texts of other vocabularies as further lines, but for those that stand there already."""
+    for other in others:
+        text = cutter.clean("content", other, MAX_TEXT_CHARACTERS)
+        words = " ".join(text.split())
+        if words and not any(words in " ".join(known.split()) for known in (title, summary, content)):
+            content = f"{content}\n{text}" if content else text
+    return content[:MAX_TEXT_CHARACTERS]
+
+
+def _safe_enclosures(enclosures: Iterable[Enclosure]) -> Iterator[Enclosure]:
+    for enclosure in enclosures:
+        url = safe_link(tidy_link(enclosure.url)) if len(enclosure.url) <= MAX_LINK_CHARACTERS else ""
+        if url:
+            kind = clean_line(enclosure.type, VALUE_LENGTH)
+            yield Enclosure(url, kind, enclosure.length)
+
+
+def _updated_at(entry: Entry, fetched_at: Instant) -> Instant | None:
+    """Return the instant of the last update; None for none, and for one that cannot be, as with the publication date."""
+    updated = read_feed_date(entry.updated.raw) if entry.updated else None
+    if updated is None or is_zero(updated.at) or updated.at > fetched_at + MAX_AHEAD_OF_FETCH:
+        return None
+    return updated.at
 
 
 def _entry_hash(entry: Entry, canonical: str) -> str:
     """Return the hash of an entry as parsed, without its date: a new version of the extraction is not an edit.
 
     The fold compares the date separately, since it keeps a date that disappears. The link counts in its canonical form:
-    some publishers change its trackers at every fetch.
+    some publishers change its trackers at every fetch. Pictures and enclosures do not count, for the same reason.
     """
     fields = (
         canonical,
@@ -224,6 +271,7 @@ def _entry_hash(entry: Entry, canonical: str) -> str:
         entry.authors,
         entry.categories,
         entry.updated.raw if entry.updated else "",
+        *(other.text for other in entry.others),
     )
     return sha256(_encoder.encode(fields)).hexdigest()[:ENTRY_HASH_DIGITS]
 

@@ -11,29 +11,80 @@ import html
 import re
 
 from newswire.analysis import limit_marks
+from newswire.model import Markup
 
 _BLOCKS = frozenset({
-    "p", "br", "div", "li", "ul", "ol", "h1", "h2", "h3", "h4", "h5", "h6", "tr", "td", "th", "table", "blockquote",
-    "section", "article", "figure", "figcaption", "hr", "pre", "dd", "dt",
+    "address", "article", "aside", "blockquote", "body", "br", "button", "caption", "center", "dd", "details", "dialog", "dir",
+    "div", "dl", "dt", "fieldset", "figcaption", "figure", "footer", "form", "h1", "h2", "h3", "h4", "h5", "h6", "head",
+    "header", "hgroup", "hr", "html", "legend", "li", "main", "menu", "nav", "ol", "optgroup", "option", "p", "pre", "search",
+    "section", "select", "summary", "table", "tbody", "td", "textarea", "tfoot", "th", "thead", "title", "tr", "ul",
 })  # fmt: skip
-"""Elements that HTML renders apart from the text around them."""
+"""Elements that HTML renders apart from the text around them (HTML standard, section 15.3)."""
+_CELLS = frozenset({"td", "th"})
+"""Blocks in one line."""
 _HIDDEN = frozenset({"script", "style", "noscript", "template", "iframe", "object", "svg", "math"})
 """Elements whose text is not shown."""
 _RAW = frozenset({"script", "style", "iframe"})
 """Hidden elements whose content has no elements: it ends at the first end tag of the same name."""
+_INLINE = frozenset({
+    "a", "abbr", "acronym", "amp-img", "applet", "area", "audio", "b", "base", "basefont", "bdi", "bdo", "big", "blink",
+    "canvas", "cite", "code", "col", "colgroup", "data", "datalist", "del", "dfn", "em", "embed", "font", "frame", "frameset",
+    "i", "img", "image", "input", "ins", "kbd", "label", "link", "map", "mark", "marquee", "meta", "meter", "nobr", "output",
+    "param", "picture", "progress", "q", "rb", "rp", "rt", "rtc", "ruby", "s", "samp", "slot", "small", "source", "span",
+    "strike", "strong", "sub", "sup", "time", "track", "tt", "u", "var", "video", "wbr",
+})  # fmt: skip
+_ELEMENTS = _BLOCKS | _HIDDEN | _INLINE
+"""The elements of HTML, also obsolete ones; `<gorilla>` is text. A name with a hyphen or colon is a custom element."""
+_IN_TITLE = frozenset({
+    "a", "abbr", "acronym", "b", "bdi", "bdo", "big", "br", "center", "cite", "code", "del", "dfn", "div", "em", "font", "h1",
+    "h2", "h3", "h4", "h5", "h6", "i", "img", "ins", "kbd", "mark", "nobr", "p", "q", "s", "small", "span", "strike", "strong",
+    "sub", "sup", "time", "tt", "u", "var", "wbr",
+})  # fmt: skip
+"""The elements that are markup in a title. A title speaks of other elements, unless they are hidden and have an end tag."""
 
 _TAG_NAME = re.compile(r"/?([A-Za-z][^\s/>]*+)")
 # The attributes and the end of a tag. A quote only counts after an equals sign.
 _TAG_REST = re.compile(r"""(?:[^>=]++|=\s*+(?:"[^"]*+"|'[^']*+')?)*+>""")
+# What may follow the name in a tag of a title, or in a tag that the end of the text cuts off: attributes with values.
+_ATTRIBUTES = re.compile(r"""(?:\s++[\w:.-]++\s*+=\s*+(?:"[^"]*+"|'[^']*+'|[^\s"'<>]++))*+\s*+/?>""")
+_CUT_TAG = re.compile(
+    r"""(?:\s++[\w:.-]++\s*+=\s*+(?:"[^"]*+"|'[^']*+'|[^\s"'<>]++))*+(?:\s++[\w:.-]*+(?:\s*+=[^>]*+)?)?/?\Z"""
+)
+_SURROGATES = re.compile(
+    r"&#(?:[xX]([dD][89abAB][0-9a-fA-F]{2})|(5[5-7]\d{3}));&#(?:[xX]([dD][c-fC-F][0-9a-fA-F]{2})|(5[67]\d{3}));"
+)
+_LINE_BREAK = "\x1e"
+"""Stands for the boundary of a block until white space is collapsed: a control character that no text keeps."""
 _LONG_REFERENCE = re.compile(r"&#(?:[xX]([0-9a-fA-F]++)|([0-9]++));?")
 _MAX_REFERENCE_DIGITS = 7
 _CONTROL_CHARACTERS = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]+")
 
 
-def strip_markup(text: str) -> str:
+def plain_text(markup: Markup, *, lines: bool = False, title: bool = False) -> str:
+    """Return text without markup and control characters, with entities decoded once more and white space collapsed.
+
+    Block tags separate words, with `lines` by a line break. Only `html` markup is stripped and decoded, in a `title` only
+    the elements that titles have.
+    """
+    text = markup.text
+    if not text:
+        return ""
+    if lines:
+        text = text.replace(_LINE_BREAK, "")
+        if not markup.html:
+            text = text.replace("\n", _LINE_BREAK)
+    if markup.html:
+        text = strip_markup(text, lines=lines, title=title) if "<" in text else decode_references(text)
+    if not lines:
+        return " ".join(clean_characters(text).split())
+    parts = (" ".join(clean_characters(part).split()) for part in text.split(_LINE_BREAK))
+    return "\n".join(part for part in parts if part)
+
+
+def strip_markup(text: str, *, lines: bool = False, title: bool = False) -> str:
     """Return the text of an HTML fragment, with its character references decoded, and a space at each block tag."""
     parts: list[str] = []
-    scanner = _Scanner(text)
+    scanner = _Scanner(text, lines=lines, title=title)
     at = 0
     while (start := text.find("<", at)) >= 0:
         parts.append(text[at:start])
@@ -43,12 +94,13 @@ def strip_markup(text: str) -> str:
         elif following == "/":
             at = scanner.skip_end_tag(start, parts)
         elif following in {"!", "?"}:
-            at = scanner.skip_comment(start)
+            at = scanner.skip_comment(start, parts)
         else:
             parts.append("<")
             at = start + 1
     parts.append(text[at:])
-    return decode_references("".join(parts))
+    plain = "".join(parts)
+    return decode_references(plain.replace("]]>", "") if scanner.has_section else plain)
 
 
 def decode_references(text: str) -> str:
@@ -56,7 +108,7 @@ def decode_references(text: str) -> str:
     if "&" not in text:
         return text
     if "&#" in text:
-        text = _LONG_REFERENCE.sub(_shorten_reference, text)
+        text = _LONG_REFERENCE.sub(_shorten_reference, _SURROGATES.sub(_join_surrogates, text))
     return html.unescape(text)
 
 
@@ -70,6 +122,14 @@ def clean_characters(text: str) -> str:
     if not text.isprintable():
         text = _CONTROL_CHARACTERS.sub("", text)
     return text if text.isascii() else limit_marks(text)
+
+
+def _join_surrogates(match: re.Match[str]) -> str:
+    """Return the character that two references to a pair of surrogates mean, or the references as they are."""
+    high = int(match[1], 16) if match[1] else int(match[2])
+    low = int(match[3], 16) if match[3] else int(match[4])
+    is_pair = 0xD800 <= high < 0xDC00 <= low <= 0xDFFF  # noqa: PLR2004 - the surrogates of UTF-16
+    return chr(0x10000 + ((high - 0xD800) << 10) + low - 0xDC00) if is_pair else match.group()
 
 
 def _shorten_reference(match: re.Match[str]) -> str:
@@ -87,10 +147,14 @@ def _shorten_reference(match: re.Match[str]) -> str:
 class _Scanner:
     """Skips the markup of one text. It remembers which ends the text does not have, so that none is searched for twice."""
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, *, lines: bool, title: bool) -> None:
+        self.has_section = False
+        """The text has the start of a CDATA section, whose inside is text."""
         self._text = text
+        self._block = _LINE_BREAK if lines else " "
+        self._title = title
         self._lower: str | None = None
-        self._lacks_comment_end = False
+        self._lacks_comment_end = self._lacks_end = False
         self._quotes_count = True
 
     def skip_element(self, start: int, parts: list[str]) -> int:
@@ -105,14 +169,14 @@ class _Scanner:
         following = self._text[start + 2 : start + 3]
         if following.isascii() and following.isalpha():
             return self._read_tag(start, parts)[1]
-        if not following:
-            parts.append("</")
-            return start + 2
-        return self._skip_to(">", start + 2)
+        return self._skip_nameless(start, parts)
 
-    def skip_comment(self, start: int) -> int:
-        """Return the position after a comment, a document type, a processing instruction or a CDATA section."""
+    def skip_comment(self, start: int, parts: list[str]) -> int:
+        """Return the position after a comment, a document type, a processing instruction or the start of a CDATA section."""
         text = self._text
+        if text.startswith("<![CDATA[", start):
+            self.has_section = True
+            return start + 9
         if text.startswith("<!-->", start) or text.startswith("<!--->", start):
             return text.index(">", start) + 1
         if text.startswith("<!--", start):
@@ -123,7 +187,16 @@ class _Scanner:
                 return wrong_end + 4
             if end >= 0:
                 return end + 3
-        return self._skip_to(">", start + 2)
+        return self._skip_nameless(start, parts)
+
+    def _skip_nameless(self, start: int, parts: list[str]) -> int:
+        """Return the position after what HTML takes for a comment up to the next `>`; without one, it is text."""
+        end = -1 if self._lacks_end else self._text.find(">", start + 2)
+        if end < 0:
+            self._lacks_end = True
+            parts.append("<")
+            return start + 1
+        return end + 1
 
     def _skip_to(self, end: str, at: int) -> int:
         """Return the position after the next `end`, or the end of the text."""
@@ -131,23 +204,44 @@ class _Scanner:
         return len(self._text) if found < 0 else found + len(end)
 
     def _read_tag(self, start: int, parts: list[str]) -> tuple[str, int]:
-        """Return the name of a tag, and the position after it; add a space for a block."""
+        """Return the name of a tag, and the position after it; add the boundary of a block.
+
+        Any other tag is text: the name is then empty, and the `<` is added.
+        """
         match = _TAG_NAME.match(self._text, start + 1)
-        if match is None:  # cannot be: the caller has seen the first letter
+        name = match[1].lower() if match else ""
+        end = self._end_of_tag(name, match.end()) if match else -1
+        if end < 0:
+            parts.append("<")
             return "", start + 1
-        name = match[1].lower()
         if name in _BLOCKS:
-            parts.append(" ")
+            parts.append(" " if name in _CELLS else self._block)
+        return name, end
+
+    def _end_of_tag(self, name: str, at: int) -> int:
+        """Return the position after the tag whose name ends at `at`; -1 if it is none."""
+        if self._title:
+            if name not in _IN_TITLE and not (name in _HIDDEN and self._has_end_tag(name, at)):
+                return -1
+            attributes = _ATTRIBUTES.match(self._text, at)
+            return attributes.end() if attributes else -1
+        if name not in _ELEMENTS and ":" not in name and "-" not in name:
+            return -1
         if self._quotes_count:
-            if rest := _TAG_REST.match(self._text, match.end()):
-                return name, rest.end()
+            if rest := _TAG_REST.match(self._text, at):
+                return rest.end()
             self._quotes_count = False  # a quote is not closed: from here on, a tag ends at the next `>`
-        return name, self._skip_to(">", match.end())
+        end = -1 if self._lacks_end else self._text.find(">", at)
+        if end >= 0:
+            return end + 1
+        self._lacks_end = True
+        return len(self._text) if _CUT_TAG.match(self._text, at) else -1
+
+    def _has_end_tag(self, name: str, at: int) -> bool:
+        return self._find_tag(f"</{name}", at, len(self._text)) >= 0
 
     def _skip_hidden(self, name: str, at: int) -> int:
         """Return the position after the end tag of a hidden element, with elements of the same name inside it."""
-        if self._lower is None:
-            self._lower = self._text.lower() if self._text.isascii() else re.sub("[A-Z]+", _lower, self._text)
         depth, end = 1, -1
         while depth:
             if end < at:  # each end tag is searched for once
@@ -162,7 +256,9 @@ class _Scanner:
 
     def _find_tag(self, opening: str, at: int, until: int) -> int:
         """Return the position of the next tag that begins so and whose name ends there; -1 for none before `until`."""
-        lower = self._lower or ""
+        if self._lower is None:
+            self._lower = self._text.lower() if self._text.isascii() else re.sub("[A-Z]+", _lower, self._text)
+        lower = self._lower
         while (start := lower.find(opening, at, until)) >= 0:
             after = lower[start + len(opening) : start + len(opening) + 1]
             if not after or after in "/>" or after.isspace():

@@ -20,7 +20,7 @@ MAX_FACET_VALUES = 200
 DEFAULT_FACET_VALUES = 10
 
 ItemField = Literal[
-    "id", "feed", "title", "link", "summary", "content", "authors", "categories", "lang", "published",
+    "id", "feed", "title", "link", "summary", "content", "authors", "categories", "image", "enclosures", "lang", "published",
     "published_source", "published_precision", "published_raw", "date_flags", "updated", "changed", "first_seen",
     "revision", "cut", "age", "score", "highlights",
 ]  # fmt: skip

@@ -24,7 +24,10 @@ DEFAULT_FEEDS_SIZE = 100
 
 
 class FetchOut(Struct, frozen=True):
-    """One of the last fetches of a feed. `new`, `changed` and `unchanged` count items; null if no document was indexed."""
+    """One of the last fetches of a feed. `new`, `changed` and `unchanged` count items, null if no document was indexed.
+
+    `merged` counts entries that are the same item as another entry of their document.
+    """
 
     time: str
     status: int | None
@@ -32,6 +35,7 @@ class FetchOut(Struct, frozen=True):
     new: int | None
     changed: int | None
     unchanged: int | None
+    merged: int | None
     error: str | None
     took_ms: int
 
@@ -150,6 +154,7 @@ def _fetch_out(line: FetchLine) -> FetchOut:
         new=line.new,
         changed=line.changed,
         unchanged=line.unchanged,
+        merged=line.merged,
         error=line.error,
         took_ms=line.took_ms,
     )

@@ -19,7 +19,7 @@ import msgspec
 from msgspec import UNSET, Struct, UnsetType
 
 from newswire.clock import Instant, to_datetime, to_rfc3339
-from newswire.model import Item
+from newswire.model import Enclosure, Item
 from newswire.search.parameters import Format
 
 CONTENT_TYPES: Mapping[str, str] = {
@@ -36,6 +36,9 @@ _XML_ESCAPES = {ord("&"): "&amp;", ord("<"): "&lt;", ord(">"): "&gt;", ord('"'):
 _ILLEGAL_IN_XML = dict.fromkeys((*range(9), 11, 12, *range(14, 32), 0xFFFE, 0xFFFF, *range(0xD800, 0xE000)))
 """Characters that XML 1.0 (section 2.2) does not allow, not even escaped; they are dropped."""
 _XML_TABLE = {**_ILLEGAL_IN_XML, **_XML_ESCAPES}
+_MEDIA_TYPE = re.compile(r"[a-z0-9][a-z0-9!#$&^_.+-]{0,60}/[a-z0-9][a-z0-9!#$&^_.+-]{0,60}", re.IGNORECASE)
+_KINDS = {"image": "image/jpeg", "audio": "audio/mpeg", "video": "video/mp4"}
+"""The usual media type of what Media RSS calls a medium."""
 _LANGUAGE_TAG = re.compile("[A-Za-z]{1,8}(?:-[A-Za-z0-9]{1,8})*")
 _NOT_IN_URI = re.compile(r"""[\x00-\x20<>"{}|\\^`\x7f]|%(?![0-9A-Fa-f]{2})""")
 _NOT_IN_PATH = re.compile(rf"{_NOT_IN_URI.pattern}|[\[\]]")
@@ -81,13 +84,14 @@ def write_feed(form: Format, head: FeedHead, items: Iterable[Item]) -> str:
 
 
 def _write_rss(head: FeedHead, items: Iterable[Item]) -> str:
-    """Write RSS 2.0 (RSS Advisory Board, 2009) with the modules atom:link, dc and content."""
+    """Write RSS 2.0 (RSS Advisory Board, 2009) with the modules atom:link, dc, content and media."""
     links = [f'<atom:link rel="self" type="application/rss+xml" href="{_escape_xml(head.self)}"/>']
     if head.next is not None:
         links.append(f'<atom:link rel="next" type="application/rss+xml" href="{_escape_xml(head.next)}"/>')
     parts = [
         '<?xml version="1.0" encoding="utf-8"?>\n<rss version="2.0" xmlns:atom="http://www.w3.org/2005/Atom"'
-        ' xmlns:dc="http://purl.org/dc/elements/1.1/" xmlns:content="http://purl.org/rss/1.0/modules/content/"><channel>',
+        ' xmlns:dc="http://purl.org/dc/elements/1.1/" xmlns:content="http://purl.org/rss/1.0/modules/content/"'
+        ' xmlns:media="http://search.yahoo.com/mrss/"><channel>',
         f"<title>{_escape_twice(head.title)}</title><link>{_escape_xml(head.page)}</link>",
         f"<description>{_escape_twice(head.description)}</description>{''.join(links)}",
         f"<lastBuildDate>{http_date(head.updated)}</lastBuildDate><generator>newswire</generator>",
@@ -111,7 +115,23 @@ def _write_rss_item(item: Item) -> str:
     parts.append(f"<dc:date>{to_rfc3339(item.published)}</dc:date>")  # only this date has milliseconds
     parts += [f"<dc:creator>{_escape_twice(name)}</dc:creator>" for name in item.authors]
     parts += [f"<category>{_escape_twice(name)}</category>" for name in item.categories]
+    parts += [_write_rss_enclosure(enclosure) for enclosure in item.enclosures]
+    if image := _to_uri(item.image):
+        parts.append(f'<media:thumbnail url="{_escape_xml(image)}"/>')
     return "".join([*parts, "</item>"])
+
+
+def _write_rss_enclosure(enclosure: Enclosure) -> str:
+    """Write an enclosure; RSS 2.0 requires a length, which is 0 if it is unknown, and a media type."""
+    url, kind = _escape_xml(_to_uri(enclosure.url)), _escape_xml(media_type_of(enclosure))
+    return f'<enclosure url="{url}" length="{enclosure.length or 0}" type="{kind}"/>'
+
+
+def media_type_of(enclosure: Enclosure) -> str:
+    """Return the media type of an enclosure; a feed may only say its kind, as in `image`, or nothing."""
+    if _MEDIA_TYPE.fullmatch(enclosure.type):
+        return enclosure.type
+    return _KINDS.get(enclosure.type.lower(), "application/octet-stream")
 
 
 def _write_atom(head: FeedHead, items: Iterable[Item]) -> str:
@@ -136,8 +156,13 @@ def _write_atom_entry(item: Item) -> str:
     if link:
         parts.append(f'<link rel="alternate" href="{_escape_xml(link)}"/>')
     parts.append(f"<published>{to_rfc3339(item.published)}</published><updated>{to_rfc3339(updated)}</updated>")
-    parts += [f"<author><name>{_escape_xml(name)}</name></author>" for name in item.authors]
+    # Without an author, an entry would have that of its feed (RFC 4287, section 4.2.1).
+    parts += [f"<author><name>{_escape_xml(name)}</name></author>" for name in item.authors or ("",)]
     parts += [f'<category term="{_escape_xml(name)}"/>' for name in item.categories]
+    for enclosure in item.enclosures:
+        length = f' length="{enclosure.length}"' if enclosure.length else ""
+        href, kind = _escape_xml(_to_uri(enclosure.url)), _escape_xml(media_type_of(enclosure))
+        parts.append(f'<link rel="enclosure" type="{kind}" href="{href}"{length}/>')
     if item.summary:
         parts.append(f"<summary>{_escape_xml(item.summary)}</summary>")
     if item.content or not link:  # an entry without a link must have content (RFC 4287, section 4.1.2)
@@ -147,6 +172,12 @@ def _write_atom_entry(item: Item) -> str:
 
 class _Author(Struct):
     name: str
+
+
+class _Attachment(Struct, omit_defaults=True):
+    url: str
+    mime_type: str
+    size_in_bytes: int | None = None
 
 
 class _JsonItem(Struct, omit_defaults=True):
@@ -160,6 +191,8 @@ class _JsonItem(Struct, omit_defaults=True):
     authors: tuple[_Author, ...] = ()
     tags: tuple[str, ...] = ()
     language: str | UnsetType = UNSET
+    image: str | UnsetType = UNSET
+    attachments: tuple[_Attachment, ...] = ()
 
 
 class _JsonFeed(Struct, omit_defaults=True):
@@ -198,6 +231,11 @@ def _to_json_item(item: Item) -> _JsonItem:
         authors=tuple(map(_Author, item.authors)),
         tags=item.categories,
         language=item.lang if item.lang and is_language(item.lang) else UNSET,
+        image=_to_uri(item.image) or UNSET,
+        attachments=tuple(
+            _Attachment(_to_uri(enclosure.url), media_type_of(enclosure), enclosure.length)
+            for enclosure in item.enclosures
+        ),
     )
 
 
@@ -241,7 +279,7 @@ def http_date(instant: Instant) -> str:
 
 
 def write_csv(columns: Iterable[str], rows: Iterable[Mapping[str, object]]) -> str:
-    """Write CSV with a header line (RFC 4180); values of a list are joined with `; `.
+    """Write CSV with a header line (RFC 4180); values of a list are joined with `; `, of enclosures their URLs.
 
     Text that a spreadsheet would run as a formula gets a `'` in front, also after a `;` or a tab within it: a spreadsheet
     of another language takes these for the separators.
@@ -259,7 +297,7 @@ def _csv_cell(value: object) -> object:
     if value is None:
         return ""
     if isinstance(value, list | tuple):
-        value = "; ".join(map(str, value))
+        value = "; ".join(str(part["url"] if isinstance(part, dict) else part) for part in value)
     elif isinstance(value, dict):
         value = "; ".join(f"{name}: {text}" for name, text in value.items())
     if not isinstance(value, str):

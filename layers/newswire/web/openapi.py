@@ -75,6 +75,10 @@ def _search_parameter(parameter: Parameter) -> Json:
     return _parameter(parameter.name, _schema_of(parameter), sentence)
 
 
+NOT_EMPTY = r"[^\s\u0085\u001c-\u001f]"
+"""Matches a text that is more than white space. Expressions of JSON Schema (ECMA-262) do not know the characters named."""
+
+
 def _schema_of(parameter: Parameter) -> Json:
     match parameter.kind:
         case "number":
@@ -86,7 +90,7 @@ def _schema_of(parameter: Parameter) -> Json:
         case "zone":
             return {"type": "string", "minLength": 1, "default": parameter.default}
         case "text":
-            return {"type": "string", "minLength": 1, "maxLength": parameter.most}
+            return {"type": "string", "minLength": 1, "maxLength": parameter.most, "pattern": NOT_EMPTY}
     return {"type": "string", "minLength": 1}
 
 

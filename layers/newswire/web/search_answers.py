@@ -16,7 +16,7 @@ from msgspec import UNSET, Struct, UnsetType, field
 from newswire.clock import Instant, to_rfc3339
 from newswire.engines.query import DateField, Sort, ValueField
 from newswire.feed_status import State
-from newswire.model import CutField, Item
+from newswire.model import CutField, Enclosure, Item
 from newswire.search.ages import relative_age
 from newswire.search.answer import Histogram, SearchResult
 from newswire.search.coverage import FeedCoverage, FeedGap
@@ -63,6 +63,8 @@ class ItemOut(Struct, frozen=True):
     content: str | UnsetType = UNSET
     authors: tuple[str, ...] | UnsetType = UNSET
     categories: tuple[str, ...] | UnsetType = UNSET
+    image: str | UnsetType | None = UNSET
+    enclosures: tuple[Enclosure, ...] | UnsetType = UNSET
     lang: str | UnsetType | None = UNSET
     published: str | UnsetType = UNSET
     published_source: str | UnsetType = UNSET
@@ -263,6 +265,8 @@ def item_out(
     values: dict[str, Any] = dict(zip(names, read_fields(item), strict=True))
     for name in instants:
         values[name] = time_out(values[name])
+    if "image" in fields:
+        values["image"] = item.image or None
     if "age" in fields:
         values["age"] = relative_age(item.published, now)
     if "score" in fields:

@@ -7,7 +7,7 @@ import pytest
 
 from newswire.app import App
 from newswire.clock import DAY
-from newswire.model import Gap, ItemWrite
+from newswire.model import Enclosure, Gap, ItemWrite
 from newswire.search.cursor import MAX_CURSOR_CHARACTERS, read_cursor
 from tests.conftest import NOON
 from tests.contract.http.asking import found, target, wrong
@@ -313,6 +313,28 @@ def test_cut_names_the_fields_that_were_longer(app) -> None:
     answer = api.ask("/v1/search?sort=newest").json()
     assert {hit["title"]: hit["cut"] for hit in answer["items"]} == {"Long": ["content", "authors"], "Short": []}
     assert b"content, authors" in api.ask(f"/items/{item('Long').id}").body
+
+
+@contract.covers("A52", "A53")
+def test_picture_and_files_of_an_item_are_shown(app) -> None:
+    files = (Enclosure("https://a.example/1.mp3", "audio/mpeg", 4096), Enclosure("https://a.example/2"))
+    story = item("With files", image="https://a.example/p.jpg", enclosures=files)
+    app.engine.index([ItemWrite(story, 1), ItemWrite(item("Without"), 1)], 1)
+    api = AsEvents(app)
+    shown = {hit["title"]: (hit["image"], hit["enclosures"]) for hit in api.ask("/v1/search").json()["items"]}
+    assert shown == {
+        "With files": (
+            "https://a.example/p.jpg",
+            [
+                {"url": "https://a.example/1.mp3", "type": "audio/mpeg", "length": 4096},
+                {"url": "https://a.example/2", "type": "", "length": None},
+            ],
+        ),
+        "Without": (None, []),
+    }
+    page = api.ask(f"/items/{story.id}").body.decode()
+    assert '<a href="https://a.example/p.jpg" rel="noopener noreferrer">p.jpg</a>' in page
+    assert "https://a.example/1.mp3; https://a.example/2" in api.ask("/v1/search?format=csv").body.decode()
 
 
 @contract.covers("A50")

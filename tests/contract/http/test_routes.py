@@ -59,7 +59,8 @@ def test_feeds_are_paged_by_id_and_filtered_by_state(api) -> None:
 def test_feed_has_its_fetches_and_gaps(api) -> None:
     feed = api.ask("/v1/feeds/beta").json()
     assert feed["fetches"] == [
-        {"time": "2025-11-24T11:00:00Z", "status": 200, "bytes": 1234, "new": 3, "changed": 0, "unchanged": 0, "error": None, "took_ms": 56}
+        {"time": "2025-11-24T11:00:00Z", "status": 200, "bytes": 1234, "new": 3, "changed": 0, "unchanged": 0,
+            "merged": None, "error": None, "took_ms": 56}
     ]  # fmt: skip
     assert feed["gaps"] == [{"feed": "beta", "from": "2025-05-01T00:00:00Z", "to": "2025-05-02T00:00:00Z"}]
     assert api.ask("/v1/feeds/delta").json()["gaps"][0]["to"] is None

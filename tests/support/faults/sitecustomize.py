@@ -16,7 +16,7 @@ STAGES: dict[str, list[tuple[str, ...]]] = {
     "parse": [("newswire.ingest.reading.record", "parse")],
     "clean": [("newswire.ingest.item", "plain_text")],
     "date": [("newswire.ingest.item", "date_of")],
-    "fold": [("newswire.ingest.fold", "_identify")],
+    "fold": [("newswire.ingest.fold", "identify")],
     "index": [
         ("newswire.engines.tantivy.fields", "index_fields"),
         ("newswire.engines.opensearch.bodies", "index_fields"),

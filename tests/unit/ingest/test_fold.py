@@ -1,12 +1,14 @@
 """The fold: rules and generated logs."""
 
 import msgspec
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from newswire.ingest.fold import step, wanted_ids
+from newswire.ingest.fold import is_split_by_title, step
+from newswire.ingest.identity import wanted_ids
 from newswire.ingest.item import candidates_of
-from newswire.model import Document, Entry, FoldState, Item, ItemState, Reading, Record, Refusal
+from newswire.model import Document, Entry, FoldState, Item, ItemState, Markup, Reading, Record, Refusal
 from tests import factories
 from tests.factories import entry
 
@@ -41,7 +43,7 @@ class Fold:
         if refused:
             reading = Reading(refusal=Refusal("not_a_feed", "no"))
         stored_states: dict[str, ItemState | None] = {}
-        while missing_ids := wanted_ids(reading.candidates, stored_states):
+        while missing_ids := wanted_ids(reading.candidates, stored_states, by_title=is_split_by_title(rec)):
             stored_states.update({id_: self.states.get(id_) for id_ in missing_ids})
         folded = step(self.fold, rec, reading, stored_states)
         for write in folded.writes:
@@ -125,9 +127,55 @@ def test_the_entry_with_the_stored_link_keeps_the_plain_id() -> None:
 
 
 def test_duplicate_guid_and_link_keeps_the_later_date() -> None:
-    later = entry(title="Later", date="2025-11-03T10:00:00Z")
-    assert Fold().take(entry(), later).one().title == "Later"
-    assert Fold().take(later, entry()).one().title == "Later"
+    later = entry(summary=Markup("Later"), date="2025-11-03T10:00:00Z")
+    assert Fold().take(entry(), later).one().summary == "Later"
+    assert Fold().take(later, entry()).one().summary == "Later"
+
+
+def test_entries_with_one_identity_and_several_titles_are_split_and_stay_split() -> None:
+    titles = ["Road A1 closed", "Road B2 closed", "ROAD A1 closed!"]
+    fold = Fold().take(*(entry(title=title) for title in titles[:2]))
+    assert sorted(item.title for item in fold.items.values()) == titles[:2]
+    ids = set(fold.items)
+    fold.take(entry(title=titles[1]))
+    fold.take(entry(title=titles[0]), entry(title=titles[1]))
+    fold.take(entry(title=titles[2]), entry(title="Road C3 closed"))
+    assert ids < set(fold.items)
+    assert sorted(item.title for item in fold.items.values()) == ["ROAD A1 closed!", "Road B2 closed", "Road C3 closed"]
+
+
+@pytest.mark.parametrize("known", [0, 1])
+def test_known_title_keeps_the_id_when_another_one_appears(known: int) -> None:
+    entries = [entry(title="First"), entry(title="Second")]
+    fold = Fold().take(entries[known])
+    plain = fold.one().id
+    fold.take(*entries)
+    assert fold.items[plain].title == entries[known].title.text
+    assert fold.items[plain].revision == 1
+    assert len(fold.items) == 2
+
+
+def test_titles_are_told_apart_within_each_link_of_a_guid() -> None:
+    pages = [("https://a.example/a", "One"), ("https://a.example/b", "Two"), ("https://a.example/b", "Three")]
+    fold = Fold()
+    for _ in range(3):
+        fold.take(*(entry(link=link, title=title) for link, title in pages))
+    assert sorted(item.title for item in fold.items.values()) == ["One", "Three", "Two"]
+    assert fold.writes == 3
+
+
+def test_entry_without_a_title_is_another_version_of_the_same_item() -> None:
+    fold = Fold().take(entry(), entry(title=""))
+    assert fold.one().title == "One"
+    assert fold.fold.counts[0].merged == 1
+
+
+def test_edited_title_in_the_next_document_is_a_revision() -> None:
+    assert Fold().take(entry(title="One")).take(entry(title="Two")).one().revision == 2
+
+
+def test_lines_of_a_load_are_not_split_by_title() -> None:
+    assert Fold().take(entry(title="One"), entry(title="Two"), kind="load").one().title == "One"
 
 
 def test_refused_document_only_advances_the_cursor() -> None:

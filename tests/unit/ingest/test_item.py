@@ -5,7 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from newswire.ingest.item import candidate_of, date_of, plain_text
+from newswire.ingest.item import candidate_of, date_of
+from newswire.ingest.markup import plain_text
 from newswire.model import Entry, Markup, RawDate
 
 NOW = 1_763_985_600_000

@@ -5,7 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from newswire.analysis import MAX_MARKS, fold
-from newswire.ingest.markup import clean_characters, decode_references, strip_markup
+from newswire.ingest.markup import clean_characters, decode_references, plain_text, strip_markup
+from newswire.model import Markup
 
 
 @pytest.mark.parametrize(
@@ -37,6 +38,15 @@ from newswire.ingest.markup import clean_characters, decode_references, strip_ma
         ("&#x" + "f" * 5_000 + ";x", "\ufffdx"),
         ("&#" + "0" * 5_000 + "65;x", "Ax"),
         ("cut <a href='http://news.example/", "cut"),
+        ("cut <br", "cut"),
+        ("cut <img src=x al", "cut"),
+        ("if a<b then sort the rest", "if a<b then sort the rest"),
+        ("I </3 you, <3", "I </3 you, <3"),
+        ("<gorilla> & <list of names>", "<gorilla> & <list of names>"),
+        ("vector<int> <o:p>x</o:p>", "vector<int> x"),
+        ("<![CDATA[<p>inside</p>]]>after", "inside after"),
+        ("&#55357;&#56832; &#xD83D;&#xDE00; &#xD83D;", "😀 😀 \ufffd"),
+        ("<main>a</main><aside>b</aside><option>c</option><summary>d</summary>", "a b c d"),
         ("trailing <", "trailing <"),
         ("trailing </", "trailing </"),
         ('<a b="x>y <b>more', "y more"),
@@ -71,3 +81,48 @@ def test_runs_of_marks_are_cut() -> None:
 def test_control_characters_are_removed() -> None:
     assert clean_characters("a\x00b\x1b[0m\ud800c") == "ab[0mc"
     assert decode_references("no references") == "no references"
+
+
+@pytest.mark.parametrize(
+    ("title", "plain"),
+    [
+        ("Nice <gorilla>, what does he weigh?", "Nice <gorilla>, what does he weigh?"),
+        ("A guide to <head> and <iframe> elements", "A guide to <head> and <iframe> elements"),
+        ("A <style> guide, a <table> of <text>, a <set>", "A <style> guide, a <table> of <text>, a <set>"),
+        ("If a<b then c>d", "If a<b then c>d"),
+        ("Map<String, List<Integer>> & vector<int>", "Map<String, List<Integer>> & vector<int>"),
+        ("<b>Bold</b> <i class='x'>stays</i> markup<br/>", "Bold stays markup"),
+        ("<script>alert(1)</script>Safe<style>p{}</style>", "Safe"),
+        ("<![CDATA[Spring &amp; news]]>", "Spring & news"),
+        ("5 < 10 <!-- no --> and <3", "5 < 10 and <3"),
+        ("I </3 this", "I </3 this"),
+        ("&lt;p&gt; and &amp;amp;", "<p> and &amp;"),
+    ],
+)
+def test_only_elements_that_titles_have_are_markup_in_a_title(title: str, plain: str) -> None:
+    assert plain_text(Markup(title), title=True) == plain
+
+
+@pytest.mark.parametrize(
+    ("content", "lines"),
+    [
+        ("<p>One\ntwo</p><p>three</p>", ["One two", "three"]),
+        ("<ul><li>a</li><li>b <b>c</b></li></ul>after", ["a", "b c", "after"]),
+        ("a<br>b<br/><br/>c", ["a", "b", "c"]),
+        ("<table><tr><td>1</td><td>2</td></tr><tr><td>3</td></tr></table>", ["1 2", "3"]),
+        ("no blocks\nat all", ["no blocks at all"]),
+        ("a\x1eb", ["ab"]),
+    ],
+)
+def test_content_keeps_its_lines(content: str, lines: list[str]) -> None:
+    assert plain_text(Markup(content), lines=True).split("\n") == lines
+
+
+def test_plain_content_keeps_its_line_breaks() -> None:
+    assert plain_text(Markup("One <b>\n\n two\x1e ", html=False), lines=True) == "One <b>\ntwo"
+    assert plain_text(Markup("One\ntwo", html=False)) == "One two"
+
+
+@given(st.text(alphabet="<>/!-?\"'= abpsvg&#;x9\nscript[]CDAT", max_size=200))
+def test_lines_are_the_words_of_the_text(markup: str) -> None:
+    assert plain_text(Markup(markup), lines=True).split() == plain_text(Markup(markup)).split()

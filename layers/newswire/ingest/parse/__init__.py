@@ -6,6 +6,9 @@ module, which is imported for the first document of its kind.
 
 from __future__ import annotations
 
+import msgspec
+
+from newswire.ingest.parse.decode import decode
 from newswire.ingest.parse.sniff import Sniffed, sniff
 from newswire.model import Document, Record, Refusal
 
@@ -16,12 +19,13 @@ MAX_ENTRIES = 10_000
 def parse(record: Record, max_entries: int = MAX_ENTRIES) -> Document | Refusal:
     """Parse the body of a record by the kind of its feed; `auto` accepts every kind.
 
-    Never raises for any body, and never returns part of an entry.
+    Never returns part of an entry.
     """
     if record.kind == "load":
         from newswire.ingest.parse.load_lines import parse_load  # noqa: PLC0415 - loaded for the first back-fill
 
         return parse_load(record)
+    record = _in_utf8(record)
     sniffed = sniff(record.body, record.content_type)
     if isinstance(sniffed, Refusal):
         return sniffed
@@ -42,6 +46,12 @@ def parse(record: Record, max_entries: int = MAX_ENTRIES) -> Document | Refusal:
         return parse_json(record, max_entries)
     except RecursionError:
         return Refusal("too_deep", "The document is nested more deeply than any real feed.")
+
+
+def _in_utf8(record: Record) -> Record:
+    """Return the record with its body in UTF-8, without a byte order mark; the declaration of XML stays as it was."""
+    body = decode(record.body, record.content_type).encode("utf-8", "replace")
+    return record if body == record.body else msgspec.structs.replace(record, body=body)
 
 
 def _check_kind(record: Record, sniffed: Sniffed) -> Sniffed | Refusal:

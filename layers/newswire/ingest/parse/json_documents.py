@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import codecs
 import math
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from functools import lru_cache
 from typing import Any
@@ -13,23 +12,29 @@ from typing import Any
 import jmespath
 import msgspec
 
-from newswire.ingest.parse.sniff import charset_of
-from newswire.model import Document, Entry, Listing, Markup, RawDate, Record, Refusal
+from newswire.model import Document, Enclosure, Entry, Listing, Markup, RawDate, Record, Refusal
 from newswire.urls import resolve
 
 MAX_FEED_AUTHORS = 10
 """Maximum authors of a feed that count for each of its items without authors."""
+MAX_ATTACHMENTS = 20
+"""Maximum attachments of an item."""
+MAX_LENGTH = 1 << 53
+"""A larger length of an attachment cannot be written as a number in JSON without loss."""
 MAX_DEPTH = 100
 """Nesting up to which a truncated document is repaired; feeds are nested a few levels deep."""
 MAX_DIGITS = 300
 """Digits of the largest double; a longer number is kept as its text."""
-_STRING_OR_NUMBER = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"?|-?[0-9][0-9.eE+-]*', re.DOTALL)
+_TOKEN = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+"?|-?[0-9][0-9.eE+-]*|,(?=\s*+[\]}])|\bNaN\b|-?\bInfinity\b', re.DOTALL)
+_CONTROL = re.compile("[\x00-\x1f]")
+_ESCAPE = re.compile(
+    r"\\(?:(?P<pair>u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2})|(?P<unit>u[0-9a-fA-F]{4})|.)", re.DOTALL
+)
 
 
 def parse_json(record: Record, max_entries: int) -> Document | Refusal:
     """Parse a JSON Feed, or a listing with the expressions of its feed; of a truncated document, return the complete rows."""
-    text = _decode(record.body, record.content_type)
-    value, cut = _load(text)
+    value, cut = _load(record.body.decode("utf-8"))
     if isinstance(value, Refusal):
         return value
     if record.listing is not None and record.feed_kind in {"listing", "auto"}:
@@ -44,50 +49,56 @@ def parse_json(record: Record, max_entries: int) -> Document | Refusal:
     )
 
 
-def _decode(body: bytes, content_type: str) -> str:
-    """Decode by the byte order mark, else as UTF-8 (RFC 8259 section 8.1), else by the charset of the content type."""
-    if body.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        return body.decode("utf-16", "replace")
-    try:
-        return body.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        try:
-            return body.decode(charset_of(content_type) or "utf-8", "replace")
-        except (LookupError, UnicodeError):  # an unknown name, or a codec that takes no errors, such as idna
-            return body.decode("utf-8", "replace")
-
-
 def _load(text: str) -> tuple[Any, bool]:
-    """Return the value of a JSON text, and whether it had to be repaired; the value may be a `Refusal`."""
+    """Return the value of a JSON text, and whether it was cut off; the value may be a `Refusal`."""
     try:
-        return _decode_value(text), False
-    except msgspec.DecodeError as error:
-        repaired = _repair(text)
+        return msgspec.json.decode(text), False
+    except msgspec.MsgspecError:
+        mended = _TOKEN.sub(_mend_token, text)
+    try:
+        return msgspec.json.decode(mended), False
+    except msgspec.MsgspecError as error:
+        repaired = _repair(mended)
         if repaired is not None:
-            with suppress(msgspec.DecodeError):
-                return _decode_value(repaired), True
+            with suppress(msgspec.MsgspecError):
+                return msgspec.json.decode(repaired), True
         return Refusal(
             "unreadable", f"The document begins like JSON, but is not valid JSON: {str(error)[:120]}."
         ), False
 
 
-def _decode_value(text: str) -> Any:  # noqa: ANN401 - any JSON value
-    """Return the value of a JSON text; a number beyond the range of a double is returned as its text."""
+def _mend_token(match: re.Match[str]) -> str:
+    """Return one token of a JSON text without what would cost the whole document.
+
+    In strings: raw control characters, halves of surrogate pairs and unknown escapes. Outside: a comma before the end of
+    an array or object, a number beyond the range of a double, which JSON allows (RFC 8259 section 6), and what is none.
+    """
+    text = match[0]
+    if text.startswith('"'):
+        text = _CONTROL.sub(_escape_control, text)
+        return _ESCAPE.sub(_mend_escape, text) if "\\" in text else text
+    if text == ",":
+        return ""
+    if text[-1] in "Ny":
+        return "null"
     try:
-        return msgspec.json.decode(text)
-    except msgspec.ValidationError:  # JSON sets no range (RFC 8259 section 6), and a number must not cost the document
-        return msgspec.json.decode(_STRING_OR_NUMBER.sub(_quote_large_number, text))
+        is_large = len(text) > MAX_DIGITS or not math.isfinite(float(text))
+    except ValueError:
+        is_large = True
+    return f'"{text}"' if is_large else text
 
 
-def _quote_large_number(match: re.Match[str]) -> str:
-    token = match[0]
-    if token.startswith('"'):
-        return token
-    try:
-        is_large = len(token) > MAX_DIGITS or not math.isfinite(float(token))
-    except ValueError:  # not a number: the decoder says so
-        is_large = False
-    return f'"{token}"' if is_large else token
+def _escape_control(match: re.Match[str]) -> str:
+    return f"\\u{ord(match[0]):04x}"
+
+
+def _mend_escape(match: re.Match[str]) -> str:
+    escape = match[0]
+    if match["pair"] or (match["unit"] and escape[2].lower() != "d") or (match["unit"] and escape[3] in "01234567"):
+        return escape
+    if match["unit"]:
+        return "\\ufffd"  # half of a pair
+    return escape if escape[1:2] in '"\\/bfnrt' and len(escape) == 2 else f"\\{escape}"  # noqa: PLR2004
 
 
 def _repair(text: str) -> str | None:  # noqa: C901 - one state machine, read from top to bottom
@@ -161,7 +172,18 @@ def _json_feed_entry(row: dict[str, Any], base: str, feed_authors: object) -> En
         authors=_authors(row.get("authors") or row.get("author")) or _authors(feed_authors)[:MAX_FEED_AUTHORS],
         categories=tuple(_string(tag) for tag in _list(row.get("tags")) if _string(tag)),
         lang=_string(row.get("language")) or None,
+        enclosures=tuple(_attachments(row.get("attachments"), base)),
+        image=resolve(_string(row.get("image")) or _string(row.get("banner_image")), base),
     )
+
+
+def _attachments(value: object, base: str) -> Iterator[Enclosure]:
+    for part in _list(value)[:MAX_ATTACHMENTS]:
+        url = resolve(_string(part.get("url")), base) if isinstance(part, dict) else ""
+        if url:
+            size = part.get("size_in_bytes")
+            length = size if isinstance(size, int) and not isinstance(size, bool) and 0 < size < MAX_LENGTH else None
+            yield Enclosure(url, _string(part.get("mime_type")), length)
 
 
 def _authors(value: object) -> tuple[str, ...]:

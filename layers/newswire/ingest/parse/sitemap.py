@@ -1,13 +1,15 @@
 """Parse news sitemaps: one entry for each URL with a `news:news` element.
 
 The format is that of sitemaps.org with Google's news extension. A URL without `news:news` is a page, not news, and is
-skipped. expat parses the XML; `sniff.py` has refused entity declarations.
+skipped. expat parses the XML, which `repair.py` has mended; `sniff.py` has refused entity declarations.
 """
 
 from __future__ import annotations
 
 from xml.parsers import expat
 
+from newswire.ingest.parse.repair import cut_open_entry, well_formed
+from newswire.ingest.parse.sniff import from_root
 from newswire.model import Document, Entry, Markup, RawDate, Record, Refusal
 from newswire.urls import resolve
 
@@ -71,14 +73,15 @@ class _SitemapHandler:
 def parse_sitemap(record: Record, max_entries: int) -> Document | Refusal:
     """Parse a news sitemap; of a truncated one, return the complete entries."""
     handler = _SitemapHandler(record.final_url or record.url, max_entries)
-    parser = expat.ParserCreate(namespace_separator=" ")
+    parser = expat.ParserCreate("utf-8", namespace_separator=" ")
     parser.StartElementHandler = handler.start
     parser.EndElementHandler = handler.end
     parser.CharacterDataHandler = handler.text
     parser.buffer_text = True
-    cut = record.truncated
+    body, is_open = cut_open_entry(from_root(record.body), b"url")
+    cut = record.truncated or is_open
     try:
-        parser.Parse(record.body, True)  # noqa: FBT003 - expat's signature: True marks the end of the document
+        parser.Parse(well_formed(body), True)  # noqa: FBT003 - expat's signature: True marks the end of the document
     except expat.ExpatError as error:
         if not handler.entries:
             return Refusal("unreadable", f"The sitemap is not valid XML: {expat.ErrorString(error.code)}.")

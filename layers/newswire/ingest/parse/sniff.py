@@ -19,7 +19,6 @@ _ROOT = re.compile(
     rb"<(?:[\w.-]+:)?(rss|feed|rdf|channel|urlset|sitemapindex|html|opml|item|entry)[\s>/]", re.IGNORECASE
 )
 _HTML = re.compile(rb"<!doctype\s+html|<html[\s>]", re.IGNORECASE)
-_CHARSET = re.compile(r"charset\s*=\s*[\"']?([\w.:-]+)", re.IGNORECASE)
 
 
 def sniff(body: bytes, content_type: str = "") -> Sniffed | Refusal:
@@ -33,6 +32,7 @@ def sniff(body: bytes, content_type: str = "") -> Sniffed | Refusal:
     ascii_head = head.replace(b"\x00", b"")  # makes UTF-16 look like ASCII, which is enough to find the root
     if ascii_head[:1] in {b"{", b"["}:
         return "json"
+    ascii_head = _without_comments(ascii_head)
     root = _ROOT.search(ascii_head, root_start(ascii_head))
     name = root.group(1).lower() if root else b""
     if name in {b"rss", b"feed", b"rdf", b"channel", b"item", b"entry"} and not _comes_after_html(ascii_head, name):
@@ -47,10 +47,20 @@ def sniff(body: bytes, content_type: str = "") -> Sniffed | Refusal:
     return Refusal("not_a_feed", f"The document is not RSS, Atom, RDF, CDF, JSON Feed, a listing or a sitemap{label}.")
 
 
-def charset_of(content_type: str) -> str | None:
-    """Return the charset parameter of a Content-Type header, or None; the name may be unknown to Python."""
-    charset = _CHARSET.search(content_type)
-    return charset[1] if charset else None
+def from_root(document: bytes) -> bytes:
+    """Return a document from its root element on, without what comes before it."""
+    root = _ROOT.search(document, root_start(document))
+    return document[root.start() :] if root else document
+
+
+def _without_comments(head: bytes) -> bytes:
+    parts = []
+    at = 0
+    while (start := head.find(b"<!--", at)) >= 0:
+        parts.append(head[at:start])
+        end = head.find(b"-->", start + 4)
+        at = len(head) if end < 0 else end + 3
+    return b"".join([*parts, head[at:]])
 
 
 def _comes_after_html(head: bytes, name: bytes) -> bool:

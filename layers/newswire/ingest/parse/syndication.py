@@ -1,34 +1,27 @@
-"""Parse RSS, Atom, RDF and CDF with feedparser.
-
-feedparser only gets a stream: it may open bytes or text as a file name or a URL. Its own sanitising, half of its time, is
-off; `item.py` strips markup.
-"""
+"""Parse RSS, Atom, RDF and CDF with feedparser, by the rules of `feedparser_rules.py`."""
 
 from __future__ import annotations
 
-import io
 import re
-import warnings
+import xml.sax
+from collections.abc import Iterator
 from typing import Any
 
-import feedparser
+from newswire.ingest.markup import plain_text
+from newswire.ingest.parse.feedparser_rules import run_feedparser
+from newswire.ingest.parse.repair import cut_open_entry, well_formed
+from newswire.ingest.parse.sniff import from_root
+from newswire.model import Document, Enclosure, Entry, Hints, Markup, RawDate, Record, Refusal
+from newswire.urls import resolve, scheme_of
 
-from newswire.ingest.parse.sniff import charset_of
-from newswire.model import Document, Entry, Hints, Markup, RawDate, Record, Refusal
-from newswire.urls import resolve
-
-_ENTRY = rb"(?:[\w.-]+:)?(?:item|entry)"
-_OPEN = re.compile(rb"<" + _ENTRY + rb"[\s>]", re.IGNORECASE)
-_CLOSE = re.compile(rb"</" + _ENTRY + rb"\s*>|/>\s*$", re.IGNORECASE)
-_ROOT_CLOSE = re.compile(rb"</(?:[\w.-]+:)?(?:rss|feed|rdf|channel)\s*>", re.IGNORECASE)
-_HIDDEN = re.compile(rb"""ispermalink\s*=\s*["']\s*(?:false|no|0)\s*["']""")
 _HOUR = re.compile(rb"(?<!\d)(\d{1,2})\s*</hour")
 _DAY = re.compile(rb"(?<!\w)(\w{1,12})\s*</day")
 MAX_TAG_BYTES = 1_000
 """Maximum bytes of a start tag that is searched for attributes."""
-MAX_GUID_BYTES = 10_000
 MAX_HINT_BYTES = 10_000
 """Maximum bytes of skipHours and skipDays: 24 hours take 500."""
+MAX_ENCLOSURES = 20
+"""Maximum enclosures of an entry."""
 _DAYS = (b"monday", b"tuesday", b"wednesday", b"thursday", b"friday", b"saturday", b"sunday")
 
 # RSS 1.0 module Syndication, and other spellings that mediacloud's rss-fetcher found in feeds.
@@ -50,87 +43,42 @@ MAX_NUMBER_DIGITS = 9
 
 
 def parse_syndication(record: Record, max_entries: int) -> Document | Refusal:
-    """Parse RSS, Atom, RDF or CDF; of a truncated document, return the complete entries."""
-    body, cut = _cut_open_entry(record.body)
-    parsed = _run_feedparser(body, record)
-    if isinstance(parsed, Refusal):
-        return parsed
-    version = str(parsed.get("version") or "")
-    raw_entries = parsed.entries
-    if not version and not raw_entries:
-        error = parsed.get("bozo_exception")
-        reason = f" ({type(error).__name__})" if error is not None else ""
-        return Refusal("not_a_feed", f"The document looks like XML, but is not RSS, Atom, RDF or CDF{reason}.")
-    channel = parsed.feed
-    hidden_guids = _find_hidden_guids(record.body)
+    """Parse RSS, Atom, RDF or CDF in UTF-8; of a truncated document, return the complete entries."""
+    body, cut = cut_open_entry(from_root(record.body))
+    try:
+        parsed = run_feedparser(well_formed(body))
+    except (RecursionError, MemoryError):
+        raise
+    except (xml.sax.SAXException, ValueError, LookupError, TypeError) as error:
+        return Refusal("unreadable", f"The document cannot be parsed ({type(error).__name__}).")
+    version = str(parsed.version or "")
+    if not version and not parsed.entries:
+        return Refusal("not_a_feed", "The document looks like XML, but is not RSS, Atom, RDF or CDF.")
+    if version == "rss091u" and b"netscape" in record.body[: len(record.body) - len(body)].lower():
+        version = "rss091n"
+    channel = parsed.feeddata
     is_atom = version.startswith("atom")
-    # feedparser puts dc:date into `updated`.
-    date_source = "dc:date" if not is_atom and b":date>" in record.body else "updated"
-    base = record.final_url or record.url
-    entries = tuple(
-        _build_entry(raw, base, hidden_guids, date_source, is_atom=is_atom) for raw in raw_entries[:max_entries]
+    url = record.final_url or record.url
+    link = resolve(_text(channel, "link"), url)
+    reader = _EntryReader(
+        # RSS has no xml:base, and publishers write links against their site (RSS 2.0: "link, the URL of the website")
+        base=link if not is_atom and scheme_of(link) in {"http", "https"} else url,
+        # feedparser puts dc:date into `updated`
+        date_source="dc:date" if not is_atom and b":date>" in record.body else "updated",
+        is_atom=is_atom,
+        feed_authors=tuple(_author_names(channel)) if is_atom else (),
     )
     return Document(
         kind=version or "syndication",
-        title=_text(channel, "title"),
-        description=_text(channel, "subtitle"),
-        link=resolve(_text(channel, "link"), base),
+        title=plain_text(_markup(channel, "title", is_atom=is_atom)),
+        description=plain_text(_markup(channel, "subtitle", is_atom=is_atom))
+        or plain_text(Markup(_text(channel, "itunes_summary") or _text(channel, "itunes_subtitle"))),
+        link=link,
         lang=_text(channel, "language") or None,
-        hints=_read_hints(channel, record.body),
-        entries=entries,
-        cut=cut or record.truncated or len(raw_entries) > max_entries,
+        hints=_read_hints(channel, body),
+        entries=tuple(reader.read(raw) for raw in parsed.entries[:max_entries]),
+        cut=cut or record.truncated or len(parsed.entries) > max_entries,
     )
-
-
-def _run_feedparser(body: bytes, record: Record) -> Any:  # noqa: ANN401 - feedparser has no types
-    headers = {"content-type": "application/xml"}
-    if charset := charset_of(record.content_type):
-        headers["content-type"] = f"application/xml; charset={charset}"
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # feedparser's warnings are about its API, not about the document
-            return feedparser.parse(
-                io.BytesIO(body), response_headers=headers, sanitize_html=False, resolve_relative_uris=False
-            )
-    except (RecursionError, MemoryError):
-        raise
-    except Exception as error:  # noqa: BLE001 - a hostile document may make the parser fail in any way
-        return Refusal("unreadable", f"The document cannot be parsed ({type(error).__name__}).")
-
-
-def _cut_open_entry(body: bytes) -> tuple[bytes, bool]:
-    """Return a body without a last entry that is not closed, and whether the document is truncated."""
-    if body[:2] in {b"\xff\xfe", b"\xfe\xff"}:  # the patterns do not match UTF-16
-        return body, False
-    last = None
-    for last in _OPEN.finditer(body):  # noqa: B007 - only the last one counts
-        pass
-    start = last.start() if last else 0
-    if _ROOT_CLOSE.search(body, start):
-        return body, False
-    if last is None or _CLOSE.search(body, start):
-        return body, True
-    return body[:start], True
-
-
-def _find_hidden_guids(body: bytes) -> frozenset[str]:
-    """Return the guids with `isPermaLink="false"`: feedparser loses the attribute if a link comes before the guid."""
-    guids: set[str] = set()
-    lower = body.lower()
-    if b"ispermalink" not in lower:
-        return frozenset()
-    at = 0
-    while (start := lower.find(b"<guid", at)) >= 0:
-        tag_end = lower.find(b">", start, start + MAX_TAG_BYTES)
-        at = start + 5 if tag_end < 0 else tag_end
-        if tag_end < 0 or not _HIDDEN.search(lower, start, tag_end):
-            continue
-        end = lower.find(b"</guid", tag_end, tag_end + MAX_GUID_BYTES)
-        if end >= 0:
-            raw = body[tag_end + 1 : end].replace(b"<![CDATA[", b"").replace(b"]]>", b"").strip()
-            guids.add(raw.decode("utf-8", "replace").replace("&amp;", "&"))
-            at = end
-    return frozenset(guids)
 
 
 def _element_text(lower: bytes, name: bytes) -> bytes:
@@ -167,45 +115,132 @@ def _content(raw: Any) -> Markup:  # noqa: ANN401 - feedparser has no types
     return Markup()
 
 
-def _build_entry(
-    raw: Any,  # noqa: ANN401 - feedparser has no types
-    base: str,
-    hidden_guids: frozenset[str],
-    date_source: str,
-    *,
-    is_atom: bool,
-) -> Entry:
-    guid = _text(raw, "id")
-    updated = _text(raw, "updated")
-    detail = _get(raw, "title_detail")
-    candidates = [
-        RawDate("pubDate", _text(raw, "published")),
-        RawDate(date_source, updated),
-        RawDate("pubDate", _text(raw, "created")),
-    ]
-    return Entry(
-        guid=guid,
-        guid_is_link=guid not in hidden_guids,
-        link=resolve(_text(raw, "link") or _enclosure_url(raw), base),
-        title=_markup(raw, "title", is_atom=is_atom),
-        summary=_markup(raw, "summary", is_atom=is_atom),
-        content=_content(raw),
-        published=tuple(candidate for candidate in candidates if candidate.raw),
-        updated=RawDate("updated", updated) if updated and date_source == "updated" else None,
-        authors=tuple(_author_names(raw)),
-        categories=tuple(
-            str(label).strip() for tag in _get(raw, "tags") or [] if (label := _get(tag, "label") or _get(tag, "term"))
-        ),
-        lang=(dict.get(detail, "language") if isinstance(detail, dict) else None) or None,
-    )
+class _EntryReader:
+    """Makes entries of what feedparser returns, with what they inherit from their document."""
+
+    def __init__(self, base: str, date_source: str, feed_authors: tuple[str, ...], *, is_atom: bool) -> None:
+        self._base = base
+        self._date_source = date_source
+        self._feed_authors = feed_authors
+        self._is_atom = is_atom
+
+    def read(self, raw: Any) -> Entry:  # noqa: ANN401 - feedparser has no types
+        guid = _text(raw, "id")
+        guid_is_link = bool(_get(raw, "guidislink"))
+        updated = _text(raw, "updated")
+        candidates = [
+            RawDate("pubDate", _text(raw, "published")),
+            RawDate(self._date_source, updated),
+            RawDate("pubDate", _text(raw, "created")),
+        ]
+        title = _markup(raw, "title", is_atom=self._is_atom)
+        summary, content, others = self._texts(raw)
+        link = _text(raw, "link") or (guid if guid_is_link and _is_address(guid) else "") or _enclosure_link(raw)
+        return Entry(
+            guid=guid,
+            guid_is_link=guid_is_link,
+            link=resolve(link, self._base),
+            title=title if title.text else Markup(_text(raw, "media_title")),
+            summary=summary,
+            content=content,
+            others=others,
+            published=tuple(candidate for candidate in candidates if candidate.raw),
+            updated=RawDate("updated", updated) if updated and self._date_source == "updated" else None,
+            authors=self._authors(raw),
+            categories=tuple(
+                str(label).strip()
+                for tag in _get(raw, "tags") or []
+                if (label := _get(tag, "label") or _get(tag, "term"))
+            ),
+            lang=_lang(raw),
+            enclosures=tuple(_enclosures(raw, self._base)),
+            image=_image(raw, self._base),
+        )
+
+    def _authors(self, raw: Any) -> tuple[str, ...]:  # noqa: ANN401 - feedparser has no types
+        """Return the authors of an entry, else of its source, else of its feed (RFC 4287 section 4.2.1)."""
+        source = _get(raw, "source") or {}
+        for element in (raw, source):
+            if _get(element, "authors"):  # an author without a name is an author too
+                return tuple(_author_names(element))
+        return self._feed_authors
+
+    def _texts(self, raw: Any) -> tuple[Markup, Markup, tuple[Markup, ...]]:  # noqa: ANN401 - feedparser has no types
+        """Return the summary, the content, and the further texts, of other vocabularies.
+
+        feedparser copies a content into a missing summary; without details, the summary is such a copy.
+        """
+        content = _content(raw)
+        summary = _markup(raw, "summary", is_atom=self._is_atom)
+        if content.text and not isinstance(_get(raw, "summary_detail"), dict):
+            summary = Markup()
+        names = ("media_description", "itunes_summary", "itunes_subtitle")
+        others = [Markup(text) for name in names if (text := _text(raw, name))]
+        if not summary.text and others:
+            summary = others.pop(0)
+        if not summary.text and not content.text:
+            summary = Markup(_text(raw, "media_caption"))
+        return summary, content, tuple(others)
 
 
-def _enclosure_url(raw: Any) -> str:  # noqa: ANN401 - feedparser has no types
-    """Return the URL of the first enclosure, the link of a podcast episode without a web page; "" if there is none."""
-    for link in _get(raw, "links") or []:
-        if dict.get(link, "rel") == "enclosure" and dict.get(link, "href"):
-            return str(link["href"])
-    return ""
+def _is_address(text: str) -> bool:
+    """Return whether a guid that is called a link is one: an absolute address, not a number or a name."""
+    return text[:4].lower() == "http" and "://" in text[:9]
+
+
+def _enclosure_link(raw: Any) -> str:  # noqa: ANN401 - feedparser has no types
+    """Return the address of the first enclosure, the link of a podcast episode without a web page; "" if there is none."""
+    links = (link for link in _get(raw, "links") or [] if dict.get(link, "rel") == "enclosure")
+    return next((str(link["href"]) for link in links if dict.get(link, "href")), "")
+
+
+def _lang(raw: Any) -> str | None:  # noqa: ANN401 - feedparser has no types
+    """Return the language of an entry: its own element, else that of its content, else of its title."""
+    if own := _text(raw, "language"):
+        return own
+    parts = _get(raw, "content")
+    details = [*(parts if isinstance(parts, list) else []), _get(raw, "summary_detail"), _get(raw, "title_detail")]
+    found = (dict.get(detail, "language") for detail in details if isinstance(detail, dict))
+    return next((str(language) for language in found if language), None)
+
+
+def _enclosures(raw: Any, base: str) -> Iterator[Enclosure]:  # noqa: ANN401 - feedparser has no types
+    """Yield the enclosures of an entry, then its media:content, each address once."""
+    links = [link for link in _get(raw, "links") or [] if dict.get(link, "rel") == "enclosure"]
+    media = [part for part in _get(raw, "media_content") or [] if dict.get(part, "medium") != "document"]
+    seen: set[str] = set()
+    for part in [*links, *media]:
+        url = resolve(str(dict.get(part, "href") or dict.get(part, "url") or "").strip(), base)
+        if not url or url in seen:
+            continue
+        seen.add(url)
+        length = _positive_integer(str(dict.get(part, "length") or dict.get(part, "filesize") or ""))
+        kind = str(dict.get(part, "type") or dict.get(part, "medium") or "")
+        yield Enclosure(url, kind, length)
+        if len(seen) >= MAX_ENCLOSURES:
+            return
+
+
+def _image(raw: Any, base: str) -> str:  # noqa: ANN401 - feedparser has no types
+    """Return the address of the first thumbnail, else of the first picture of the media or the enclosures, or ""."""
+    thumbnails = _get(raw, "media_thumbnail") or []
+    pictures = [part for part in _get(raw, "media_content") or [] if _is_picture(part)]
+    links = [link for link in _get(raw, "links") or [] if dict.get(link, "rel") == "enclosure" and _is_picture(link)]
+    own = _get(raw, "image")
+    parts = [*thumbnails, *pictures, *links, *([own] if isinstance(own, dict) else [])]
+    urls = [resolve(url, base) for part in parts if (url := str(_get(part, "url") or _get(part, "href") or "").strip())]
+    if not urls:
+        return ""
+    secure = urls[0].replace("http:", "https:", 1)
+    return secure if secure in urls else urls[0]
+
+
+def _is_picture(part: Any) -> bool:  # noqa: ANN401 - feedparser has no types
+    kind = str(dict.get(part, "type") or "")
+    if kind or dict.get(part, "medium"):
+        return kind.startswith("image/") or dict.get(part, "medium") == "image"
+    url = str(dict.get(part, "url") or "").partition("?")[0].lower()
+    return url.endswith((".jpg", ".jpeg", ".png", ".webp", ".gif", ".avif"))
 
 
 def _author_names(raw: Any) -> list[str]:  # noqa: ANN401 - feedparser has no types

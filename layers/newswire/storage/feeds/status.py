@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import msgspec
 
-from newswire.model import FeedStatus, FetchLine
+from newswire.model import Count, FeedStatus, FetchLine
 from newswire.storage.feeds import FeedRow, configuration_of
 from newswire.urls import http_link, redacted
 
@@ -46,10 +46,11 @@ def status_of(row: FeedRow) -> FeedStatus:
     )
 
 
-def _with_counts(line: FetchLine, counts: Mapping[int, msgspec.Struct]) -> FetchLine:
+def _with_counts(line: FetchLine, counts: Mapping[int, Count]) -> FetchLine:
     """Return a fetch line with the item counts of its record, if the fold has them."""
     count = counts.get(line.seq) if line.seq is not None else None
     if count is None:
         return line
-    _seq, new, changed, unchanged = msgspec.structs.astuple(count)
-    return msgspec.structs.replace(line, new=new, changed=changed, unchanged=unchanged)
+    return msgspec.structs.replace(
+        line, new=count.new, changed=count.changed, unchanged=count.unchanged, merged=count.merged
+    )

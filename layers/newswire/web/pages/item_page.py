@@ -13,7 +13,7 @@ from newswire.clock import Instant
 from newswire.model import DateFlag, FeedStatus, Item
 from newswire.search.dates import utc
 from newswire.search.parameter_reader import included_list
-from newswire.urls import http_link, site_name
+from newswire.urls import http_link, path_of, site_name
 from newswire.web.pages.addresses import query_of, zone_parameter
 from newswire.web.pages.formats import Formats, formats_of
 from newswire.web.pages.item_rows import feed_href, feed_title, language_of, shorten_text, title_of
@@ -67,6 +67,8 @@ class ItemView(Struct, frozen=True):
     authors: tuple[Value, ...]
     categories: tuple[Value, ...]
     dates: tuple[DateRow, ...]
+    files: tuple[Value, ...]
+    """Its picture and its enclosures."""
     cut: str
     """The names of the fields that are longer in the feed than newswire keeps; empty for none."""
     same_day_href: str
@@ -98,6 +100,7 @@ def item_view(item: Item, statuses: Mapping[str, FeedStatus], zone: ZoneInfo, no
         authors=_value_links("author", item.authors, tz),
         categories=_value_links("category", item.categories, tz),
         dates=tuple(_date_rows(item, published, zone, now)),
+        files=_files_of(item),
         cut=", ".join(item.cut),
         same_day_href=query_of({"from": day, "to": day, **day_tz}),
         api_href=f"v1/items/{quote(item.id, safe='')}",
@@ -110,6 +113,13 @@ def _value_links(field: str, values: tuple[str, ...], tz: Mapping[str, str]) -> 
         Value(value, query_of({**tz, field: included_list([value])}) if analysis.fold_whole(value) else "")
         for value in values[:MAX_VALUES]
     )
+
+
+def _files_of(item: Item) -> tuple[Value, ...]:
+    """Return links to the picture and the enclosures of an item; a page loads none of them by itself."""
+    urls = [item.image, *(enclosure.url for enclosure in item.enclosures)]
+    links = filter(None, map(http_link, dict.fromkeys(urls)))
+    return tuple(Value(path_of(url).rpartition("/")[2] or site_name(url), url) for url in links)
 
 
 def _date_rows(item: Item, published: Moment, zone: ZoneInfo, now: Instant) -> list[DateRow]:

@@ -87,7 +87,7 @@ def test_news_sitemap_gives_only_its_news() -> None:
         ),
         ("<sitemapindex/>", "sitemap_index"),
         ("<!DOCTYPE urlset [<!ENTITY a 'b'>]><urlset>&a;</urlset>", "entities"),
-        ("<urlset><url></urlset>", "unreadable"),
+        ("<urlset><url></urlset>", "no_news"),
     ],
 )
 def test_unusable_sitemap_is_refused_with_a_code(body: str, code: str) -> None:

@@ -1,0 +1,144 @@
+"""Read and write lists of feeds as OPML 2.0, which most feed readers exchange."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from xml.parsers import expat
+from xml.sax.saxutils import quoteattr
+
+import msgspec
+from msgspec import Struct
+
+from newswire.errors import FeedsFileError
+from newswire.ingest.feed_ids import FeedIds
+from newswire.ingest.feeds_file import MAX_GROUPS, clean_group
+from newswire.ingest.fold import MAX_FEED_TITLE_CHARACTERS
+from newswire.ingest.markup import clean_line
+from newswire.ingest.parse.decode import decode
+from newswire.ingest.parse.prolog import declares_entities
+from newswire.ingest.parse.repair import well_formed
+from newswire.ingest.parse.sniff import from_root
+from newswire.model import Feed
+from newswire.urls import feed_url_problem, safe_link, without_credentials
+
+_FEED_SCHEME = re.compile(r"feed:(?://)?(?=https?://)|feed:(?://)?", re.IGNORECASE)
+_HAS_SCHEME = re.compile(r"[a-z][a-z0-9+.-]*:", re.IGNORECASE)
+_HOST = re.compile(r"(?:[\w-]+\.)+[\w-]{2,}(?::\d+)?(?:[/?#]|\Z)")
+
+
+class OpmlList(Struct, frozen=True):
+    """The feeds of a file, each URL once, and a sentence for each outline that is left out."""
+
+    feeds: tuple[Feed, ...]
+    left_out: tuple[str, ...]
+
+
+class _Outlines:
+    """Collects feeds from the events of expat. An outline without a feed is a folder: a group of the feeds in it."""
+
+    def __init__(self) -> None:
+        self.root = ""
+        self.feeds: dict[str, Feed] = {}
+        self.left_out: list[str] = []
+        self._ids = FeedIds(())
+        self._folders: list[str] = []
+
+    def start(self, name: str, attributes: dict[str, str]) -> None:
+        local = name.rpartition(" ")[2].lower()
+        self.root = self.root or local
+        if local != "outline":
+            return
+        outline = {key.rpartition(" ")[2].lower(): value for key, value in attributes.items()}
+        title = clean_line(outline.get("title") or outline.get("text") or "", MAX_FEED_TITLE_CHARACTERS)
+        address = outline.get("xmlurl", "").strip() or self._feed_in_url(outline)
+        self._folders.append("" if address else title)
+        if address:
+            self._add(title, web_url(address), outline.get("htmlurl", "").strip())
+        elif outline.get("type", "").lower() in {"rss", "atom"} or "xmlurl" in outline:
+            self.left_out.append(f"{title or 'An outline without a title'}: it has no xmlUrl")
+
+    def end(self, name: str) -> None:
+        if name.rpartition(" ")[2].lower() == "outline":
+            self._folders.pop()
+
+    @staticmethod
+    def _feed_in_url(outline: dict[str, str]) -> str:
+        """Return the address of an outline that has it in `url`, as some readers write it."""
+        return outline.get("url", "").strip() if outline.get("type", "").lower() in {"rss", "atom"} else ""
+
+    def _add(self, title: str, url: str, page: str) -> None:
+        if problem := feed_url_problem(url):
+            self.left_out.append(f"{title or 'An outline without a title'}: {problem}")
+            return
+        groups = tuple(filter(None, map(clean_group, self._folders)))
+        known = self.feeds.get(url)
+        if known is None:
+            link = without_credentials(safe_link(page))
+            known = Feed(id=self._ids.new_id(title or url), url=url, title=title, link=link)
+        groups = tuple(dict.fromkeys((*known.groups, *groups)))[:MAX_GROUPS]
+        self.feeds[url] = msgspec.structs.replace(known, groups=groups)
+
+
+def without_feed_scheme(address: str) -> str:
+    """Return an address with the scheme http or https in place of `feed:`; others are unchanged."""
+    plain = _FEED_SCHEME.sub("", address, count=1)
+    return f"http://{plain}" if plain != address and not _HAS_SCHEME.match(plain) else plain
+
+
+def web_url(address: str) -> str:
+    """Return the URL of what people and readers write for one: with `feed:`, or a host without a scheme."""
+    plain = without_feed_scheme(address)
+    return f"http://{plain}" if _HOST.match(plain) else plain
+
+
+def read_opml(data: bytes, name: str) -> OpmlList:
+    """Read the outlines of an OPML file that have an address, with ids made from their titles.
+
+    What is not well-formed is mended as in feeds. Raises `FeedsFileError` for any other file; `name` is the file's,
+    for errors.
+    """
+    body = decode(data).encode("utf-8", "replace")
+    if declares_entities(body):
+        msg = f"{name} declares XML entities, which newswire does not expand: remove its <!ENTITY declarations."
+        raise FeedsFileError(msg)
+    outlines = _Outlines()
+    parser = expat.ParserCreate("utf-8", namespace_separator=" ")
+    parser.StartElementHandler = outlines.start
+    parser.EndElementHandler = outlines.end
+    try:
+        parser.Parse(well_formed(from_root(body)), True)  # noqa: FBT003 - expat's signature: the end of the document
+    except expat.ExpatError as error:
+        raise FeedsFileError(f"{name} is not OPML ({expat.ErrorString(error.code)}): name a list of feeds.") from error
+    if outlines.root != "opml":
+        found = f"its root element is {outlines.root[:40]!r}" if outlines.root else "it has no elements"
+        msg = f"{name} is not OPML ({found}): name a list of feeds, or add one feed with `newswire feeds add URL`."
+        raise FeedsFileError(msg)
+    return OpmlList(tuple(outlines.feeds.values()), tuple(outlines.left_out))
+
+
+def write_opml(feeds: Iterable[Feed]) -> str:
+    """Return feeds as OPML 2.0, each in the folders that are its groups.
+
+    OPML cannot hold listings and headers: listing feeds and all headers are left out.
+    """
+    written = [feed for feed in feeds if feed.url and feed.kind != "listing"]
+    lines = [
+        '<?xml version="1.0" encoding="UTF-8"?>',
+        '<opml version="2.0">',
+        "<head><title>newswire</title></head>",
+        "<body>",
+        *(_outline(feed) for feed in written if not feed.groups),
+    ]
+    for group in sorted({group for feed in written for group in feed.groups}):
+        title = quoteattr(group)
+        lines.append(f"<outline text={title} title={title}>")
+        lines += [_outline(feed) for feed in written if group in feed.groups]
+        lines.append("</outline>")
+    return "\n".join([*lines, "</body>", "</opml>"]) + "\n"
+
+
+def _outline(feed: Feed) -> str:
+    title = quoteattr(feed.title or feed.id)
+    page = f" htmlUrl={quoteattr(feed.link)}" if feed.link else ""
+    return f'<outline type="rss" text={title} title={title} xmlUrl={quoteattr(feed.url)}{page}/>'

@@ -1,0 +1,178 @@
+"""Decode the bytes of a document into text, by one rule for every format. Pure.
+
+A byte order mark decides; else what is UTF-8 is read as UTF-8, whatever label it has; else the label decides, by the
+WHATWG Encoding Standard; else a detector does. What an encoding cannot read becomes U+FFFD, so no byte costs a document.
+"""
+
+from __future__ import annotations
+
+import codecs
+import re
+from functools import lru_cache
+
+import webencodings
+
+_BOMS = (
+    (codecs.BOM_UTF8, "utf-8"),
+    (codecs.BOM_UTF32_LE, "utf-32-le"),  # before UTF-16, whose mark is its beginning
+    (codecs.BOM_UTF32_BE, "utf-32-be"),
+    (codecs.BOM_UTF16_LE, "utf-16-le"),
+    (codecs.BOM_UTF16_BE, "utf-16-be"),
+)
+_ZERO_PATTERNS = (
+    (re.compile(rb"[\x09\x0a\x0d\x20-\x7e]\x00\x00\x00"), "utf-32-le"),
+    (re.compile(rb"\x00\x00\x00[\x09\x0a\x0d\x20-\x7e]"), "utf-32-be"),
+    (re.compile(rb"(?:[\x09\x0a\x0d\x20-\x7e]\x00){2}"), "utf-16-le"),
+    (re.compile(rb"(?:\x00[\x09\x0a\x0d\x20-\x7e]){2}"), "utf-16-be"),
+)
+"""The first characters of XML and JSON are ASCII, and show the width of the code units (XML 1.0, appendix F)."""
+_WIDER = {
+    "gbk": "gb18030",
+    "gb2312": "gb18030",
+    "euc-kr": "cp949",
+    "shift_jis": "cp932",
+    "big5": "big5hkscs",
+    "euc-jp": "euc_jis_2004",
+    "iso-2022-jp": "iso2022_jp_ext",
+}
+"""Codecs of Python that read all that browsers read under a name of the standard; its own codecs read less."""
+_LABEL = re.compile(rb"""<\?xml[^>]*?\bencoding\s*=\s*["']?\s*([\w.:()-]{1,60})""", re.IGNORECASE)
+_CHARSET = re.compile(r"charset\s*=\s*[\"']?([\w.:-]+)", re.IGNORECASE)
+_MAX_LABEL_OFFSET = 2_000
+"""Bytes in which the XML declaration is searched for; blank lines and comments may come before it."""
+_NOT_ASCII = re.compile(rb"[\x80-\xff]")
+_ESCAPED = {"iso-2022-jp", "iso-2022-kr", "hz"}
+"""Encodings whose bytes are all ASCII."""
+_OTHER_LABELS = {
+    "cp936": "gbk",
+    "ms936": "gbk",
+    "cp932": "shift_jis",
+    "ms932": "shift_jis",
+    "cp949": "euc-kr",
+    "ms949": "euc-kr",
+    "uhc": "euc-kr",
+    "cp950": "big5",
+    "ms950": "big5",
+    "hkscs": "big5",
+    "big5hkscs": "big5",
+    "eucjp": "euc-jp",
+    "euckr": "euc-kr",
+    "eucjp-ms": "euc-jp",
+    "cp51932": "euc-jp",
+    "hz-gb-2312": "hz",
+    "hz": "hz",
+    "iso-2022-kr": "iso-2022-kr",
+    "utf8mb4": "utf-8",
+    "utf-8-sig": "utf-8",
+    "cp437": "cp437",
+    "cp850": "cp850",
+    "cp852": "cp852",
+    "cp1125": "cp1125",
+    "koi8-t": "koi8-t",
+    "cp65001": "utf-8",
+    **{f"{prefix}{page}": f"windows-{page}" for prefix in ("win", "win-", "ansi-", "ms") for page in range(1250, 1259)},
+}
+"""Labels of feeds that the standard does not list."""
+_FALLBACK = "windows-1252"
+
+_FAIR_SHARE = 0.8
+"""Share of readable characters outside ASCII from which a document is UTF-8 although its label says otherwise."""
+_UNLABELLED_SHARE = 0.5
+"""The same without a label: no text in another encoding has half of its characters as valid sequences by chance."""
+_LABELLED_SHARE = 0.3
+"""The same with the label UTF-8."""
+_MAX_DETECTED_BYTES = 50_000
+"""Bytes with characters outside ASCII that the detector reads; 5,000 are enough for every encoding of the corpus."""
+_MIN_CONFIDENCE = 0.25
+"""A line of Chinese, Japanese, Korean, Russian or Greek gives 0.4 and more; a French one 0.1 for a wrong encoding."""
+_WEB_ENCODINGS = [
+    *("big5", "cp932", "cp949", "euc-jp", "gb18030", "iso-8859-2", "koi8-r", "koi8-u", "cp874"),
+    *(f"cp{page}" for page in range(1250, 1257)),
+]
+"""What the detector may find, of its 99 encodings."""
+_NEARBY = re.compile(rb"[^\x00-\x7f]+(?:[\x20-\x7e][^\x00-\x7f]+)*")
+
+
+def decode(body: bytes, content_type: str = "") -> str:
+    """Return the text of a document without its byte order mark; never raises.
+
+    `content_type` is the HTTP header; its charset comes before the encoding of the XML declaration (RFC 7303 section 3.2).
+    """
+    for bom, name in _BOMS:
+        if body.startswith(bom):
+            return body[len(bom) :].decode(name, "replace")
+    if b"\x00" in body[:4]:
+        for pattern, name in _ZERO_PATTERNS:
+            if pattern.match(body):
+                return body.decode(name, "replace")
+    labels = labels_of(body, content_type)
+    if b"\x1b$" in body or b"~{" in body:
+        escaped = next((label for label in labels if label in _ESCAPED), "iso-2022-jp" if b"\x1b$" in body else "")
+        if escaped:
+            return body.decode(_codec_of(escaped), "replace")
+    try:
+        return body.decode("utf-8")
+    except UnicodeDecodeError:
+        return _decode_other(body, labels)
+
+
+def labels_of(body: bytes, content_type: str = "") -> list[str]:
+    """Return the encodings that the label of HTTP and that of the XML declaration name, without unknown ones.
+
+    The names are those of the WHATWG Encoding Standard in lower case, so `latin1` gives `windows-1252`.
+    """
+    charset = _CHARSET.search(content_type)
+    declared = _LABEL.search(body, 0, _MAX_LABEL_OFFSET)
+    names = [charset[1] if charset else "", declared[1].decode("ascii", "replace") if declared else ""]
+    return [name for label in names if (name := _name_of(label))]
+
+
+def _decode_other(body: bytes, labels: list[str]) -> str:
+    """Decode what is not valid UTF-8 as a whole: damaged UTF-8, or another encoding."""
+    text = body.decode("utf-8", "replace")
+    others = [label for label in labels if not label.startswith("utf-")]
+    share = _readable_share(text, body)
+    if share >= (_FAIR_SHARE if others else _LABELLED_SHARE if labels else _UNLABELLED_SHARE):
+        return text
+    for label in others:
+        try:
+            return body.decode(_codec_of(label))
+        except UnicodeDecodeError:
+            continue
+    return body.decode(_codec_of(others[0]) if others else _detect(body), "replace")
+
+
+def _readable_share(text: str, body: bytes) -> float:
+    """Return the share of the characters outside ASCII that are valid UTF-8, of a text decoded with replacements."""
+    damaged = text.count("\ufffd") - body.count(b"\xef\xbf\xbd")
+    readable = len(text) - len(body.translate(None, bytes(range(128, 256)))) - damaged
+    return readable / (readable + damaged) if readable + damaged else 1.0
+
+
+def _detect(body: bytes) -> str:
+    """Return the codec that the detector finds in the characters outside ASCII, or windows-1252 if it is not sure."""
+    import chardet  # noqa: PLC0415 - 20 ms, for the rare document without a true label
+
+    sample = b"\n".join(_NEARBY.findall(body))[:_MAX_DETECTED_BYTES]
+    found = chardet.detect(sample, include_encodings=_WEB_ENCODINGS)
+    name = _name_of(str(found.get("encoding") or ""))
+    if not name or name.startswith("utf-") or (found.get("confidence") or 0.0) < _MIN_CONFIDENCE:
+        return _codec_of(_FALLBACK)
+    return _codec_of(name)
+
+
+@lru_cache(maxsize=256)
+def _name_of(label: str) -> str:
+    """Return the name of an encoding in the WHATWG Encoding Standard, or "" for an unknown label."""
+    label = label.strip().strip("()").lower()
+    hyphenated = label.replace("_", "-")
+    if other := _OTHER_LABELS.get(hyphenated):
+        return other
+    encoding = webencodings.lookup(label) or webencodings.lookup(hyphenated)
+    return "" if encoding is None or encoding.name in {"x-user-defined", "replacement"} else str(encoding.name)
+
+
+def _codec_of(name: str) -> str:
+    """Return the codec of Python for an encoding of the standard."""
+    encoding = webencodings.lookup(name)
+    return _WIDER.get(name) or (encoding.codec_info.name if encoding is not None else name)

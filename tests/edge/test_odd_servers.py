@@ -1,0 +1,280 @@
+"""Servers that answer as no standard says, or as few do: what browsers read is read, and no feed gets another's answer."""
+
+import gzip
+import socket
+import threading
+import zlib
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from newswire.ingest.decompress import unpacked
+from newswire.ingest.fetch import Fetcher, _destination_of
+from newswire.ingest.redirects import read_location
+from newswire.model import Fetched, FetchFailed, FetchRequest, NotModified, Validators
+from newswire.settings import Settings
+from tests.support.feed_server import rss, story
+
+OPEN = Settings(fetch_allow_private=True, fetch_ports="", fetch_timeout_seconds=5)
+BODY = rss(story(1))
+
+
+class RawServer:
+    """Answers each request with bytes: `says(request line, number of the connection)` returns them, or None to hang up."""
+
+    def __init__(self, says: Callable[[str, int], bytes | None]) -> None:
+        self.says = says
+        self.requests: list[bytes] = []
+        self.connections = 0
+        self._socket = socket.create_server(("127.0.0.1", 0))
+        self.base = f"http://127.0.0.1:{self._socket.getsockname()[1]}"
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                connection, _ = self._socket.accept()
+            except OSError:
+                return
+            self.connections += 1
+            threading.Thread(target=self._serve, args=(connection, self.connections), daemon=True).start()
+
+    def _serve(self, connection: socket.socket, number: int) -> None:
+        with connection:
+            while head := self._read_head(connection):
+                self.requests.append(head)
+                answer = self.says(head.split(b"\r\n")[0].decode("latin-1"), number)
+                if answer is None:
+                    return
+                connection.sendall(answer)
+                if b"connection: close" in answer.lower():
+                    return
+
+    @staticmethod
+    def _read_head(connection: socket.socket) -> bytes:
+        head = b""
+        while not head.endswith(b"\r\n\r\n"):
+            try:
+                part = connection.recv(65_536)
+            except OSError:
+                return b""
+            if not part:
+                return b""
+            head += part
+        return head
+
+    def close(self) -> None:
+        self._socket.close()
+
+
+def answer(body: bytes = BODY, *headers: bytes, status: bytes = b"200 OK") -> bytes:
+    lines = [b"HTTP/1.1 " + status, *headers, b"Content-Length: %d" % len(body), b"", body]
+    return b"\r\n".join(lines)
+
+
+@pytest.fixture
+def serve() -> Iterator[Callable[[Callable[[str, int], bytes | None]], RawServer]]:
+    servers: list[RawServer] = []
+
+    def start(says: Callable[[str, int], bytes | None]) -> RawServer:
+        servers.append(RawServer(says))
+        return servers[-1]
+
+    yield start
+    for server in servers:
+        server.close()
+
+
+@pytest.fixture
+def fetch():
+    fetcher = Fetcher(OPEN)
+    yield lambda url, **more: unpacked(fetcher.fetch(FetchRequest(url, "agent", **more)), 1_000_000)
+    fetcher.close()
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        b"HTTP/1.1 103 Early Hints\r\nLink: </a.css>; rel=preload\r\n\r\n",
+        b"HTTP/1.1 102 Processing\r\n\r\nHTTP/1.1 102 Processing\r\n\r\n",
+        b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\n\r\n",
+        b"HTTP/1.1 199 Odd\r\nX: 1\r\n\r\n",
+    ],
+)
+def test_interim_answers_are_no_answers(serve, fetch, odd: bytes) -> None:
+    server = serve(lambda line, _: odd + answer(rss(story(1, line.split()[1]))))
+    for path in ("/a", "/b", "/c"):
+        assert f"<title>{path}</title>".encode() in fetch(server.base + path).body
+
+
+@pytest.mark.parametrize("headers", [b"Content-Length: 30\r\n", b"Transfer-Encoding: chunked\r\n"])
+@pytest.mark.parametrize("status", [b"304 Not Modified", b"204 No Content", b"205 Reset Content"])
+def test_late_body_is_not_the_answer_of_the_next_feed(serve, fetch, status: bytes, headers: bytes) -> None:
+    """A server that announces a body where there is none sends it when the next request has come."""
+
+    def says(line: str, number: int) -> bytes:
+        if "/first" in line:
+            return b"HTTP/1.1 " + status + b"\r\n" + headers + b"\r\n"
+        late = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nwrong" if number == 1 else b""
+        return late + answer()
+
+    server = serve(says)
+    first = fetch(f"{server.base}/first", validators=Validators(f"{server.base}/first", '"1"'))
+    assert isinstance(first, NotModified if status.startswith(b"304") else FetchFailed)
+    assert fetch(f"{server.base}/second").body == BODY
+
+
+@pytest.mark.parametrize("end", ["close", "close in the head"])
+def test_kept_connection_that_was_given_up_is_tried_once_more(serve, fetch, end: str) -> None:
+    seen: dict[int, int] = {}
+
+    def says(_line: str, number: int) -> bytes | None:
+        seen[number] = seen.get(number, 0) + 1
+        if seen[number] == 1:
+            return answer()
+        return None if end == "close" else b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-"
+
+    server = serve(says)
+    outcomes = [fetch(f"{server.base}/{path}") for path in "abcd"]
+    if end == "close":
+        assert [type(outcome) for outcome in outcomes] == [Fetched] * 4
+    else:  # an answer has begun: it is not asked for again
+        assert isinstance(outcomes[0], Fetched)
+
+
+def test_new_connection_that_is_closed_is_not_tried_again(serve, fetch) -> None:
+    server = serve(lambda *_: None)
+    assert fetch(f"{server.base}/a").code == "bad_response"
+    assert len(server.requests) == 1
+
+
+def redirect(location: bytes, *headers: bytes) -> bytes:
+    return answer(b"", b"Location: " + location, *headers, status=b"302 Found")
+
+
+@pytest.mark.parametrize(
+    ("location", "target"),
+    [
+        ("/féd.xml".encode(), "/f%C3%A9d.xml"),
+        ("/новости".encode(), "/%D0%BD%D0%BE%D0%B2%D0%BE%D1%81%D1%82%D0%B8"),
+        (b"/feed.xml \t", "/feed.xml"),
+        (b"/feed.xml\r\nLocation: /feed.xml", "/feed.xml"),
+        (b"/a,b", "/a,b"),
+        ("/f%C3%A9d.xml?q=é".encode(), "/f%C3%A9d.xml?q=%C3%A9"),
+    ],
+)
+def test_location_is_read_as_browsers_read_it(serve, fetch, location: bytes, target: str) -> None:
+    server = serve(lambda line, _: redirect(location) if line.split()[1] == "/start" else answer())
+    assert isinstance(fetch(f"{server.base}/start"), Fetched)
+    assert server.requests[-1].split()[1].decode() == target
+
+
+def test_location_in_latin_1_is_read_as_it_is() -> None:
+    assert read_location(["/f\xe9d"]) == "/f\xe9d"
+    assert read_location([]) == ""
+
+
+def test_cookies_of_a_redirect_come_with_the_next_request_of_this_fetch_only(serve, fetch) -> None:
+    def says(line: str, _: int) -> bytes:
+        if line.split()[1] == "/feed" and b"seen=1" not in server.requests[-1]:
+            return redirect(b"/check", b"Set-Cookie: seen=1; Path=/", b"Set-Cookie: elsewhere=1; Domain=other.example")
+        return redirect(b"/feed") if line.split()[1] == "/check" else answer()
+
+    server = serve(says)
+    for _ in range(2):
+        outcome = fetch(f"{server.base}/feed")
+        assert isinstance(outcome, Fetched)
+        assert [hop.status for hop in outcome.hops] == [302, 302]
+    assert b"elsewhere" not in b"".join(server.requests)
+    assert b"ookie" not in server.requests[3], "the jar ends with the fetch"
+
+
+def test_cookie_that_changes_nothing_is_a_loop(serve, fetch) -> None:
+    server = serve(lambda *_: redirect(b"/feed", b"Set-Cookie: seen=1"))
+    assert fetch(f"{server.base}/feed").code == "redirect_loop"
+    assert len(server.requests) == 2
+
+
+@pytest.mark.parametrize(
+    "etag", ['"é-1"'.encode(), '"版-1"'.encode(), '"é-1"'.encode("latin-1"), b'"\x81"', '"😀"'.encode()]
+)
+def test_validators_outside_ascii_go_back_as_they_came_or_not_at_all(serve, fetch, etag: bytes) -> None:
+    server = serve(lambda *_: answer(BODY, b"ETag: " + etag, b"Last-Modified: \xcf\xed, 4 Mar"))
+    first = fetch(f"{server.base}/feed")
+    validators = Validators(first.final_url, first.headers["etag"], first.headers["last-modified"])
+    assert isinstance(fetch(f"{server.base}/feed", validators=validators), Fetched)
+    sent = [line for line in server.requests[-1].split(b"\r\n") if line.lower().startswith(b"if-")]
+    assert sent in ([b"If-None-Match: " + etag], [])
+    assert bool(sent) == (etag.decode("utf-8", "ignore").encode() == etag)
+
+
+PACKED = gzip.compress(BODY)
+
+
+@pytest.mark.parametrize(
+    ("coding", "body"),
+    [
+        *(
+            (name, BODY)
+            for name in ("none", "utf-8", "binary", "8bit", "aws-chunked", "text/xml", "br", "zstd", "", ",")
+        ),
+        *((name, b"\n" + BODY) for name in ("deflate", "gzip", "br")),
+        ("gzip, identity", PACKED),
+        ("aws-chunked, gzip", PACKED),
+        ("utf-8", PACKED),
+        ("gzip, gzip", PACKED),
+        ("gzip, gzip", gzip.compress(PACKED)),
+        ("gzip", gzip.compress(PACKED)),
+        ("deflate, identity", zlib.compress(BODY)),
+        ("deflate", zlib.compress(BODY)[2:-4]),
+    ],
+)
+def test_content_decides_how_a_body_is_compressed(serve, fetch, coding: str, body: bytes) -> None:
+    server = serve(lambda *_: answer(body, b"Content-Encoding: " + coding.encode()))
+    assert fetch(f"{server.base}/feed").body.strip() == BODY.strip()
+
+
+@pytest.mark.parametrize("coding", ["br", "zstd", "identity, br", "x-compress"])
+def test_compression_that_was_not_accepted_is_refused(serve, fetch, coding: str) -> None:
+    server = serve(lambda *_: answer(b"\x8b\x05\x80", b"Content-Encoding: " + coding.encode()))
+    assert fetch(f"{server.base}/feed").code == "content_encoding"
+
+
+def test_203_is_a_document(serve, fetch) -> None:
+    server = serve(lambda *_: answer(status=b"203 Non-Authoritative Information"))
+    assert fetch(f"{server.base}/feed").body == BODY
+
+
+def test_many_header_lines_are_read(serve, fetch) -> None:
+    server = serve(lambda *_: answer(BODY, *(b"Link: </%d.css>; rel=preload" % number for number in range(400))))
+    assert fetch(f"{server.base}/feed").body == BODY
+    endless = serve(lambda *_: answer(BODY, *(b"X: 1" for _ in range(2_000))))
+    assert fetch(f"{endless.base}/feed").code == "bad_response"
+
+
+@pytest.mark.parametrize("end", [b"\r\n", b"", b"\r\nzz\r\n", b"\r\n5\r\nab"])
+def test_chunks_without_their_end_give_what_has_come(serve, fetch, end: bytes) -> None:
+    head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n"
+    chunks = b"%x\r\n%s\r\n%x\r\n%s" % (100, BODY[:100], len(BODY) - 100, BODY[100:])
+    outcome = fetch(serve(lambda *_: head + chunks + end).base + "/feed")
+    assert isinstance(outcome, Fetched)
+    assert outcome.body.removesuffix(b"ab") == BODY
+    assert outcome.truncated
+
+
+@pytest.mark.parametrize(
+    ("host", "asked"),
+    [
+        ("straße.example", "xn--strae-oqa.example"),
+        ("faß.example", "xn--fa-hia.example"),
+        ("βόλος.example", "xn--nxasmm1c.example"),
+        ("WWW.Россия.example", "www.xn--h1alffa9f.example"),
+        ("日本語。example", "xn--wgv71a119e.example"),
+    ],
+)
+def test_host_is_asked_by_idna_2008(host: str, asked: str) -> None:
+    assert _destination_of(f"https://{host}/feed", frozenset({443})).host == asked
+
+
+def test_host_that_is_no_name_is_a_failure(fetch) -> None:
+    assert fetch("https://xn--é\u0300\u2488.example/feed").code == "invalid_url"

@@ -1,0 +1,115 @@
+"""The bytes of a document become text: byte order mark, UTF-8, label, detector, in this order."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from newswire.ingest.parse.decode import decode
+
+
+def xml(label: str, text: str) -> str:
+    return f'<?xml version="1.0" encoding="{label}"?><a>{text}</a>'
+
+
+@pytest.mark.parametrize(
+    ("label", "codec", "text"),
+    [
+        ("windows-31j", "cp932", "①日本㈱"),
+        ("x-sjis", "cp932", "日本"),
+        ("Shift_JIS", "cp932", "髙島屋"),
+        ("cp949", "cp949", "똠방각하"),
+        ("euc-kr", "cp949", "똠방각하"),
+        ("ks_c_5601-1987", "cp949", "서울"),
+        ("big5-hkscs", "big5hkscs", "㗎中文"),
+        ("Big5", "big5hkscs", "㗎中文"),
+        ("gbk", "gb18030", "中文€"),
+        ("gb2312", "gb18030", "镕基"),
+        ("windows-874", "cp874", "ไทย“"),
+        ("tis-620", "cp874", "ไทย"),
+        ("latin1", "cp1252", "“café” €"),
+        ("us-ascii", "cp1252", "café"),
+        ("iso-8859-9", "cp1254", "İstanbul ş"),
+        ("windows-1251", "cp1251", "Новости"),
+        ("win-1251", "cp1251", "Новости"),
+        ("koi8-r", "koi8-r", "Новости"),
+        ("euc-jp", "euc_jis_2004", "①日本"),
+        ("iso-2022-jp", "iso2022_jp", "日本"),
+        ("hz-gb-2312", "hz", "中文"),
+        ("macintosh", "mac-roman", "é"),
+        ("iso-8859-8-i", "iso-8859-8", "שלום"),
+        ("x-none", "cp1252", "café"),
+        ("idna", "cp1252", "café"),
+        ("unicode_escape", "cp1252", "caf\\u00e9 é"),
+        ("undefined", "cp1252", "café"),
+    ],
+)
+def test_label_is_read_as_browsers_read_it(label: str, codec: str, text: str) -> None:
+    assert decode(xml(label, text).encode(codec)) == xml(label, text)
+
+
+@pytest.mark.parametrize("label", ["windows-1251", "utf-16", "iso-8859-1", "gbk", "x-none", "utf-7", "us-ascii"])
+def test_what_is_utf_8_is_utf_8_whatever_its_label(label: str) -> None:
+    text = xml(label, "Žižek, новости, 中文")
+    assert decode(text.encode(), f"text/xml; charset={label}") == text
+
+
+@pytest.mark.parametrize("codec", ["utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-32-le", "utf-32-be"])
+@pytest.mark.parametrize("text", [xml("windows-1251", "Žižek 中文"), '{"title": "Žižek"}', '\n["é"]'])
+def test_code_units_show_themselves(codec: str, text: str) -> None:
+    assert decode(text.encode(codec)) in {text, text.lstrip()}
+
+
+def test_label_of_http_comes_before_the_declaration() -> None:
+    body = xml("koi8-r", "Новости").encode("cp1251")
+    assert "Новости" in decode(body, 'application/xml; charset="windows-1251"')
+    assert "Новости" in decode(xml("windows-1251", "Новости").encode("cp1251"), "text/xml; charset=utf-8")
+
+
+@pytest.mark.parametrize("damage", [b"\xff", b"\xe2\x80", b"\xc3(", b"\xed\xa0\x80", b"\xf0\x9f"])
+@pytest.mark.parametrize("label", ["utf-8", "windows-1251", "x-none"])
+def test_bad_bytes_cost_only_themselves(damage: bytes, label: str) -> None:
+    good = "Загальні новини: café – “naïve”"
+    text = decode(xml(label, good).encode() + b" before " + damage + b" after " + good.encode())
+    assert text.startswith(xml(label, good) + " before \ufffd")
+    assert text.endswith(f" after {good}")
+
+
+def test_what_an_encoding_does_not_have_is_a_replacement() -> None:
+    assert (
+        decode(xml("windows-1251", "Новости x").encode("cp1251") + b"\x98")
+        == xml("windows-1251", "Новости x") + "\ufffd"
+    )
+
+
+@pytest.mark.parametrize(
+    ("codec", "text"),
+    [
+        ("big5", "台灣新聞報導指出，今天早上發生了一起交通事故，造成兩人受傷。"),
+        ("euc_jp", "今日の朝、東京で交通事故が発生し、二人が負傷した。"),
+        ("cp932", "今日の朝、東京で交通事故が発生し、二人が負傷した。"),
+        ("gb18030", "今天早上发生了一起交通事故，造成两人受伤，警方正在调查。"),
+        ("cp949", "오늘 아침 서울에서 교통사고가 발생하여 두 명이 다쳤다."),
+        ("koi8-r", "Сегодня утром в Москве произошла авария, два человека пострадали."),
+        ("cp1251", "Сегодня утром в Москве произошла авария, два человека пострадали."),
+        ("cp1253", "Σήμερα το πρωί στην Αθήνα έγινε τροχαίο ατύχημα με δύο τραυματίες."),
+        ("cp1252", "Le café à côté est fermé – “naïve” déjà vu, où ça?"),
+    ],
+)
+def test_undeclared_encoding_is_detected(codec: str, text: str) -> None:
+    document = f"<rss><channel><item><title>{text}</title></item></channel></rss>"
+    assert decode(document.encode(codec)) == document
+
+
+@given(
+    st.binary(max_size=300), st.sampled_from(["", "text/xml; charset=utf-16", "x; charset=gbk", "x; charset=undefined"])
+)
+def test_any_bytes_are_decoded(body: bytes, content_type: str) -> None:
+    assert "\ud800" not in decode(body, content_type)
+    decode(b'<?xml version="1.0" encoding="iso-2022-jp"?>' + body, content_type).encode("utf-8", "strict")
+
+
+@given(st.text(st.characters(exclude_categories=["Cs"]), min_size=1))
+def test_utf_8_is_the_same_text(text: str) -> None:
+    body = text.encode()
+    if b"\x00" not in body and b"\x1b$" not in body and not text.startswith("\ufeff"):
+        assert decode(body) == text
