@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-import xml.sax
 from collections.abc import Iterator
 from typing import Any
+from xml.parsers import expat
 
 from newswire.ingest.markup import plain_text
 from newswire.ingest.parse.feedparser_rules import run_feedparser
@@ -49,7 +49,7 @@ def parse_syndication(record: Record, max_entries: int) -> Document | Refusal:
         parsed = run_feedparser(well_formed(body))
     except (RecursionError, MemoryError):
         raise
-    except (xml.sax.SAXException, ValueError, LookupError, TypeError) as error:
+    except (expat.ExpatError, ValueError, LookupError, TypeError) as error:
         return Refusal("unreadable", f"The document cannot be parsed ({type(error).__name__}).")
     version = str(parsed.version or "")
     if not version and not parsed.entries:
