@@ -135,7 +135,11 @@ def read_settings(environ: Mapping[str, str] | None = None) -> Settings:
     }
     for name in texts:
         if name not in Settings.__struct_fields__:
-            msg = f"{_variable(name)} is not a setting; see docs/settings.md for all settings."
+            from difflib import get_close_matches  # noqa: PLC0415 - only for a mistake
+
+            near = get_close_matches(name, Settings.__struct_fields__, 1)
+            guess = f" Did you mean {_variable(near[0])}?" if near else ""
+            msg = f"{_variable(name)} is not a setting.{guess} docs/settings.md lists all settings."
             raise SettingsError(msg)
     values: dict[str, object] = {"opensearch_region": read_aws_region(environ) or ""}
     for name, text in texts.items():

@@ -9,6 +9,7 @@ from newswire.storage.archive.s3 import S3Archive
 from newswire.storage.aws import make_client
 from newswire.storage.feeds import Lease, PollResult
 from newswire.storage.feeds.dynamodb import DynamoFeedStore
+from newswire.storage.feeds.dynamodb_table import Table, key_of
 from newswire.storage.queue.sqs import SqsQueue
 from tests.factories import item_state, record
 from tests.support.aws import Trouble
@@ -26,6 +27,50 @@ def test_throttled_table_is_retried(aws) -> None:
     trouble = Trouble(store._table.client, 400, THROTTLED, times=2)
     assert present(store.row("a")).feed.id == "a"
     assert trouble.asked > 2
+
+
+class Throttled:
+    """A client that does none of what a batch asks for, until it is told to."""
+
+    def __init__(self, calls_until_done: int) -> None:
+        self.calls = 0
+        self._calls_until_done = calls_until_done
+
+    def batch_get_item(self, RequestItems: dict) -> dict:  # noqa: N803 - the name of AWS
+        self.calls += 1
+        if self.calls < self._calls_until_done:
+            return {"Responses": {}, "UnprocessedKeys": RequestItems}
+        return {"Responses": {"t": [{"pk": {"S": "a"}}]}}
+
+    def batch_write_item(self, RequestItems: dict) -> dict:  # noqa: N803
+        self.calls += 1
+        return {"UnprocessedItems": RequestItems if self.calls < self._calls_until_done else {}}
+
+
+def throttled_table(monkeypatch, calls_until_done: int) -> tuple[Table, Throttled, list[float]]:
+    pauses: list[float] = []
+    monkeypatch.setattr("newswire.storage.feeds.dynamodb_table.time.sleep", pauses.append)
+    table, client = Table("t"), Throttled(calls_until_done)
+    table.__dict__["client"] = client
+    return table, client, pauses
+
+
+def test_rest_of_a_batch_is_asked_for_after_growing_pauses(monkeypatch) -> None:
+    table, client, pauses = throttled_table(monkeypatch, 6)
+    assert table.get_many([key_of("a", "b")]) == [{"pk": {"S": "a"}}]
+    assert client.calls == 6
+    assert pauses[-1] > 4 * pauses[0]
+    table, client, pauses = throttled_table(monkeypatch, 4)
+    table.delete([key_of("a", "b")])
+    assert (client.calls, len(pauses)) == (4, 3)
+
+
+@pytest.mark.parametrize("call", ["get_many", "delete"])
+def test_table_that_stays_throttled_is_an_error(monkeypatch, call: str) -> None:
+    table, _client, pauses = throttled_table(monkeypatch, 1_000)
+    with pytest.raises(DataError, match="is throttled: raise its capacity"):
+        getattr(table, call)([key_of("a", "b")])
+    assert 10 < sum(pauses) < 40
 
 
 def test_lasting_throttling_error_names_the_table(aws, monkeypatch) -> None:

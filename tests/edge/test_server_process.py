@@ -110,7 +110,7 @@ def test_workers_run_until_a_signal(tmp_path, monkeypatch, capsys) -> None:
     before = signal.getsignal(signal.SIGTERM)
     with listen("127.0.0.1", 0) as sock:
         os.set_inheritable(sock.fileno(), True)
-        workers.run_workers(sock.fileno(), "http://127.0.0.1", frozenset({"127.0.0.1"}), 1, poll=True)
+        workers.run_workers(sock.fileno(), "http://127.0.0.1", frozenset({"127.0.0.1"}), 1, voice="events")
     assert signal.getsignal(signal.SIGTERM) is before
     assert len(started) == 3
     assert all(process.poll() is not None for process in started)

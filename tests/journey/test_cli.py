@@ -22,6 +22,7 @@ from newswire.settings import Settings
 from tests.conftest import ROOT
 from tests.support.feed_server import rss, story
 from tests.support.processes import command, command_writing_to
+from tests.support.transports import AsEvents
 
 SAMPLE = str(ROOT / "sample" / "nato-sample.xml")
 
@@ -72,6 +73,7 @@ def test_sample_that_is_no_feed_is_not_served(run, tmp_path, text: str) -> None:
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full, which is always full")
 @pytest.mark.parametrize("arguments", [("search",), ("search", "--json"), ("status",)])
 def test_full_disk_under_the_output_is_named(tmp_path, arguments: tuple[str, ...]) -> None:
+    command(tmp_path / "data", "ingest", SAMPLE, "--feed", "sample").communicate(timeout=60)
     with Path("/dev/full").open("w") as full:
         ran = command_writing_to({"stdout": full.fileno()}, tmp_path / "data", *arguments)
         _out, err = ran.communicate(timeout=30)
@@ -82,6 +84,7 @@ def test_full_disk_under_the_output_is_named(tmp_path, arguments: tuple[str, ...
 
 
 def test_invalid_parameters_are_usage_errors(run) -> None:
+    run("ingest", SAMPLE, "--feed", "sample-news")
     status, _out, err = run("search", "--size", "many", "--sort", "best")
     assert status == 2
     assert "--size" in err
@@ -101,7 +104,7 @@ def test_feeds_are_added_polled_listed_and_removed(run, server) -> None:
     assert status == 0
     assert "1 item new" in out
     assert "found: ok, 1 item" in run("feeds")[1]
-    assert json.loads(run("feeds", "--json")[1])[0]["title"] == "Found"
+    assert json.loads(run("feeds", "--json")[1])["feeds"][0]["title"] == "Found"
     assert "No feed is due" in run("poll")[1]
     assert run("feeds", "remove", "found")[0] == 0
     assert "paused" in run("feeds")[1]
@@ -142,7 +145,7 @@ def test_feed_of_a_page_is_found_and_fetched_before_it_is_added(run, server, hea
     server.says(path, json_feed if path.endswith("json") else rss(story(1)))
     server.says("/comments/feed.xml", rss(story(2)))
     assert run("feeds", "add", server.url("/page"))[0] == 0
-    assert [row["url"] for row in json.loads(run("feeds", "--json")[1])] == [server.url(path)]
+    assert [row["url"] for row in json.loads(run("feeds", "--json")[1])["feeds"]] == [server.url(path)]
 
 
 def test_other_feeds_of_a_page_are_named(run, server) -> None:
@@ -193,6 +196,60 @@ def test_opml_names_what_it_leaves_out_and_keeps_folders(run, tmp_path, server) 
     assert out == "0 feeds added, 1 already in the list.\n"
 
 
+@pytest.mark.parametrize(
+    "words", [("search", "x"), ("status",), ("feeds",), ("feeds", "--json"), ("feeds", "export", "x.toml")]
+)
+def test_command_that_only_reads_makes_nothing_and_says_where_it_looked(run, tmp_path, words: tuple[str, ...]) -> None:
+    status, out, err = run(*words)
+    assert (status, out) == (2, "")
+    assert f"There is no data in {tmp_path / 'data'} (NEWSWIRE_DATA)." in err
+    assert not (tmp_path / "data").exists()
+
+
+def test_status_names_the_data_folder_and_its_json_is_that_of_the_api(run, tmp_path) -> None:
+    run("ingest", SAMPLE, "--feed", "s")
+    assert f"Data: {tmp_path / 'data'}\n" in run("status")[1]
+    app = App(Settings(data=str(tmp_path / "data")))
+    api = AsEvents(app)
+    assert json.loads(run("status", "--json")[1]) == api.ask("/v1/status").json()
+    assert json.loads(run("feeds", "--json")[1]) == api.ask("/v1/feeds").json()
+    app.close()
+
+
+def test_feed_is_changed_by_its_id(run, server) -> None:
+    run("feeds", "add", server.says("/feed.xml", rss(story(1), title="Theirs")), "--id", "x")
+    run("poll")
+    assert run("feeds", "set", "x", "--title", " Our  title ", "--lang", "pt_BR")[1] == "Changed x.\n"
+    (feed,) = json.loads(run("feeds", "--json")[1])["feeds"]
+    assert feed["title"] == "Our title"
+    run("feeds", "set", "x", "--title", "")
+    assert json.loads(run("feeds", "--json")[1])["feeds"][0]["title"] == "Theirs"
+    for words in (("x",), ("none", "--title", "T"), ("x", "--lang", "no language")):
+        assert run("feeds", "set", *words)[0] == 2
+
+
+def test_feed_of_the_file_is_changed_in_the_file(run, tmp_path) -> None:
+    (tmp_path / "feeds.toml").write_text('[feed.f]\nurl = "https://f.example/"\n')
+    run("poll", "f")
+    status, _out, err = run("feeds", "set", "f", "--title", "T")
+    assert (status, "change it there" in err) == (2, True)
+
+
+def test_excluded_word_that_looks_like_an_option_gets_a_hint(run) -> None:
+    status, _out, err = run("search", "exercise", "-tank")
+    assert (status, "newswire search -- -tank" in err) == (2, True)
+    assert "exclude a word" not in run("search", "--bogus")[2]
+
+
+@pytest.mark.parametrize(
+    ("name", "near"), [("NEWSWIRE_DTA", "NEWSWIRE_DATA"), ("NEWSWIRE_OPENSEARCH_URI", "NEWSWIRE_OPENSEARCH_URL")]
+)
+def test_unknown_setting_names_the_nearest_one(run, monkeypatch, name: str, near: str) -> None:
+    monkeypatch.setenv(name, "x")
+    status, _out, err = run("status")
+    assert (status, f"{name} is not a setting. Did you mean {near}?" in err) == (1, True)
+
+
 def test_refused_files_of_several_are_named(run, tmp_path) -> None:
     (tmp_path / "page.xml").write_text("<html><p>Not a feed</p></html>")
     (tmp_path / "good.xml").write_bytes(rss(story(1)))
@@ -226,8 +283,8 @@ def test_feed_list_round_trips_through_toml_and_opml(run, tmp_path) -> None:
     before = json.loads(run("feeds", "--json")[1])
     os.environ["NEWSWIRE_DATA"] = str(tmp_path / "other")
     assert "added" in run("feeds", "import", str(tmp_path / "out.toml"))[1]
-    assert [(feed["id"], feed["url"]) for feed in json.loads(run("feeds", "--json")[1])] == [
-        (feed["id"], feed["url"]) for feed in before
+    assert [(feed["id"], feed["url"]) for feed in json.loads(run("feeds", "--json")[1])["feeds"]] == [
+        (feed["id"], feed["url"]) for feed in before["feeds"]
     ]
     assert "0 feeds added" in run("feeds", "import", str(tmp_path / "out.opml"))[1]
 
@@ -238,7 +295,7 @@ def test_url_listed_twice_is_imported_once(run, tmp_path) -> None:
         f"<opml><body>{outline.format('First')}{outline.format('Second')}</body></opml>"
     )
     assert "1 feed added" in run("feeds", "import", str(tmp_path / "list.opml"))[1]
-    assert [feed["id"] for feed in json.loads(run("feeds", "--json")[1])] == ["first"]
+    assert [feed["id"] for feed in json.loads(run("feeds", "--json")[1])["feeds"]] == ["first"]
 
 
 @pytest.mark.parametrize(
@@ -275,7 +332,7 @@ def test_missing_configured_feeds_file_is_an_error(run, tmp_path, monkeypatch, c
     status, _out, err = run(*command)
     assert status == 1
     assert "NEWSWIRE_FEEDS" in err
-    assert run("search")[0] == 0, "who does not take the list over needs none"
+    assert run("ingest", SAMPLE, "--feed", "s")[0] == 0, "who does not take the list over needs none"
 
 
 def test_default_feeds_file_may_be_missing(run, tmp_path, monkeypatch) -> None:
@@ -307,6 +364,55 @@ def test_serve_reports_a_broken_feeds_file_once_and_polls_on(app, server, clock,
     feeds.write_text("[feed.a\n")
     assert "this is not valid TOML" in said()
     assert server.count("/a") == 5
+
+
+def test_poll_prints_what_happened_and_the_totals(run, server) -> None:
+    good, bad = server.says("/good.xml", rss(story(1))), server.says("/bad.xml", rss(story(2)))
+    run("feeds", "add", good, "--id", "good")
+    run("feeds", "add", bad, "--id", "bad")
+    server.says("/bad.xml", status=500)
+    lines = run("poll")[1].splitlines()
+    assert lines[0].startswith("bad: fetch failed: ")
+    assert lines[1] == "good: 1 new, 0 changed, 0 unchanged"
+    assert len(lines) == 3
+    assert "2 feeds polled" in lines[2]
+    assert run("poll", "good", "--now")[1].count("\n") == 1, "nothing happened: only the totals"
+    assert "good: unchanged" in run("poll", "good", "--now", "--verbose")[1]
+    server.says("/bad.xml", rss(story(2)))
+    assert "bad: recovered\nbad: 1 new" in run("poll", "--now")[1]
+    server.says("/good.xml", rss(story(1), story(3)))
+    assert run("poll", "--now", "--quiet")[1] == ""
+    assert run("poll", "--quiet", "--verbose")[0] == 2
+
+
+@pytest.mark.parametrize(("voice", "lines"), [("quiet", []), ("events", ["fails", "recovers", "news"]), ("all", None)])
+def test_server_prints_a_line_when_a_feed_fails_or_recovers(app, server, clock, tmp_path, capsys, voice, lines) -> None:
+    from newswire.cli.poll import due_poller
+
+    url = server.says("/a", rss(story(1)))
+    (tmp_path / "feeds.toml").write_text(f'[feed.a]\nurl = "{url}"\n')
+    poll_due = due_poller(app, voice)
+
+    def said() -> str:
+        clock.go(days=1)
+        poll_due()
+        return capsys.readouterr().out
+
+    said()
+    server.says("/a", status=500)
+    fails, again = said(), said()
+    server.says("/a", rss(story(1)))
+    recovers, calm = said(), said()
+    server.says("/a", rss(story(2)))
+    news = said()
+    if lines is None:
+        assert again.startswith("a: fetch failed: ")
+        assert calm == "a: unchanged\n"
+        return
+    assert (again, calm) == ("", "")
+    assert fails.startswith("a: fetch failed: ") == ("fails" in lines)
+    assert (recovers == "a: recovered\n") == ("recovers" in lines)
+    assert (news == "a: 1 new, 0 changed, 0 unchanged\n") == ("news" in lines)
 
 
 def test_load_takes_good_lines_and_lists_bad_ones_by_number(run, tmp_path, monkeypatch) -> None:
@@ -379,7 +485,7 @@ def test_reindex_and_status_report_the_item_count(run) -> None:
     run("ingest", SAMPLE, "--feed", "s")
     assert "Generation 2 is in place: 20 items of 1 feed." in run("reindex")[1]
     output = json.loads(run("status", "--json")[1])
-    assert (output["items"], output["generation"], output["behind"], output["healthy"]) == (20, 2, 0, True)
+    assert (output["items"], output["generation"], output["behind"], output["engine"]["healthy"]) == (20, 2, 0, True)
 
 
 def test_reindex_of_a_damaged_log_keeps_the_old_index(run, tmp_path) -> None:

@@ -140,6 +140,22 @@ def indexed_line(indexed: IndexResult) -> str:
     return text
 
 
+def event_lines(report: BatchReport, *, is_repeated: bool) -> Iterator[str]:
+    """Yield a line for each feed with which something happened: news, a failure, a recovery.
+
+    `is_repeated` leaves out failures of feeds that have failed before, since they are polled again and again.
+    """
+    for polled in report.polled:
+        has_failed = isinstance(polled.outcome, FetchFailed) or polled.refused is not None
+        if has_failed and not (is_repeated and (polled.was_failing or polled.outcome is None)):
+            yield polled_line(polled)
+        elif polled.was_failing and not has_failed:
+            yield f"{polled.feed}: recovered"
+    for indexed in report.indexed:
+        if indexed.new or indexed.changed or indexed.refusal or indexed.problem or indexed.refused_items:
+            yield indexed_line(indexed)
+
+
 def summary_line(report: BatchReport) -> str:
     """Return a line with the totals of a run."""
     failed = sum(isinstance(polled.outcome, FetchFailed) or polled.refused is not None for polled in report.polled)

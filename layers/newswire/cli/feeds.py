@@ -18,8 +18,11 @@ from newswire.ingest.discover import Found, NotFound, find_feed
 from newswire.ingest.feed_ids import FeedIds
 from newswire.ingest.feeds_file import read_toml, write_toml
 from newswire.ingest.fetch import fetcher_of
+from newswire.ingest.fold import MAX_FEED_TITLE_CHARACTERS
 from newswire.ingest.generations import serving_generation
 from newswire.ingest.indexing import publish
+from newswire.ingest.item import language_tag
+from newswire.ingest.markup import clean_line
 from newswire.ingest.opml import read_opml, web_url, write_opml
 from newswire.ingest.reading import reader_of
 from newswire.ingest.secrets import is_reference
@@ -28,6 +31,7 @@ from newswire.storage.data_folder import translate_os_errors
 from newswire.storage.feeds import FeedRow
 from newswire.storage.feeds.status import status_of
 from newswire.urls import feed_url_problem, without_credentials
+from newswire.web.feed_answers import FeedsOut, feed_out
 
 MAX_NAMED_FEEDS = 5
 MAX_NAMED_ITEMS = 3
@@ -39,7 +43,8 @@ def list_feeds(app: App, arguments: argparse.Namespace) -> int:
     if arguments.problems:
         statuses = [status for status in statuses if _has_problem(app, status)]
     if arguments.json:
-        say_json(statuses)
+        now, grace_s = app.clock(), app.settings.stale_grace_seconds
+        say_json(FeedsOut(tuple(feed_out(status, now, grace_s) for status in statuses), len(statuses), None))
         return OK
     if not statuses and arguments.problems:
         say("No feed has a problem.")
@@ -136,6 +141,29 @@ def _tell_about(found: Found, asked_url: str) -> None:
         say(f"It also links to {', '.join(found.others)}: add them by these URLs.")
     if found.failure is not None:
         say(f"The fetch failed and will be retried. {found.failure.sentence}")
+
+
+def change(app: App, arguments: argparse.Namespace) -> int:
+    """Change the title or the language of a feed; its file owns those of a feed in feeds.toml."""
+    row = app.feeds.row(arguments.id)
+    if row is None:
+        raise UsageError(f"Feed {arguments.id!r} does not exist. Run `newswire feeds` to list the feeds.")
+    if row.feed.origin == "file":
+        raise UsageError(f"Feed {arguments.id} belongs to {app.settings.feeds} (NEWSWIRE_FEEDS): change it there.")
+    if arguments.title is None and arguments.lang is None:
+        raise UsageError("Nothing to change: give --title, --lang, or both.")
+    feed = row.feed
+    if arguments.title is not None:
+        feed = msgspec.structs.replace(feed, title=clean_line(arguments.title, MAX_FEED_TITLE_CHARACTERS))
+    if arguments.lang is not None:
+        lang = language_tag(arguments.lang)
+        if arguments.lang and lang is None:
+            raise UsageError(f"--lang must be a language tag, such as en or pt-BR, got {arguments.lang[:60]!r}.")
+        feed = msgspec.structs.replace(feed, lang=lang)
+    app.feeds.put(feed, app.clock())
+    publish(app, [feed.id])
+    say(f"Changed {feed.id}.")
+    return OK
 
 
 def remove(app: App, arguments: argparse.Namespace) -> int:

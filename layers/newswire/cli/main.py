@@ -8,24 +8,21 @@ from __future__ import annotations
 
 import argparse
 import os
-import re
 import sys
 from collections.abc import Callable, Sequence
-from typing import NoReturn
 
 from msgspec import Struct
 
 from newswire import __version__
 from newswire.app import App
 from newswire.cli import FAILED, USAGE
+from newswire.cli.arguments import Parser, add_voice_arguments, positive_number, whole_number
 from newswire.cli.console import complain
 from newswire.cli.search_options import SEARCH_OPTIONS, help_of, option_of
 from newswire.errors import EngineError, IndexOutdatedError, NewswireError, UsageError
 from newswire.extras import needs_extra
-from newswire.settings import read_settings
+from newswire.settings import Settings, read_settings
 from newswire.storage.data_folder import OTHERS, check
-
-MAX_WORKERS = 64
 
 
 class Command(Struct, frozen=True):
@@ -37,6 +34,8 @@ class Command(Struct, frozen=True):
     add_arguments: Callable[[argparse.ArgumentParser], None] = lambda _parser: None
     uses_index: bool = True
     """It reads or writes the index that is there, so an outdated embedded index is rebuilt first."""
+    only_reads: bool = False
+    """It reads what is there, and makes no data folder."""
     commands: tuple[Command, ...] = ()
     """Its own commands; without one of them, `run` runs."""
     metavar: str = ""
@@ -45,14 +44,16 @@ class Command(Struct, frozen=True):
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; return the exit status."""
     parsed, unread = make_parser().parse_known_args(arguments)
-    if unread:
-        parsed.parser.error(f"unrecognized arguments: {' '.join(unread)}")
     command: Command = parsed.command
+    if unread:
+        parsed.parser.error(f"unrecognized arguments: {' '.join(unread)}{_hint_for(command, unread)}")
     os.umask(OTHERS)  # data and exports hold the keys of feeds
     app = None
     try:
         settings = read_settings()
         check(settings.data_folder)
+        if command.only_reads and not getattr(parsed, "remote", None):
+            _check_data(settings)
         app = App(settings)
         if command.uses_index and not getattr(parsed, "remote", None):
             _rebuild_outdated_index(app)
@@ -74,6 +75,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
             app.close()
 
 
+def _hint_for(command: Command, unread: Sequence[str]) -> str:
+    """Return a hint for excluded words that are taken for options, or ""."""
+    if command.run is _search and any(not word.startswith("--") for word in unread):
+        return f" (to exclude a word, write -- before the query: newswire search -- {' '.join(unread)})"
+    return ""
+
+
+def _check_data(settings: Settings) -> None:
+    """Raise `UsageError` if a command that only reads would find, and make, an empty data folder."""
+    is_local = settings.engine == "tantivy" and not settings.table
+    if is_local and not settings.data_folder.exists():
+        msg = (
+            f"There is no data in {settings.data_folder.absolute()} (NEWSWIRE_DATA). Set NEWSWIRE_DATA to the folder with "
+            "the data, or begin with `newswire feeds add URL`, `newswire load` or `newswire serve --poll`."
+        )
+        raise UsageError(msg)
+
+
 def _rebuild_outdated_index(app: App) -> None:
     """Rebuild an index that an older newswire wrote; any other problem with it shows when it is used.
 
@@ -92,47 +111,9 @@ def _rebuild_outdated_index(app: App) -> None:
         pass
 
 
-class _Parser(argparse.ArgumentParser):
-    """A parser whose errors are sentences like those of the commands."""
-
-    def error(self, message: str) -> NoReturn:
-        self.exit(USAGE, f"newswire: {_rewrite(message)} Run `{self.prog} --help` for its arguments.\n")
-
-
-def _rewrite(message: str) -> str:
-    """Return an error of argparse as "<name> must <rule>, got <value>."."""
-    message = re.sub(r"^argument ", "", message)
-    if match := re.fullmatch(r"(.+?): invalid choice: (.+?) \(choose from (.+)\)", message, re.DOTALL):
-        name, value, choices = match.groups()
-        return f"{name} must be one of {choices.replace(chr(39), '')}; got {value}."
-    if match := re.fullmatch(r"(.+?): expected .*?arguments?", message):
-        return f"{match[1]} needs a value."
-    if match := re.fullmatch(r"unrecognized arguments: (.+)", message, re.DOTALL):
-        return f"{match[1]!r} is not an argument of this command."
-    if match := re.fullmatch(r"the following arguments are required: (.+)", message):
-        return f"{match[1]} is missing."
-    return f"{message}."
-
-
-def _whole_number(text: str) -> int:
-    try:
-        return int(text)
-    except ValueError:
-        msg = f"must be a whole number, got {text[:60]!r}"
-        raise argparse.ArgumentTypeError(msg) from None
-
-
-def _positive_number(text: str) -> int:
-    number = _whole_number(text)
-    if not 1 <= number <= MAX_WORKERS:
-        msg = f"must be from 1 to {MAX_WORKERS}, got {number}"
-        raise argparse.ArgumentTypeError(msg)
-    return number
-
-
 def make_parser() -> argparse.ArgumentParser:
     """Return the parser of the whole command line; a parsed command line has its `command` and `parser`."""
-    parser = _Parser(prog="newswire", description="Poll news feeds, keep them, and search them.")
+    parser = Parser(prog="newswire", description="Poll news feeds, keep them, and search them.")
     parser.add_argument("--version", action="version", version=f"newswire {__version__}")
     _add_commands(parser, COMMANDS, "COMMAND", required=True)
     return parser
@@ -163,11 +144,12 @@ def _serve_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--host", default="127.0.0.1", help="the address to listen on; the default serves this machine only"
     )
-    parser.add_argument("--port", type=_whole_number, default=8000, help="the port to listen on; 0 takes a free one")
+    parser.add_argument("--port", type=whole_number, default=8000, help="the port to listen on; 0 takes a free one")
     parser.add_argument("--poll", action="store_true", help="also poll the feeds that are due")
+    add_voice_arguments(parser)
     parser.add_argument(
         "--workers",
-        type=_positive_number,
+        type=positive_number,
         metavar="N",
         help="processes that answer; the default is one for each processor",
     )
@@ -187,6 +169,7 @@ def _poll_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("feeds", nargs="*", metavar="FEED", help="only these feeds, by id")
     parser.add_argument("--watch", action="store_true", help="keep polling until Ctrl-C")
     parser.add_argument("--now", action="store_true", help="also poll feeds that are not due")
+    add_voice_arguments(parser)
 
 
 # --- feeds ------------------------------------------------------------------------------------------------------------
@@ -220,6 +203,18 @@ def _add_feed_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--force", action="store_true", help="add the URL as it is, even if no feed can be read there")
     kinds = ["auto", "syndication", "jsonfeed", "sitemap"]
     parser.add_argument("--kind", default="auto", choices=kinds, help="the kind of its documents; auto detects it")
+
+
+def _set_feed(app: App, arguments: argparse.Namespace) -> int:
+    from newswire.cli.feeds import change  # noqa: PLC0415
+
+    return change(app, arguments)
+
+
+def _set_feed_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("id", metavar="ID", help="the id of the feed")
+    parser.add_argument("--title", help="a title instead of the publisher's; empty for the publisher's")
+    parser.add_argument("--lang", help="the language of entries without one, as in en; empty for that of the feed")
 
 
 def _remove_feed(app: App, arguments: argparse.Namespace) -> int:
@@ -363,6 +358,7 @@ COMMANDS = (
         "List the feeds, or change the list.",
         _list_feeds,
         _list_feeds_arguments,
+        only_reads=True,
         commands=(
             Command("add", "Add a feed, by its URL or that of its page.", _add_feed, _add_feed_arguments),
             Command(
@@ -372,13 +368,16 @@ COMMANDS = (
                 _remove_feed_arguments,
             ),
             Command("import", "Add the feeds of a TOML or OPML file.", _import_feeds, _file_argument),
-            Command("export", "Write the feeds to a TOML or OPML file.", _export_feeds, _export_arguments),
+            Command(
+                "export", "Write the feeds to a TOML or OPML file.", _export_feeds, _export_arguments, only_reads=True
+            ),
+            Command("set", "Change the title or the language of a feed.", _set_feed, _set_feed_arguments),
         ),
-        metavar="add|remove|import|export",
+        metavar="add|set|remove|import|export",
     ),
     Command("ingest", "Ingest documents from disk as if they had been fetched.", _ingest, _ingest_arguments),
     Command("load", "Back-fill items from JSON Lines (also gzipped; - is standard input).", _load, _load_arguments),
-    Command("search", "Search, as /v1/search does.", _search, _search_arguments),
+    Command("search", "Search, as /v1/search does.", _search, _search_arguments, only_reads=True),
     Command("reindex", "Rebuild the index from the archive, and swap it in whole.", _reindex, uses_index=False),
     Command("engine", "Manage the search engine itself.", _engine, _engine_arguments, uses_index=False),
     Command(
@@ -399,5 +398,5 @@ COMMANDS = (
         ),
         metavar="redrive|discard",
     ),
-    Command("status", "Print the state of the feeds and the index.", _status, _json_argument),
+    Command("status", "Print the state of the feeds and the index.", _status, _json_argument, only_reads=True),
 )

@@ -8,8 +8,8 @@ import time
 from collections.abc import Callable, Sequence
 
 from newswire.app import App
-from newswire.cli import FAILED, OK
-from newswire.cli.console import complain, indexed_line, polled_line, progress, say, summary_line
+from newswire.cli import FAILED, OK, Voice
+from newswire.cli.console import complain, event_lines, indexed_line, polled_line, progress, say, summary_line
 from newswire.errors import FeedsFileError, NewswireError, UsageError
 from newswire.ingest.archiving import reconcile
 from newswire.ingest.feed_list import merge_feeds_file
@@ -30,37 +30,38 @@ def begin(app: App) -> None:
 
 
 def poll_once(
-    app: App, feed_ids: Sequence[str], *, now: bool, quiet: bool = False, due_only: bool = False, says_idle: bool = True
+    app: App, feed_ids: Sequence[str], *, now: bool, voice: Voice = "events", is_repeated: bool = False
 ) -> int:
     """Poll the named feeds, else all feeds (`now`), else the feeds that are due; return the exit status.
 
-    `due_only` skips named feeds that are not due. `quiet` prints only errors of the engine. `says_idle` prints a line if
-    no feed is due.
+    `is_repeated` is for rounds that nobody waits for: named feeds are skipped if they are not due, and only what happened
+    is printed, without totals.
     """
     reports: list[BatchReport] = []
 
     def run(batches: list[Batch]) -> None:
-        if quiet:
+        if is_repeated and voice != "all":
             reports.append(run_batches(app, batches))
             return
         with progress("polling", "feeds", sum(len(batch.feeds) for batch in batches)) as advance:
 
             def watch(polled: PollReport) -> None:
-                say(polled_line(polled))
+                if voice == "all":
+                    say(polled_line(polled))
                 advance(1)
 
             reports.append(run_batches(app, batches, watch))
 
     if feed_ids or now:
-        run([Batch((feed_id,), now=not due_only) for feed_id in _choose_feeds(app, feed_ids)])
+        run([Batch((feed_id,), now=not is_repeated) for feed_id in _choose_feeds(app, feed_ids)])
     else:
         tick(app, InlineQueue(run))
-    if not reports and not quiet and says_idle:
+    if not reports and voice != "quiet" and not is_repeated:
         if not app.feeds.rows():
             say("The feed list is empty. Add a feed with `newswire feeds add URL`.")
         else:
             say("No feed is due. Run `newswire poll --now` to poll all feeds.")
-    return max([OK, *(_print_report(report, quiet=quiet) for report in reports)])
+    return max([OK, *(_print_report(report, voice, is_repeated=is_repeated) for report in reports)])
 
 
 def _choose_feeds(app: App, feed_ids: Sequence[str]) -> Sequence[str]:
@@ -72,12 +73,16 @@ def _choose_feeds(app: App, feed_ids: Sequence[str]) -> Sequence[str]:
     return feed_ids or [row.feed.id for row in app.feeds.rows() if row.feed.polled and not row.feed.removed]
 
 
-def _print_report(report: BatchReport, *, quiet: bool) -> int:
+def _print_report(report: BatchReport, voice: Voice, *, is_repeated: bool) -> int:
     """Print the results of a run; return the exit status."""
-    if not quiet:
+    if voice == "all":
         for indexed in report.indexed:
             if indexed.records or indexed.problem:
                 say(indexed_line(indexed))
+    elif voice == "events":
+        for line in event_lines(report, is_repeated=is_repeated):
+            say(line)
+    if voice != "quiet" and not is_repeated:
         say(summary_line(report))
     if report.engine_error is not None:
         complain(f"newswire: {report.engine_error}")
@@ -89,18 +94,24 @@ def _print_report(report: BatchReport, *, quiet: bool) -> int:
 def poll(app: App, arguments: argparse.Namespace) -> int:
     """Poll once, or with `--watch` every 10 seconds until Ctrl-C."""
     begin(app)
-    status = poll_once(app, arguments.feeds, now=arguments.now)
+    voice = voice_of(arguments)
+    status = poll_once(app, arguments.feeds, now=arguments.now, voice=voice)
     while arguments.watch:
         time.sleep(WATCH_SECONDS)
         try:
-            status = poll_once(app, arguments.feeds, now=False, due_only=True, says_idle=False)
+            status = poll_once(app, arguments.feeds, now=False, voice=voice, is_repeated=True)
         except NewswireError as error:
             complain(f"newswire: {error}")
             status = FAILED
     return status
 
 
-def due_poller(app: App) -> Callable[[], None]:
+def voice_of(arguments: argparse.Namespace) -> Voice:
+    """Return how much the options `--quiet` and `--verbose` ask for."""
+    return "quiet" if arguments.quiet else "all" if arguments.verbose else "events"
+
+
+def due_poller(app: App, voice: Voice = "events") -> Callable[[], None]:
     """Return the function that polls the feeds that are due, to be called again and again; it never raises.
 
     A broken feeds file does not stop it: it polls the feeds of the last good one.
@@ -117,7 +128,7 @@ def due_poller(app: App) -> Callable[[], None]:
                 if str(error) != last_error:  # the file is read every few seconds, so an error is printed once
                     last_error = str(error)
                     complain(f"newswire: {last_error}")
-            poll_once(app, [], now=False, quiet=True)
+            poll_once(app, [], now=False, voice=voice, is_repeated=True)
         except NewswireError as error:
             complain(f"newswire: {error}")
         except Exception as error:  # noqa: BLE001 - a defect is logged, and the next round tries again

@@ -13,7 +13,7 @@ from newswire.app import App
 from newswire.cli import OK
 from newswire.cli.console import indexed_line, say
 from newswire.cli.ingest import take_in
-from newswire.cli.poll import begin, due_poller
+from newswire.cli.poll import begin, due_poller, voice_of
 from newswire.cli.server import forward, hosts_of, listen
 from newswire.cli.server import serve as run_server
 from newswire.cli.workers import run_workers
@@ -41,10 +41,10 @@ def serve(app: App, arguments: argparse.Namespace) -> int:
     workers = arguments.workers or available_processors()
     if workers > 1:
         app.close()  # each worker opens what it needs
-        run_workers(sock.fileno(), base, hosts, workers, poll=arguments.poll)
+        run_workers(sock.fileno(), base, hosts, workers, voice_of(arguments) if arguments.poll else None)
         return OK
     with suppress(KeyboardInterrupt):  # Ctrl-C is the normal way to stop a server
-        run_server(app, sock, base, hosts, due_poller(app) if arguments.poll else None)
+        run_server(app, sock, base, hosts, due_poller(app, voice_of(arguments)) if arguments.poll else None)
     return OK
 
 

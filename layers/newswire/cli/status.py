@@ -6,67 +6,43 @@ import argparse
 
 import msgspec
 
-from newswire import __version__
 from newswire.app import App
 from newswire.cli import OK
 from newswire.cli.console import plural, say, say_json
 from newswire.feed_status import state_of
 from newswire.ingest.generations import serving_generation
 from newswire.storage.feeds.status import status_of
-
-
-class _StatusOut(msgspec.Struct):
-    """The JSON of `newswire status --json`."""
-
-    version: str
-    engine: str
-    engine_version: str
-    healthy: bool
-    generation: int
-    items: int | None
-    """The number of items; null if the engine does not answer."""
-    feeds: dict[str, int]
-    behind: int
-    errors: dict[str, str]
+from newswire.web.feed_answers import status_out
 
 
 def status(app: App, arguments: argparse.Namespace) -> int:
-    """Print the number of feeds by state, the last errors, and the size of the index."""
+    """Print the number of feeds by state, the last errors, the size of the index, and where the data is."""
     info = app.engine.info()
     generation = serving_generation(app).number
     statuses = [status_of(row) for row in app.feeds.rows(generation)]
-    now = app.clock()
-    states: dict[str, int] = {}
-    errors: dict[str, str] = {}
-    for feed in statuses:
-        state = state_of(feed, now, app.settings.stale_grace_seconds)
-        states[state] = states.get(state, 0) + 1
-        if state == "failing" and feed.error:
-            errors[feed.id] = feed.error
-    out = _StatusOut(
-        version=__version__,
-        engine=info.name,
-        engine_version=info.version,
-        healthy=info.healthy,
-        generation=generation,
-        items=app.engine.count(generation) if info.healthy else None,
-        feeds=states,
-        behind=len(app.feeds.behind(generation)),
-        errors=errors,
-    )
+    items = app.engine.count(generation) if info.healthy else None
+    out = status_out(info, generation, items or 0, statuses, app.clock(), app.settings.stale_grace_seconds)
     if arguments.json:
-        say_json(out)
+        say_json(out if info.healthy else msgspec.to_builtins(out) | {"items": None})  # unknown, not none
         return OK
-    if out.items is None:
-        say(f"newswire {out.version}, engine {out.engine}: it does not answer. Check NEWSWIRE_OPENSEARCH_URL.")
-        say(f"Items unknown; {plural(out.behind, 'feed')} behind")
+    behind = f"{plural(out.behind, 'feed')} behind"
+    if items is None:
+        say(f"newswire {out.version}, engine {info.name}: it does not answer. Check NEWSWIRE_OPENSEARCH_URL.")
+        say(f"Items unknown; {behind}")
     else:
-        say(f"newswire {out.version}, engine {out.engine} {out.engine_version}")
-        say(f"{plural(out.items, 'item')} in generation {out.generation}; {plural(out.behind, 'feed')} behind")
-    say(
-        f"{plural(len(statuses), 'feed')}: "
-        + (", ".join(f"{n} {state}" for state, n in sorted(states.items())) or "none")
-    )
-    for feed_id, error in errors.items():
-        say(f"  {feed_id}: {error}")
+        say(f"newswire {out.version}, engine {info.name} {info.version}")
+        say(f"{plural(items, 'item')} in generation {out.generation}; {behind}")
+    say(f"Data: {_place_of(app)}")
+    counts = ", ".join(f"{count} {state}" for state, count in sorted(out.feeds.items()) if count)
+    say(f"{plural(len(statuses), 'feed')}: {counts or 'none'}")
+    for feed in statuses:
+        if feed.error and state_of(feed, app.clock(), app.settings.stale_grace_seconds) == "failing":
+            say(f"  {feed.id}: {feed.error}")
     return OK
+
+
+def _place_of(app: App) -> str:
+    """Return where feeds and documents are kept: the data folder, or the table and the bucket."""
+    settings = app.settings
+    places = [settings.table and f"table {settings.table}", settings.bucket and f"bucket {settings.bucket}"]
+    return ", ".join(filter(None, places)) or str(settings.data_folder.absolute())

@@ -20,6 +20,7 @@ from msgspec import Struct
 
 from newswire.app import App
 from newswire.child import child_command
+from newswire.cli import Voice
 from newswire.cli.console import complain
 from newswire.settings import read_settings
 
@@ -36,12 +37,17 @@ class WorkerTask(Struct, frozen=True):
     fd: int | None
     base: str
     hosts: tuple[str, ...] = ()
+    voice: Voice = "events"
+    """How much a worker that polls prints."""
 
 
-def run_workers(fd: int, base: str, hosts: frozenset[str], workers: int, *, poll: bool) -> None:
-    """Keep the workers on the listening socket `fd` running until SIGINT or SIGTERM, then end them."""
+def run_workers(fd: int, base: str, hosts: frozenset[str], workers: int, voice: Voice | None) -> None:
+    """Keep the workers on the listening socket `fd` running until SIGINT or SIGTERM, then end them.
+
+    One more worker polls, unless `voice` is None; it prints as much as that says.
+    """
     answer = WorkerTask(fd, base, tuple(sorted(hosts)))
-    tasks = [answer] * workers + ([WorkerTask(None, base)] if poll else [])
+    tasks = [answer] * workers + ([] if voice is None else [WorkerTask(None, base, voice=voice)])
     stop = threading.Event()
     with _signals_set(stop.set):
         running = [_start(task) for task in tasks]
@@ -110,7 +116,7 @@ def main() -> None:
     app = App(read_settings())
     try:
         if task.fd is None:
-            _poll(app)
+            _poll(app, task.voice)
         else:
             _answer(app, task, task.fd)
     finally:
@@ -123,12 +129,12 @@ def _answer(app: App, task: WorkerTask, fd: int) -> None:
     serve(app, inherit_socket(fd), task.base, frozenset(task.hosts))
 
 
-def _poll(app: App) -> None:
+def _poll(app: App, voice: Voice) -> None:
     from newswire.cli.poll import due_poller, keep_polling  # noqa: PLC0415 - for the worker that polls
 
     stop = threading.Event()
     with _signals_set(stop.set):
-        keep_polling(stop, due_poller(app))
+        keep_polling(stop, due_poller(app, voice))
 
 
 def _end_with_parent(parent: int) -> None:

@@ -65,6 +65,8 @@ class PollReport(Struct, frozen=True):
     """A sentence: why nothing was fetched, or why the fetched document does not count."""
     length: int = 0
     """Size of the document in bytes."""
+    was_failing: bool = False
+    """The poll before this one failed."""
 
 
 class BatchReport(Struct, frozen=True):
@@ -357,7 +359,7 @@ class _PollRun:
         length = 0
         if isinstance(outcome, Fetched):
             length, outcome = len(outcome.body), msgspec.structs.replace(outcome, body=b"")
-        report = PollReport(feed_id, outcome, seq is not None, refused, length)
+        report = PollReport(feed_id, outcome, seq is not None, refused, length, poll.error_code is not None)
         return PollResult(feed_id, self._token, decision.poll), report
 
     def _read_carefully(self, record: Record) -> Reading:

@@ -5,6 +5,8 @@ A row has the form of botocore: each value is a dictionary with the letter of it
 
 from __future__ import annotations
 
+import random
+import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
@@ -12,6 +14,7 @@ from typing import Any, TypeVar
 
 from botocore.exceptions import ClientError
 
+from newswire.errors import DataError
 from newswire.storage.aws import AwsEdge, code_of, translate_aws_errors
 
 MAX_TRIES = 8
@@ -20,6 +23,9 @@ _MAX_READ_ROWS = 100
 _MAX_DELETED_ROWS = 25
 """The limit of DynamoDB for one `BatchWriteItem`."""
 _MAX_THREADS = 8
+_MAX_PAUSES = 12
+_FIRST_PAUSE_SECONDS = 0.05
+_LONGEST_PAUSE_SECONDS = 3.0
 
 Row = dict[str, Any]
 Key = dict[str, Any]
@@ -58,12 +64,15 @@ class Table(AwsEdge):
         def read(part: list[Key]) -> list[Row]:
             rows: list[Row] = []
             request: Row = {self._name: {"Keys": part, "ConsistentRead": True, **_projection(only)}}
-            while request:
+            pauses = self._pauses()
+            while True:
                 with translate_aws_errors(self.place):
                     answer = self.client.batch_get_item(RequestItems=request)
                 rows += answer["Responses"].get(self._name, [])
                 request = answer.get("UnprocessedKeys") or {}
-            return rows
+                if not request:
+                    return rows
+                next(pauses)
 
         return self.joined(read, parts)
 
@@ -126,9 +135,24 @@ class Table(AwsEdge):
         remaining = iter(keys)
         while part := list(islice(remaining, _MAX_DELETED_ROWS)):
             request: Row = {self._name: [{"DeleteRequest": {"Key": key}} for key in part]}
-            while request:
+            pauses = self._pauses()
+            while True:
                 with translate_aws_errors(self.place):
                     request = self.client.batch_write_item(RequestItems=request).get("UnprocessedItems") or {}
+                if not request:
+                    break
+                next(pauses)
+
+    def _pauses(self) -> Iterator[None]:
+        """Wait before each further request for what a throttled table has not done, twice as long each time.
+
+        Amazon's guide for BatchGetItem asks for it: a request at once would be throttled too. Raises `DataError` after
+        `_MAX_PAUSES`.
+        """
+        for number in range(_MAX_PAUSES):
+            time.sleep(min(_FIRST_PAUSE_SECONDS * 2**number, _LONGEST_PAUSE_SECONDS) * random.uniform(0.5, 1.0))  # noqa: S311
+            yield
+        raise DataError(f"{self.place} is throttled: raise its capacity. What was not done is done by the next run.")
 
     # --- in parallel ---
 
