@@ -205,6 +205,8 @@ def _check_lists(settings: Settings) -> None:
 
 def _check_texts(settings: Settings) -> None:
     """Check what a regular expression decides; a `Meta` of the field would compile it in every cold start."""
+    if not settings.data.strip():
+        raise _invalid("data", settings.data, "the name of a folder")
     url = settings.public_url
     if url and not re.fullmatch(r"https?://[^\s/?#@]+(/[^\s?#]*)?", url):
         raise _invalid("public_url", url, "the http(s) URL that people open, such as https://news.example/")

@@ -96,6 +96,13 @@ _INVISIBLE = (
 )
 """Characters around a link that a reader does not see."""
 _LINE_BREAKS = re.compile(r"[\t\r\n]+ *|[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]+")
+_BACKSLASH = "\\"
+_QUERY = re.compile("([?#])")
+_NOT_IN_LINK = re.compile(r"[\s\"<>`{}]")
+_TEXT = re.compile(r"[\s\"<>]")
+_PATH = re.compile(r"[/?#.]")
+"""What a relative address has at least one of; without, it is a word, though RFC 3986 would take it for an address."""
+_BAD_HOST = re.compile(r"[\s\"<>\\^`{|}%]")
 _SLASHES = re.compile(r"(https?):[/\\]*", re.IGNORECASE)
 # Most links need no change but the scheme. Splitting a URL costs ten times as much as this match.
 _QUOTABLE_SCHEME = re.compile(r"(?:https?|ftp|file|feed):/{0,2}", re.IGNORECASE)
@@ -195,7 +202,8 @@ def tidy_link(link: str) -> str:
         return link
     link = _LINE_BREAKS.sub("", link.strip().strip(_INVISIBLE + " \t\r\n"))
     if scheme := _SLASHES.match(link):
-        link = f"{scheme[1]}://{link[scheme.end() :]}"
+        address, mark, rest = _QUERY.sub(r"\n\1", link[scheme.end() :], count=1).partition("\n")
+        link = f"{scheme[1]}://{address.replace(_BACKSLASH, '/')}{rest if mark else ''}"
     if link.isprintable():
         return link
     return "".join(letter if letter.isprintable() else quote(letter, errors="replace") for letter in link)
@@ -207,20 +215,26 @@ def safe_link(link: str) -> str:
         return ""
     if _PLAIN_LINK.fullmatch(link):
         return link
-    try:
-        parts = urlsplit(link)
-    except ValueError:
+    parts = _split(link)
+    if parts is None or parts.scheme.lower() not in DEFAULT_PORTS or not parts.hostname or not link.isprintable():
         return ""
-    if parts.scheme.lower() not in DEFAULT_PORTS or not parts.hostname or not link.isprintable():
+    if _BAD_HOST.search(parts.hostname):
         return ""
-    return link.replace(" ", "%20")
+    return _NOT_IN_LINK.sub(lambda match: quote(match.group(), safe=""), link)
 
 
 def resolve(link: str, base: str) -> str:
-    """Return a tidy relative link as an absolute one (RFC 3986 section 5); an absolute or unreadable one is only tidied."""
+    """Return a tidy relative link as an absolute one (RFC 3986 section 5); an absolute one is only tidied.
+
+    What is a word or a text, and not an address, gives "".
+    """
     link = tidy_link(link)
     if not link or _SCHEME.match(link):
         return link
+    if link.startswith("www."):
+        return f"https://{link}"
+    if _TEXT.search(link) or not _PATH.search(link):
+        return ""
     try:
         return urljoin(base, link)
     except ValueError:
@@ -339,6 +353,19 @@ def _is_secret(pair: str) -> bool:
 
 
 # --- rules ------------------------------------------------------------------------------------------------------------
+
+
+def feed_key(url: str) -> str:
+    """Return the form of a URL by which feeds are compared: lower-case host, no default port, no fragment (RFC 3986 6.2)."""
+    parts = _split(url)
+    if parts is None or not parts.hostname:
+        return url
+    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+    port = "" if parts.port in {None, DEFAULT_PORTS.get(parts.scheme)} else f":{parts.port}"
+    user = parts.netloc.rpartition("@")[0]
+    return urlunsplit(
+        (parts.scheme, f"{user}@{host}{port}" if user else f"{host}{port}", parts.path or "/", parts.query, "")
+    )
 
 
 def feed_url_problem(url: str) -> str | None:

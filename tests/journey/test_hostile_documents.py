@@ -114,7 +114,7 @@ def test_problems_of_feeds_are_listed(app, server, capsys) -> None:
     assert line.startswith("hostile: failing, 0 items, checked ")
     assert "declares XML entities" in line
     list_feeds(app, argparse.Namespace(problems=True, json=True))
-    assert [feed["id"] for feed in json.loads(capsys.readouterr().out)] == ["hostile"]
+    assert [feed["id"] for feed in json.loads(capsys.readouterr().out)["feeds"]] == ["hostile"]
 
 
 STAGES = {

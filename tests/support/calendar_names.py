@@ -22,7 +22,7 @@ LANGUAGES = [
 """The languages of the NATO countries, and others of news feeds. Chinese, Japanese and Korean number their months."""
 OTHER_MONTHS = {
     "en": {"sept": 9, "octo": 10},
-    "fr": {"janv": 1, "fev": 2, "fevr": 2, "avr": 4, "juil": 7, "jui": 7},
+    "fr": {"janv": 1, "fev": 2, "fevr": 2, "avr": 4, "juil": 7},
     "de": {"jaenner": 1, "jänner": 1, "maerz": 3, "mrz": 3},
     "it": {"sett": 9},
     "es": {"set": 9, "setiembre": 9},

@@ -8,10 +8,12 @@ from hypothesis import strategies as st
 
 from newswire.urls import (
     canonical_link,
+    feed_key,
     feed_url_problem,
     is_server_url,
     origin_of,
     redacted,
+    resolve,
     safe_link,
     scheme_of,
     tidy_link,
@@ -209,6 +211,7 @@ def test_server_url_has_no_path_query_or_user_info(link: str) -> None:
         ("https:/a.example/x", "https://a.example/x"),
         ("http:a.example/x", "http://a.example/x"),
         ("https:\\\\a.example/x", "https://a.example/x"),
+        ("https://a.example\\a\\b?c\\d", "https://a.example/a/b?c\\d"),
         ("https://a.example/\x00x\x07", "https://a.example/x"),
         ("https://a.example/новости?q=é", "https://a.example/новости?q=é"),
         ("https://a.example/\ud800", "https://a.example/%3F"),
@@ -238,3 +241,43 @@ def test_tidying_is_idempotent(text: str) -> None:
 )
 def test_only_the_trackers_of_a_fragment_are_dropped(link: str, canonical: str) -> None:
     assert canonical_link(link) == canonical
+
+
+@pytest.mark.parametrize(
+    ("link", "resolved"),
+    [
+        ("Read more", ""),
+        ("none", ""),
+        ('"https://a.example/q"', ""),
+        ('<a href="https://a.example/q">x</a>', ""),
+        ("www.a.example/a", "https://www.a.example/a"),
+        ("/x", "https://b.example/x"),
+        ("x.html", "https://b.example/news/x.html"),
+        ("?p=1", "https://b.example/news/?p=1"),
+        ("#a", "https://b.example/news/#a"),
+        ("", ""),
+    ],
+)
+def test_what_is_no_address_is_not_made_one(link: str, resolved: str) -> None:
+    assert resolve(link, "https://b.example/news/") == resolved
+
+
+@pytest.mark.parametrize(
+    ("link", "safe"),
+    [
+        ("https://ex .example/", ""),
+        ("https://a.example:99999/", ""),
+        ("https://a.example:abc/", ""),
+        ('https://a.example/c{e}"f<g>`h', "https://a.example/c%7Be%7D%22f%3Cg%3E%60h"),
+        ("https://a.example/a b", "https://a.example/a%20b"),
+    ],
+)
+def test_safe_link_is_an_address(link: str, safe: str) -> None:
+    assert safe_link(link) == safe
+
+
+def test_feeds_are_compared_by_the_address_that_is_asked() -> None:
+    same = ["https://A.example/f", "https://a.example:443/f", "https://a.example/f#x"]
+    assert {feed_key(url) for url in same} == {"https://a.example/f"}
+    assert len({feed_key(url) for url in ("http://a.example/f", "https://a.example/f", "https://a.example/f?a")}) == 3
+    assert feed_key("https://a.example") == "https://a.example/"

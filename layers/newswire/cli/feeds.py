@@ -30,7 +30,7 @@ from newswire.model import Feed, FeedStatus, Record
 from newswire.storage.data_folder import translate_os_errors
 from newswire.storage.feeds import FeedRow
 from newswire.storage.feeds.status import status_of
-from newswire.urls import feed_url_problem, without_credentials
+from newswire.urls import feed_key, feed_url_problem, without_credentials
 from newswire.web.feed_answers import FeedsOut, feed_out
 
 MAX_NAMED_FEEDS = 5
@@ -193,10 +193,10 @@ def import_list(app: App, arguments: argparse.Namespace) -> int:
     feeds, left_out = _read_list(path)
     for sentence in left_out:
         complain(f"newswire: {path} leaves out {sentence}.")
-    urls = {row.feed.url for row in app.feeds.rows() if not row.feed.removed}
+    keys = {feed_key(row.feed.url) for row in app.feeds.rows() if not row.feed.removed}
     ids = FeedIds(row.feed.id for row in app.feeds.rows())
     new_feeds = {
-        feed.url: feed for feed in reversed(feeds) if feed.url not in urls
+        feed_key(feed.url): feed for feed in reversed(feeds) if feed_key(feed.url) not in keys
     }  # the first of each URL in the file
     for feed in reversed(new_feeds.values()):
         feed_id = ids.free_id(feed.id)

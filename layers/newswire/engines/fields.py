@@ -53,7 +53,8 @@ def index_fields(item: Item) -> IndexFields:
     """Return the indexed content of an item; raise `ValueError` for a date that no answer could show."""
     stemmed = analysis.is_stemmed(item.lang)
     texts = []
-    for name, text in (("title", item.title), ("summary", item.summary), ("content", item.content)):
+    content = "" if " ".join(item.content.split()) == item.summary else item.content  # the same words in lines
+    for name, text in (("title", item.title), ("summary", item.summary), ("content", content)):
         if text:
             tokens = analysis.tokens(text)
             stems = " ".join(analysis.stems(tokens)) if stemmed else None

@@ -89,21 +89,27 @@ def find_feed(fetcher: DocumentFetcher, url: str, user_agent: str) -> Found | No
         return Found(url)
     sniffed = sniff(outcome.body, outcome.content_type)
     if not isinstance(sniffed, Refusal):
-        return Found(url, outcome)
+        return Found(url, outcome)  # also JSON that is not a JSON Feed: a listing says where its rows are
     links = list(dict.fromkeys(_links_of(outcome)))[:MAX_CANDIDATES]
     reasons = []
     for link in links:
         document = _fetch(fetcher, link, user_agent)
         if isinstance(document, Fetched):
             refusal = sniff(document.body, document.content_type)
-            if not isinstance(refusal, Refusal):
+            if not isinstance(refusal, Refusal) and not _is_other_json(document.body, refusal):
                 return Found(link, document, is_of_page=True, others=tuple(other for other in links if other != link))
-            reasons.append(f"{link}: {refusal.sentence}")
+            sentence = refusal.sentence if isinstance(refusal, Refusal) else "The document is not a JSON Feed."
+            reasons.append(f"{link}: {sentence}")
         elif isinstance(document, FetchFailed):
             reasons.append(f"{link}: {document.sentence}")
     if links:
         return NotFound(f"{url} is a web page, and none of its links to feeds can be read. {' '.join(reasons)}")
     return NotFound(f"{url} is not a feed, and does not link to one. {sniffed.sentence}")
+
+
+def _is_other_json(body: bytes, kind: str) -> bool:
+    """Return whether a document is JSON and not a JSON Feed: pages also link to answers of their API."""
+    return kind == "json" and b"jsonfeed.org" not in body[:MAX_PAGE_BYTES] and b'"items"' not in body[:MAX_PAGE_BYTES]
 
 
 def _failed(url: str, failure: FetchFailed) -> Found | NotFound:

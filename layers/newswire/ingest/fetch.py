@@ -11,6 +11,7 @@ import io
 import re
 import ssl
 import time
+import unicodedata
 from base64 import b64encode
 from collections.abc import Mapping
 from functools import lru_cache
@@ -285,13 +286,30 @@ def _destination_of(url: str, ports: frozenset[int]) -> _Destination:
         allowed = ", ".join(str(number) for number in sorted(ports))
         raise FetchError("port", f"The port must be one of {allowed} (NEWSWIRE_FETCH_PORTS), got {port}.")
     if not host.isascii():
-        import idna  # noqa: PLC0415 - few hosts need it
-
-        host = idna.encode(host, uts46=True).decode("ascii")  # IDNA 2008, as browsers do: its errors are UnicodeErrors
+        host = _ascii_host(host)
     parsed = parse_url(
         urlunsplit((parts.scheme, f"[{host}]" if ":" in host else host, parts.path or "/", parts.query, ""))
     )
     return _Destination(parts.scheme, parsed.host or host, parts.port, parsed.request_uri)
+
+
+def _ascii_host(host: str) -> str:
+    """Return a host in ASCII by IDNA 2008, as browsers do; what only browsers allow, such as ❤, is encoded as it is.
+
+    Raises `UnicodeError` for a host that cannot be encoded.
+    """
+    import idna  # noqa: PLC0415 - few hosts need it
+
+    mapped = idna.uts46_remap(host, std3_rules=False, transitional=False)
+    labels = []
+    for label in mapped.split("."):
+        try:
+            labels.append(label if label.isascii() else idna.alabel(label).decode("ascii"))
+        except idna.IDNAError:
+            if not any(unicodedata.category(letter).startswith("S") for letter in label):
+                raise
+            labels.append(f"xn--{label.encode('punycode').decode('ascii')}")
+    return ".".join(labels)
 
 
 def _plain_headers(headers: Mapping[str, str]) -> dict[str, str]:

@@ -12,7 +12,6 @@ from hashlib import sha256
 import msgspec
 from msgspec import Struct
 
-from newswire.analysis import tokens
 from newswire.ingest.item import has_date, item_id
 from newswire.model import Candidate, ItemState
 
@@ -101,7 +100,7 @@ class _Assigner:
         titles: dict[str, list[Candidate]] = {}
         if self._by_title and (len(entries) > 1 or (stored and stored.split_title)):
             for entry in entries:
-                titles.setdefault(_title_key(entry.title), []).append(entry)
+                titles.setdefault(_title_key(entry), []).append(entry)
         untitled = titles.pop("", [])
         is_split = len(titles) > 1 or (stored is not None and stored.split_title and titles)
         if not is_split:
@@ -129,8 +128,11 @@ def _keeper(stored: ItemState | None, titles: Mapping[str, Sequence[Candidate]])
     return next(same, next(iter(titles)))
 
 
-def _title_key(title: str) -> str:
-    folded = " ".join(tokens(title)) or title.strip()
+def _title_key(entry: Candidate) -> str:
+    """Return the key of a title; of an entry without one, or without guid and link, its text counts too. "" for neither."""
+    has_address = entry.split_id is not None or bool(entry.canonical_link)
+    parts = [entry.title, "" if entry.title and has_address else entry.summary or entry.content]
+    folded = "\n".join(" ".join(part.split()).casefold() for part in parts).strip()
     return sha256(folded.encode()).hexdigest()[:TITLE_KEY_DIGITS] if folded else ""
 
 

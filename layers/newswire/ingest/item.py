@@ -187,7 +187,7 @@ def candidate_of(entry: Entry, feed: str, fetched_at: Instant, lang: str | None 
     content = cutter.clean("content", entry.content, MAX_TEXT_CHARACTERS)
     if not summary and content:
         summary = " ".join(content.split())
-    if " ".join(content.split()) == summary:
+    if content == summary:  # with paragraphs it is kept: a summary is one line
         content = ""
     content = _with_others(title, summary, content, cutter, entry.others)
     written_link = tidy_link(entry.link)
@@ -207,7 +207,7 @@ def candidate_of(entry: Entry, feed: str, fetched_at: Instant, lang: str | None 
         split_id = item_id(feed, "guid+link", guid, canonical)
     elif canonical:
         plain_id = item_id(feed, "link", canonical)
-    elif first_date:
+    elif first_date and title:
         plain_id = item_id(feed, "title+date", title, first_date)
     else:
         plain_id = item_id(feed, "title+text", title, summary or content)

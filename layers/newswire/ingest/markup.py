@@ -24,6 +24,8 @@ _CELLS = frozenset({"td", "th"})
 """Blocks in one line."""
 _HIDDEN = frozenset({"script", "style", "noscript", "template", "iframe", "object", "svg", "math"})
 """Elements whose text is not shown."""
+_CODE = frozenset({"script", "style"})
+"""Hidden elements whose text is code, also if they are not closed; of others only the tag is dropped then."""
 _RAW = frozenset({"script", "style", "iframe"})
 """Hidden elements whose content has no elements: it ends at the first end tag of the same name."""
 _INLINE = frozenset({
@@ -42,7 +44,7 @@ _IN_TITLE = frozenset({
 })  # fmt: skip
 """The elements that are markup in a title. A title speaks of other elements, unless they are hidden and have an end tag."""
 
-_TAG_NAME = re.compile(r"/?([A-Za-z][^\s/>]*+)")
+_TAG_NAME = re.compile(r"/?([A-Za-z][^\s/>]{0,60}+)")
 # The attributes and the end of a tag. A quote only counts after an equals sign.
 _TAG_REST = re.compile(r"""(?:[^>=]++|=\s*+(?:"[^"]*+"|'[^']*+')?)*+>""")
 # What may follow the name in a tag of a title, or in a tag that the end of the text cuts off: attributes with values.
@@ -57,7 +59,7 @@ _LINE_BREAK = "\x1e"
 """Stands for the boundary of a block until white space is collapsed: a control character that no text keeps."""
 _LONG_REFERENCE = re.compile(r"&#(?:[xX]([0-9a-fA-F]++)|([0-9]++));?")
 _MAX_REFERENCE_DIGITS = 7
-_CONTROL_CHARACTERS = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]+")
+_CONTROL_CHARACTERS = re.compile("[\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f\ud800-\udfff]+")
 
 
 def plain_text(markup: Markup, *, lines: bool = False, title: bool = False) -> str:
@@ -154,14 +156,17 @@ class _Scanner:
         self._block = _LINE_BREAK if lines else " "
         self._title = title
         self._lower: str | None = None
-        self._lacks_comment_end = self._lacks_end = False
+        self._unclosed: set[str] = set()
+        """Hidden elements whose end tags do not suffice; only their tags are dropped from there on."""
+        self._known: dict[str, int] = {}
+        """The last position of each mark that was searched for; -1 for one that does not come any more."""
         self._quotes_count = True
 
     def skip_element(self, start: int, parts: list[str]) -> int:
         """Return the position after a start tag, and after its element if that is hidden."""
         name, end = self._read_tag(start, parts)
-        is_empty = name in {"svg", "math"} and self._text[end - 2 : end] == "/>"  # HTML elements ignore the slash
-        if name in _HIDDEN and not is_empty:
+        is_empty = self._text[end - 2 : end] == "/>"  # HTML elements ignore the slash, but publishers mean it
+        if name in _HIDDEN and not is_empty and name not in self._unclosed:
             return self._skip_hidden(name, end)
         return end
 
@@ -180,10 +185,9 @@ class _Scanner:
         if text.startswith("<!-->", start) or text.startswith("<!--->", start):
             return text.index(">", start) + 1
         if text.startswith("<!--", start):
-            end = -1 if self._lacks_comment_end else text.find("-->", start + 4)
-            self._lacks_comment_end = end < 0
-            wrong_end = text.find("--!>", start + 4, end if end >= 0 else self._skip_to(">", start + 4))
-            if wrong_end >= 0:
+            end, wrong_end = self._find("-->", start + 4), self._find("--!>", start + 4)
+            limit = end if end >= 0 else self._find(">", start + 4)
+            if 0 <= wrong_end < limit:
                 return wrong_end + 4
             if end >= 0:
                 return end + 3
@@ -191,12 +195,18 @@ class _Scanner:
 
     def _skip_nameless(self, start: int, parts: list[str]) -> int:
         """Return the position after what HTML takes for a comment up to the next `>`; without one, it is text."""
-        end = -1 if self._lacks_end else self._text.find(">", start + 2)
+        end = self._find(">", start + 2)
         if end < 0:
-            self._lacks_end = True
             parts.append("<")
             return start + 1
         return end + 1
+
+    def _find(self, mark: str, at: int) -> int:
+        """Return the position of the next `mark`, or -1; what has been found stays known, so the whole takes linear time."""
+        known = self._known.get(mark, 0)
+        if 0 <= known < at:
+            known = self._known[mark] = self._text.find(mark, at)
+        return known
 
     def _skip_to(self, end: str, at: int) -> int:
         """Return the position after the next `end`, or the end of the text."""
@@ -231,10 +241,9 @@ class _Scanner:
             if rest := _TAG_REST.match(self._text, at):
                 return rest.end()
             self._quotes_count = False  # a quote is not closed: from here on, a tag ends at the next `>`
-        end = -1 if self._lacks_end else self._text.find(">", at)
+        end = self._find(">", at)
         if end >= 0:
             return end + 1
-        self._lacks_end = True
         return len(self._text) if _CUT_TAG.match(self._text, at) else -1
 
     def _has_end_tag(self, name: str, at: int) -> bool:
@@ -242,12 +251,13 @@ class _Scanner:
 
     def _skip_hidden(self, name: str, at: int) -> int:
         """Return the position after the end tag of a hidden element, with elements of the same name inside it."""
-        depth, end = 1, -1
+        depth, end, opened = 1, -1, at
         while depth:
             if end < at:  # each end tag is searched for once
                 end = self._find_tag(f"</{name}", at, len(self._text))
                 if end < 0:
-                    return len(self._text)
+                    self._unclosed.add(name)
+                    return len(self._text) if name in _CODE else opened
             start = -1 if name in _RAW else self._find_tag(f"<{name}", at, end)
             at = self._skip_to(">", start if start >= 0 else end)
             is_empty = start >= 0 and name in {"svg", "math"} and self._text[at - 2 : at] == "/>"

@@ -20,7 +20,7 @@ from newswire.ingest.parse.prolog import declares_entities
 from newswire.ingest.parse.repair import well_formed
 from newswire.ingest.parse.sniff import from_root
 from newswire.model import Feed
-from newswire.urls import feed_url_problem, safe_link, without_credentials
+from newswire.urls import feed_key, feed_url_problem, safe_link, without_credentials
 
 _FEED_SCHEME = re.compile(r"feed:(?://)?(?=https?://)|feed:(?://)?", re.IGNORECASE)
 _HAS_SCHEME = re.compile(r"[a-z][a-z0-9+.-]*:", re.IGNORECASE)
@@ -72,12 +72,13 @@ class _Outlines:
             self.left_out.append(f"{title or 'An outline without a title'}: {problem}")
             return
         groups = tuple(filter(None, map(clean_group, self._folders)))
-        known = self.feeds.get(url)
+        key = feed_key(url)
+        known = self.feeds.get(key)
         if known is None:
             link = without_credentials(safe_link(page))
             known = Feed(id=self._ids.new_id(title or url), url=url, title=title, link=link)
         groups = tuple(dict.fromkeys((*known.groups, *groups)))[:MAX_GROUPS]
-        self.feeds[url] = msgspec.structs.replace(known, groups=groups)
+        self.feeds[key] = msgspec.structs.replace(known, groups=groups)
 
 
 def without_feed_scheme(address: str) -> str:

@@ -1,5 +1,7 @@
 """The stripping of markup: the text of a tree builder, in linear time."""
 
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -46,6 +48,10 @@ from newswire.model import Markup
         ("vector<int> <o:p>x</o:p>", "vector<int> x"),
         ("<![CDATA[<p>inside</p>]]>after", "inside after"),
         ("&#55357;&#56832; &#xD83D;&#xDE00; &#xD83D;", "😀 😀 \ufffd"),
+        ("a<iframe src='x'/>rest<object data='x'/> of<noscript/> it", "arest of it"),
+        ("a<svg>b<math>c<object>d", "abcd"),
+        ("a<script>code", "a"),
+        ("a\x85b\x0bc", "a b c"),
         ("<main>a</main><aside>b</aside><option>c</option><summary>d</summary>", "a b c d"),
         ("trailing <", "trailing <"),
         ("trailing </", "trailing </"),
@@ -126,3 +132,19 @@ def test_plain_content_keeps_its_line_breaks() -> None:
 @given(st.text(alphabet="<>/!-?\"'= abpsvg&#;x9\nscript[]CDAT", max_size=200))
 def test_lines_are_the_words_of_the_text(markup: str) -> None:
     assert plain_text(Markup(markup), lines=True).split() == plain_text(Markup(markup)).split()
+
+
+@pytest.mark.parametrize(
+    "part", ["<!--", "<!-- >", "<!", "</", "<b", "<svg>", "<a href='", "&#", "<![CDATA[", "--!>", "<p>"]
+)
+@pytest.mark.parametrize("end", ["", ">", "-->", "--!>", "</svg>"])
+def test_stripping_takes_linear_time(part: str, end: str) -> None:
+    """Twenty times the length takes less than a hundred times as long: a quadratic step would take four hundred."""
+
+    def seconds(size: int) -> float:
+        text = part * (size // len(part)) + end
+        started = time.process_time()
+        plain_text(Markup(text), lines=True)
+        return max(time.process_time() - started, 0.005)
+
+    assert seconds(200_000) < 100 * seconds(10_000)

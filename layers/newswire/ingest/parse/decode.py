@@ -34,13 +34,15 @@ _WIDER = {
     "big5": "big5hkscs",
     "euc-jp": "euc_jis_2004",
     "iso-2022-jp": "iso2022_jp_ext",
+    "iso-2022-kr": "iso2022_kr",
+    "hz": "hz",
 }
 """Codecs of Python that read all that browsers read under a name of the standard; its own codecs read less."""
 _LABEL = re.compile(rb"""<\?xml[^>]*?\bencoding\s*=\s*["']?\s*([\w.:()-]{1,60})""", re.IGNORECASE)
 _CHARSET = re.compile(r"charset\s*=\s*[\"']?([\w.:-]+)", re.IGNORECASE)
 _MAX_LABEL_OFFSET = 2_000
 """Bytes in which the XML declaration is searched for; blank lines and comments may come before it."""
-_NOT_ASCII = re.compile(rb"[\x80-\xff]")
+_JAPANESE_STARTS = (b"\x1b$B", b"\x1b$@", b"\x1b(I")
 _ESCAPED = {"iso-2022-jp", "iso-2022-kr", "hz"}
 """Encodings whose bytes are all ASCII."""
 _OTHER_LABELS = {
@@ -65,12 +67,21 @@ _OTHER_LABELS = {
     "utf8mb4": "utf-8",
     "utf-8-sig": "utf-8",
     "cp437": "cp437",
+    "ibm850": "cp850",
+    "cp-850": "cp850",
+    "latin-1": "windows-1252",
+    "latin-2": "iso-8859-2",
+    "latin-9": "iso-8859-15",
     "cp850": "cp850",
     "cp852": "cp852",
     "cp1125": "cp1125",
     "koi8-t": "koi8-t",
     "cp65001": "utf-8",
-    **{f"{prefix}{page}": f"windows-{page}" for prefix in ("win", "win-", "ansi-", "ms") for page in range(1250, 1259)},
+    **{
+        f"{prefix}{page}": f"windows-{page}"
+        for prefix in ("win", "win-", "ansi-", "ms", "cp-")
+        for page in range(1250, 1259)
+    },
 }
 """Labels of feeds that the standard does not list."""
 _FALLBACK = "windows-1252"
@@ -86,11 +97,11 @@ _MAX_DETECTED_BYTES = 50_000
 _MIN_CONFIDENCE = 0.25
 """A line of Chinese, Japanese, Korean, Russian or Greek gives 0.4 and more; a French one 0.1 for a wrong encoding."""
 _WEB_ENCODINGS = [
-    *("big5", "cp932", "cp949", "euc-jp", "gb18030", "iso-8859-2", "koi8-r", "koi8-u", "cp874"),
+    *("big5", "cp932", "cp949", "euc-jp", "gb18030", "iso-8859-2", "iso-8859-5", "koi8-r", "koi8-u", "cp866", "cp874"),
     *(f"cp{page}" for page in range(1250, 1257)),
 ]
 """What the detector may find, of its 99 encodings."""
-_NEARBY = re.compile(rb"[^\x00-\x7f]+(?:[\x20-\x7e][^\x00-\x7f]+)*")
+_NEARBY = re.compile(rb"[^\x00-\x7f]+(?:[\x20-\x7e][^\x00-\x7f]+)*[\x40-\x7e]?")
 
 
 def decode(body: bytes, content_type: str = "") -> str:
@@ -106,10 +117,8 @@ def decode(body: bytes, content_type: str = "") -> str:
             if pattern.match(body):
                 return body.decode(name, "replace")
     labels = labels_of(body, content_type)
-    if b"\x1b$" in body or b"~{" in body:
-        escaped = next((label for label in labels if label in _ESCAPED), "iso-2022-jp" if b"\x1b$" in body else "")
-        if escaped:
-            return body.decode(_codec_of(escaped), "replace")
+    if body.isascii() and (escaped := _escaped_encoding(body, labels)):
+        return body.decode(_codec_of(escaped), "replace")
     try:
         return body.decode("utf-8")
     except UnicodeDecodeError:
@@ -127,6 +136,14 @@ def labels_of(body: bytes, content_type: str = "") -> list[str]:
     return [name for label in names if (name := _name_of(label))]
 
 
+def _escaped_encoding(body: bytes, labels: list[str]) -> str:
+    """Return the encoding of a document that writes other characters in ASCII, or "" if it is what it seems to be."""
+    if b"\x1b" not in body and b"~{" not in body:
+        return ""
+    japanese = "iso-2022-jp" if any(start in body for start in _JAPANESE_STARTS) else ""
+    return next((label for label in labels if label in _ESCAPED), japanese)
+
+
 def _decode_other(body: bytes, labels: list[str]) -> str:
     """Decode what is not valid UTF-8 as a whole: damaged UTF-8, or another encoding."""
     text = body.decode("utf-8", "replace")
@@ -135,10 +152,11 @@ def _decode_other(body: bytes, labels: list[str]) -> str:
     if share >= (_FAIR_SHARE if others else _LABELLED_SHARE if labels else _UNLABELLED_SHARE):
         return text
     for label in others:
-        try:
-            return body.decode(_codec_of(label))
-        except UnicodeDecodeError:
-            continue
+        for codec in (_python_codec_of(label), _codec_of(label)):
+            try:
+                return body.decode(codec)
+            except UnicodeDecodeError:
+                continue
     return body.decode(_codec_of(others[0]) if others else _detect(body), "replace")
 
 
@@ -173,6 +191,12 @@ def _name_of(label: str) -> str:
 
 
 def _codec_of(name: str) -> str:
-    """Return the codec of Python for an encoding of the standard."""
+    """Return the codec of Python that reads all that browsers read in an encoding of the standard."""
+    return _WIDER.get(name) or _python_codec_of(name)
+
+
+def _python_codec_of(name: str) -> str:
+    """Return the codec that Python has under the name of an encoding."""
     encoding = webencodings.lookup(name)
-    return _WIDER.get(name) or (encoding.codec_info.name if encoding is not None else name)
+    is_known = encoding is not None and encoding.name != "replacement"
+    return str(encoding.codec_info.name) if is_known else _WIDER.get(name, name)

@@ -78,8 +78,8 @@ _ZONE_NAMES = {
 _WEEKDAY = (
     r"(?:(?:(?P<weekday>[^\d\s,.()/:+-]{2,15}(?:[ -][^\d\s,.()/:+-]{2,12})?)\.?(?:\s*,\s*|\s+))?(?:den\s+|d\.\s*)?)"
 )
-_BEHIND = r"(?:\s*,?\s*\(?(?P<weekday>[^\d\s,.()]{1,15}(?:-[^\d\s,.()]{2,10})?)\)?)?"
-"""A weekday behind a date, as Hungarian, Lithuanian, Turkish, Chinese and Japanese have it."""
+_BEHIND = r"(?:\s*,?\s*\(?(?P<behind>[^\d\s,.()]{1,15}(?:-[^\d\s,.()]{2,10})?)\)?)?"
+"""A weekday or a half of the day behind a date, as Hungarian, Lithuanian, Turkish, Chinese and Japanese have it."""
 _NAME = r"(?P<name>[^\W\d_]+(?:['’][^\W\d_]+)?)"
 _HALF = r"(?:\s*(?P<half>[ap])\.?\s?m\b\.?)"
 _TIME = (
@@ -90,7 +90,7 @@ _TIME = (
 _OFFSET_TEXT = r"(?:gmt|utc|ut|z)?\s*[+-]\s?\d{1,2}(?::?\d{2}){0,2}"
 _ZONE = (
     r"(?:\s*(?:\[(?P<place>[a-z_]+(?:/[a-z0-9_+-]+){1,2})\]"
-    r"|(?P<region>[a-z_]{3,20}(?:/[a-z0-9_+-]{2,30}){1,2})"
+    r"|(?P<region>[a-z_]{2,20}(?:/[a-z0-9_+-]{2,30}){1,2})"
     r"|\((?P<comment>[a-z]{1,5})\)"
     r"|(?P<zone>" + _OFFSET_TEXT + r"|[a-z]{1,5})"
     r"(?:\s*\([^)]{0,40}\)?|\s*\[[a-z0-9_/+-]{1,40}\]|\s+[a-z]{2,5}(?:\s+m=[+-][\d.]+)?)?))?"
@@ -105,7 +105,11 @@ _CLOCK = r"(?:" + _JOIN + _TIME + _AFTER + _ZONE + r")?"
 
 _ISO = re.compile(
     r"(?P<year>\d{4})-(?P<month>\d{1,2})(?:-(?P<day>\d{1,2}))?(?:(?:t|\s*,\s*|\s)\s*"
-    r"(?P<hour>\d{1,2})(?::(?P<minute>\d{2})(?::(?P<second>\d{1,2})(?:[.,](?P<fraction>\d{1,9}))?)?)?" + _ZONE + r")?"
+    r"(?P<hour>\d{1,2})(?::(?P<minute>\d{2})(?::(?P<second>\d{1,2})(?:[.,](?P<fraction>\d{1,9}))?)?)?"
+    + _HALF
+    + r"?"
+    + _ZONE
+    + r")?"
 )
 _COMPACT = re.compile(
     r"(?P<year>\d{4})(?P<month>\d{2})(?P<day>\d{2})"
@@ -118,7 +122,7 @@ _DAY_FIRST = re.compile(
     + r"\.?,?[\s./-]+(?:(?:de|del)\s+)?(?P<year>\d{4}|['’]?\d{2})\b"
     + _YEAR_MARK
     + r"\.?,?"
-    + r"(?:\s+(?P<weekday2>[^\d\s,.()]{3,15}),?(?=\s+\d))?"
+    + r"(?:\s+(?!(?:at|alle|ore|klo|kell|klockan|plkst|saat|godz|kl)\b)(?P<behind>[^\d\s,.()]{3,15}),?(?=\s+\d|\Z))?"
     + _CLOCK
 )
 _MONTH_FIRST = re.compile(
@@ -166,7 +170,7 @@ _EAST_ASIAN = re.compile(
 )
 _NUMBERS = re.compile(
     _WEEKDAY
-    + r"(?P<first>\d{1,2})\s?(?P<mark>[/.-])\s?(?P<other>\d{1,2})\s?(?P=mark)\s?(?P<year>\d{4}|\d{2})\b"
+    + r"(?P<first>\d{1,2})\s?(?P<mark>[/.-])\s?(?P<other>\d{1,2})\s?(?P=mark)\s?(?P<year>\d{4}|\d{2})\b\.?"
     + _YEAR_MARK
     + r",?"
     + _CLOCK
@@ -193,7 +197,15 @@ _CENTURY_PIVOT = 69  # POSIX: the two-digit years 69 to 99 are in the last centu
 _MAX_OFFSET_HOURS = 15  # the widest offset in use is +14:00
 _MONTHS_IN_YEAR = 12
 _HOURS_ON_CLOCK = 12
-_MORNINGS = ("a", "上", "午前", "오전", "凌", "早")
+_LAST_NOON_MORNING_HOUR = 11
+_HALVES = {
+    **dict.fromkeys(("am", "a.m", "上午", "午前", "오전", "凌晨", "早上", "de", "delelott"), "a"),
+    **dict.fromkeys(("pm", "p.m", "下午", "午後", "오후", "du", "delutan"), "p"),
+    **dict.fromkeys(("晚上",), "night"),
+    **dict.fromkeys(("中午",), "noon"),
+}
+"""Halves of the day, folded: Hungarian, Chinese, Japanese and Korean name them before the time."""
+_EAST_ASIAN_WEEKDAYS = frozenset("一二三四五六日天月火水木金土월화수목금토일")
 _Day = tuple[int, int, int]
 
 
@@ -213,7 +225,7 @@ def read_feed_date(raw: str, lang: str | None = None) -> ReadDate | None:
             pass  # a leap second, which is read below, or a day that does not exist
         else:
             return ReadDate(at, "second") if is_in_calendar(at) else None
-    return _read(" ".join(raw.replace("\u2212", "-").split()).lower(), (lang or "").partition("-")[0].lower())
+    return _read(" ".join(raw.translate(_DASHES).split()).lower(), (lang or "").partition("-")[0].lower())
 
 
 @lru_cache(maxsize=4096)
@@ -232,21 +244,28 @@ def _read(text: str, lang: str) -> ReadDate | None:
     return None
 
 
+_DASHES = dict.fromkeys(map(ord, "\u2010\u2011\u2012\u2013\u2014\u2212"), "-")
 _INVISIBLE = dict.fromkeys(map(ord, "\u200b\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\ufeff"))
 
 
 def _read_epoch(digits: str) -> ReadDate | None:
-    """Read seconds or milliseconds since 1970; ten digits that are a day and an hour as well are ambiguous."""
+    """Read seconds or milliseconds since 1970; nine or ten digits that begin with a day are ambiguous."""
     number = int(digits)
     if len(digits) > 10:  # noqa: PLR2004 - digits
         return ReadDate(number, "second")
-    if digits.startswith("20") and len(digits) == 10 and _is_day(int(digits[:4]), int(digits[4:6]), int(digits[6:8])):  # noqa: PLR2004
+    is_year = digits[:2] == "20" or (digits[:2] == "19" and len(digits) < 10)  # noqa: PLR2004 - ten digits 19… are 2030
+    if is_year and _is_day(int(digits[:4]), int(digits[4:6]), int(digits[6:8])):
         return None
     return ReadDate(number * 1000, "second")
 
 
 def _build(parts: dict[str, str | None], lang: str) -> ReadDate | None:
     """Return the date of the named parts of a pattern; None for parts that are out of their range."""
+    if behind := parts.get("behind"):
+        half = _HALVES.get(fold(behind))
+        if half is None and fold(behind) not in WEEKDAYS and behind not in _EAST_ASIAN_WEEKDAYS:
+            return None  # it may change the time
+        parts = parts | {"half": half or parts.get("half")}
     day = _read_day(parts, lang)
     clock = _read_clock(parts)
     if day is None or clock is None:
@@ -279,11 +298,15 @@ def _read_clock(parts: dict[str, str | None]) -> tuple[int, int, int] | None:
     hour, minute = int(parts.get("hour") or 0), int(parts.get("minute") or 0)
     half = (parts.get("half") or parts.get("half2") or "").strip()
     if half:
-        if half[0] in "ap" and not 1 <= hour <= _HOURS_ON_CLOCK:
+        is_latin = half[0] in "ap"
+        half = "p" if half[0] == "p" else "a" if half[0] == "a" else _HALVES.get(half, half)
+        if is_latin and not 0 <= hour <= _HOURS_ON_CLOCK:
             return None
-        if hour <= _HOURS_ON_CLOCK:  # East Asian texts also name the half of 15:00
-            is_morning = half.startswith(_MORNINGS)
-            hour = hour % _HOURS_ON_CLOCK + (0 if is_morning else _HOURS_ON_CLOCK)
+        if half == "night" and hour == _HOURS_ON_CLOCK:
+            return None  # noon, or the beginning of the next day
+        is_noon = half == "noon" and hour > _LAST_NOON_MORNING_HOUR
+        if hour <= _HOURS_ON_CLOCK and not is_noon and not (half == "noon" and hour == _LAST_NOON_MORNING_HOUR):
+            hour = hour % _HOURS_ON_CLOCK + (0 if half == "a" else _HOURS_ON_CLOCK)
     return hour, minute, int(second or 0)
 
 
@@ -292,7 +315,7 @@ def _read_day(parts: dict[str, str | None], lang: str) -> _Day | None:
     days = _possible_days(parts, lang)
     if len(days) < 2:  # noqa: PLR2004 - nothing to choose from
         return days[0] if days else None
-    weekday = parts.get("weekday") or parts.get("weekday2") or ""
+    weekday = parts.get("weekday") or parts.get("behind") or ""
     weekdays = WEEKDAYS.get(fold(weekday.rstrip(".")), ())
     right = [day for day in days if _is_day(*day) and datetime(*day, tzinfo=UTC).weekday() in weekdays]
     return right[0] if len(right) == 1 else None
@@ -308,7 +331,8 @@ def _possible_days(parts: dict[str, str | None], lang: str) -> list[_Day]:
     if number := parts.get("first"):
         first, second, mark = int(number), int(parts["other"] or 0), parts["mark"]
         if mark == ".":
-            return [(year, second, first)]
+            is_year_first = is_short and lang in {"ko", "ja", "zh"}
+            return [(_whole_year(first), second, int(digits))] if is_year_first else [(year, second, first)]
         days = [(year, second, first), (year, first, second)]
         if is_short:
             days.append((_whole_year(first), second, int(digits)))

@@ -153,9 +153,13 @@ class _Events:
     def __init__(self, handler: _RuledParser) -> None:
         self._handler = handler
         self._names: dict[str, str] = {}
+        self._prefixes: dict[str, str] = {}
+        """The first prefix that the document declares for a namespace."""
 
     def declare(self, prefix: str | None, uri: str | None) -> None:
         self._names.clear()
+        if prefix and uri:
+            self._prefixes.setdefault(uri, prefix)
         self._handler.startPrefixMapping(prefix, uri)
 
     def start(self, name: str, attributes: dict[str, str]) -> None:
@@ -182,8 +186,7 @@ class _Events:
         lower = "http://backend.userland.com/rss" if "backend.userland.com/rss" in uri.lower() else uri.lower()
         prefix = self._handler._matchnamespaces.get(lower)  # noqa: SLF001
         if prefix is None:
-            used = self._handler.namespaces_in_use.items()
-            prefix = next((key for key, value in used if key and value == uri), "")
+            prefix = self._prefixes.get(uri, "")
         return self._names.setdefault(name, f"{prefix}:{local}".lower() if prefix else local)
 
 

@@ -12,6 +12,7 @@ from typing import Any
 import jmespath
 import msgspec
 
+from newswire.ingest.parse.sniff import JSON_GUARD
 from newswire.model import Document, Enclosure, Entry, Listing, Markup, RawDate, Record, Refusal
 from newswire.urls import resolve
 
@@ -25,7 +26,10 @@ MAX_DEPTH = 100
 """Nesting up to which a truncated document is repaired; feeds are nested a few levels deep."""
 MAX_DIGITS = 300
 """Digits of the largest double; a longer number is kept as its text."""
-_TOKEN = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+"?|-?[0-9][0-9.eE+-]*|,(?=\s*+[\]}])|\bNaN\b|-?\bInfinity\b', re.DOTALL)
+_TOKEN = re.compile(
+    r'"[^"\\]*+(?:\\.[^"\\]*+)*+"?|-?[0-9][0-9.eE+-]*|,(?=\s*+[\]},])|\b(?:NaN|undefined)\b|-?\bInfinity\b', re.DOTALL
+)
+_NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")
 _CONTROL = re.compile("[\x00-\x1f]")
 _ESCAPE = re.compile(
     r"\\(?:(?P<pair>u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2})|(?P<unit>u[0-9a-fA-F]{4})|.)", re.DOTALL
@@ -34,7 +38,8 @@ _ESCAPE = re.compile(
 
 def parse_json(record: Record, max_entries: int) -> Document | Refusal:
     """Parse a JSON Feed, or a listing with the expressions of its feed; of a truncated document, return the complete rows."""
-    value, cut = _load(record.body.decode("utf-8"))
+    text = record.body.decode("utf-8").lstrip().removeprefix(JSON_GUARD.decode()).lstrip(", \r\n\t")
+    value, cut = _load(text)
     if isinstance(value, Refusal):
         return value
     if record.listing is not None and record.feed_kind in {"listing", "auto"}:
@@ -79,10 +84,10 @@ def _mend_token(match: re.Match[str]) -> str:
         return _ESCAPE.sub(_mend_escape, text) if "\\" in text else text
     if text == ",":
         return ""
-    if text[-1] in "Ny":
+    if text[-1] in "Nyd":
         return "null"
     try:
-        is_large = len(text) > MAX_DIGITS or not math.isfinite(float(text))
+        is_large = len(text) > MAX_DIGITS or not math.isfinite(float(text)) or not _NUMBER.fullmatch(text)
     except ValueError:
         is_large = True
     return f'"{text}"' if is_large else text
@@ -101,11 +106,11 @@ def _mend_escape(match: re.Match[str]) -> str:
     return escape if escape[1:2] in '"\\/bfnrt' and len(escape) == 2 else f"\\{escape}"  # noqa: PLR2004
 
 
-def _repair(text: str) -> str | None:  # noqa: C901 - one state machine, read from top to bottom
+def _repair(text: str) -> str | None:  # noqa: C901, PLR0912 - one state machine, read from top to bottom
     """Cut a truncated JSON text after its last complete row, and close the arrays and objects that are open there.
 
-    A row is an object in an array. Returns None if the text is not truncated, has no complete row, or is nested deeper
-    than `MAX_DEPTH`.
+    A row is an object in an array. A text with something behind its value is cut after the value. Returns None if the
+    text has no complete row, or is nested deeper than `MAX_DEPTH`.
     """
     open_brackets: list[str] = []
     cut_at: tuple[int, tuple[str, ...]] | None = None
@@ -127,6 +132,8 @@ def _repair(text: str) -> str | None:  # noqa: C901 - one state machine, read fr
         elif letter in "}]":
             if not open_brackets or open_brackets.pop() != letter:
                 return None
+            if not open_brackets:
+                return text[: position + 1]  # something follows the value: a comment, a semicolon
             is_row = letter == "}" and open_brackets[-1:] == ["]"]
             if is_row and (cut_at is None or len(open_brackets) <= len(cut_at[1])):
                 cut_at = position + 1, tuple(open_brackets)

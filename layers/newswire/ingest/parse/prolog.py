@@ -22,6 +22,8 @@ def root_start(document: bytes) -> int:
     while (start := document.find(b"<", at)) >= 0:
         if document.startswith(b"<!--", start):
             at = _end_of(document, b"-->", start + 4)
+        elif document[start : start + 6].lower() == b"<?xml ":
+            at = _end_of(document, b">", start + 2)  # some declarations end without the question mark
         elif document.startswith(b"<?", start):
             at = _end_of(document, b"?>", start + 2)
         elif document[start : start + 9].upper() == _DOCTYPE:

@@ -47,6 +47,9 @@ _LEAVES = frozenset({
 """Elements that contain no element of a feed: one of `_FIELDS` inside them shows that their end tag is missing."""
 _FIELDS = _LEAVES | {"description", "summary", "content", "content:encoded", "enclosure", "author", "source"}
 _TEXTS = frozenset({"description", "summary", "content", "content:encoded"})
+_PLAIN_TEXTS = frozenset({"title", "news:title", "dc:creator", "author", "name", "category"})
+_MAX_TEXT = 20_000
+"""Characters in which the end of an element inside a text is searched for."""
 _NOT_HTML = _FIELDS - _TEXTS - {"title", "link", "category", "source"} | {"content:encoded"}
 """Fields that no HTML element is named like: inside a text, one of them shows that its end tag is missing."""
 _KNOWN_PREFIXES = {
@@ -180,9 +183,21 @@ class _Mender:
             return start + 1
         if text[start + 1] == "/":
             self._read_end_tag(match["name"])
+        elif self._is_text(match):
+            self._parts.append("&lt;")
+            return start + 1
         else:
             self._read_start_tag(match["name"], match["rest"])
         return match.end()
+
+    def _is_text(self, match: re.Match[str]) -> bool:
+        """Return whether a start tag inside a text begins an element that does not end there: `<br>`, `<gorilla>`."""
+        name = match["name"]
+        if not self._open or ":" in name or match["rest"].endswith("/") or name.lower() in _FIELDS | _ENTRIES:
+            return False
+        if self._open[-1].lower() not in _PLAIN_TEXTS | _TEXTS:
+            return False
+        return self._text.find(f"</{name}", match.end(), match.end() + _MAX_TEXT) < 0
 
     def _read_cdata(self, start: int) -> int:
         """Write a section as escaped text; one without an end is ended by the end tag of its element."""
@@ -238,12 +253,12 @@ class _Mender:
 
     def _close_before(self, lower: str) -> None:
         """Close the elements in which an element of this name cannot be: their end tags are missing."""
-        names = [name.lower() for name in self._open]
-        if lower in _ENTRIES and lower in names:
-            for _ in range(len(names) - names.index(lower)):
+        if lower in _ENTRIES:
+            names = [name.lower() for name in self._open]
+            while lower in names[: len(self._open)]:
                 self._close_last()
         elif self._open:
-            last = names[-1]
+            last = self._open[-1].lower()
             if (last in _LEAVES and lower in _FIELDS) or (last in _TEXTS and lower in _NOT_HTML):
                 self._close_last()
 

@@ -13,6 +13,9 @@ from newswire.ingest.parse.sniff import from_root
 from newswire.model import Document, Entry, Markup, RawDate, Record, Refusal
 from newswire.urls import resolve
 
+_FIELDS = frozenset({"loc", "lastmod", "title", "publication_date", "keywords", "language", "name"})
+"""Elements that hold text."""
+
 
 class _SitemapHandler:
     """Collects the entries of a sitemap from the events of expat."""
@@ -29,9 +32,15 @@ class _SitemapHandler:
         """The first text of each element of the current URL, by local name."""
         self._is_news = False
         self._text: list[str] = []
+        self._field = ""
+        """The element whose text is collected; elements inside it are markup of the text."""
 
     def start(self, name: str, _attributes: dict[str, str]) -> None:
         local = name.rpartition(" ")[2]
+        if self._field:
+            self._text.append(f"<{local}>")
+            return
+        self._field = local if local in _FIELDS else ""
         self._text = []
         if not self.root:
             self.root = local
@@ -45,6 +54,9 @@ class _SitemapHandler:
 
     def end(self, name: str) -> None:
         space, _, local = name.rpartition(" ")
+        if self._field and local != self._field:
+            return
+        self._field = ""
         text = "".join(self._text).strip()
         self._text = []
         if local == "url":
@@ -58,11 +70,11 @@ class _SitemapHandler:
 
     def _build_entry(self) -> Entry:
         fields = self._fields
-        link = fields.get("loc", "")
+        link, title = fields.get("loc", ""), fields.get("title", "")
         dates = (RawDate("pubDate", fields.get("publication_date", "")), RawDate("updated", fields.get("lastmod", "")))
         return Entry(
             link=resolve(link, self._base),
-            title=Markup(fields.get("title", ""), html=False),
+            title=Markup(title, html="<" in title or "&" in title),
             published=tuple(date for date in dates if date.raw),
             updated=dates[1] if dates[1].raw else None,
             categories=tuple(word.strip() for word in fields.get("keywords", "").split(",") if word.strip()),

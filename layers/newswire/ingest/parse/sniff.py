@@ -10,6 +10,8 @@ from newswire.model import Refusal
 
 Sniffed = Literal["syndication", "sitemap", "json"]
 
+JSON_GUARD = b")]}'"
+"""What some servers write before JSON, so that a browser does not run it."""
 GZIP_MAGIC = b"\x1f\x8b"
 """The first bytes of a gzip file (RFC 1952 section 2.3.1)."""
 MAX_SNIFFED_BYTES = 100_000
@@ -18,6 +20,7 @@ _SPACE_AND_BOM = b" \t\r\n\x00\xef\xbb\xbf\xff\xfe"
 _ROOT = re.compile(
     rb"<(?:[\w.-]+:)?(rss|feed|rdf|channel|urlset|sitemapindex|html|opml|item|entry)[\s>/]", re.IGNORECASE
 )
+_SYNDICATION_ROOTS = frozenset({b"rss", b"feed", b"rdf", b"channel", b"item", b"entry"})
 _HTML = re.compile(rb"<!doctype\s+html|<html[\s>]", re.IGNORECASE)
 
 
@@ -30,12 +33,14 @@ def sniff(body: bytes, content_type: str = "") -> Sniffed | Refusal:
     if not head:
         return Refusal("empty", "The document is empty.")
     ascii_head = head.replace(b"\x00", b"")  # makes UTF-16 look like ASCII, which is enough to find the root
-    if ascii_head[:1] in {b"{", b"["}:
+    if ascii_head.removeprefix(JSON_GUARD).lstrip(b", \t\r\n")[:1] in {b"{", b"["}:
         return "json"
     ascii_head = _without_comments(ascii_head)
-    root = _ROOT.search(ascii_head, root_start(ascii_head))
+    begin = root_start(ascii_head)
+    root = _ROOT.search(ascii_head, begin)
     name = root.group(1).lower() if root else b""
-    if name in {b"rss", b"feed", b"rdf", b"channel", b"item", b"entry"} and not _comes_after_html(ascii_head, name):
+    is_first = root is not None and root.start() == begin
+    if name in _SYNDICATION_ROOTS and (is_first or not _comes_after_html(ascii_head, name)):
         return ENTITIES if declares_entities(body) else "syndication"
     if name in {b"urlset", b"sitemapindex"}:
         return ENTITIES if declares_entities(body) else "sitemap"

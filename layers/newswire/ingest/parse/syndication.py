@@ -47,8 +47,6 @@ def parse_syndication(record: Record, max_entries: int) -> Document | Refusal:
     body, cut = cut_open_entry(from_root(record.body))
     try:
         parsed = run_feedparser(well_formed(body))
-    except (RecursionError, MemoryError):
-        raise
     except (expat.ExpatError, ValueError, LookupError, TypeError) as error:
         return Refusal("unreadable", f"The document cannot be parsed ({type(error).__name__}).")
     version = str(parsed.version or "")
@@ -70,7 +68,7 @@ def parse_syndication(record: Record, max_entries: int) -> Document | Refusal:
     )
     return Document(
         kind=version or "syndication",
-        title=plain_text(_markup(channel, "title", is_atom=is_atom)),
+        title=plain_text(_markup(channel, "title", is_atom=is_atom), title=True),
         description=plain_text(_markup(channel, "subtitle", is_atom=is_atom))
         or plain_text(Markup(_text(channel, "itunes_summary") or _text(channel, "itunes_subtitle"))),
         link=link,
@@ -229,6 +227,7 @@ def _image(raw: Any, base: str) -> str:  # noqa: ANN401 - feedparser has no type
     own = _get(raw, "image")
     parts = [*thumbnails, *pictures, *links, *([own] if isinstance(own, dict) else [])]
     urls = [resolve(url, base) for part in parts if (url := str(_get(part, "url") or _get(part, "href") or "").strip())]
+    urls = [url for url in urls if scheme_of(url) in {"http", "https"}]
     if not urls:
         return ""
     secure = urls[0].replace("http:", "https:", 1)
@@ -239,7 +238,7 @@ def _is_picture(part: Any) -> bool:  # noqa: ANN401 - feedparser has no types
     kind = str(dict.get(part, "type") or "")
     if kind or dict.get(part, "medium"):
         return kind.startswith("image/") or dict.get(part, "medium") == "image"
-    url = str(dict.get(part, "url") or "").partition("?")[0].lower()
+    url = str(_get(part, "url") or _get(part, "href") or "").partition("?")[0].lower()
     return url.endswith((".jpg", ".jpeg", ".png", ".webp", ".gif", ".avif"))
 
 

@@ -87,10 +87,10 @@ def item_view(item: Item, statuses: Mapping[str, FeedStatus], zone: ZoneInfo, no
     return ItemView(
         id=item.id,
         title=title_of(item),
-        summary="" if item.summary == title_of(item) else shorten_text(item.summary, MAX_TEXT_CHARACTERS),
-        content=""
-        if item.content in {item.summary, title_of(item)}
-        else shorten_text(item.content, MAX_TEXT_CHARACTERS),
+        summary=""
+        if item.summary in {title_of(item), " ".join(item.content.split())}
+        else shorten_text(item.summary, MAX_TEXT_CHARACTERS),
+        content="" if item.content == title_of(item) else shorten_text(item.content, MAX_TEXT_CHARACTERS),
         lang=language_of(item),
         published=published,
         feed=feed_title(item.feed, statuses),

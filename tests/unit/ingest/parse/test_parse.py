@@ -1,9 +1,11 @@
 """Parsing: every document kind, real encodings and truncated documents."""
 
 import json
+import time
 
 import pytest
 
+from newswire.ingest.markup import plain_text
 from newswire.ingest.parse import parse
 from newswire.model import Document, Listing, RawDate, Record, Refusal
 from tests import factories
@@ -220,3 +222,89 @@ def test_entries_over_the_limit_are_cut_and_flagged() -> None:
     document = parse(record(rss(*[story(n) for n in range(30)])), max_entries=10)
     assert isinstance(document, Document)
     assert (len(document.entries), document.cut) == (10, True)
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("", ";"),
+        (")]}',\n", ""),
+        ("\n", "\n<!-- cached -->"),
+        ("", " // made by"),
+    ],
+)
+def test_words_around_a_json_feed_cost_nothing(before: str, after: str) -> None:
+    document = parse(record(before + json.dumps(JSON_FEED) + after))
+    assert isinstance(document, Document), document
+    assert len(document.entries) == len(JSON_FEED["items"])
+
+
+@pytest.mark.parametrize(
+    "value", ["007", "+1", "undefined", "NaN", "-Infinity", '1,, "x": 2', "1e999", '"\\ud800"', '"a\nb"']
+)
+def test_odd_value_costs_only_itself(value: str) -> None:
+    text = (
+        '{"version": "https://jsonfeed.org/version/1.1", "items": [{"id": "1", "title": "T", "odd": ' + value + "}, ]}"
+    )
+    document = parse(record(text))
+    if value == "+1":  # neither a number nor anything else of JSON
+        return
+    assert isinstance(document, Document), document
+    assert [entry.title.text for entry in document.entries] == ["T"]
+
+
+@pytest.mark.parametrize(
+    ("written", "title"),
+    [
+        ("The <i>New</i> Yorker", "The New Yorker"),
+        ("A & B <gorilla> c", "A & B <gorilla> c"),
+        ("a <b>x", "a x"),
+        ("5 < 6", "5 < 6"),
+    ],
+)
+def test_title_of_a_sitemap_keeps_its_words(written: str, title: str) -> None:
+    body = (
+        '<urlset xmlns:news="n"><url><loc>https://a.example/1</loc>'
+        f"<news:news><news:title>{written}</news:title></news:news></url></urlset>"
+    )
+    document = parse(record(body))
+    assert isinstance(document, Document), document
+    assert plain_text(document.entries[0].title, title=True) == title
+
+
+@pytest.mark.parametrize(
+    "start",
+    [
+        '<?xml version="1.0" encoding="utf-8">',
+        "<!DOCTYPE html>",
+        "<!-- <html> --><?xml version='1.0'?>",
+        "<?php x ?>\n",
+    ],
+)
+def test_odd_beginnings_of_a_feed_are_passed_over(start: str) -> None:
+    document = parse(record(f"{start}<rss version='2.0'><channel><item><title>T</title></item></channel></rss>"))
+    assert isinstance(document, Document), document
+    assert len(document.entries) == 1
+
+
+def test_title_of_a_feed_is_read_as_a_title_and_its_picture_by_its_address() -> None:
+    item = "<title>t</title><enclosure url='https://a.example/p.JPG?x' length='1'/><media:thumbnail url='data:x'/>"
+    document = parse(
+        record(
+            "<rss version='2.0' xmlns:media='http://search.yahoo.com/mrss/'><channel>"
+            f"<title>The &lt;table&gt; &lt;b&gt;blog&lt;/b&gt;</title><item>{item}</item></channel></rss>"
+        )
+    )
+    assert isinstance(document, Document), document
+    assert document.title == "The <table> blog"
+    assert document.entries[0].image == "https://a.example/p.JPG?x"
+
+
+def test_many_undeclared_prefixes_take_linear_time() -> None:
+    body = (
+        "<rss><channel><item><title>t</title>" + "".join(f"<p{n}:a/>" for n in range(9_000)) + "</item></channel></rss>"
+    )
+    started = time.process_time()
+    document = parse(record(body))
+    assert isinstance(document, Document)
+    assert time.process_time() - started < 5  # a quadratic search took 7 s, this takes 0.3 s

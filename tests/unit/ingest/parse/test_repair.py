@@ -50,7 +50,7 @@ def assert_well_formed(document: bytes) -> None:
         ("<item><title>T<link>x</link>&</item>", "<item><title>T</title><link>x</link>&amp;</item>"),
         (
             "<item><description>x<p>y<guid>1</guid></item>",
-            "<item><description>x<p>y<guid>1</guid></p></description></item>",
+            "<item><description>x&lt;p>y</description><guid>1</guid></item>",
         ),
         ("<a><b c='x>y</b>z</a>", "<a><b>y</b>z</a>"),
     ],
