@@ -52,7 +52,7 @@ def test_hostile_documents_stop_no_other_feed_and_no_message(stack, server) -> N
     hostile = {
         "digits": RAISING["a reference of 4,301 digits in a title"],
         "entities": ENTITIES["an entity on the line of its document type"],
-        "author": COSTLY["an author of 200,000 letters"],
+        "author": COSTLY["200,000 categories"],
         "memory": b'{"version": "https://jsonfeed.org/version/1.1", "items": [' + b"{}," * 3_200_000 + b"{}]}",
     }
     for name, body in hostile.items():
