@@ -9,6 +9,11 @@ from newswire.errors import UsageError
 FEED_ID = re.compile(r"[a-z0-9](?:[a-z0-9._-]{0,62}[a-z0-9])?")
 
 
+def unknown_feed(feed_id: str) -> UsageError:
+    """Return the error for an id that no feed has."""
+    return UsageError(f"Feed {feed_id!r} does not exist. Run `newswire feeds` to list the feeds.")
+
+
 def check_feed_id(feed_id: str) -> str:
     """Return the id unchanged; raise `UsageError` if a feed cannot have it."""
     if not FEED_ID.fullmatch(feed_id):

@@ -184,6 +184,10 @@ class Markup(Struct, frozen=True, gc=False):
     html: bool = True
 
 
+MAX_ENCLOSURES = 20
+"""Maximum enclosures of an entry; the rest is left out."""
+
+
 class Enclosure(Struct, frozen=True, gc=False):
     """A file that belongs to an item: its absolute address, its media type or kind, and its length in bytes if known."""
 

@@ -6,6 +6,7 @@ Pure. No function raises: an unreadable URL gives an empty string, False or a pr
 from __future__ import annotations
 
 import re
+from collections.abc import Container
 from functools import lru_cache
 from urllib.parse import SplitResult, quote, unquote, urljoin, urlsplit, urlunsplit
 
@@ -135,6 +136,8 @@ _SECRET_WORDS = frozenset(
 )
 _SECRET_ENDS = ("apikey", "accesskey", "authkey", "privatekey", "secretkey", "password", "secret", "token")
 _SCHEME = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]*:")
+_FEED_SCHEME = re.compile(r"feed:(?://)?(?=https?://)|feed:(?://)?", re.IGNORECASE)
+_HOST = re.compile(r"(?:[\w-]+\.)+[\w-]{2,}(?::\d+)?(?:[/?#]|\Z)")
 _PLAIN_LINK = re.compile(r"https?://(?:[a-z0-9](?:[a-z0-9-]*[a-z0-9])?\.)+[a-z]+/[A-Za-z0-9/._~%!$&'()*+,;=:@-]*")
 _QUOTED_CHARACTERS = 100
 
@@ -180,17 +183,22 @@ def canonical_link(link: str) -> str:
 
 
 def _canonical(parts: SplitResult) -> tuple[str, str, str, str, str]:
-    host = (parts.hostname or "").rstrip(".")
-    host = f"[{host}]" if ":" in host else host
-    authority = host if parts.port in {None, *DEFAULT_PORTS.values()} else f"{host}:{parts.port}"
-    user = parts.netloc.rpartition("@")[0]
+    authority = _authority(parts, (parts.hostname or "").rstrip("."), {None, *DEFAULT_PORTS.values()})
     query = parts.query
     if query:
         query = "&".join(part for part in query.split("&") if part and not _is_tracker(part))
     fragment = parts.fragment
     if fragment:
         fragment = "&".join(part for part in fragment.split("&") if not _FRAGMENT_TRACKER.match(part))
-    return "https", f"{user}@{authority}" if user else authority, parts.path or "/", query, fragment
+    return "https", authority, parts.path or "/", query, fragment
+
+
+def _authority(parts: SplitResult, host: str, dropped_ports: Container[int | None]) -> str:
+    """Return the authority of a URL with another form of its host, and without a port that is a default."""
+    host = f"[{host}]" if ":" in host else host
+    port = "" if parts.port in dropped_ports else f":{parts.port}"
+    user = parts.netloc.rpartition("@")[0]
+    return f"{user}@{host}{port}" if user else f"{host}{port}"
 
 
 def tidy_link(link: str) -> str:
@@ -330,6 +338,11 @@ def quotable(url: str) -> str:
     return f"{plain}{'?…' if '?' in url else ''}"[:_QUOTED_CHARACTERS]
 
 
+def quotable_host(url: str) -> str:
+    """Return the host of a URL for a message, or "the server" if it has none."""
+    return hostname_of(url)[:_QUOTED_CHARACTERS] or "the server"
+
+
 def without_credentials(url: str) -> str:
     """Return a URL without user info, and without parameters and fragments whose names are those of keys and passwords.
 
@@ -360,12 +373,20 @@ def feed_key(url: str) -> str:
     parts = _split(url)
     if parts is None or not parts.hostname:
         return url
-    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
-    port = "" if parts.port in {None, DEFAULT_PORTS.get(parts.scheme)} else f":{parts.port}"
-    user = parts.netloc.rpartition("@")[0]
-    return urlunsplit(
-        (parts.scheme, f"{user}@{host}{port}" if user else f"{host}{port}", parts.path or "/", parts.query, "")
-    )
+    authority = _authority(parts, parts.hostname, {None, DEFAULT_PORTS.get(parts.scheme)})
+    return urlunsplit((parts.scheme, authority, parts.path or "/", parts.query, ""))
+
+
+def without_feed_scheme(address: str) -> str:
+    """Return an address with the scheme http or https in place of `feed:`; others are unchanged."""
+    plain = _FEED_SCHEME.sub("", address, count=1)
+    return f"http://{plain}" if plain != address and not _SCHEME.match(plain) else plain
+
+
+def web_url(address: str) -> str:
+    """Return the URL of what people and readers write for one: with `feed:`, or a host without a scheme."""
+    plain = without_feed_scheme(address)
+    return f"http://{plain}" if _HOST.match(plain) else plain
 
 
 def feed_url_problem(url: str) -> str | None:

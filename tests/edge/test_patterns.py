@@ -32,8 +32,7 @@ SHORT_INPUTS = {
 MATCHED_AT_ONE_PLACE = {
     ("newswire.urls", "_SCHEME"),
     ("newswire.search.grammar", "_FIELD"),
-    ("newswire.ingest.opml", "_HAS_SCHEME"),
-    ("newswire.ingest.opml", "_HOST"),
+    ("newswire.urls", "_HOST"),
     ("newswire.ingest.markup", "_ATTRIBUTES"),
     ("newswire.ingest.markup", "_CUT_TAG"),
     ("newswire.ingest.markup", "_TAG_REST"),  # after a failure it is not tried again in the same text

@@ -58,3 +58,18 @@ def add_voice_arguments(parser: argparse.ArgumentParser) -> None:
     voice = parser.add_mutually_exclusive_group()
     voice.add_argument("--quiet", action="store_true", help="print nothing about polls but errors of the engine")
     voice.add_argument("--verbose", action="store_true", help="print a line for each poll, also if nothing happened")
+
+
+def add_json_argument(parser: argparse.ArgumentParser) -> None:
+    """Add `--json`."""
+    parser.add_argument("--json", action="store_true", help="print JSON")
+
+
+def add_any_ids_argument(parser: argparse.ArgumentParser) -> None:
+    """Add the ids of messages; none stands for all."""
+    parser.add_argument("ids", nargs="*", metavar="ID", help="the ids of messages; none for all")
+
+
+def add_ids_argument(parser: argparse.ArgumentParser) -> None:
+    """Add the ids of messages, at least one."""
+    parser.add_argument("ids", nargs="+", metavar="ID", help="the ids of messages")

@@ -146,10 +146,9 @@ def event_lines(report: BatchReport, *, is_repeated: bool) -> Iterator[str]:
     `is_repeated` leaves out failures of feeds that have failed before, since they are polled again and again.
     """
     for polled in report.polled:
-        has_failed = isinstance(polled.outcome, FetchFailed) or polled.refused is not None
-        if has_failed and not (is_repeated and (polled.was_failing or polled.outcome is None)):
+        if polled.has_failed and not (is_repeated and (polled.was_failing or polled.outcome is None)):
             yield polled_line(polled)
-        elif polled.was_failing and not has_failed:
+        elif polled.was_failing and not polled.has_failed:
             yield f"{polled.feed}: recovered"
     for indexed in report.indexed:
         if indexed.new or indexed.changed or indexed.refusal or indexed.problem or indexed.refused_items:
@@ -158,7 +157,7 @@ def event_lines(report: BatchReport, *, is_repeated: bool) -> Iterator[str]:
 
 def summary_line(report: BatchReport) -> str:
     """Return a line with the totals of a run."""
-    failed = sum(isinstance(polled.outcome, FetchFailed) or polled.refused is not None for polled in report.polled)
+    failed = sum(polled.has_failed for polled in report.polled)
     changed = sum(polled.changed for polled in report.polled)
     new = sum(indexed.new for indexed in report.indexed)
     edited = sum(indexed.changed for indexed in report.indexed)

@@ -12,8 +12,9 @@ from newswire.app import App
 from newswire.cli import OK
 from newswire.cli.console import ago, complain, plural, say, say_json
 from newswire.errors import UsageError
-from newswire.feed_id import check_feed_id
+from newswire.feed_id import check_feed_id, unknown_feed
 from newswire.feed_status import state_of
+from newswire.ingest.archiving import record_of
 from newswire.ingest.discover import Found, NotFound, find_feed
 from newswire.ingest.feed_ids import FeedIds
 from newswire.ingest.feeds_file import read_toml, write_toml
@@ -23,14 +24,14 @@ from newswire.ingest.generations import serving_generation
 from newswire.ingest.indexing import publish
 from newswire.ingest.item import language_tag
 from newswire.ingest.markup import clean_line
-from newswire.ingest.opml import read_opml, web_url, write_opml
+from newswire.ingest.opml import read_opml, write_opml
 from newswire.ingest.reading import reader_of
 from newswire.ingest.secrets import is_reference
-from newswire.model import Feed, FeedStatus, Record
+from newswire.model import Feed, FeedStatus, FoldState, PollState
 from newswire.storage.data_folder import translate_os_errors
 from newswire.storage.feeds import FeedRow
 from newswire.storage.feeds.status import status_of
-from newswire.urls import feed_key, feed_url_problem, without_credentials
+from newswire.urls import feed_key, feed_url_problem, web_url, without_credentials
 from newswire.web.feed_answers import FeedsOut, feed_out
 
 MAX_NAMED_FEEDS = 5
@@ -112,24 +113,8 @@ def _title_of(app: App, found: Found) -> str:
     """Return the title in the document of a feed, or "" if it has none, or cannot be read."""
     if found.document is None:
         return ""
-    document = found.document
-    record = Record(
-        feed="new",
-        seq=1,
-        kind="document",
-        fetched_at=app.clock(),
-        confirmed_at=None,
-        url=found.url,
-        final_url=document.final_url,
-        status=document.status,
-        headers={},
-        content_type=document.content_type,
-        feed_kind="auto",
-        listing=None,
-        lang=None,
-        truncated=document.truncated,
-        body=document.body,
-    )
+    row = FeedRow(Feed(id="new"), PollState(), FoldState(), rev=0)
+    record = record_of(row, row.poll, found.document, app.clock())
     read = reader_of(app).read(record).document
     return read.title if read is not None else ""
 
@@ -147,7 +132,7 @@ def change(app: App, arguments: argparse.Namespace) -> int:
     """Change the title or the language of a feed; its file owns those of a feed in feeds.toml."""
     row = app.feeds.row(arguments.id)
     if row is None:
-        raise UsageError(f"Feed {arguments.id!r} does not exist. Run `newswire feeds` to list the feeds.")
+        raise unknown_feed(arguments.id)
     if row.feed.origin == "file":
         raise UsageError(f"Feed {arguments.id} belongs to {app.settings.feeds} (NEWSWIRE_FEEDS): change it there.")
     if arguments.title is None and arguments.lang is None:
@@ -170,7 +155,7 @@ def remove(app: App, arguments: argparse.Namespace) -> int:
     """Stop polling a feed; with `--purge`, also delete its items, its archive and its row."""
     row = app.feeds.row(arguments.id, app.engine.generation())
     if row is None:
-        raise UsageError(f"Feed {arguments.id!r} does not exist. Run `newswire feeds` to list the feeds.")
+        raise unknown_feed(arguments.id)
     if not arguments.purge:
         app.feeds.put(msgspec.structs.replace(row.feed, removed=True), app.clock())
         publish(app, [arguments.id])

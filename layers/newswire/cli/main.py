@@ -16,7 +16,15 @@ from msgspec import Struct
 from newswire import __version__
 from newswire.app import App
 from newswire.cli import FAILED, USAGE
-from newswire.cli.arguments import Parser, add_voice_arguments, positive_number, whole_number
+from newswire.cli.arguments import (
+    Parser,
+    add_any_ids_argument,
+    add_ids_argument,
+    add_json_argument,
+    add_voice_arguments,
+    positive_number,
+    whole_number,
+)
 from newswire.cli.console import complain
 from newswire.cli.search_options import SEARCH_OPTIONS, help_of, option_of
 from newswire.errors import EngineError, IndexOutdatedError, NewswireError, UsageError
@@ -187,7 +195,7 @@ def _list_feeds_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="only feeds with a problem: failing, stale, never fetched, behind, gone, or with refused items",
     )
-    _json_argument(parser)
+    add_json_argument(parser)
 
 
 def _add_feed(app: App, arguments: argparse.Namespace) -> int:
@@ -338,18 +346,6 @@ def _status(app: App, arguments: argparse.Namespace) -> int:
     return status(app, arguments)
 
 
-def _json_argument(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--json", action="store_true", help="print JSON")
-
-
-def _any_ids_argument(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("ids", nargs="*", metavar="ID", help="the ids of messages; none for all")
-
-
-def _ids_argument(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("ids", nargs="+", metavar="ID", help="the ids of messages")
-
-
 COMMANDS = (
     Command("serve", "Answer searches over HTTP; with --poll, also poll the feeds.", _serve, _serve_arguments),
     Command("poll", "Fetch the feeds that are due, archive their documents, and index them.", _poll, _poll_arguments),
@@ -384,19 +380,19 @@ COMMANDS = (
         "dlq",
         "List the messages that failed ten times, or retry them.",
         _list_letters,
-        _json_argument,
+        add_json_argument,
         uses_index=False,
         commands=(
             Command(
                 "redrive",
                 "Put messages back into the work queue, all or some.",
                 _redrive,
-                _any_ids_argument,
+                add_any_ids_argument,
                 uses_index=False,
             ),
-            Command("discard", "Delete messages.", _discard, _ids_argument, uses_index=False),
+            Command("discard", "Delete messages.", _discard, add_ids_argument, uses_index=False),
         ),
         metavar="redrive|discard",
     ),
-    Command("status", "Print the state of the feeds and the index.", _status, _json_argument, only_reads=True),
+    Command("status", "Print the state of the feeds and the index.", _status, add_json_argument, only_reads=True),
 )

@@ -10,13 +10,14 @@ from collections.abc import Callable, Sequence
 from newswire.app import App
 from newswire.cli import FAILED, OK, Voice
 from newswire.cli.console import complain, event_lines, indexed_line, polled_line, progress, say, summary_line
-from newswire.errors import FeedsFileError, NewswireError, UsageError
+from newswire.errors import FeedsFileError, NewswireError
+from newswire.feed_id import unknown_feed
 from newswire.ingest.archiving import reconcile
 from newswire.ingest.feed_list import merge_feeds_file
 from newswire.ingest.poll import BatchReport, PollReport, run_batches
 from newswire.ingest.tick import tick
 from newswire.log import log_defect
-from newswire.model import Batch, FetchFailed
+from newswire.model import Batch
 from newswire.storage.queue.inline import InlineQueue
 
 WATCH_SECONDS = 10.0
@@ -68,8 +69,7 @@ def _choose_feeds(app: App, feed_ids: Sequence[str]) -> Sequence[str]:
     """Return the named feeds, or all feeds that are polled; raise `UsageError` for a feed that does not exist."""
     for feed_id in feed_ids:
         if app.feeds.row(feed_id) is None:
-            msg = f"Feed {feed_id!r} does not exist. Run `newswire feeds` to list the feeds."
-            raise UsageError(msg)
+            raise unknown_feed(feed_id)
     return feed_ids or [row.feed.id for row in app.feeds.rows() if row.feed.polled and not row.feed.removed]
 
 
@@ -86,7 +86,7 @@ def _print_report(report: BatchReport, voice: Voice, *, is_repeated: bool) -> in
         say(summary_line(report))
     if report.engine_error is not None:
         complain(f"newswire: {report.engine_error}")
-    failed = any(polled.refused is not None or isinstance(polled.outcome, FetchFailed) for polled in report.polled)
+    failed = any(polled.has_failed for polled in report.polled)
     failed = failed or any(indexed.refusal or indexed.problem for indexed in report.indexed)
     return FAILED if failed or report.engine_error is not None else OK
 

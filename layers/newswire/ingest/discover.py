@@ -13,11 +13,10 @@ from msgspec import Struct
 
 from newswire.app import DocumentFetcher
 from newswire.ingest.decompress import unpacked
-from newswire.ingest.opml import without_feed_scheme
 from newswire.ingest.parse.decode import decode
 from newswire.ingest.parse.sniff import sniff
-from newswire.model import Fetched, FetchFailed, FetchRequest, Refusal
-from newswire.urls import feed_url_problem, resolve
+from newswire.model import Fetched, FetchFailed, FetchRequest, Outcome, Refusal
+from newswire.urls import feed_url_problem, resolve, without_feed_scheme
 
 _FEED_MEDIA_TYPES = frozenset({
     "application/rss+xml", "application/atom+xml", "application/feed+json", "application/rdf+xml", "application/x-rss+xml",
@@ -119,7 +118,7 @@ def _failed(url: str, failure: FetchFailed) -> Found | NotFound:
     return Found(url, failure=failure)
 
 
-def _fetch(fetcher: DocumentFetcher, url: str, user_agent: str) -> object:
+def _fetch(fetcher: DocumentFetcher, url: str, user_agent: str) -> Outcome:
     return unpacked(fetcher.fetch(FetchRequest(url, user_agent)), MAX_DOCUMENT_BYTES)
 
 

@@ -36,7 +36,6 @@ from urllib3.util import parse_url
 from newswire.app import App, DocumentFetcher
 from newswire.errors import FetchError
 from newswire.ingest.connect import (
-    MAX_QUOTED_CHARACTERS,
     ConnectionPools,
     Resolver,
     set_deadline,
@@ -46,7 +45,7 @@ from newswire.ingest.redirects import RedirectChain, read_location
 from newswire.ingest.secrets import SecretReader
 from newswire.model import Fetched, FetchFailed, FetchRequest, NotModified, Outcome
 from newswire.settings import Settings
-from newswire.urls import DEFAULT_PORTS, hostname_of, origin_of, user_info_of
+from newswire.urls import DEFAULT_PORTS, origin_of, quotable_host, user_info_of
 
 _ACCEPT = (
     "application/atom+xml, application/rss+xml, application/feed+json, application/rdf+xml;q=0.9, "
@@ -98,14 +97,18 @@ class Fetcher:
         except (TimeoutError, Urllib3TimeoutError):
             outcome = self._timeout_failure(chain)
         except SSLError as error:
-            outcome = chain.failure("tls", _tls_sentence(_host_of(chain.url), error))
+            outcome = chain.failure("tls", _tls_sentence(quotable_host(chain.url), error))
         except (NewConnectionError, OSError) as error:
-            outcome = chain.failure("connect", f"The connection to {_host_of(chain.url)} failed ({_reason_of(error)}).")
+            outcome = chain.failure(
+                "connect", f"The connection to {quotable_host(chain.url)} failed ({_reason_of(error)})."
+            )
         except ProtocolError as error:
             if isinstance(error.__context__, TimeoutError):
                 outcome = self._timeout_failure(chain)
             else:
-                sentence = f"{_host_of(chain.url)} closed the connection or sent invalid HTTP ({_reason_of(error)})."
+                sentence = (
+                    f"{quotable_host(chain.url)} closed the connection or sent invalid HTTP ({_reason_of(error)})."
+                )
                 outcome = chain.failure("bad_response", sentence)
         except (LocationValueError, UnicodeError, ValueError) as error:
             outcome = chain.failure("invalid_url", chain.invalid_url_sentence(error))
@@ -121,7 +124,7 @@ class Fetcher:
     def _timeout_failure(self, chain: RedirectChain) -> FetchFailed:
         seconds = self._settings.fetch_timeout_seconds
         sentence = (
-            f"{_host_of(chain.url)} did not send the document within {seconds} s (NEWSWIRE_FETCH_TIMEOUT_SECONDS)."
+            f"{quotable_host(chain.url)} did not send the document within {seconds} s (NEWSWIRE_FETCH_TIMEOUT_SECONDS)."
         )
         return chain.failure("timeout", sentence)
 
@@ -185,11 +188,13 @@ class Fetcher:
             return NotModified(request.url, chain.url, headers, hops, 0)
         if response.status not in _DOCUMENT_STATUSES:
             _discard(response)
-            answer = f"{_host_of(chain.url)} answers {response.status} {_REASONS.get(response.status, '')}".rstrip()
+            answer = (
+                f"{quotable_host(chain.url)} answers {response.status} {_REASONS.get(response.status, '')}".rstrip()
+            )
             return FetchFailed(request.url, f"http_{response.status}", f"{answer}.", response.status, headers, hops)
         raw, truncated = self._read_body(response)
         if not raw:
-            raise FetchError("empty", f"{_host_of(chain.url)} sent an empty document.")
+            raise FetchError("empty", f"{quotable_host(chain.url)} sent an empty document.")
         return Fetched(
             url=request.url,
             final_url=chain.url,
@@ -229,7 +234,7 @@ class Fetcher:
             return body.getvalue(), True
         except ValueError as error:  # http.client takes a chunk of -5 bytes for one
             response.close()
-            msg = f"{_host_of(response.url or '')} sent invalid HTTP ({_reason_of(error)})."
+            msg = f"{quotable_host(response.url or '')} sent invalid HTTP ({_reason_of(error)})."
             raise FetchError("bad_response", msg) from error
         response.release_conn()
         return body.getvalue(), False
@@ -356,10 +361,6 @@ def _discard(response: urllib3.BaseHTTPResponse) -> None:
 
 def _announces_body(headers: Mapping[str, str]) -> bool:
     return "transfer-encoding" in headers or headers.get("content-length", "0").strip() != "0"
-
-
-def _host_of(url: str) -> str:
-    return hostname_of(url)[:MAX_QUOTED_CHARACTERS] or "the server"
 
 
 _UNKNOWN_AUTHORITY = frozenset({18, 19, 20, 21})

@@ -120,18 +120,23 @@ def clean_line(text: str, most: int) -> str:
 
 
 def clean_characters(text: str) -> str:
-    """Return text without control characters and lone surrogates, with at most 30 combining marks in a row."""
+    """Return text without control characters that are not white space, and with at most 30 combining marks in a row."""
     if not text.isprintable():
         text = _CONTROL_CHARACTERS.sub("", text)
     return text if text.isascii() else limit_marks(text)
+
+
+def character_of_pair(high: int, low: int) -> str:
+    """Return the character of a high and a low surrogate of UTF-16, or "" for two numbers that are not such a pair."""
+    is_pair = 0xD800 <= high < 0xDC00 <= low <= 0xDFFF  # noqa: PLR2004 - the surrogates of UTF-16
+    return chr(0x10000 + ((high - 0xD800) << 10) + low - 0xDC00) if is_pair else ""
 
 
 def _join_surrogates(match: re.Match[str]) -> str:
     """Return the character that two references to a pair of surrogates mean, or the references as they are."""
     high = int(match[1], 16) if match[1] else int(match[2])
     low = int(match[3], 16) if match[3] else int(match[4])
-    is_pair = 0xD800 <= high < 0xDC00 <= low <= 0xDFFF  # noqa: PLR2004 - the surrogates of UTF-16
-    return chr(0x10000 + ((high - 0xD800) << 10) + low - 0xDC00) if is_pair else match.group()
+    return character_of_pair(high, low) or match.group()
 
 
 def _shorten_reference(match: re.Match[str]) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from xml.parsers import expat
 from xml.sax.saxutils import quoteattr
@@ -20,11 +19,7 @@ from newswire.ingest.parse.prolog import declares_entities
 from newswire.ingest.parse.repair import well_formed
 from newswire.ingest.parse.sniff import from_root
 from newswire.model import Feed
-from newswire.urls import feed_key, feed_url_problem, safe_link, without_credentials
-
-_FEED_SCHEME = re.compile(r"feed:(?://)?(?=https?://)|feed:(?://)?", re.IGNORECASE)
-_HAS_SCHEME = re.compile(r"[a-z][a-z0-9+.-]*:", re.IGNORECASE)
-_HOST = re.compile(r"(?:[\w-]+\.)+[\w-]{2,}(?::\d+)?(?:[/?#]|\Z)")
+from newswire.urls import feed_key, feed_url_problem, safe_link, web_url, without_credentials
 
 
 class OpmlList(Struct, frozen=True):
@@ -79,18 +74,6 @@ class _Outlines:
             known = Feed(id=self._ids.new_id(title or url), url=url, title=title, link=link)
         groups = tuple(dict.fromkeys((*known.groups, *groups)))[:MAX_GROUPS]
         self.feeds[key] = msgspec.structs.replace(known, groups=groups)
-
-
-def without_feed_scheme(address: str) -> str:
-    """Return an address with the scheme http or https in place of `feed:`; others are unchanged."""
-    plain = _FEED_SCHEME.sub("", address, count=1)
-    return f"http://{plain}" if plain != address and not _HAS_SCHEME.match(plain) else plain
-
-
-def web_url(address: str) -> str:
-    """Return the URL of what people and readers write for one: with `feed:`, or a host without a scheme."""
-    plain = without_feed_scheme(address)
-    return f"http://{plain}" if _HOST.match(plain) else plain
 
 
 def read_opml(data: bytes, name: str) -> OpmlList:

@@ -68,6 +68,11 @@ class PollReport(Struct, frozen=True):
     was_failing: bool = False
     """The poll before this one failed."""
 
+    @property
+    def has_failed(self) -> bool:
+        """Return whether nothing was fetched, or what was fetched does not count."""
+        return isinstance(self.outcome, FetchFailed) or self.refused is not None
+
 
 class BatchReport(Struct, frozen=True):
     """The result of a run."""

@@ -12,7 +12,7 @@ from urllib.parse import urljoin
 
 from newswire.errors import FetchError
 from newswire.model import FetchFailed, Hop
-from newswire.urls import hostname_of, origin_of
+from newswire.urls import origin_of, quotable_host
 
 if TYPE_CHECKING:
     from http.client import HTTPResponse
@@ -64,14 +64,14 @@ class RedirectChain:
         try:
             target = urljoin(self.url, location)
         except ValueError:
-            host, quoted = self._host_of(self.url), location[:MAX_QUOTED_CHARACTERS]
+            host, quoted = quotable_host(self.url), location[:MAX_QUOTED_CHARACTERS]
             msg = f"{host} redirects to something that is not a URL: {quoted!r}."
             raise FetchError("invalid_url", msg) from None
         self.hops.append(Hop(status, target))
         self.url = target
         step = (target, self.cookies())
         if step in self._seen:
-            raise FetchError("redirect_loop", f"The redirects lead back to {self._host_of(target)} in a loop.")
+            raise FetchError("redirect_loop", f"The redirects lead back to {quotable_host(target)} in a loop.")
         if len(self.hops) > max_redirects:
             msg = f"There are more than {max_redirects} redirects (NEWSWIRE_FETCH_MAX_REDIRECTS)."
             raise FetchError("too_many_redirects", msg)
@@ -85,16 +85,12 @@ class RedirectChain:
         """Return the sentence for a request that cannot be sent; an error's text may quote a header, which may be a secret."""
         kind = type(error).__name__
         if self.hops:
-            return f"{self._host_of(self._requested_url)} redirects to a URL that cannot be requested ({kind})."
+            return f"{quotable_host(self._requested_url)} redirects to a URL that cannot be requested ({kind})."
         return f"The URL, a header or the user agent cannot be sent ({kind}): correct the feed."
 
     def failure(self, code: str, sentence: str) -> FetchFailed:
         """Return a failure of the fetch without a status, with the redirects so far."""
         return FetchFailed(self._requested_url, code, sentence, hops=tuple(self.hops))
-
-    @staticmethod
-    def _host_of(url: str) -> str:
-        return hostname_of(url)[:MAX_QUOTED_CHARACTERS] or "the server"
 
 
 class _Answer:

@@ -1,7 +1,5 @@
 """The stripping of markup: the text of a tree builder, in linear time."""
 
-import time
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -9,6 +7,7 @@ from hypothesis import strategies as st
 from newswire.analysis import MAX_MARKS, fold
 from newswire.ingest.markup import clean_characters, decode_references, plain_text, strip_markup
 from newswire.model import Markup
+from tests.support.linear_time import assert_linear
 
 
 @pytest.mark.parametrize(
@@ -139,12 +138,4 @@ def test_lines_are_the_words_of_the_text(markup: str) -> None:
 )
 @pytest.mark.parametrize("end", ["", ">", "-->", "--!>", "</svg>"])
 def test_stripping_takes_linear_time(part: str, end: str) -> None:
-    """Twenty times the length takes less than a hundred times as long: a quadratic step would take four hundred."""
-
-    def seconds(size: int) -> float:
-        text = part * (size // len(part)) + end
-        started = time.process_time()
-        plain_text(Markup(text), lines=True)
-        return max(time.process_time() - started, 0.005)
-
-    assert seconds(200_000) < 100 * seconds(10_000)
+    assert_linear(lambda size: plain_text(Markup(part * (size // len(part)) + end), lines=True))

@@ -6,8 +6,9 @@ from hypothesis import strategies as st
 
 from newswire.errors import FeedsFileError
 from newswire.ingest.feed_ids import FeedIds
-from newswire.ingest.opml import read_opml, web_url, write_opml
+from newswire.ingest.opml import read_opml, write_opml
 from newswire.model import Feed
+from newswire.urls import web_url
 
 
 def opml(*outlines: str, head: str = '<?xml version="1.0" encoding="UTF-8"?>') -> bytes:

@@ -116,7 +116,7 @@ def decode(body: bytes, content_type: str = "") -> str:
         for pattern, name in _ZERO_PATTERNS:
             if pattern.match(body):
                 return body.decode(name, "replace")
-    labels = labels_of(body, content_type)
+    labels = _labels_of(body, content_type)
     if body.isascii() and (escaped := _escaped_encoding(body, labels)):
         return body.decode(_codec_of(escaped), "replace")
     try:
@@ -125,7 +125,7 @@ def decode(body: bytes, content_type: str = "") -> str:
         return _decode_other(body, labels)
 
 
-def labels_of(body: bytes, content_type: str = "") -> list[str]:
+def _labels_of(body: bytes, content_type: str = "") -> list[str]:
     """Return the encodings that the label of HTTP and that of the XML declaration name, without unknown ones.
 
     The names are those of the WHATWG Encoding Standard in lower case, so `latin1` gives `windows-1252`.

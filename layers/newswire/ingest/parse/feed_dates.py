@@ -197,7 +197,7 @@ _CENTURY_PIVOT = 69  # POSIX: the two-digit years 69 to 99 are in the last centu
 _MAX_OFFSET_HOURS = 15  # the widest offset in use is +14:00
 _MONTHS_IN_YEAR = 12
 _HOURS_ON_CLOCK = 12
-_LAST_NOON_MORNING_HOUR = 11
+_FIRST_NOON_HOUR = 11
 _HALVES = {
     **dict.fromkeys(("am", "a.m", "上午", "午前", "오전", "凌晨", "早上", "de", "delelott"), "a"),
     **dict.fromkeys(("pm", "p.m", "下午", "午後", "오후", "du", "delutan"), "p"),
@@ -304,8 +304,8 @@ def _read_clock(parts: dict[str, str | None]) -> tuple[int, int, int] | None:
             return None
         if half == "night" and hour == _HOURS_ON_CLOCK:
             return None  # noon, or the beginning of the next day
-        is_noon = half == "noon" and hour > _LAST_NOON_MORNING_HOUR
-        if hour <= _HOURS_ON_CLOCK and not is_noon and not (half == "noon" and hour == _LAST_NOON_MORNING_HOUR):
+        is_noon = half == "noon" and hour >= _FIRST_NOON_HOUR
+        if hour <= _HOURS_ON_CLOCK and not is_noon:
             hour = hour % _HOURS_ON_CLOCK + (0 if half == "a" else _HOURS_ON_CLOCK)
     return hour, minute, int(second or 0)
 

@@ -13,13 +13,11 @@ import jmespath
 import msgspec
 
 from newswire.ingest.parse.sniff import JSON_GUARD
-from newswire.model import Document, Enclosure, Entry, Listing, Markup, RawDate, Record, Refusal
+from newswire.model import MAX_ENCLOSURES, Document, Enclosure, Entry, Listing, Markup, RawDate, Record, Refusal
 from newswire.urls import resolve
 
 MAX_FEED_AUTHORS = 10
 """Maximum authors of a feed that count for each of its items without authors."""
-MAX_ATTACHMENTS = 20
-"""Maximum attachments of an item."""
 MAX_LENGTH = 1 << 53
 """A larger length of an attachment cannot be written as a number in JSON without loss."""
 MAX_DEPTH = 100
@@ -185,7 +183,7 @@ def _json_feed_entry(row: dict[str, Any], base: str, feed_authors: object) -> En
 
 
 def _attachments(value: object, base: str) -> Iterator[Enclosure]:
-    for part in _list(value)[:MAX_ATTACHMENTS]:
+    for part in _list(value)[:MAX_ENCLOSURES]:
         url = resolve(_string(part.get("url")), base) if isinstance(part, dict) else ""
         if url:
             size = part.get("size_in_bytes")

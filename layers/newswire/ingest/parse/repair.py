@@ -12,6 +12,8 @@ import sys
 from html.entities import html5
 from xml.parsers import expat
 
+from newswire.ingest.markup import character_of_pair
+
 _ENTRY_TAGS = {
     names: (
         re.compile(rb"<(?:[\w.-]+:)?(?:%s)[\s>]" % names, re.IGNORECASE),
@@ -22,9 +24,11 @@ _ENTRY_TAGS = {
 """Start and end tags of the entries of feeds and of sitemaps."""
 _ROOT_CLOSE = re.compile(rb"</(?:[\w.-]+:)?(?:rss|feed|rdf|channel|urlset)\s*>", re.IGNORECASE)
 
-_SPECIAL = re.compile("[<&\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]|\\]\\]>")
-_SPECIAL_IN_VALUE = re.compile('[<&"\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]')
-_FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
+_NOT_XML = "\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff"
+"""Characters that XML 1.0 (section 2.2) does not allow, without the surrogates, which no decoded text has."""
+_SPECIAL = re.compile(f"[<&{_NOT_XML}]|\\]\\]>")
+_SPECIAL_IN_VALUE = re.compile(f'[<&"{_NOT_XML}]')
+_FORBIDDEN = re.compile(f"[{_NOT_XML}]")
 _NAME = r"[^\W\d][\w.-]*+(?::[^\W\d][\w.-]*+)?+"
 _ASCII_NAME = r"[A-Za-z_][A-Za-z0-9_.-]*+(?::[A-Za-z_][A-Za-z0-9_.-]*+)?+"
 # The end of a tag; a quote only counts after an equals sign. A `<` shows that a quote is not closed, or that this is no
@@ -35,8 +39,6 @@ _TAG_START = re.compile(r"</?[A-Za-z]")
 _LOOSE_REST = r"(?P<rest>[^<>]*+)>"
 _ATTRIBUTE = r"""(?P<name>%s)\s*+=\s*+(?:"(?P<double>[^"]*+)"|'(?P<single>[^']*+)'|(?P<bare>[^\s"'>]++))"""
 _REFERENCE = re.compile(r"&(?:#[xX]([0-9a-fA-F]{1,40})|#([0-9]{1,40})|([A-Za-z][A-Za-z0-9]{1,40}));")
-_FIRST_HIGH, _FIRST_LOW, _LAST_LOW = 0xD800, 0xDC00, 0xDFFF
-"""The surrogates of UTF-16: a high and a low one together are one character above U+FFFF."""
 _PREDEFINED = frozenset({"amp", "lt", "gt", "quot", "apos"})
 
 _ENTRIES = frozenset({"item", "entry", "url"})
@@ -47,7 +49,8 @@ _LEAVES = frozenset({
 """Elements that contain no element of a feed: one of `_FIELDS` inside them shows that their end tag is missing."""
 _FIELDS = _LEAVES | {"description", "summary", "content", "content:encoded", "enclosure", "author", "source"}
 _TEXTS = frozenset({"description", "summary", "content", "content:encoded"})
-_PLAIN_TEXTS = frozenset({"title", "news:title", "dc:creator", "author", "name", "category"})
+_ALL_TEXTS = _TEXTS | {"title", "news:title", "dc:creator", "author", "name", "category"}
+_FEED_ELEMENTS = _FIELDS | _ENTRIES
 _MAX_TEXT = 20_000
 """Characters in which the end of an element inside a text is searched for."""
 _NOT_HTML = _FIELDS - _TEXTS - {"title", "link", "category", "source"} | {"content:encoded"}
@@ -147,8 +150,7 @@ class _Mender:
                 at = match.end()
         if self._open:
             parts.append(text[at:])
-        while self._open:
-            self._close_last()
+        self._close_down_to(0)
         return self._with_declarations("".join(parts))
 
     def _with_declarations(self, document: str) -> str:
@@ -193,9 +195,9 @@ class _Mender:
     def _is_text(self, match: re.Match[str]) -> bool:
         """Return whether a start tag inside a text begins an element that does not end there: `<br>`, `<gorilla>`."""
         name = match["name"]
-        if not self._open or ":" in name or match["rest"].endswith("/") or name.lower() in _FIELDS | _ENTRIES:
+        if not self._open or self._open[-1].lower() not in _ALL_TEXTS:
             return False
-        if self._open[-1].lower() not in _PLAIN_TEXTS | _TEXTS:
+        if ":" in name or match["rest"].endswith("/") or name.lower() in _FEED_ELEMENTS:
             return False
         return self._text.find(f"</{name}", match.end(), match.end() + _MAX_TEXT) < 0
 
@@ -255,8 +257,8 @@ class _Mender:
         """Close the elements in which an element of this name cannot be: their end tags are missing."""
         if lower in _ENTRIES:
             names = [name.lower() for name in self._open]
-            while lower in names[: len(self._open)]:
-                self._close_last()
+            if lower in names:
+                self._close_down_to(names.index(lower))
         elif self._open:
             last = self._open[-1].lower()
             if (last in _LEAVES and lower in _FIELDS) or (last in _TEXTS and lower in _NOT_HTML):
@@ -272,9 +274,13 @@ class _Mender:
         lower = name.lower()
         for position in range(len(self._open) - 1, -1, -1):
             if self._open[position].lower() == lower:
-                while len(self._open) > position:
-                    self._close_last()
+                self._close_down_to(position)
                 return
+
+    def _close_down_to(self, count: int) -> None:
+        """Close open elements until `count` are left."""
+        while len(self._open) > count:
+            self._close_last()
 
     def _close_last(self) -> None:
         self._parts.append(f"</{self._open.pop()}>")
@@ -321,16 +327,20 @@ def _reference_at(text: str, start: int) -> tuple[str, int]:
         character = html5.get(f"{name};")
         return f"&amp;{name};" if character is None else html.escape(character, quote=False), match.end()
     number = int(match[1], 16) if match[1] else int(match[2])
-    if _FIRST_HIGH <= number < _FIRST_LOW and (low := _REFERENCE.match(text, match.end())) and not low[3]:
-        second = int(low[1], 16) if low[1] else int(low[2])
-        if _FIRST_LOW <= second <= _LAST_LOW:
-            return chr(0x10000 + ((number - _FIRST_HIGH) << 10) + second - _FIRST_LOW), low.end()
+    if _is_surrogate(number) and (low := _REFERENCE.match(text, match.end())) and not low[3]:
+        pair = character_of_pair(number, int(low[1], 16) if low[1] else int(low[2]))
+        if pair:
+            return pair, low.end()
     return _character(number), match.end()
+
+
+def _is_surrogate(number: int) -> bool:
+    return 0xD800 <= number <= 0xDFFF  # noqa: PLR2004 - the surrogates of UTF-16
 
 
 def _character(number: int) -> str:
     """Return the character of a number as XML may contain it: U+FFFD for none, "" for a control character."""
-    if number > sys.maxunicode or _FIRST_HIGH <= number <= _LAST_LOW or number in {0, 0xFFFE, 0xFFFF}:
+    if number > sys.maxunicode or _is_surrogate(number) or number in {0, 0xFFFE, 0xFFFF}:
         return "\ufffd"
     character = chr(number)
     if _FORBIDDEN.match(character):

@@ -11,7 +11,7 @@ from newswire.ingest.markup import plain_text
 from newswire.ingest.parse.feedparser_rules import run_feedparser
 from newswire.ingest.parse.repair import cut_open_entry, well_formed
 from newswire.ingest.parse.sniff import from_root
-from newswire.model import Document, Enclosure, Entry, Hints, Markup, RawDate, Record, Refusal
+from newswire.model import MAX_ENCLOSURES, Document, Enclosure, Entry, Hints, Markup, RawDate, Record, Refusal
 from newswire.urls import resolve, scheme_of
 
 _HOUR = re.compile(rb"(?<!\d)(\d{1,2})\s*</hour")
@@ -20,8 +20,6 @@ MAX_TAG_BYTES = 1_000
 """Maximum bytes of a start tag that is searched for attributes."""
 MAX_HINT_BYTES = 10_000
 """Maximum bytes of skipHours and skipDays: 24 hours take 500."""
-MAX_ENCLOSURES = 20
-"""Maximum enclosures of an entry."""
 _DAYS = (b"monday", b"tuesday", b"wednesday", b"thursday", b"friday", b"saturday", b"sunday")
 
 # RSS 1.0 module Syndication, and other spellings that mediacloud's rss-fetcher found in feeds.
