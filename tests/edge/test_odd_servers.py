@@ -10,7 +10,7 @@ import pytest
 
 from newswire.ingest.decompress import unpacked
 from newswire.ingest.fetch import Fetcher, _destination_of
-from newswire.ingest.redirects import read_location
+from newswire.ingest.redirects import RedirectChain, read_location
 from newswire.model import Fetched, FetchFailed, FetchRequest, NotModified, Validators
 from newswire.settings import Settings
 from tests.support.feed_server import rss, story
@@ -250,6 +250,72 @@ def test_many_header_lines_are_read(serve, fetch) -> None:
     assert fetch(f"{server.base}/feed").body == BODY
     endless = serve(lambda *_: answer(BODY, *(b"X: 1" for _ in range(2_000))))
     assert fetch(f"{endless.base}/feed").code == "bad_response"
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"a line without a colon",
+        b"X-Spaced : 1",
+        b"Two words: 1",
+        "Größe: 1".encode(),
+        b"X: a\rb",
+        b"bad\r\n  that goes on: 1",
+        b" goes on before it begins",
+        b"<!-- a comment: of a script -->",
+        b"HTTP/1.1 200 OK",
+        b"\x00\xff",
+        b": nameless",
+    ],
+)
+def test_line_that_is_no_header_ends_no_head(serve, fetch, line: bytes) -> None:
+    server = serve(lambda *_: answer(BODY, line, b"ETag: \"1\""))
+    outcome = fetch(f"{server.base}/feed")
+    assert (outcome.body, outcome.headers["etag"]) == (BODY, '"1"')
+    assert fetch(f"{server.base}/feed").body == BODY
+    assert server.connections == 1
+
+
+def test_head_without_end_is_refused(serve, fetch) -> None:
+    assert fetch(serve(lambda *_: answer(BODY, *[b"no header"] * 2_000)).base + "/feed").code == "bad_response"
+
+
+@pytest.mark.parametrize("space", [b"", b" "])
+def test_length_behind_an_odd_name_counts(serve, fetch, space: bytes) -> None:
+    head = b"HTTP/1.1 200 OK\r\nContent-Length%s: %d\r\n\r\n" % (space, len(BODY))
+    assert fetch(serve(lambda *_: head + BODY).base + "/feed").body == BODY
+
+
+@pytest.mark.parametrize("form", [b"%d, %d", b"%d ,%d", b" %d,%d "])
+def test_length_given_twice_is_one(serve, fetch, form: bytes) -> None:
+    head = b"HTTP/1.1 200 OK\r\nContent-Length: " + form % (len(BODY), len(BODY)) + b"\r\n\r\n"
+    assert fetch(serve(lambda *_: head + BODY).base + "/feed").body == BODY
+
+
+@pytest.mark.parametrize("length", [b"1, 2", b"1_0", b"-5", b"five", b""])
+def test_length_that_is_none_lets_the_body_end_with_its_connection(serve, fetch, length: bytes) -> None:
+    head = b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: " + length + b"\r\n\r\n"
+    assert fetch(serve(lambda *_: head + BODY).base + "/feed").body == BODY
+
+
+@pytest.mark.parametrize("codings", [b"gzip, chunked", b"GZip ,Chunked", b"gzip\r\nTransfer-Encoding: chunked"])
+def test_transfer_may_be_compressed_and_in_chunks(serve, fetch, codings: bytes) -> None:
+    packed = gzip.compress(BODY)
+    head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: " + codings + b"\r\n\r\n"
+    server = serve(lambda *_: head + b"%x\r\n%s\r\n0\r\n\r\n" % (len(packed), packed))
+    for _ in range(2):
+        assert fetch(f"{server.base}/feed").body == BODY
+    assert server.connections == 1
+
+
+def test_cookie_without_a_domain_stays_with_its_host() -> None:
+    chain = RedirectChain("https://news.example/feed")
+    chain.keep_cookies(["alone=1; Path=/", "shared=1; Path=/; Domain=news.example"])
+    assert chain.cookies() == "alone=1; shared=1"
+    chain.follow(302, "https://www.news.example/feed", 5)
+    assert chain.cookies() == "shared=1"
+    chain.follow(302, "https://news.example/other", 5)
+    assert chain.cookies() == "alone=1; shared=1"
 
 
 @pytest.mark.parametrize("end", [b"\r\n", b"", b"\r\nzz\r\n", b"\r\n5\r\nab"])

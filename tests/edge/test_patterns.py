@@ -23,7 +23,7 @@ SEEDS = (
 """Parts of hostile inputs; each is repeated, alone and after or before a few others."""
 
 SHORT_INPUTS = {
-    "newswire.ingest.parse.feedparser_rules": 2_000,  # `name_of` looks at the first characters of an author
+    "newswire.ingest.parse.feedparser_rules": 2_000,  # `names_of` looks at the first characters of an author
     "newswire.ingest.parse.feed_dates": 100,  # `read_feed_date` refuses longer texts
     "newswire.search.dates": 200,  # the API quotes and refuses longer values
 }
@@ -33,6 +33,10 @@ MATCHED_AT_ONE_PLACE = {
     ("newswire.urls", "_SCHEME"),
     ("newswire.search.grammar", "_FIELD"),
     ("newswire.urls", "_HOST"),
+    ("newswire.ingest.response_head", "_FIELD"),
+    ("newswire.ingest.parse.feedparser_rules", "_BEHIND_ADDRESS"),
+    ("newswire.ingest.parse.feedparser_rules", "_NEXT_NAME"),
+    ("newswire.ingest.parse.feedparser_rules", "_BEFORE_NAME"),
     ("newswire.ingest.markup", "_ATTRIBUTES"),
     ("newswire.ingest.markup", "_CUT_TAG"),
     ("newswire.ingest.markup", "_TAG_REST"),  # after a failure it is not tried again in the same text

@@ -173,6 +173,17 @@ def test_feed_that_cannot_heal_is_added_only_by_force(run, server, code: int) ->
     assert "in a loop" in run("feeds", "add", other)[2]
 
 
+def test_url_that_leads_to_a_listed_feed_is_added_only_by_force(run, server) -> None:
+    url = server.says("/feed.xml", rss(story(1), title="Listed"))
+    assert run("feeds", "add", url)[0] == 0
+    moved = server.says("/old", status=301, headers={"Location": "/feed.xml"})
+    status, _out, err = run("feeds", "add", moved)
+    assert (status, f"{moved} leads to {url}, which is already polled as listed." in err) == (2, True)
+    for same in (url + "#top", url.replace("http://", "HTTP://")):
+        assert "is already polled as listed" in run("feeds", "add", same)[2]
+    assert run("feeds", "add", moved, "--id", "moved", "--force")[0] == 0
+
+
 def test_feed_that_may_heal_is_added_with_a_remark(run, server) -> None:
     status, out, _err = run("feeds", "add", server.says("/feed.xml", status=503))
     assert (status, "will be retried" in out) == (0, True)

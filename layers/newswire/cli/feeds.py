@@ -89,14 +89,15 @@ def add(app: App, arguments: argparse.Namespace) -> int:
             raise UsageError(found.sentence)
         found = Found(asked_url)
     rows = app.feeds.rows()
-    for row in rows:
-        if row.feed.url == found.url and not row.feed.removed:
-            raise UsageError(f"{found.url} is already polled as {row.feed.id}.")
-        if row.feed.url == found.url:
-            app.feeds.put(msgspec.structs.replace(row.feed, removed=False), app.clock())
-            publish(app, [row.feed.id])
-            say(f"{row.feed.id} is polled again.")
-            return OK
+    known = _known_row(rows, found)
+    if known is not None and not (arguments.force and feed_key(known.feed.url) != feed_key(found.url)):
+        if not known.feed.removed:
+            way = "" if feed_key(known.feed.url) == feed_key(found.url) else f" leads to {known.feed.url}, which"
+            raise UsageError(f"{found.url}{way} is already polled as {known.feed.id}.")
+        app.feeds.put(msgspec.structs.replace(known.feed, removed=False), app.clock())
+        publish(app, [known.feed.id])
+        say(f"{known.feed.id} is polled again.")
+        return OK
     title = arguments.title or _title_of(app, found)
     feed_id = arguments.id or FeedIds(row.feed.id for row in rows).new_id(title or found.url)
     existing = app.feeds.row(check_feed_id(feed_id))
@@ -107,6 +108,13 @@ def add(app: App, arguments: argparse.Namespace) -> int:
     _tell_about(found, asked_url)
     say(f"Added {feed_id}. Run `newswire poll {feed_id} --now` to fetch it now.")
     return OK
+
+
+def _known_row(rows: Sequence[FeedRow], found: Found) -> FeedRow | None:
+    """Return the row of a feed that is in the list by its URL, or by the URL that its redirects lead to."""
+    urls = [found.url] if found.document is None else [found.url, found.document.final_url]
+    by_key = {feed_key(url): row for row in rows for url in (row.poll.adopted_url, row.feed.url) if url}
+    return next((by_key[key] for key in map(feed_key, urls) if key in by_key), None)
 
 
 def _title_of(app: App, found: Found) -> str:

@@ -7,7 +7,6 @@ most. So a server that drips bytes cannot hold a fetch for ever.
 
 from __future__ import annotations
 
-import http.client
 import ipaddress
 import logging
 import queue
@@ -23,6 +22,7 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
 from newswire.errors import FetchError
+from newswire.ingest.response_head import LenientResponse
 from newswire.urls import DEFAULT_PORTS
 
 Resolver = Callable[[str, int], list[str]]
@@ -33,11 +33,6 @@ CONNECT_SECONDS = 15.0
 MAX_WAIT_SECONDS = 3_600.0
 """Maximum time of one wait in a thread without a deadline: a socket's timeout must be finite."""
 MAX_QUOTED_CHARACTERS = 100
-
-MAX_INTERIM_RESPONSES = 100
-MAX_HEADER_LINES = 1_000
-"""http.client refuses a response with more than 100 header lines; some publishers send a Link header for each file."""
-http.client._MAXHEADERS = MAX_HEADER_LINES  # type: ignore[attr-defined]  # noqa: SLF001 - it has no setting for it
 _Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 # Networks that serve no publisher, from IANA's special-purpose registries (RFC 6890 and its successors). The standard
@@ -168,20 +163,6 @@ class _DeadlineTlsSocket(_DeadlineSocket, ssl.SSLSocket):
     """A TLS socket that waits until the deadline at most."""
 
 
-class _FinalResponse(http.client.HTTPResponse):
-    """A response that begins after the interim ones: http.client takes 102 and 103 for the answer itself."""
-
-    def _read_status(self) -> tuple[str, int, str]:
-        """Return the status line of the final response (RFC 9110, section 15.2)."""
-        read_status, read_headers = super()._read_status, http.client._read_headers  # type: ignore[misc,attr-defined]  # noqa: SLF001
-        for _ in range(MAX_INTERIM_RESPONSES):
-            version, status, reason = read_status()
-            if not 100 < status < 200 or status == 101:  # noqa: PLR2004 - 100 is http.client's own, 101 is final
-                return version, status, reason
-            read_headers(self.fp)
-        raise http.client.BadStatusLine("too many interim responses")
-
-
 def _resolve(host: str, port: int, resolver: Resolver) -> list[str]:
     """Resolve `host` within the remaining deadline; return IP literals unchanged.
 
@@ -253,13 +234,13 @@ class ConnectionPools:
 
     def __init__(self, resolver: Resolver, *, allow_private: bool, max_pools: int) -> None:
         class CheckedHttp(HTTPConnection):
-            response_class = _FinalResponse
+            response_class = LenientResponse
 
             def _new_conn(self) -> socket.socket:
                 return connect(self.host, self.port, resolver, allow_private=allow_private)
 
         class CheckedHttps(HTTPSConnection):
-            response_class = _FinalResponse
+            response_class = LenientResponse
 
             def _new_conn(self) -> socket.socket:
                 return connect(self.host, self.port, resolver, allow_private=allow_private)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from xml.parsers import expat
 from xml.sax.saxutils import quoteattr
@@ -20,6 +21,9 @@ from newswire.ingest.parse.repair import well_formed
 from newswire.ingest.parse.sniff import from_root
 from newswire.model import Feed
 from newswire.urls import feed_key, feed_url_problem, safe_link, web_url, without_credentials
+
+
+_END = re.compile(rb"</\s{0,9}(?:[\w.-]{1,40}:)?opml\s{0,9}>|<opml[^<>]{0,2000}/>", re.IGNORECASE)
 
 
 class OpmlList(Struct, frozen=True):
@@ -98,7 +102,8 @@ def read_opml(data: bytes, name: str) -> OpmlList:
         found = f"its root element is {outlines.root[:40]!r}" if outlines.root else "it has no elements"
         msg = f"{name} is not OPML ({found}): name a list of feeds, or add one feed with `newswire feeds add URL`."
         raise FeedsFileError(msg)
-    return OpmlList(tuple(outlines.feeds.values()), tuple(outlines.left_out))
+    cut = [] if _END.search(body) else ["what follows its last line: the file ends before </opml>"]
+    return OpmlList(tuple(outlines.feeds.values()), (*outlines.left_out, *cut))
 
 
 def write_opml(feeds: Iterable[Feed]) -> str:

@@ -47,10 +47,11 @@ class RedirectChain:
         if not set_cookie:
             return
         from email.message import Message  # noqa: PLC0415 - only a fetch with cookies needs these
-        from http.cookiejar import CookieJar  # noqa: PLC0415
+        from http.cookiejar import CookieJar, DefaultCookiePolicy  # noqa: PLC0415
         from urllib.request import Request  # noqa: PLC0415
 
-        self._jar = CookieJar() if self._jar is None else self._jar
+        if self._jar is None:  # a cookie without a Domain belongs to its host alone (RFC 6265 section 5.3)
+            self._jar = CookieJar(DefaultCookiePolicy(strict_ns_domain=DefaultCookiePolicy.DomainStrictNonDomain))
         headers = Message()
         for value in set_cookie:
             headers["Set-Cookie"] = value

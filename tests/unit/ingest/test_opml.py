@@ -58,6 +58,15 @@ def test_addresses_are_web_addresses(written: str, url: str) -> None:
     assert web_url(written) == url
 
 
+@pytest.mark.parametrize("keep", [0.4, 0.7, 0.95])
+def test_list_that_ends_early_says_so(keep: float) -> None:
+    whole = opml(*(outline(f"https://a.example/{number}", f"A {number}") for number in range(30)))
+    read = read_opml(whole[: int(len(whole) * keep)], "x")
+    assert 10 < len(read.feeds) <= 30
+    assert read.left_out == ("what follows its last line: the file ends before </opml>",)
+    assert read_opml(whole, "x").left_out == ()
+
+
 def test_what_is_left_out_is_named_with_the_reason() -> None:
     read = read_opml(
         opml(

@@ -104,6 +104,41 @@ _WEB_ENCODINGS = [
 _NEARBY = re.compile(rb"[^\x00-\x7f]+(?:[\x20-\x7e][^\x00-\x7f]+)*[\x40-\x7e]?")
 
 
+_SURROGATES = re.compile(rb"\xed([\xa0-\xaf])([\x80-\xbf])\xed([\xb0-\xbf])([\x80-\xbf])")
+"""A character beyond U+FFFF as two surrogates in UTF-8: CESU-8 (UTR 26), which old databases export."""
+
+
+def _replace(error: UnicodeError) -> tuple[str | bytes, int]:
+    """Return what browsers read where a codec of Python cannot, and the offset to go on at; U+FFFD for anything else."""
+    if isinstance(error, UnicodeDecodeError):
+        at, two = error.start, error.object[error.start : error.start + 2]
+        if error.encoding == "gb18030" and two[:1] == b"\x80":
+            return "€", at + 1
+        if error.encoding == "iso2022_jp_ext" and len(two) == 2 and two.isascii() and min(two) > 0x20:  # noqa: PLR2004
+            return _vendor_character(*two), at + 2
+        if error.encoding == "utf-8" and (surrogates := _SURROGATES.match(error.object, at)):
+            return _joined(surrogates[0]), surrogates.end()
+    return codecs.replace_errors(error)
+
+
+def _joined(surrogates: bytes) -> str:
+    return surrogates.decode("utf-8", "surrogatepass").encode("utf-16", "surrogatepass").decode("utf-16")
+
+
+def _vendor_character(row: int, cell: int) -> str:
+    """Return a character that NEC or IBM added to JIS X 0208, such as ①, or U+FFFD: only code page 932 has them.
+
+    `row` and `cell` are the two bytes of ISO-2022-JP, 0x21 to 0x7E.
+    """
+    lead = (row - 0x21) // 2 + (0x81 if row < 0x5F else 0xC1)  # noqa: PLR2004 - JIS X 0208 appendix 1
+    trail = cell - 0x21 + (0x9F if row % 2 == 0 else 0x40 if cell < 0x60 else 0x41)  # noqa: PLR2004
+    return bytes((lead, trail)).decode("cp932", "replace")[:1]
+
+
+_REPLACE = "newswire.replace"
+codecs.register_error(_REPLACE, _replace)
+
+
 def decode(body: bytes, content_type: str = "") -> str:
     """Return the text of a document without its byte order mark; never raises.
 
@@ -111,14 +146,14 @@ def decode(body: bytes, content_type: str = "") -> str:
     """
     for bom, name in _BOMS:
         if body.startswith(bom):
-            return body[len(bom) :].decode(name, "replace")
+            return body[len(bom) :].decode(name, _REPLACE)
     if b"\x00" in body[:4]:
         for pattern, name in _ZERO_PATTERNS:
             if pattern.match(body):
                 return body.decode(name, "replace")
     labels = _labels_of(body, content_type)
     if body.isascii() and (escaped := _escaped_encoding(body, labels)):
-        return body.decode(_codec_of(escaped), "replace")
+        return body.decode(_codec_of(escaped), _REPLACE)
     try:
         return body.decode("utf-8")
     except UnicodeDecodeError:
@@ -146,7 +181,7 @@ def _escaped_encoding(body: bytes, labels: list[str]) -> str:
 
 def _decode_other(body: bytes, labels: list[str]) -> str:
     """Decode what is not valid UTF-8 as a whole: damaged UTF-8, or another encoding."""
-    text = body.decode("utf-8", "replace")
+    text = body.decode("utf-8", _REPLACE)
     others = [label for label in labels if not label.startswith("utf-")]
     share = _readable_share(text, body)
     if share >= (_FAIR_SHARE if others else _LABELLED_SHARE if labels else _UNLABELLED_SHARE):
@@ -157,7 +192,7 @@ def _decode_other(body: bytes, labels: list[str]) -> str:
                 return body.decode(codec)
             except UnicodeDecodeError:
                 continue
-    return body.decode(_codec_of(others[0]) if others else _detect(body), "replace")
+    return body.decode(_codec_of(others[0]) if others else _detect(body), _REPLACE)
 
 
 def _readable_share(text: str, body: bytes) -> float:

@@ -15,6 +15,9 @@ from feedparser.util import FeedParserDict
 _ADDRESS = re.compile(r"[^\s<>()\[\],;:\"@]{1,64}@(?:[\w-]{1,63}\.){1,10}[\w-]{2,63}(?:\?subject=\S*)?")
 _EMPTY_BRACKETS = re.compile(r"\(\s*\)|<\s*>|\[\s*\]|&lt;\s*&gt;")
 _MAILTO = re.compile(r"\bmailto:\s*", re.IGNORECASE)
+_BEHIND_ADDRESS = re.compile(r"[>\])]{0,9}[ \t]{0,9}(?:\([^()]{0,200}\))?")
+_NEXT_NAME = re.compile(r"\s{0,9}(?:[,;&/|]\s{0,9}|and\s)\S", re.IGNORECASE)
+_BEFORE_NAME = re.compile(r"[\s,;&/|]*(?:and\b[\s,]*)?", re.IGNORECASE)
 TEXT_BYTES = 65_536
 """Bytes of a text that expat reports at once."""
 MAX_AUTHOR_CHARACTERS = 2_000
@@ -109,7 +112,9 @@ class _RuledParser(StrictFeedParser):  # type: ignore[misc]  # feedparser has no
             return
         text = dict.get(context, key)
         if text and people:
-            person["name"] = name_of(text)
+            first, *others = names_of(text)
+            person["name"] = first
+            people.extend(FeedParserDict(name=name) for name in others)
 
     # Dates are read by `feed_dates.py`.
 
@@ -129,18 +134,44 @@ class _RuledParser(StrictFeedParser):  # type: ignore[misc]  # feedparser has no
     _end_dcterms_created = _end_created
 
 
-def name_of(author: str) -> str:
-    """Return the name in the text of an author, or its address if it has no name."""
+def names_of(author: str) -> list[str]:
+    """Return the names in the text of an author, at least one; an address without a name is one too.
+
+    Only addresses part names from each other: without them, a comma may stand inside one name ("Smith, Jane").
+    """
     text = author[:MAX_AUTHOR_CHARACTERS]
-    if "@" not in text:
-        return author
-    address = _ADDRESS.search(text)
-    if address is None:
-        return author
-    text = _EMPTY_BRACKETS.sub("", _MAILTO.sub("", text).replace(address.group(), "")).strip(" \t\r\n,;:-")
+    addresses = list(_ADDRESS.finditer(text)) if "@" in text else []
+    if not addresses:
+        return [author]
+    if len(addresses) == 1 and not _is_followed_by_a_name(text, addresses[0]):
+        return [_name_beside(text, addresses[0].group())]
+    names, at = [], 0
+    for address in addresses:
+        end = _end_of(text, address)
+        names.append(_name_beside(_BEFORE_NAME.sub("", text[at:end], 1), address.group()))
+        at = end
+    last = _BEFORE_NAME.sub("", text[at:], 1).strip()
+    return list(dict.fromkeys(filter(None, [*names, last])))
+
+
+def _is_followed_by_a_name(text: str, address: re.Match[str]) -> bool:
+    """Return whether an address has its name, and another name comes behind it."""
+    end = _end_of(text, address)
+    return _NEXT_NAME.match(text, end) is not None and _name_beside(text[:end], address.group()) != address.group()
+
+
+def _end_of(text: str, address: re.Match[str]) -> int:
+    """Return the offset behind an address, its bracket, and a name in brackets that follows it."""
+    behind = _BEHIND_ADDRESS.match(text, address.end())
+    return behind.end() if behind is not None else address.end()
+
+
+def _name_beside(text: str, address: str) -> str:
+    """Return the name in a text beside an address, or the address."""
+    text = _EMPTY_BRACKETS.sub("", _MAILTO.sub("", text).replace(address, "")).strip(" \t\r\n,;:-")
     if text[:1] == "(" and text[-1:] == ")":
         text = text[1:-1]
-    return text.strip(" \t\r\n\"'") or address.group()
+    return text.strip(" \t\r\n\"'") or address
 
 
 class _Events:

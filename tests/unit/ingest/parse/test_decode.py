@@ -1,5 +1,7 @@
 """The bytes of a document become text: byte order mark, UTF-8, label, detector, in this order."""
 
+import struct
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -51,6 +53,35 @@ def test_label_is_read_as_browsers_read_it(label: str, codec: str, text: str) ->
 def test_what_is_utf_8_is_utf_8_whatever_its_label(label: str) -> None:
     text = xml(label, "Žižek, новости, 中文")
     assert decode(text.encode(), f"text/xml; charset={label}") == text
+
+
+@pytest.mark.parametrize("label", ["gbk", "gb2312", "gb18030"])
+def test_euro_of_code_page_936_is_read(label: str) -> None:
+    body = xml(label, "价格@100 中文").encode("gb18030").replace(b"@", b"\x80")
+    assert decode(body) == xml(label, "价格€100 中文")
+
+
+@pytest.mark.parametrize("text", ["①②日本", "㈱日本㍻", "日本⑳", "髙日本", "纊日本鸙", "日本㊤！"])
+def test_characters_of_vendors_are_read_in_iso_2022_jp(text: str) -> None:
+    """The double bytes of code page 932 are those of JIS X 0208 in another arrangement."""
+    pairs = b""
+    for letter in text:
+        lead, trail = letter.encode("cp932")
+        row = (lead - (0x81 if lead < 0xA0 else 0xC1)) * 2 + 0x21
+        cell = trail - 0x9F + 0x21 if trail >= 0x9F else trail - 0x40 + 0x21 - (trail > 0x7F)
+        pairs += bytes((row + (trail >= 0x9F), cell))
+    body = xml("iso-2022-jp", "@").encode().replace(b"@", b"\x1b$B" + pairs + b"\x1b(B")
+    assert decode(body) == xml("iso-2022-jp", text)
+
+
+@pytest.mark.parametrize("text", ["😀", "a😀b𝄞", "Žižek 😀😀", "\U0010ffff"])
+def test_surrogates_in_utf_8_are_one_character(text: str) -> None:
+    body = b"".join(
+        unit.encode("utf-8", "surrogatepass")
+        for unit in map(chr, struct.unpack(f">{len(text.encode('utf-16-be')) // 2}H", text.encode("utf-16-be")))
+    )
+    assert decode(xml("utf-8", "@").encode().replace(b"@", body)) == xml("utf-8", text)
+    assert decode(xml("utf-8", "é@").encode().replace(b"@", body[:3])) != xml("utf-8", f"é{text}")
 
 
 @pytest.mark.parametrize("codec", ["utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-32-le", "utf-32-be"])

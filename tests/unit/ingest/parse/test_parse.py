@@ -59,6 +59,26 @@ def test_atom_plain_text_and_update_time_are_read() -> None:
     assert (entry.authors, entry.categories, entry.lang) == (("Ann",), ("Label",), "fr")
 
 
+@pytest.mark.parametrize(
+    ("written", "names"),
+    [
+        ("ann@news.example (Ann Arbor)", ("Ann Arbor",)),
+        ("ann@news.photography", ("ann@news.photography",)),
+        ("mailto:ann@news.example (Ann), mailto:bo@news.example (Bo)", ("Ann", "Bo")),
+        ("Ann &lt;ann@news.example&gt;, Bo &lt;bo@news.example&gt; and Cy &lt;cy@news.example&gt;", ("Ann", "Bo", "Cy")),
+        ("Arbor, Ann &lt;ann@news.example&gt;, Beau, Bo &lt;bo@news.example&gt;", ("Arbor, Ann", "Beau, Bo")),
+        ("ann@news.example; andy@news.example", ("ann@news.example", "andy@news.example")),
+        ("ann@news.example (Ann) and Bo", ("Ann", "Bo")),
+        ("ann@news.example - Ann", ("Ann",)),
+        ("ann@news.example (Ann), ann@other.example (Ann)", ("Ann",)),
+        ("Arbor, Ann and Bo", ("Arbor, Ann and Bo",)),
+    ],
+)
+def test_authors_are_read_from_their_addresses(written: str, names: tuple[str, ...]) -> None:
+    (entry,) = read(rss(story(1, author=written))).entries
+    assert entry.authors == names
+
+
 def test_rdf_and_cdf_are_read() -> None:
     assert read(RDF).entries[0].published == (RawDate("dc:date", "2025-01-01"),)
     assert read(CDF).entries[0].title.text == "One"
