@@ -269,7 +269,7 @@ def test_many_header_lines_are_read(serve, fetch) -> None:
     ],
 )
 def test_line_that_is_no_header_ends_no_head(serve, fetch, line: bytes) -> None:
-    server = serve(lambda *_: answer(BODY, line, b"ETag: \"1\""))
+    server = serve(lambda *_: answer(BODY, line, b'ETag: "1"'))
     outcome = fetch(f"{server.base}/feed")
     assert (outcome.body, outcome.headers["etag"]) == (BODY, '"1"')
     assert fetch(f"{server.base}/feed").body == BODY

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from newswire.ingest.indexing import IndexResult
     from newswire.ingest.poll import BatchReport, PollReport
     from newswire.search.answer import SearchResult
+    from newswire.settings import Settings
 
 
 # Controls, marks of direction, separators, invisible and private characters, tags, and what is no character. The two
@@ -167,8 +168,17 @@ def summary_line(report: BatchReport) -> str:
     )
 
 
-def show_result(result: SearchResult) -> None:
-    """Print items, facets, histogram, total and warnings, and the number of feeds that are not up to date."""
+def place_of(settings: Settings) -> str:
+    """Return where feeds and documents are kept: the data folder, or the table and the bucket."""
+    places = [settings.table and f"table {settings.table}", settings.bucket and f"bucket {settings.bucket}"]
+    return ", ".join(filter(None, places)) or str(settings.data_folder.absolute())
+
+
+def show_result(result: SearchResult, place: str) -> None:
+    """Print items, facets, histogram, total and warnings, and the number of feeds that are not up to date.
+
+    `place` is where the data is: nothing found may mean another folder.
+    """
     for hit in result.hits:
         item = hit.item
         columns = [to_rfc3339(item.published), item.feed, item.title or (item.summary or item.id)[:100]]
@@ -182,7 +192,8 @@ def show_result(result: SearchResult) -> None:
         say(f"By {facet.field}: {counts or 'none'}; others {facet.other:,}, without {facet.missing:,}.")
     for bucket in result.histogram.buckets if result.histogram else ():
         say(f"{to_rfc3339(bucket.start)} to {to_rfc3339(bucket.end)}: {bucket.count:,}")
-    say(f"{plural(result.total, 'item')} found, {len(result.hits)} shown.")
+    where = "" if result.total else f" The data is in {place}."
+    say(f"{plural(result.total, 'item')} found, {len(result.hits)} shown.{where}")
     for warning in result.warnings:
         say(f"Note: {warning.detail}")
     coverage = result.coverage

@@ -10,7 +10,7 @@ import msgspec
 
 from newswire.app import App
 from newswire.cli import OK
-from newswire.cli.console import ago, complain, plural, say, say_json
+from newswire.cli.console import ago, complain, place_of, plural, say, say_json
 from newswire.errors import UsageError
 from newswire.feed_id import check_feed_id, unknown_feed
 from newswire.feed_status import state_of
@@ -50,7 +50,7 @@ def list_feeds(app: App, arguments: argparse.Namespace) -> int:
     if not statuses and arguments.problems:
         say("No feed has a problem.")
     elif not statuses:
-        say("The list of feeds is empty. Run `newswire feeds add URL` to add one.")
+        say(f"The list of feeds in {place_of(app.settings)} is empty. Run `newswire feeds add URL` to add one.")
     now = app.clock()
     for status in statuses:
         say(f"{status.id}: {_describe(app, status, now)}")

@@ -9,7 +9,16 @@ from collections.abc import Callable, Sequence
 
 from newswire.app import App
 from newswire.cli import FAILED, OK, Voice
-from newswire.cli.console import complain, event_lines, indexed_line, polled_line, progress, say, summary_line
+from newswire.cli.console import (
+    complain,
+    event_lines,
+    indexed_line,
+    place_of,
+    polled_line,
+    progress,
+    say,
+    summary_line,
+)
 from newswire.errors import FeedsFileError, NewswireError
 from newswire.feed_id import unknown_feed
 from newswire.ingest.archiving import reconcile
@@ -59,7 +68,7 @@ def poll_once(
         tick(app, InlineQueue(run))
     if not reports and voice != "quiet" and not is_repeated:
         if not app.feeds.rows():
-            say("The feed list is empty. Add a feed with `newswire feeds add URL`.")
+            say(f"The list of feeds in {place_of(app.settings)} is empty. Add one with `newswire feeds add URL`.")
         else:
             say("No feed is due. Run `newswire poll --now` to poll all feeds.")
     return max([OK, *(_print_report(report, voice, is_repeated=is_repeated) for report in reports)])

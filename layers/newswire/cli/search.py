@@ -6,7 +6,7 @@ import argparse
 
 from newswire.app import App
 from newswire.cli import OK, USAGE
-from newswire.cli.console import complain, say_json, show_result
+from newswire.cli.console import complain, place_of, say_json, show_result
 from newswire.cli.search_options import SEARCH_OPTIONS, option_of
 from newswire.search.answer import search as search_engine
 from newswire.search.parameter_reader import BadParametersError, sentence_of
@@ -37,5 +37,5 @@ def search(app: App, arguments: argparse.Namespace) -> int:
 
         say_json(answer_out(result))
     else:
-        show_result(result)
+        show_result(result, place_of(app.settings))
     return OK

@@ -8,7 +8,7 @@ import msgspec
 
 from newswire.app import App
 from newswire.cli import OK
-from newswire.cli.console import plural, say, say_json
+from newswire.cli.console import place_of, plural, say, say_json
 from newswire.feed_status import state_of
 from newswire.ingest.generations import serving_generation
 from newswire.storage.feeds.status import status_of
@@ -32,17 +32,10 @@ def status(app: App, arguments: argparse.Namespace) -> int:
     else:
         say(f"newswire {out.version}, engine {info.name} {info.version}")
         say(f"{plural(items, 'item')} in generation {out.generation}; {behind}")
-    say(f"Data: {_place_of(app)}")
+    say(f"Data: {place_of(app.settings)}")
     counts = ", ".join(f"{count} {state}" for state, count in sorted(out.feeds.items()) if count)
     say(f"{plural(len(statuses), 'feed')}: {counts or 'none'}")
     for feed in statuses:
         if feed.error and state_of(feed, app.clock(), app.settings.stale_grace_seconds) == "failing":
             say(f"  {feed.id}: {feed.error}")
     return OK
-
-
-def _place_of(app: App) -> str:
-    """Return where feeds and documents are kept: the data folder, or the table and the bucket."""
-    settings = app.settings
-    places = [settings.table and f"table {settings.table}", settings.bucket and f"bucket {settings.bucket}"]
-    return ", ".join(filter(None, places)) or str(settings.data_folder.absolute())

@@ -22,7 +22,6 @@ from newswire.ingest.parse.sniff import from_root
 from newswire.model import Feed
 from newswire.urls import feed_key, feed_url_problem, safe_link, web_url, without_credentials
 
-
 _END = re.compile(rb"</\s{0,9}(?:[\w.-]{1,40}:)?opml\s{0,9}>|<opml[^<>]{0,2000}/>", re.IGNORECASE)
 
 

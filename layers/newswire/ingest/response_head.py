@@ -5,7 +5,7 @@ from __future__ import annotations
 import http.client
 import re
 from collections.abc import Iterator
-from typing import IO
+from io import BufferedReader
 
 MAX_INTERIM_RESPONSES = 100
 MAX_HEADER_LINES = 1_000
@@ -22,6 +22,7 @@ class LenientResponse(http.client.HTTPResponse):
     """A response that begins after the interim ones, and whose header lines are read or left out one by one."""
 
     def begin(self) -> None:
+        """Read the head; urllib3 calls it before anything else."""
         try:
             super().begin()
         finally:
@@ -48,7 +49,7 @@ class _HeaderLines:
     does not count, and neither do the lines that continue it.
     """
 
-    def __init__(self, stream: IO[bytes]) -> None:
+    def __init__(self, stream: BufferedReader) -> None:
         self.stream = stream
         self._transfer_codings: list[bytes] = []
         self._has_dropped = False

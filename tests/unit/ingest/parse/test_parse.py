@@ -65,7 +65,10 @@ def test_atom_plain_text_and_update_time_are_read() -> None:
         ("ann@news.example (Ann Arbor)", ("Ann Arbor",)),
         ("ann@news.photography", ("ann@news.photography",)),
         ("mailto:ann@news.example (Ann), mailto:bo@news.example (Bo)", ("Ann", "Bo")),
-        ("Ann &lt;ann@news.example&gt;, Bo &lt;bo@news.example&gt; and Cy &lt;cy@news.example&gt;", ("Ann", "Bo", "Cy")),
+        (
+            "Ann &lt;ann@news.example&gt;, Bo &lt;bo@news.example&gt; and Cy &lt;cy@news.example&gt;",
+            ("Ann", "Bo", "Cy"),
+        ),
         ("Arbor, Ann &lt;ann@news.example&gt;, Beau, Bo &lt;bo@news.example&gt;", ("Arbor, Ann", "Beau, Bo")),
         ("ann@news.example; andy@news.example", ("ann@news.example", "andy@news.example")),
         ("ann@news.example (Ann) and Bo", ("Ann", "Bo")),
