@@ -16,9 +16,9 @@ from newswire.ingest.backfill import load
 from newswire.settings import Settings
 from tests import golden
 from tests.support.generated import Material, some_search
-from tests.support.opensearch_node.indexes import delete_indexes, merge_indexes
+from tests.support.opensearch_node.indexes import copy_items, delete_indexes, merge_indexes
 from tests.support.processes import command
-from tests.support.timeline import END_OF_2023, LINES, timeline_file
+from tests.support.timeline import END_OF_2023, LINES, loaded_timeline, timeline_file
 from tests.support.transports import AsEvents
 
 SEARCHES = 600
@@ -54,22 +54,16 @@ def on_cluster(opensearch_nodes, prefix: str, data, **more) -> Settings:
 
 
 @pytest.fixture(scope="module")
-def lines(shared):
-    year = timeline_file(shared)
-    return year.path, len(year.items)
-
-
-@pytest.fixture(scope="module")
-def year(lines, tmp_path_factory, opensearch_nodes, prefix) -> Iterator[Year]:
+def year(shared, tmp_path_factory, opensearch_nodes, prefix) -> Iterator[Year]:
+    """Yield the year on both engines; the embedded one is for reading only."""
+    file, items = timeline_file(shared)
+    embedded = App(Settings(data=str(loaded_timeline(shared))), clock=lambda: END_OF_2023)
     folder = tmp_path_factory.mktemp("year")
-    file, total = lines
-    embedded = App(Settings(data=str(folder / "embedded")), clock=lambda: END_OF_2023)
-    cluster = App(on_cluster(opensearch_nodes, prefix, folder / "cluster"), clock=lambda: END_OF_2023)
-    for app in (embedded, cluster):
-        assert load(app, [str(file)], None).lines == LINES
-        app.engine.refresh()
+    cluster = App(on_cluster(opensearch_nodes, prefix, folder), clock=lambda: END_OF_2023)
+    assert load(cluster, [str(file)], None).lines == LINES
+    cluster.engine.refresh()
     merge_indexes(opensearch_nodes.url("3.8"), prefix)
-    yield Year(embedded, cluster, total)
+    yield Year(embedded, cluster, len(items))
     embedded.close()
     cluster.close()
 
@@ -152,14 +146,13 @@ def test_walk_gives_each_item_once_during_indexing(year, tmp_path, sort: str) ->
     walked_while_more_comes_in(year.cluster, tmp_path, sort, year.total)
 
 
-def test_walk_over_three_shards_gives_each_item_once(lines, tmp_path, opensearch_nodes, prefix) -> None:
-    file, total = lines
+def test_walk_over_three_shards_gives_each_item_once(year, tmp_path, opensearch_nodes, prefix) -> None:
     settings = on_cluster(opensearch_nodes, f"{prefix}-three", tmp_path / "data", opensearch_shards=3)
     app = App(settings, clock=lambda: END_OF_2023)
-    assert load(app, [str(file)], None).lines == LINES
-    app.engine.refresh()
+    app.engine.setup()
+    copy_items(opensearch_nodes.url("3.8"), prefix, settings.opensearch_prefix)
     for sort in ("newest", "oldest"):
-        walked_while_more_comes_in(app, tmp_path, sort, total)
+        walked_while_more_comes_in(app, tmp_path, sort, year.total)
     app.close()
 
 

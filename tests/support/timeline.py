@@ -50,7 +50,8 @@ def loaded_timeline(shared: Path) -> Path:
 
     def make(folder: Path) -> None:
         app = App(Settings(data=str(folder)), clock=lambda: END_OF_2023)
-        load(app, [str(timeline_file(shared).path)], None)
+        report = load(app, [str(timeline_file(shared).path)], None)
+        assert (report.lines, report.refused_count) == (LINES, 0)
         app.close()
 
     return made_once("timeline", make)
