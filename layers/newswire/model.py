@@ -370,6 +370,9 @@ class IndexReport(Struct, frozen=True):
     outdated: int = 0
     """Writes that the engine skipped because it has a higher `seq`; this is not an error."""
     refused: tuple[RefusedItem, ...] = ()
+    """Items that the engine will never take as they are."""
+    failed: tuple[RefusedItem, ...] = ()
+    """Items that it did not take now, for a reason that is not theirs: they must be written again."""
 
 
 # --- the state of a feed ----------------------------------------------------------------------------------------------

@@ -187,11 +187,12 @@ def test_info_reports_a_dead_cluster_as_unhealthy() -> None:
 class Bulks:
     """A cluster that answers each item with the status from `outcome` and records the requests."""
 
-    def __init__(self, outcome, whole_request=lambda _ids: 200) -> None:
+    def __init__(self, outcome, whole_request=lambda _ids: 200, kind: str = "mapper_parsing_exception") -> None:
         self.outcome = outcome
         self.whole_request = whole_request
         self.requests: list[list[str]] = []
         self.kept: list[str] = []
+        self.kind = kind
 
     def __call__(self, method: str, path: str, body: bytes):
         if not path.endswith("_bulk"):
@@ -205,7 +206,7 @@ class Bulks:
         for id_ in ids:
             item_status = self.outcome(id_, len(self.requests))
             self.kept += [id_] if item_status in {200, 201} else []
-            error = {} if item_status in {200, 201} else {"error": {"type": "boom", "reason": "it is poison"}}
+            error = {} if item_status in {200, 201} else {"error": {"type": self.kind, "reason": "it is poison"}}
             items.append({"index": {"_id": id_, "status": item_status, **error}})
         return 200, "application/json", json.dumps({"errors": True, "items": items}).encode()
 
@@ -251,6 +252,27 @@ def test_poison_item_does_not_hold_back_the_others() -> None:
         report = written(engine, 1200)
         assert (report.written, [refusal.id for refusal in report.refused]) == (1199, [poison])
         assert "poison" in report.refused[0].reason
+
+
+@pytest.mark.parametrize(
+    ("status", "kind"),
+    [
+        (403, "cluster_block_exception"),
+        (403, "security_exception"),
+        (401, "security_exception"),
+        (404, "index_not_found_exception"),
+        (500, "illegal_state_exception"),
+        (500, "i_o_exception"),
+        (400, "illegal_argument_exception"),
+        (400, "boom"),
+    ],
+)
+def test_fault_of_the_cluster_refuses_no_item(status: int, kind: str) -> None:
+    bulks = Bulks(lambda id_, _request: status if id_ == item(7).id else 201, kind=kind)
+    with cluster(bulks) as engine:
+        report = written(engine, 20)
+        assert (report.written, report.refused) == (19, ())
+        assert [failed.id for failed in report.failed] == [item(7).id]
 
 
 def test_oversized_bulk_is_halved_to_isolate_the_bad_item() -> None:

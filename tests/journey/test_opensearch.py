@@ -4,6 +4,7 @@ import json
 import uuid
 
 import pytest
+from opensearchpy import OpenSearch
 
 from newswire.app import App
 from newswire.engines.opensearch.engine import OpenSearchEngine
@@ -81,6 +82,30 @@ def test_ingest_search_and_reindex_on_opensearch(tmp_path, cluster) -> None:
             assert shown in body.decode()
     finally:
         served.stop()
+
+
+@pytest.mark.parametrize("block", ["index.blocks.write", "index.blocks.read_only"])
+def test_items_that_a_blocked_index_did_not_take_are_indexed_later(tmp_path, cluster, block: str) -> None:
+    node = OpenSearch(cluster["NEWSWIRE_OPENSEARCH_URL"])
+    index = f"{cluster['NEWSWIRE_OPENSEARCH_PREFIX']}-items-g000001"
+    lines = tmp_path / "lines.jsonl"
+
+    def load(first: int) -> tuple[int, str]:
+        lines.write_text("".join(json.dumps({"guid": str(first + n), "title": f"Line {n}"}) + "\n" for n in range(5)))
+        process = command(tmp_path / "data", "load", str(lines), "--feed", "lines", **cluster)
+        out, err = process.communicate(timeout=120)
+        return process.returncode, out + err
+
+    assert load(0)[0] == 0
+    node.indices.put_settings(index=index, body={block: True})
+    status, text = load(10)
+    assert (status, "did not take items of lines (cluster_block_exception" in text) == (1, True), text
+    assert "behind" in said(tmp_path, cluster, "feeds")
+    node.indices.put_settings(index=index, body={block: None})
+    assert load(20)[0] == 0
+    assert "15 items found" in said(tmp_path, cluster, "search")
+    assert "refused" not in said(tmp_path, cluster, "feeds")
+    node.close()
 
 
 def test_engine_outage_keeps_polling_and_is_reported(tmp_path, server) -> None:

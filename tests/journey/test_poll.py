@@ -13,7 +13,7 @@ from newswire.ingest.feed_list import merge
 from newswire.ingest.poll import run_batches
 from newswire.ingest.reindex import reindex
 from newswire.ingest.tick import tick
-from newswire.model import Batch, Feed, Fetched, FetchFailed, NotModified
+from newswire.model import Batch, Feed, Fetched, FetchFailed, IndexReport, NotModified, RefusedItem
 from newswire.storage.feeds import Lease
 from newswire.storage.queue.inline import InlineQueue
 from tests.conftest import NOON
@@ -50,6 +50,35 @@ def test_polled_items_are_searchable(app, server) -> None:
     assert {item.title for item in items(app)} == {"Story number 1", "An odd title"}
     assert status(app).title == "A feed"
     assert status(app).fetches[0].new == 2
+
+
+def test_feed_whose_items_were_not_taken_stays_behind_alone(app, server, monkeypatch) -> None:
+    index = app.engine.index
+
+    left_out: list[RefusedItem] = []
+
+    def partly(writes, generation: int) -> IndexReport:
+        def taken():
+            for write in writes:
+                if write.item.feed == "bad":
+                    left_out.append(RefusedItem(write.item.id, "security_exception: no permission"))
+                else:
+                    yield write
+
+        return msgspec.structs.replace(index(taken(), generation), failed=tuple(left_out))
+
+    for feed in ("bad", "good"):
+        add(app, server, feed)
+        server.says(f"/{feed}", rss(story(1), story(2), title=feed))
+    with monkeypatch.context() as patched:
+        patched.setattr(app.engine, "index", partly)
+        report = poll(app, "bad", "good")
+    assert {result.feed: result.problem is not None for result in report.indexed} == {"bad": True, "good": False}
+    assert (status(app, "bad").behind, status(app, "good").behind) == (True, False)
+    assert (status(app, "bad").items, status(app, "good").items) == (0, 2)
+    poll(app, "bad")
+    assert (status(app, "bad").behind, status(app, "bad").items, status(app, "bad").refused_items) == (False, 2, ())
+    assert len(items(app)) == 4
 
 
 def test_second_poll_of_an_unchanged_feed_writes_nothing(app, server) -> None:

@@ -1,6 +1,8 @@
 """Provide search engines for tests, each with its own index that can be damaged on purpose."""
 
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -37,6 +39,15 @@ class TantivyPlace:
         for file in (self._folder / "g000001").glob("*.*"):
             file.write_bytes(b"rubbish")
 
+    @contextmanager
+    def writes_blocked(self) -> Iterator[None]:
+        """Make the index refuse all writes for the block: a directory stands where tantivy makes its lock."""
+        lock = self._folder / "g000001" / ".tantivy-writer.lock"
+        lock.unlink(missing_ok=True)
+        lock.mkdir()
+        yield
+        lock.rmdir()
+
     def change_schema(self, by: int) -> None:
         (self._folder / "g000001" / "schema").write_text(str(SCHEMA + by))
 
@@ -68,6 +79,14 @@ class OpenSearchPlace:
 
     def damage(self) -> None:
         self._url = "http://127.0.0.1:9"  # where nothing listens
+
+    @contextmanager
+    def writes_blocked(self) -> Iterator[None]:
+        """Make the index refuse all writes for the block, as an operator does who moves it."""
+        name = f"{self._prefix}-items-g000001"
+        self._client.indices.put_settings(index=name, body={"index.blocks.write": True})
+        yield
+        self._client.indices.put_settings(index=name, body={"index.blocks.write": None})
 
     def change_schema(self, by: int) -> None:
         name, alias = f"{self._prefix}-items-g000001", f"{self._prefix}-v{bodies.SCHEMA}"

@@ -1,6 +1,7 @@
 """template.yaml after the transformation by SAM's own translator."""
 
 import json
+import re
 
 import pytest
 
@@ -207,6 +208,13 @@ def test_sam_local_variables_exist_in_the_template() -> None:
         assert own.keys() <= variables(function).keys()
         plain = {name: value for name, value in variables(function).items() if isinstance(value, str)}
         assert read_settings(plain | own).opensearch_url == own["NEWSWIRE_OPENSEARCH_URL"]
+
+
+def test_access_log_is_json_where_a_variable_has_no_value() -> None:
+    """The gateway writes a bare hyphen for a variable without a value, and a quoted one for messageString."""
+    (stage,) = resources("AWS::ApiGateway::Stage").values()
+    written = re.sub(r"\$context\.[\w.]+", "-", stage["AccessLogSetting"]["Format"])
+    assert set(json.loads(written).values()) == {"-"}
 
 
 def test_gateway_errors_are_problem_json() -> None:

@@ -70,9 +70,10 @@ class ItemIndex(Protocol):
         The writes are taken one by one, so they need not fit into memory [SE-9]. Of two writes of one item the one with
         the higher `seq` stays, whatever their order; an equal one replaces [SE-10]. Writing an item again unchanged
         changes nothing that a search can see [SE-11]. An item that cannot be kept is in the report as refused, with the
-        reason, and does not stop the others [SE-12]. A missing generation is made: searches see the first one at once,
-        another one only after a swap [SE-13]. An item with a date outside the years 1 to 9999 is refused [SE-44]. What
-        `writes` raises is raised unchanged, and never taken for an error of the engine [SE-45].
+        reason, and does not stop the others [SE-12]. One that is not kept for any other reason, such as a write block,
+        is in the report as failed, or this method raises [SE-46]. A missing generation is made: searches see the first one
+        at once, another one only after a swap [SE-13]. An item with a date outside the years 1 to 9999 is refused [SE-44].
+        What `writes` raises is raised unchanged, and never taken for an error of the engine [SE-45].
         """
 
     def delete_feed(self, feed: str, generation: int) -> None:

@@ -6,19 +6,19 @@ that were not remembered are repeated, and change nothing.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 import msgspec
 from msgspec import Struct
 
 from newswire.app import App
 from newswire.clock import SECOND
-from newswire.errors import DataError, NewswireError
+from newswire.errors import DataError, EngineUnavailableError, NewswireError
 from newswire.ingest.fold import HISTORY_LENGTH, Step, is_split_by_title, step
 from newswire.ingest.identity import wanted_ids
 from newswire.ingest.reading import reader_of, refuse_error
 from newswire.ingest.reading.record import TOO_COSTLY
-from newswire.model import Count, FoldState, ItemState, ItemWrite, Reading, Record, Refusal, RefusedItem
+from newswire.model import Count, FoldState, IndexReport, ItemState, ItemWrite, Reading, Record, Refusal, RefusedItem
 from newswire.storage.feeds import FeedRow, Lease, new_lease
 from newswire.storage.feeds.status import status_of
 
@@ -82,7 +82,7 @@ def index_feeds(
     run = _IndexRun(app, number, feed_ids, progress, time_left)
     try:
         while run.claim():
-            run.save(app.engine.index(run.writes(), number).refused)
+            run.save(app.engine.index(run.writes(), number))
     finally:
         run.release()
     return list(run.results.values())
@@ -276,22 +276,25 @@ class _IndexRun:
 
     # --- results ---
 
-    def save(self, refused: Iterable[RefusedItem]) -> None:
+    def save(self, report: IndexReport) -> None:
         """Save states and cursors of the group; release the feeds that are done and keep the others claimed.
 
-        A feed whose states the store does not take stays behind, with the reason. Raises `DataError` if it takes none.
+        A feed whose items the engine, or whose states the store did not take stays behind, with the reason. Raises
+        `EngineUnavailableError` or `DataError` if none was taken.
         """
-        refused_by_id = {item.id: item for item in refused}
+        refused_by_id = {item.id: item for item in report.refused}
+        failed_by_id = {item.id: item for item in report.failed}
         progress: list[_Progress | None] = []
-        failed: list[DataError] = []
+        failed: list[NewswireError] = []
         saved = 0
         for feed in self._claimed:
             feed_id = feed.row.feed.id
             if feed.records:
                 try:
+                    _check_all_taken(feed, failed_by_id)
                     self._save_feed(feed, tuple(refused_by_id[id_] for id_ in feed.states if id_ in refused_by_id))
                     saved += 1
-                except DataError as error:
+                except (DataError, EngineUnavailableError) as error:
                     failed.append(error)
                     feed.problem, feed.done, feed.records, feed.counts = str(error), True, 0, []
                     self._add_result(feed, ())
@@ -337,6 +340,14 @@ class _IndexRun:
 
     def _is_half_over(self, lease: Lease) -> bool:
         return lease.until - self._app.clock() < self._app.settings.lease_seconds * SECOND // 2
+
+
+def _check_all_taken(feed: _Progress, failed_by_id: Mapping[str, RefusedItem]) -> None:
+    """Raise `EngineUnavailableError` if the engine did not take an item of a feed, for a reason that is not the item's."""
+    first = next((failed_by_id[id_] for id_ in feed.states if id_ in failed_by_id), None)
+    if first is not None:
+        msg = f"The engine did not take items of {feed.row.feed.id} ({first.reason}). They are written again later."
+        raise EngineUnavailableError(msg)
 
 
 def publish(app: App, feed_ids: Iterable[str]) -> None:

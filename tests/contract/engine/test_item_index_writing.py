@@ -9,8 +9,8 @@ import pytest
 from newswire.engines.query import (
     SearchQuery,
 )
-from newswire.errors import DataError
-from newswire.model import ItemWrite
+from newswire.errors import DataError, EngineError
+from newswire.model import IndexReport, ItemWrite, RefusedItem
 from tests.contract.engine.contract import contract
 from tests.contract.engine.writing import put, titles
 from tests.factories import item
@@ -138,6 +138,21 @@ def test_refused_item_does_not_block_the_others(engine) -> None:
     assert (report.written, [value.id for value in report.refused]) == (2, [item(2).id])
     assert report.refused[0].reason
     assert titles(engine) == ["after", "before"]
+
+
+@contract.covers("SE-46")
+def test_item_is_never_refused_for_a_fault_of_the_engine(engine, place) -> None:
+    put(engine, item(1, "before"))
+    writes = [ItemWrite(item(2, "during"), 1), ItemWrite(item(3, "during"), 1)]
+    with place.writes_blocked():
+        try:
+            report = engine.index(writes, 1)
+        except EngineError:
+            report = IndexReport(failed=tuple(RefusedItem(write.item.id, "") for write in writes))
+    assert (report.written, report.refused) == (0, ())
+    assert [failed.id for failed in report.failed] == [item(2).id, item(3).id]
+    put(engine, item(2, "after"), item(3, "after"))
+    assert titles(engine) == ["after", "after", "before"]
 
 
 @contract.covers("SE-44")

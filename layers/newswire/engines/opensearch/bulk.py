@@ -1,7 +1,8 @@
 """Write documents to a cluster with bulk requests, and report the result of each document.
 
 Requests have a limited size. Operations that a busy cluster rejects are sent again with backoff. A document that makes
-a whole request fail is isolated and refused. In a Serverless collection a write returns when searches see it.
+a whole request fail is isolated. Only what a document itself causes refuses it. In a Serverless collection a write
+returns when searches see it.
 """
 
 from __future__ import annotations
@@ -34,9 +35,22 @@ _MAX_AWAITED_ITEMS = 10_000
 """Last documents of a write that are waited for. A shard shows its writes in order, and 10,000 reach every shard."""
 _AWAITED_PER_SEARCH = 1_000
 _CONFLICT = 409
-_SPOILED_STATUSES = frozenset({400, 413})
+_BAD_REQUEST, _TOO_LARGE = 400, 413
+_SPOILED_STATUSES = frozenset({_BAD_REQUEST, _TOO_LARGE})
 """Statuses of a whole request that one bad or oversized document can cause."""
 _MARK_LIMIT = 1 << 31
+_FAULTS_OF_ITEMS = frozenset(
+    {
+        "mapper_parsing_exception",
+        "document_parsing_exception",
+        "strict_dynamic_mapping_exception",
+        "max_bytes_length_exceeded_exception",
+        "x_content_parse_exception",
+        "json_parse_exception",
+        "action_request_validation_exception",  # an id of more than 512 bytes
+    }
+)
+"""Errors that only the document can cause. Any other may be the cluster's, such as that of a write block."""
 
 _Json = dict[str, Any]
 Operation = tuple[_Json, str | None]
@@ -51,15 +65,21 @@ class BulkResult:
         self.written = 0
         self.outdated = 0
         self.refused: list[RefusedItem] = []
+        self.failed: list[RefusedItem] = []
         self.seqs: dict[str, int] = {}
         """The `seq` of each sent document by id, in the order of writing."""
 
-    def refuse(self, operation: Operation, answer: _Json) -> None:
+    def record_failure(self, operation: Operation, answer: _Json) -> None:
         """Record why a document was not written. A conflict means that the cluster has a higher `seq`: not an error."""
         if answer.get("status") == _CONFLICT:
             self.outdated += 1
         elif "index" in operation[0]:
-            self._refuse(RefusedItem(operation[0]["index"]["_id"], reason_of(answer)))
+            item = RefusedItem(operation[0]["index"]["_id"], reason_of(answer))
+            if _is_fault_of_item(answer):
+                self._refuse(item)
+            else:
+                self.failed.append(item)
+                self.seqs.pop(item.id, None)
 
     def _refuse(self, item: RefusedItem) -> None:
         self.refused.append(item)
@@ -117,13 +137,13 @@ class Bulk:
                 elif outcome.get("status") in BUSY_STATUSES:
                     busy.append(operation)
                 elif "exception" not in outcome:
-                    result.refuse(operation, outcome)
+                    result.record_failure(operation, outcome)
                 elif outcome["status"] not in _SPOILED_STATUSES:
                     raise outcome["exception"]
                 elif len(operations) > 1:
                     spoiled.append(operation)
                 else:
-                    result.refuse(operation, outcome)
+                    result.record_failure(operation, outcome)
             middle = (len(spoiled) + 1) // 2
             self.send(name, spoiled[:middle], result)
             self.send(name, spoiled[middle:], result)
@@ -197,6 +217,17 @@ def _next_chunk(operations: Iterator[Operation]) -> list[Operation]:
         chunk.append(operation)
         characters += len(operation[1] or "")
     return chunk
+
+
+def _is_fault_of_item(answer: _Json) -> bool:
+    """Return whether the document itself is why it was not written: it is too large, or cannot be read by the mapping."""
+    if answer.get("status") == _TOO_LARGE:
+        return True
+    error = getattr(answer.get("exception"), "error", None) or answer.get("error") or {}
+    if isinstance(error, str):
+        return error in _FAULTS_OF_ITEMS
+    types = {error.get("type"), (error.get("caused_by") or {}).get("type")}
+    return answer.get("status") == _BAD_REQUEST and not types.isdisjoint(_FAULTS_OF_ITEMS)
 
 
 def reason_of(answer: _Json) -> str:

@@ -90,7 +90,7 @@ class OpenSearchEngine:
             self._bulk.send_all(name, result.make_operations(chain((first,), writes)), result)
             if self._cluster.is_serverless:
                 self._bulk.wait_until_seen(name, result)
-        return IndexReport(result.written, result.outdated, tuple(result.refused))
+        return IndexReport(result.written, result.outdated, tuple(result.refused), tuple(result.failed))
 
     def delete_feed(self, feed: str, generation: int) -> None:
         name = self._indexes.name(generation)
@@ -145,8 +145,8 @@ class OpenSearchEngine:
             name = self._indexes.ensure_statuses()
             self._refresh(self._indexes.every)
             self._bulk.send(name, operations, result)
-            if result.refused:
-                first = result.refused[0]
+            if result.refused or result.failed:
+                first = (result.refused or result.failed)[0]
                 raise EngineUnavailableError(f"{CLUSTER_NAME} refused the status of {first.id} ({first.reason}).")
             self._refresh(name)
             if self._cluster.is_serverless:
