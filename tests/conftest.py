@@ -65,6 +65,14 @@ def pytest_sessionstart(session: pytest.Session) -> Generator[None, None, None]:
     return (yield)
 
 
+@pytest.hookimpl(trylast=True)  # after the plugin that marks them
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Leave tests that run the same lines thousands of times out of the coverage, which doubles their time."""
+    for item in items:
+        if item.get_closest_marker("hypothesis") is not None or item.nodeid.startswith("tests/corpus/"):
+            item.add_marker("no_cover")
+
+
 @pytest.fixture
 def clock() -> HandClock:
     return HandClock()
