@@ -100,9 +100,9 @@ _LINE_BREAKS = re.compile(r"[\t\r\n]+ *|[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]+")
 _BACKSLASH = "\\"
 _QUERY = re.compile("([?#])")
 _NOT_IN_LINK = re.compile(r"[\s\"<>`{}]")
-_TEXT = re.compile(r"[\s\"<>]")
+_QUOTES = re.compile(r"[\"<>“”„«»]")
 _PATH = re.compile(r"[/?#.]")
-"""What a relative address has at least one of; without, it is a word, though RFC 3986 would take it for an address."""
+"""What a relative address in a text has at least one of; without, it is a word, though RFC 3986 would take it for one."""
 _BAD_HOST = re.compile(r"[\s\"<>\\^`{|}%]")
 _SLASHES = re.compile(r"(https?):[/\\]*", re.IGNORECASE)
 # Most links need no change but the scheme. Splitting a URL costs ten times as much as this match.
@@ -234,19 +234,27 @@ def safe_link(link: str) -> str:
 def resolve(link: str, base: str) -> str:
     """Return a tidy relative link as an absolute one (RFC 3986 section 5); an absolute one is only tidied.
 
-    What is a word or a text, and not an address, gives "".
+    What is quoted, or words, and not an address, gives "".
     """
     link = tidy_link(link)
     if not link or _SCHEME.match(link):
         return link
     if link.startswith("www."):
         return f"https://{link}"
-    if _TEXT.search(link) or not _PATH.search(link):
+    is_words = " " in link and not _PATH.search(link)
+    if is_words or _QUOTES.search(link) or "://" in _QUERY.split(link, maxsplit=1)[0]:
         return ""
     try:
-        return urljoin(base, link)
+        return urljoin(base, link.replace(" ", "%20"))
     except ValueError:
         return link
+
+
+def resolve_text(text: str, base: str) -> str:
+    """Return the link that a text gives, as `resolve` does; a text may also be a word, such as "none", which gives ""."""
+    link = tidy_link(text)
+    is_path = link[:1] in {"/", "?", "#", "."} or (_PATH.search(link) is not None and " " not in link)
+    return resolve(link, base) if is_path or _SCHEME.match(link) else ""
 
 
 def http_link(link: str) -> str:

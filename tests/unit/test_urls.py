@@ -14,6 +14,7 @@ from newswire.urls import (
     origin_of,
     redacted,
     resolve,
+    resolve_text,
     safe_link,
     scheme_of,
     tidy_link,
@@ -259,7 +260,29 @@ def test_only_the_trackers_of_a_fragment_are_dropped(link: str, canonical: str) 
     ],
 )
 def test_what_is_no_address_is_not_made_one(link: str, resolved: str) -> None:
+    assert resolve_text(link, "https://b.example/news/") == resolved
+
+
+@pytest.mark.parametrize(
+    ("link", "resolved"),
+    [
+        ("my-post", "https://b.example/news/my-post"),
+        ("/a b.html", "https://b.example/a%20b.html"),
+        ("../x", "https://b.example/x"),
+        ("read more", ""),
+        ("”http://a.example/x.mp3”/", ""),
+        ("see http://a.example/", ""),
+        ("?u=http://a.example/", "https://b.example/news/?u=http://a.example/"),
+        ("https://a.example/a", "https://a.example/a"),
+    ],
+)
+def test_address_in_an_attribute_may_be_one_word(link: str, resolved: str) -> None:
     assert resolve(link, "https://b.example/news/") == resolved
+
+
+@pytest.mark.parametrize("link", ["/a b.html", "/a", "x/y.html", "./x", "?p=1"])
+def test_path_in_a_text_is_an_address(link: str) -> None:
+    assert resolve_text(link, "https://b.example/") == resolve(link, "https://b.example/") != ""
 
 
 @pytest.mark.parametrize(

@@ -345,9 +345,11 @@ def _discard(response: urllib3.BaseHTTPResponse) -> None:
     """End a response whose body is not used; read a small body, so that its connection can be reused.
 
     A connection is kept only when its answer has surely ended: a server that announces a body for a status that has none
-    (RFC 9112 section 6.3) may send it later, and it would be taken for the next answer.
+    (RFC 9112 section 6.3) may send it later, and it would be taken for the next answer. A body without a length ends with
+    the connection, which may be at any time.
     """
-    if response.status in _BODILESS_STATUSES and _announces_body(response.headers):
+    is_bodiless = response.status in _BODILESS_STATUSES
+    if _announces_body(response.headers) if is_bodiless else not _has_end(response.headers):
         response.close()
         return
     try:
@@ -357,6 +359,10 @@ def _discard(response: urllib3.BaseHTTPResponse) -> None:
     except (HTTPError, OSError):
         pass
     response.close()
+
+
+def _has_end(headers: Mapping[str, str]) -> bool:
+    return "transfer-encoding" in headers or _LENGTH.fullmatch(headers.get("content-length", "")) is not None
 
 
 def _announces_body(headers: Mapping[str, str]) -> bool:

@@ -29,7 +29,7 @@ from newswire.model import (
 )
 from newswire.urls import canonical_link, safe_link, tidy_link
 
-EXTRACTION = 5
+EXTRACTION = 6
 """Version of the rules in this module and in `parse/`. An item of an older version is rewritten, without a new revision,
 when its entry is seen again."""
 ID_DIGITS = 32

@@ -36,7 +36,7 @@ _INLINE = frozenset({
     "strike", "strong", "sub", "sup", "time", "track", "tt", "u", "var", "video", "wbr",
 })  # fmt: skip
 _ELEMENTS = _BLOCKS | _HIDDEN | _INLINE
-"""The elements of HTML, also obsolete ones; `<gorilla>` is text. A name with a hyphen or colon is a custom element."""
+"""The elements of HTML, also obsolete ones; `<gorilla>` is text."""
 _IN_TITLE = frozenset({
     "a", "abbr", "acronym", "b", "bdi", "bdo", "big", "br", "center", "cite", "code", "del", "dfn", "div", "em", "font", "h1",
     "h2", "h3", "h4", "h5", "h6", "i", "img", "ins", "kbd", "mark", "nobr", "p", "q", "s", "small", "span", "strike", "strong",
@@ -45,6 +45,9 @@ _IN_TITLE = frozenset({
 """The elements that are markup in a title. A title speaks of other elements, unless they are hidden and have an end tag."""
 
 _TAG_NAME = re.compile(r"/?([A-Za-z][^\s/>]{0,60}+)")
+_QUALIFIED_NAME = re.compile(r"/?[a-z][\w.-]*+:[a-z][\w.-]*+")
+_CUSTOM_NAME = re.compile(r"/?[a-z][\w.]*+-[\w.-]*+")
+_END_NAME = re.compile(r"</([A-Za-z][\w.-]{0,60}+)[\s>]")
 # The attributes and the end of a tag. A quote only counts after an equals sign.
 _TAG_REST = re.compile(r"""(?:[^>=]++|=\s*+(?:"[^"]*+"|'[^']*+')?)*+>""")
 # What may follow the name in a tag of a title, or in a tag that the end of the text cuts off: attributes with values.
@@ -166,6 +169,7 @@ class _Scanner:
         self._known: dict[str, int] = {}
         """The last position of each mark that was searched for; -1 for one that does not come any more."""
         self._quotes_count = True
+        self._end_names: set[str] | None = None
 
     def skip_element(self, start: int, parts: list[str]) -> int:
         """Return the position after a start tag, and after its element if that is hidden."""
@@ -199,8 +203,8 @@ class _Scanner:
         return self._skip_nameless(start, parts)
 
     def _skip_nameless(self, start: int, parts: list[str]) -> int:
-        """Return the position after what HTML takes for a comment up to the next `>`; without one, it is text."""
-        end = self._find(">", start + 2)
+        """Return the position after what HTML takes for a comment up to the next `>`; in a title or without one, it is text."""
+        end = -1 if self._title else self._find(">", start + 2)
         if end < 0:
             parts.append("<")
             return start + 1
@@ -240,7 +244,7 @@ class _Scanner:
                 return -1
             attributes = _ATTRIBUTES.match(self._text, at)
             return attributes.end() if attributes else -1
-        if name not in _ELEMENTS and ":" not in name and "-" not in name:
+        if name not in _ELEMENTS and not self._is_custom(name, at):
             return -1
         if self._quotes_count:
             if rest := _TAG_REST.match(self._text, at):
@@ -250,6 +254,20 @@ class _Scanner:
         if end >= 0:
             return end + 1
         return len(self._text) if _CUT_TAG.match(self._text, at) else -1
+
+    def _is_custom(self, name: str, at: int) -> bool:
+        """Return whether a name that HTML does not have is one of an element: `o:p`, or `my-card` with an end or attributes.
+
+        `<https://a.example>` and `vector<my-type>` are text.
+        """
+        if _QUALIFIED_NAME.fullmatch(name):
+            return True
+        if not _CUSTOM_NAME.fullmatch(name):
+            return False
+        if self._end_names is None:
+            self._end_names = {end.lower() for end in _END_NAME.findall(self._text)}
+        attributes = _ATTRIBUTES.match(self._text, at)
+        return name.removeprefix("/") in self._end_names or (attributes is not None and "=" in attributes.group())
 
     def _has_end_tag(self, name: str, at: int) -> bool:
         return self._find_tag(f"</{name}", at, len(self._text)) >= 0

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import codecs
 import re
-from functools import lru_cache
+from functools import cache, lru_cache
 
 import webencodings
+from webencodings.labels import LABELS
 
 _BOMS = (
     (codecs.BOM_UTF8, "utf-8"),
@@ -38,8 +39,11 @@ _WIDER = {
     "hz": "hz",
 }
 """Codecs of Python that read all that browsers read under a name of the standard; its own codecs read less."""
-_LABEL = re.compile(rb"""<\?xml[^>]*?\bencoding\s*=\s*["']?\s*([\w.:()-]{1,60})""", re.IGNORECASE)
+_LABEL = re.compile(
+    rb"""<\?xml[^>]*?\bencoding\s*=\s*(?:"([^"<>]{1,60})"|'([^'<>]{1,60})'|["']?\s*([\w.:()-]{1,60}))""", re.IGNORECASE
+)
 _CHARSET = re.compile(r"charset\s*=\s*[\"']?([\w.:-]+)", re.IGNORECASE)
+_NOT_IN_LABEL = re.compile(r"[^a-z0-9]+")
 _MAX_LABEL_OFFSET = 2_000
 """Bytes in which the XML declaration is searched for; blank lines and comments may come before it."""
 _JAPANESE_STARTS = (b"\x1b$B", b"\x1b$@", b"\x1b(I")
@@ -76,6 +80,14 @@ _OTHER_LABELS = {
     "cp852": "cp852",
     "cp1125": "cp1125",
     "koi8-t": "koi8-t",
+    "cp855": "cp855",
+    "ibm855": "cp855",
+    "ibm437": "cp437",
+    "cp874": "windows-874",
+    "ms874": "windows-874",
+    "x-windows-874": "windows-874",
+    "ujis": "euc-jp",
+    "euc-cn": "gbk",
     "cp65001": "utf-8",
     **{
         f"{prefix}{page}": f"windows-{page}"
@@ -167,8 +179,12 @@ def _labels_of(body: bytes, content_type: str = "") -> list[str]:
     """
     charset = _CHARSET.search(content_type)
     declared = _LABEL.search(body, 0, _MAX_LABEL_OFFSET)
-    names = [charset[1] if charset else "", declared[1].decode("ascii", "replace") if declared else ""]
+    names = [charset[1] if charset else "", _group_of(declared).decode("ascii", "replace") if declared else ""]
     return [name for label in names if (name := _name_of(label))]
+
+
+def _group_of(label: re.Match[bytes]) -> bytes:
+    return next(group for group in label.groups() if group is not None)
 
 
 def _escaped_encoding(body: bytes, labels: list[str]) -> str:
@@ -217,12 +233,26 @@ def _detect(body: bytes) -> str:
 @lru_cache(maxsize=256)
 def _name_of(label: str) -> str:
     """Return the name of an encoding in the WHATWG Encoding Standard, or "" for an unknown label."""
-    label = label.strip().strip("()").lower()
-    hyphenated = label.replace("_", "-")
-    if other := _OTHER_LABELS.get(hyphenated):
+    plain = _plain(label)
+    if other := _other_labels().get(plain):
         return other
-    encoding = webencodings.lookup(label) or webencodings.lookup(hyphenated)
-    return "" if encoding is None or encoding.name in {"x-user-defined", "replacement"} else str(encoding.name)
+    name = _standard_labels().get(plain, "")
+    return "" if name in {"x-user-defined", "replacement"} else name
+
+
+def _plain(label: str) -> str:
+    """Return a label without what publishers write in many ways: `Shift_JIS`, `shift-jis` and `ShiftJIS` are one."""
+    return _NOT_IN_LABEL.sub("", label.lower())
+
+
+@cache
+def _standard_labels() -> dict[str, str]:
+    return {_plain(label): name for label, name in LABELS.items()}
+
+
+@cache
+def _other_labels() -> dict[str, str]:
+    return {_plain(label): name for label, name in _OTHER_LABELS.items()}
 
 
 def _codec_of(name: str) -> str:

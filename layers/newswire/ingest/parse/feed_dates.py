@@ -225,7 +225,9 @@ def read_feed_date(raw: str, lang: str | None = None) -> ReadDate | None:
             pass  # a leap second, which is read below, or a day that does not exist
         else:
             return ReadDate(at, "second") if is_in_calendar(at) else None
-    return _read(" ".join(raw.translate(_DASHES).split()).lower(), (lang or "").partition("-")[0].lower())
+    return _read(
+        " ".join(raw.translate(_DASHES).split()).replace("İ", "i").lower(), (lang or "").partition("-")[0].lower()
+    )
 
 
 @lru_cache(maxsize=4096)

@@ -6,7 +6,9 @@ Its own sanitising, half of its time, is off, since `item.py` strips markup; so 
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from typing import Any
+from urllib.parse import urlsplit
 from xml.parsers import expat
 
 from feedparser.api import StrictFeedParser
@@ -18,6 +20,21 @@ _MAILTO = re.compile(r"\bmailto:\s*", re.IGNORECASE)
 _BEHIND_ADDRESS = re.compile(r"[>\])]{0,9}[ \t]{0,9}(?:\([^()]{0,200}\))?")
 _NEXT_NAME = re.compile(r"\s{0,9}(?:[,;&/|]\s{0,9}|and\s)\S", re.IGNORECASE)
 _BEFORE_NAME = re.compile(r"[\s,;&/|]*(?:and\b[\s,]*)?", re.IGNORECASE)
+_RESERVED = frozenset(
+    {
+        *("links", "authors", "contributors", "publishers", "tags", "enclosures", "guidislink", "media_content"),
+        *(
+            "media_thumbnail",
+            "media_credit",
+            "media_rating",
+            "media_restriction",
+            "media_license",
+            "media_player",
+            "where",
+        ),
+    }
+)
+"""Keys under which feedparser keeps lists and flags, in the same dictionary as the texts of unknown elements."""
 TEXT_BYTES = 65_536
 """Bytes of a text that expat reports at once."""
 MAX_AUTHOR_CHARACTERS = 2_000
@@ -183,6 +200,8 @@ class _Events:
 
     def __init__(self, handler: _RuledParser) -> None:
         self._handler = handler
+        self._scopes: list[tuple[str, str | None]] = []
+        """The base and the language outside of each open element; feedparser itself does not leave all of them."""
         self._names: dict[str, str] = {}
         self._prefixes: dict[str, str] = {}
         """The first prefix that the document declares for a namespace."""
@@ -194,6 +213,8 @@ class _Events:
         self._handler.startPrefixMapping(prefix, uri)
 
     def start(self, name: str, attributes: dict[str, str]) -> None:
+        handler = self._handler
+        self._scopes.append((handler.baseuri, handler.lang))
         pairs = []
         for key, value in attributes.items():
             uri, space, rest = key.partition(" ")
@@ -201,24 +222,44 @@ class _Events:
                 pairs.append((key.lower(), value))
                 continue
             local, _, prefix = rest.partition(" ")
-            known = self._handler._matchnamespaces.get(uri.lower())  # noqa: SLF001 - feedparser has no other way
-            pairs += [(f"{given}:{local}".lower(), value) for given in dict.fromkeys((known, prefix)) if given]
-        self._handler.unknown_starttag(self._names.get(name) or self._name_of(name), pairs)
+            known = handler._matchnamespaces.get(uri.lower())  # noqa: SLF001 - feedparser has no other way
+            names = [f"{given}:{local}".lower() for given in dict.fromkeys((known, prefix)) if given]
+            pairs += [(given, value) for given in names if given != "xml:base" or _can_be_split(value)]
+        with suppress(Exception):  # feedparser's methods raise for elements at odd places: only the element is lost
+            handler.unknown_starttag(self._names.get(name) or self._name_of(name), pairs)
 
     def end(self, name: str) -> None:
-        self._handler.unknown_endtag(self._names.get(name) or self._name_of(name))
+        handler = self._handler
+        with suppress(Exception):
+            handler.unknown_endtag(self._names.get(name) or self._name_of(name))
+        handler.baseuri, handler.lang = self._scopes.pop()
+        del handler.basestack[len(self._scopes) :]
+        del handler.langstack[len(self._scopes) :]
 
     def _name_of(self, name: str) -> str:
         """Return `prefix:local` in lower case for the `uri local prefix` of expat; the prefix is feedparser's if it has one."""
         uri, space, rest = name.partition(" ")
         if not space:
-            return self._names.setdefault(name, name.lower())
-        local = rest.partition(" ")[0].lower()
+            return self._names.setdefault(name, _unreserved(name.lower()))
+        local = _unreserved(rest.partition(" ")[0].lower())
         lower = "http://backend.userland.com/rss" if "backend.userland.com/rss" in uri.lower() else uri.lower()
         prefix = self._handler._matchnamespaces.get(lower)  # noqa: SLF001
         if prefix is None:
             prefix = self._prefixes.get(uri, "")
         return self._names.setdefault(name, f"{prefix}:{local}".lower() if prefix else local)
+
+
+def _unreserved(name: str) -> str:
+    """Return the name of an element so that its text does not take the place of one of feedparser's own values."""
+    return f"other_{name}" if name in _RESERVED or name.endswith("_detail") else name
+
+
+def _can_be_split(url: str) -> bool:
+    try:
+        urlsplit(url)
+    except ValueError:
+        return False
+    return True
 
 
 def run_feedparser(document: bytes) -> Any:  # noqa: ANN401 - feedparser has no types

@@ -14,7 +14,7 @@ import msgspec
 
 from newswire.ingest.parse.sniff import JSON_GUARD
 from newswire.model import MAX_ENCLOSURES, Document, Enclosure, Entry, Listing, Markup, RawDate, Record, Refusal
-from newswire.urls import resolve
+from newswire.urls import resolve, resolve_text
 
 MAX_FEED_AUTHORS = 10
 """Maximum authors of a feed that count for each of its items without authors."""
@@ -29,6 +29,7 @@ _TOKEN = re.compile(
 )
 _NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")
 _CONTROL = re.compile("[\x00-\x1f]")
+_BEFORE_JSON = " \t\r\n\x00\ufeff"
 _ESCAPE = re.compile(
     r"\\(?:(?P<pair>u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2})|(?P<unit>u[0-9a-fA-F]{4})|.)", re.DOTALL
 )
@@ -36,7 +37,7 @@ _ESCAPE = re.compile(
 
 def parse_json(record: Record, max_entries: int) -> Document | Refusal:
     """Parse a JSON Feed, or a listing with the expressions of its feed; of a truncated document, return the complete rows."""
-    text = record.body.decode("utf-8").lstrip().removeprefix(JSON_GUARD.decode()).lstrip(", \r\n\t")
+    text = record.body.decode("utf-8").lstrip(_BEFORE_JSON).removeprefix(JSON_GUARD.decode()).lstrip("," + _BEFORE_JSON)
     value, cut = _load(text)
     if isinstance(value, Refusal):
         return value
@@ -170,8 +171,8 @@ def _json_feed_entry(row: dict[str, Any], base: str, feed_authors: object) -> En
         guid_is_link=True,
         link=resolve(_string(row.get("url")) or _string(row.get("external_url")), base),
         title=Markup(_string(row.get("title")), html=False),
-        summary=Markup(summary, html=False) if summary else content,
-        content=content if summary else Markup(),
+        summary=Markup(summary, html=False),
+        content=content,
         published=tuple(date for date in dates if date.raw),
         updated=RawDate("updated", modified) if modified else None,
         authors=_authors(row.get("authors") or row.get("author")) or _authors(feed_authors)[:MAX_FEED_AUTHORS],
@@ -192,8 +193,8 @@ def _attachments(value: object, base: str) -> Iterator[Enclosure]:
 
 
 def _authors(value: object) -> tuple[str, ...]:
-    people = [value] if isinstance(value, dict) else _list(value)
-    names = (_string(person.get("name")) for person in people if isinstance(person, dict))
+    people = [value] if isinstance(value, dict | str) else _list(value)
+    names = (_string(person.get("name") if isinstance(person, dict) else person) for person in people)
     return tuple(name for name in names if name)
 
 
@@ -262,7 +263,7 @@ def _listing_entry(row: dict[str, Any], listing: Listing, base: str) -> Entry:
     return Entry(
         guid=evaluate(listing.guid),
         guid_is_link=True,
-        link=resolve(evaluate(listing.link), base),
+        link=resolve_text(evaluate(listing.link), base),
         title=Markup(evaluate(listing.title), html=True),
         summary=Markup(evaluate(listing.summary), html=True),
         published=(RawDate("pubDate", date),) if date else (),

@@ -130,6 +130,8 @@ class _Mender:
         """Prefixes that are used and not declared, and their namespaces."""
         self._lacking: set[str] = set()
         """Ends that the rest of the text does not have, so that none is searched for twice."""
+        self._xhtml = 0
+        """The number of open elements where the last one is a text in XHTML."""
         self._is_over = False
         """The root element has ended."""
 
@@ -199,6 +201,8 @@ class _Mender:
             return False
         if ":" in name or match["rest"].endswith("/") or name.lower() in _FEED_ELEMENTS:
             return False
+        if self._xhtml == len(self._open):  # its elements have ends, however far away
+            return self._find(f"</{name}", match.end()) < 0
         return self._text.find(f"</{name}", match.end(), match.end() + _MAX_TEXT) < 0
 
     def _read_cdata(self, start: int) -> int:
@@ -237,6 +241,8 @@ class _Mender:
             return
         self._parts.append(f"<{name}{written}>")
         self._open.append(name)
+        if "xhtml" in attributes.get("type", ""):
+            self._xhtml = len(self._open)
 
     def _add_attribute(self, attributes: dict[str, str], name: str, value: str) -> None:
         """Add an attribute, unless it is there already or declares what XML reserves (Namespaces in XML 1.0, section 3)."""

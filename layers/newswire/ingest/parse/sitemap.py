@@ -11,7 +11,7 @@ from xml.parsers import expat
 from newswire.ingest.parse.repair import cut_open_entry, well_formed
 from newswire.ingest.parse.sniff import from_root
 from newswire.model import Document, Entry, Markup, RawDate, Record, Refusal
-from newswire.urls import resolve
+from newswire.urls import resolve_text
 
 _FIELDS = frozenset({"loc", "lastmod", "title", "publication_date", "keywords", "language", "name"})
 """Elements that hold text."""
@@ -73,7 +73,7 @@ class _SitemapHandler:
         link, title = fields.get("loc", ""), fields.get("title", "")
         dates = (RawDate("pubDate", fields.get("publication_date", "")), RawDate("updated", fields.get("lastmod", "")))
         return Entry(
-            link=resolve(link, self._base),
+            link=resolve_text(link, self._base),
             title=Markup(title, html="<" in title or "&" in title),
             published=tuple(date for date in dates if date.raw),
             updated=dates[1] if dates[1].raw else None,

@@ -54,17 +54,21 @@ def sniff(body: bytes, content_type: str = "") -> Sniffed | Refusal:
 
 def from_root(document: bytes) -> bytes:
     """Return a document from its root element on, without what comes before it."""
-    root = _ROOT.search(document, root_start(document))
+    begin = root_start(document)
+    head = _without_comments(document[:MAX_SNIFFED_BYTES])
+    root = _ROOT.search(head, begin) or _ROOT.search(document, begin)
     return document[root.start() :] if root else document
 
 
 def _without_comments(head: bytes) -> bytes:
+    """Return the beginning of a document with spaces in place of comments, which may speak of elements."""
     parts = []
     at = 0
     while (start := head.find(b"<!--", at)) >= 0:
         parts.append(head[at:start])
         end = head.find(b"-->", start + 4)
         at = len(head) if end < 0 else end + 3
+        parts.append(b" " * (at - start))
     return b"".join([*parts, head[at:]])
 
 

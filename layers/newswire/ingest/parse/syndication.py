@@ -12,7 +12,7 @@ from newswire.ingest.parse.feedparser_rules import run_feedparser
 from newswire.ingest.parse.repair import cut_open_entry, well_formed
 from newswire.ingest.parse.sniff import from_root
 from newswire.model import MAX_ENCLOSURES, Document, Enclosure, Entry, Hints, Markup, RawDate, Record, Refusal
-from newswire.urls import resolve, scheme_of
+from newswire.urls import resolve, resolve_text, scheme_of
 
 _HOUR = re.compile(rb"(?<!\d)(\d{1,2})\s*</hour")
 _DAY = re.compile(rb"(?<!\w)(\w{1,12})\s*</day")
@@ -55,7 +55,8 @@ def parse_syndication(record: Record, max_entries: int) -> Document | Refusal:
     channel = parsed.feeddata
     is_atom = version.startswith("atom")
     url = record.final_url or record.url
-    link = resolve(_text(channel, "link"), url)
+    resolve_link = resolve if is_atom else resolve_text  # RSS writes links as texts
+    link = resolve_link(_text(channel, "link"), url)
     reader = _EntryReader(
         # RSS has no xml:base, and publishers write links against their site (RSS 2.0: "link, the URL of the website")
         base=link if not is_atom and scheme_of(link) in {"http", "https"} else url,
@@ -135,7 +136,7 @@ class _EntryReader:
         return Entry(
             guid=guid,
             guid_is_link=guid_is_link,
-            link=resolve(link, self._base),
+            link=(resolve if self._is_atom else resolve_text)(link, self._base),
             title=title if title.text else Markup(_text(raw, "media_title")),
             summary=summary,
             content=content,

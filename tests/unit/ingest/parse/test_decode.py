@@ -43,6 +43,17 @@ def xml(label: str, text: str) -> str:
         ("idna", "cp1252", "café"),
         ("unicode_escape", "cp1252", "caf\\u00e9 é"),
         ("undefined", "cp1252", "café"),
+        ("cp874", "cp874", "ไทย"),
+        ("x-windows-874", "cp874", "ไทย"),
+        ("Windows1251", "cp1251", "Новости"),
+        ("koi8r", "koi8-r", "Новости"),
+        ("ShiftJIS", "cp932", "日本"),
+        ("big-5", "big5hkscs", "中文"),
+        ("gb 2312", "gb18030", "镕基"),
+        ("ujis", "euc_jis_2004", "日本"),
+        ("EUC-CN", "gb18030", "中文"),
+        ("ibm437", "cp437", "é"),
+        ("cp855", "cp855", "Новости"),
     ],
 )
 def test_label_is_read_as_browsers_read_it(label: str, codec: str, text: str) -> None:

@@ -7,6 +7,7 @@ import pytest
 
 from newswire.ingest.markup import plain_text
 from newswire.ingest.parse import parse
+from newswire.ingest.parse.feedparser_rules import _RuledParser
 from newswire.model import Document, Listing, RawDate, Record, Refusal
 from tests import factories
 from tests.support.feed_server import rss, story
@@ -57,6 +58,110 @@ def test_atom_plain_text_and_update_time_are_read() -> None:
     assert entry.updated == RawDate("updated", "2025-01-02T00:00:00Z")
     assert [date.source for date in entry.published] == ["pubDate", "updated"]
     assert (entry.authors, entry.categories, entry.lang) == (("Ann",), ("Label",), "fr")
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        "<authors>Jane, Joe</authors>",
+        "<links>x</links>",
+        "<tags>x</tags><category>c</category>",
+        '<psc:chapters xmlns:psc="http://podlove.org/simple-chapters"><psc:chapter title="b"/></psc:chapters>',
+        "<description><div><video><width>640</width></video></div></description>",
+        '<gml:pos xmlns:gml="http://www.opengis.net/gml">1 2</gml:pos>',
+        "<textInput><name>x</name></textInput>",
+        "<textinput/><image/><width>5</width><height>x</height>",
+        "<enclosures>x</enclosures><media_content>x</media_content>",
+        '<media:content xmlns:media="http://search.yahoo.com/mrss/"><media:credit/></media:content>',
+        "<source/><guidislink>x</guidislink><summary_detail>x</summary_detail>",
+    ],
+)
+@pytest.mark.parametrize("form", ["rss", "atom"])
+def test_odd_element_costs_only_itself(form: str, odd: str) -> None:
+    entries = read(with_odd(form, odd)).entries
+    assert [(entry.guid, entry.link) for entry in entries] == [
+        (f"urn:{n}", f"https://news.example/{n}") for n in (1, 2)
+    ]
+
+
+def with_odd(form: str, odd: str) -> str:
+    """Return a feed of two entries with an odd element before and behind each other element of the first."""
+    if form == "rss":
+        first, last = (
+            [
+                "<title>Story</title>",
+                f"<link>https://news.example/{n}</link>",
+                f'<guid isPermaLink="false">urn:{n}</guid>',
+            ]
+            for n in (1, 2)
+        )
+        items = f"<item>{odd.join(['', *first, ''])}</item><item>{''.join(last)}</item>"
+        return f"<rss version='2.0'><channel><title>F</title>{items}</channel></rss>"
+    first, last = (
+        ["<title>Story</title>", f"<link href='https://news.example/{n}'/>", f"<id>urn:{n}</id>"] for n in (1, 2)
+    )
+    entries = f"<entry>{odd.join(['', *first, ''])}</entry><entry>{''.join(last)}</entry>"
+    return f"<feed xmlns='http://www.w3.org/2005/Atom'><title>F</title>{entries}</feed>"
+
+
+@pytest.mark.parametrize("form", ["rss", "atom"])
+def test_every_element_that_feedparser_knows_costs_only_itself(form: str) -> None:
+    """Elements at places where feedparser does not expect them."""
+    methods = sorted(name.removeprefix("_start_") for name in dir(_RuledParser) if name.startswith("_start_"))
+    own = {"title", "link", "id", "guid", "entry", "item", "product", "channel", "feed", "rss", "rdf_rdf", "cdf_item"}
+    names = [name for name in methods if name not in own and not name.endswith(("_title", "_link", "_id", "_guid"))]
+    assert len(names) > 80
+    prefixes = {prefix: uri for uri, prefix in _RuledParser.namespaces.items() if prefix and uri}
+    for name in names:
+        prefix, _, local = name.partition("_")
+        qualified = prefix in prefixes and local
+        element, space = (f"{prefix}:{local}", f' xmlns:{prefix}="{prefixes[prefix]}"') if qualified else (name, "")
+        for odd in (
+            f"<{element}{space}/>",
+            f"<{element}{space}>x</{element}>",
+            f"<image><{element}{space}>x</{element}></image>",
+        ):
+            entries = read(with_odd(form, odd)).entries
+            assert [entry.guid for entry in entries] == ["urn:1", "urn:2"], odd
+            assert entries[1].link == "https://news.example/2", odd
+
+
+def test_base_and_language_end_with_their_element() -> None:
+    one = (
+        "<entry><id>1</id><title>One</title><link href='/one'/><content type='html' xml:base='http://o.example/d/'"
+        " xml:lang='de'>x</content></entry>"
+    )
+    broken = "<entry xml:base='http://[x'><id>3</id><title>Three</title><link href='/three'/></entry>"
+    two = "<entry><id>2</id><title>Two</title><link href='/two'/><content>y</content></entry>"
+    feed = f"<feed xmlns='http://www.w3.org/2005/Atom'><title>F</title>{one}{broken}{two}</feed>"
+    entries = read(feed, url="https://news.example/feed").entries
+    assert [entry.link for entry in entries] == [f"https://news.example/{name}" for name in ("one", "three", "two")]
+    assert [entry.lang for entry in entries] == ["de", None, None]
+
+
+def test_comment_between_words_before_the_feed_is_no_feed() -> None:
+    before = b"<br />\n<b>Notice</b>: x<br />\n<!-- cache of <rss> feed: <item> -->\n"
+    document = read(before + b'<?xml version="1.0"?>' + rss(story(1)))
+    assert (document.title, len(document.entries)) == ("A feed", 1)
+
+
+def test_xhtml_content_is_markup_however_long() -> None:
+    content = "<content type='xhtml'><div xmlns='http://www.w3.org/1999/xhtml'>" + "<p>para words</p>" * 3_000
+    feed = "<feed xmlns='http://www.w3.org/2005/Atom'><title>F%s</title><entry><id>1</id><title>One</title>"
+    whole = feed + content + "</div></content></entry></feed>"
+    assert read(whole % " & ").entries == read(whole % "").entries
+
+
+def test_second_byte_order_mark_of_json_is_passed_over() -> None:
+    feed = '{"version": "https://jsonfeed.org/version/1.1", "title": "F", "items": [{"id": 1, "title": "x"}]}'
+    for before in ("\ufeff\ufeff", " \ufeff", "\ufeff \n\ufeff"):
+        assert len(read(before + feed).entries) == 1
+
+
+def test_authors_of_json_may_be_names() -> None:
+    feed = '{"version": "https://jsonfeed.org/version/1.1", "author": "Bo", "items": [{"id": 1, "title": "x"%s}]}'
+    assert read(feed % "").entries[0].authors == ("Bo",)
+    assert read(feed % ', "author": "Ann"').entries[0].authors == ("Ann",)
 
 
 @pytest.mark.parametrize(
@@ -152,7 +257,7 @@ def test_a_json_feed_is_read() -> None:
         ("Ann",),
         ("t", "7"),
     )
-    assert (second.summary.text, second.summary.html) == ("only text <b>", False)
+    assert (second.summary.text, second.content.text, second.content.html) == ("", "only text <b>", False)
 
 
 LISTING = Listing(
