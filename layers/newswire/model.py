@@ -319,6 +319,8 @@ class ItemState(Struct, frozen=True, array_like=True, gc=False):
     """Its guid had several links in one document, so each link is a separate item."""
     split_title: str = ""
     """Its identity had several titles in one document, so each is a separate item: the key of the title of this one."""
+    title: str = ""
+    """The key of its title, by which it is found when its identity stands on several entries; "" from older versions."""
 
 
 class Item(Struct, frozen=True, gc=False):

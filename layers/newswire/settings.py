@@ -210,6 +210,9 @@ def _check_texts(settings: Settings) -> None:
     url = settings.public_url
     if url and not re.fullmatch(r"https?://[^\s/?#@]+(/[^\s?#]*)?", url):
         raise _invalid("public_url", url, "the http(s) URL that people open, such as https://news.example/")
+    agent = settings.user_agent
+    if not (agent.isascii() and agent.isprintable() and agent.strip()):
+        raise _invalid("user_agent", agent, "printable ASCII without line breaks, the value of a header")
     for name in filter(None, settings.allowed_hosts.split(",")):
         if not re.fullmatch(r"\s*[A-Za-z0-9._-]+\s*|\s*[0-9A-Fa-f:]+\s*", name):
             raise _invalid("allowed_hosts", name, "host names or IP addresses with commas between, without ports")

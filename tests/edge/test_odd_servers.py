@@ -308,6 +308,37 @@ def test_transfer_may_be_compressed_and_in_chunks(serve, fetch, codings: bytes) 
     assert server.connections == 1
 
 
+@pytest.mark.parametrize("status", [b"302 Found", b"404 Not Found"])
+def test_answer_without_a_length_is_not_waited_for(serve, fetch, status: bytes) -> None:
+    def says(line: str, _: int) -> bytes:
+        head = b"HTTP/1.1 " + status + b"\r\nLocation: /feed\r\n\r\n"
+        return answer() if line.split()[1] == "/feed" else head
+
+    outcome = fetch(serve(says).base + "/start")
+    if status.startswith(b"302"):
+        assert outcome.body == BODY
+    else:
+        assert outcome.code == "http_404"
+    assert outcome.took_ms < OPEN.fetch_timeout_seconds * 500
+
+
+@pytest.mark.parametrize(
+    ("path", "asked"),
+    [
+        ("/%zz?u=http%3a", "/%zz?u=http%3a"),
+        ("/a?x=[1]&y=2|3", "/a?x=[1]&y=2|3"),
+        ("/a b?c d", "/a%20b?c%20d"),
+        ("/é?ö", "/%C3%A9?%C3%B6"),
+        ("/a/../b", "/b"),
+        ("/a;b=c@d:e!$'()*+,", "/a;b=c@d:e!$'()*+,"),
+        ('/a"<>{}`b', "/a%22%3C%3E%7B%7D%60b"),
+        ("", "/"),
+    ],
+)
+def test_address_is_asked_as_it_is_written(path: str, asked: str) -> None:
+    assert _destination_of(f"https://a.example{path}", frozenset()).target == asked
+
+
 def test_cookie_without_a_domain_stays_with_its_host() -> None:
     chain = RedirectChain("https://news.example/feed")
     chain.keep_cookies(["alone=1; Path=/", "shared=1; Path=/; Domain=news.example"])

@@ -250,6 +250,37 @@ def test_excluded_word_that_looks_like_an_option_gets_a_hint(run) -> None:
     status, _out, err = run("search", "exercise", "-tank")
     assert (status, "newswire search -- -tank" in err) == (2, True)
     assert "exclude a word" not in run("search", "--bogus")[2]
+    status, _out, err = run("search", "x", "--form", "2025")
+    assert (status, "Did you mean --from?" in err, "exclude a word" in err) == (2, True, False)
+
+
+@pytest.mark.parametrize("words", [("feeds", "remove", "x"), ("feeds", "set", "x", "--title", "T")])
+def test_change_of_what_is_not_there_makes_nothing(run, tmp_path, words: tuple[str, ...]) -> None:
+    status, _out, err = run(*words)
+    assert (status, str(tmp_path / "data") in err) == (2, True)
+    assert not (tmp_path / "data").exists()
+
+
+def test_document_that_no_poll_can_read_is_added_only_by_force(run, server) -> None:
+    index = '<sitemapindex xmlns="http://www.sitemaps.org/schemas/sitemap/0.9"><sitemap><loc>http://a.example/</loc></sitemap></sitemapindex>'
+    for url, more in (
+        (server.says("/index", index), ()),
+        (server.says("/json", '{"rows": []}'), ()),
+        (server.says("/feed", rss(story(1))), ("--kind", "jsonfeed")),
+    ):
+        status, _out, err = run("feeds", "add", url, *more)
+        assert (status, "--force" in err) == (2, True), url
+        assert run("feeds", "add", url, *more, "--force", "--id", url.rpartition("/")[2])[0] == 0
+
+
+def test_compressed_document_is_ingested_as_it_is_fetched(run, tmp_path) -> None:
+    file = tmp_path / "feed.xml.gz"
+    file.write_bytes(gzip.compress(rss(story(1), story(2))))
+    assert run("ingest", str(file), "--feed", "packed")[:2] == (0, "packed: 2 new, 0 changed, 0 unchanged\n")
+    file.write_bytes(gzip.compress(rss(story(1)))[:-20] + b"\x00" * 9)
+    status, _out, err = run("ingest", str(file), "--feed", "packed")
+    assert "Traceback" not in err
+    assert status in {0, 1, 2}
 
 
 @pytest.mark.parametrize(

@@ -15,9 +15,9 @@ MAX_WORKERS = 64
 class Parser(argparse.ArgumentParser):
     """A parser whose errors are sentences like those of the commands."""
 
-    def error(self, message: str) -> NoReturn:
-        """End the program with a sentence and the exit status for wrong usage."""
-        self.exit(USAGE, f"newswire: {_rewrite(message)} Run `{self.prog} --help` for its arguments.\n")
+    def error(self, message: str, hint: str = "") -> NoReturn:
+        """End the program with a sentence, a hint that begins with a space, and the exit status for wrong usage."""
+        self.exit(USAGE, f"newswire: {_rewrite(message)}{hint} Run `{self.prog} --help` for its arguments.\n")
 
 
 def _rewrite(message: str) -> str:

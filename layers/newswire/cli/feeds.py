@@ -27,7 +27,7 @@ from newswire.ingest.markup import clean_line
 from newswire.ingest.opml import read_opml, write_opml
 from newswire.ingest.reading import reader_of
 from newswire.ingest.secrets import is_reference
-from newswire.model import Feed, FeedStatus, FoldState, PollState
+from newswire.model import Feed, FeedKind, FeedStatus, FoldState, PollState, Reading
 from newswire.storage.data_folder import translate_os_errors
 from newswire.storage.feeds import FeedRow
 from newswire.storage.feeds.status import status_of
@@ -98,7 +98,11 @@ def add(app: App, arguments: argparse.Namespace) -> int:
         publish(app, [known.feed.id])
         say(f"{known.feed.id} is polled again.")
         return OK
-    title = arguments.title or _title_of(app, found)
+    reading = _read(app, found, arguments.kind)
+    if reading.refusal is not None and not arguments.force:
+        msg = f"{found.url} cannot be read. {reading.refusal.sentence} Correct the URL, or add it with --force."
+        raise UsageError(msg)
+    title = arguments.title or (reading.document.title if reading.document is not None else "")
     feed_id = arguments.id or FeedIds(row.feed.id for row in rows).new_id(title or found.url)
     existing = app.feeds.row(check_feed_id(feed_id))
     if existing is not None and existing.feed.url:
@@ -117,14 +121,12 @@ def _known_row(rows: Sequence[FeedRow], found: Found) -> FeedRow | None:
     return next((by_key[key] for key in map(feed_key, urls) if key in by_key), None)
 
 
-def _title_of(app: App, found: Found) -> str:
-    """Return the title in the document of a feed, or "" if it has none, or cannot be read."""
+def _read(app: App, found: Found, kind: FeedKind) -> Reading:
+    """Read the document of a feed as a poll will; an empty reading if it could not be fetched."""
     if found.document is None:
-        return ""
-    row = FeedRow(Feed(id="new"), PollState(), FoldState(), rev=0)
-    record = record_of(row, row.poll, found.document, app.clock())
-    read = reader_of(app).read(record).document
-    return read.title if read is not None else ""
+        return Reading()
+    row = FeedRow(Feed(id="new", url=found.url, kind=kind), PollState(), FoldState(), rev=0)
+    return reader_of(app).read(record_of(row, row.poll, found.document, app.clock()))
 
 
 def _tell_about(found: Found, asked_url: str) -> None:

@@ -13,8 +13,9 @@ from newswire.app import App
 from newswire.cli import FAILED, OK
 from newswire.cli.console import complain, indexed_line, progress, say
 from newswire.clock import Instant
-from newswire.errors import UsageError
+from newswire.errors import FetchError, UsageError
 from newswire.ingest.archiving import RecordSource, append_to_feed
+from newswire.ingest.decompress import decompress
 from newswire.ingest.feed_list import make_feed
 from newswire.ingest.indexing import IndexResult, index_feeds, publish
 from newswire.model import Refusal
@@ -64,7 +65,10 @@ def _read_document(name: str, limit: int) -> bytes:
         raise UsageError(f"{name or 'An empty name'} cannot be read ({reason}): name a document on disk.") from error
     if len(body) > limit:
         raise UsageError(f"{name} has more than {limit:,} bytes. Raise NEWSWIRE_FETCH_MAX_DECODED_BYTES to ingest it.")
-    return body
+    try:
+        return decompress(body, "", limit, truncated=False)[0]
+    except FetchError as error:
+        raise UsageError(f"{name} cannot be read. {error}") from error
 
 
 class TakenIn(Struct, frozen=True):

@@ -42,8 +42,8 @@ class Command(Struct, frozen=True):
     add_arguments: Callable[[argparse.ArgumentParser], None] = lambda _parser: None
     uses_index: bool = True
     """It reads or writes the index that is there, so an outdated embedded index is rebuilt first."""
-    only_reads: bool = False
-    """It reads what is there, and makes no data folder."""
+    needs_data: bool = False
+    """It reads or changes what is there, and makes no data folder."""
     commands: tuple[Command, ...] = ()
     """Its own commands; without one of them, `run` runs."""
     metavar: str = ""
@@ -54,13 +54,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parsed, unread = make_parser().parse_known_args(arguments)
     command: Command = parsed.command
     if unread:
-        parsed.parser.error(f"unrecognized arguments: {' '.join(unread)}{_hint_for(command, unread)}")
+        hint = _hint_for(command, parsed.parser, unread)
+        parsed.parser.error(f"unrecognized arguments: {' '.join(unread)}", hint)
     os.umask(OTHERS)  # data and exports hold the keys of feeds
     app = None
     try:
         settings = read_settings()
         check(settings.data_folder)
-        if command.only_reads and not getattr(parsed, "remote", None):
+        if command.needs_data and not getattr(parsed, "remote", None):
             _check_data(settings)
         app = App(settings)
         if command.uses_index and not getattr(parsed, "remote", None):
@@ -83,15 +84,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
             app.close()
 
 
-def _hint_for(command: Command, unread: Sequence[str]) -> str:
-    """Return a hint for excluded words that are taken for options, or ""."""
-    if command.run is _search and any(not word.startswith("--") for word in unread):
-        return f" (to exclude a word, write -- before the query: newswire search -- {' '.join(unread)})"
+def _hint_for(command: Command, parser: argparse.ArgumentParser, unread: Sequence[str]) -> str:
+    """Return a hint for options that are misspelt, or for excluded words that are taken for options, or ""."""
+    from difflib import get_close_matches  # noqa: PLC0415 - only for a mistake
+
+    if misspelt := next((word for word in unread if word.startswith("--")), ""):
+        options = parser._option_string_actions  # noqa: SLF001 - argparse has no list of them
+        near = get_close_matches(misspelt.partition("=")[0], options, 1)
+        return f" Did you mean {near[0]}?" if near else ""
+    if command.run is _search:
+        return f" To exclude a word, write -- before the query: `newswire search -- {' '.join(unread)}`."
     return ""
 
 
 def _check_data(settings: Settings) -> None:
-    """Raise `UsageError` if a command that only reads would find, and make, an empty data folder."""
+    """Raise `UsageError` if a command that needs data would find, and make, an empty data folder."""
     is_local = settings.engine == "tantivy" and not settings.table
     if is_local and not settings.data_folder.exists():
         msg = (
@@ -354,7 +361,7 @@ COMMANDS = (
         "List the feeds, or change the list.",
         _list_feeds,
         _list_feeds_arguments,
-        only_reads=True,
+        needs_data=True,
         commands=(
             Command("add", "Add a feed, by its URL or that of its page.", _add_feed, _add_feed_arguments),
             Command(
@@ -362,18 +369,21 @@ COMMANDS = (
                 "Stop polling a feed; with --purge, also delete its items and its archive.",
                 _remove_feed,
                 _remove_feed_arguments,
+                needs_data=True,
             ),
             Command("import", "Add the feeds of a TOML or OPML file.", _import_feeds, _file_argument),
             Command(
-                "export", "Write the feeds to a TOML or OPML file.", _export_feeds, _export_arguments, only_reads=True
+                "export", "Write the feeds to a TOML or OPML file.", _export_feeds, _export_arguments, needs_data=True
             ),
-            Command("set", "Change the title or the language of a feed.", _set_feed, _set_feed_arguments),
+            Command(
+                "set", "Change the title or the language of a feed.", _set_feed, _set_feed_arguments, needs_data=True
+            ),
         ),
         metavar="add|set|remove|import|export",
     ),
     Command("ingest", "Ingest documents from disk as if they had been fetched.", _ingest, _ingest_arguments),
     Command("load", "Back-fill items from JSON Lines (also gzipped; - is standard input).", _load, _load_arguments),
-    Command("search", "Search, as /v1/search does.", _search, _search_arguments, only_reads=True),
+    Command("search", "Search, as /v1/search does.", _search, _search_arguments, needs_data=True),
     Command("reindex", "Rebuild the index from the archive, and swap it in whole.", _reindex, uses_index=False),
     Command("engine", "Manage the search engine itself.", _engine, _engine_arguments, uses_index=False),
     Command(
@@ -394,5 +404,5 @@ COMMANDS = (
         ),
         metavar="redrive|discard",
     ),
-    Command("status", "Print the state of the feeds and the index.", _status, add_json_argument, only_reads=True),
+    Command("status", "Print the state of the feeds and the index.", _status, add_json_argument, needs_data=True),
 )

@@ -15,7 +15,7 @@ import unicodedata
 from base64 import b64encode
 from collections.abc import Mapping
 from functools import lru_cache
-from urllib.parse import unquote, urlsplit, urlunsplit
+from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
 import msgspec
 import urllib3
@@ -61,6 +61,8 @@ MAX_HEADER_CHARACTERS = 2_000
 """A longer header value is cut, since the archive stores the headers with the document."""
 MAX_URL_CHARACTERS = 4_000
 MIN_POOLS = 64
+_UNCHANGED = "%!$&'()*+,/:;=?@[]\\^|~"
+"""What a browser sends as it is (WHATWG URL, section 1.3): a signed URL holds for one spelling only."""
 _LENGTH = re.compile(r"[0-9]{1,18}")  # any other Content-Length is ignored; the limit holds while the body is read
 _SECRET_HEADERS = frozenset({"set-cookie", "set-cookie2", "authorization", "proxy-authorization", "cookie"})
 
@@ -295,7 +297,14 @@ def _destination_of(url: str, ports: frozenset[int]) -> _Destination:
     parsed = parse_url(
         urlunsplit((parts.scheme, f"[{host}]" if ":" in host else host, parts.path or "/", parts.query, ""))
     )
-    return _Destination(parts.scheme, parsed.host or host, parts.port, parsed.request_uri)
+    target = parts.path + (f"?{parts.query}" if parts.query else "")
+    is_plain = parts.path.startswith("/") and "/." not in parts.path
+    return _Destination(
+        parts.scheme,
+        parsed.host or host,
+        parts.port,
+        quote(target, safe=_UNCHANGED) if is_plain else parsed.request_uri,
+    )
 
 
 def _ascii_host(host: str) -> str:

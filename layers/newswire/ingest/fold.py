@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from newswire.clock import DAY, HOUR, Instant
 from newswire.ingest.gaps import gap_between
-from newswire.ingest.identity import Identities, identify
+from newswire.ingest.identity import Identities, identify, title_key
 from newswire.ingest.item import EXTRACTION, MAX_LINK_CHARACTERS, has_date
 from newswire.ingest.markup import clean_line
 from newswire.model import (
@@ -158,6 +158,7 @@ def _fold_item(before: ItemState | None, candidate: Candidate, record: Record) -
         link=candidate.canonical_link,
         seq=record.seq,
         loaded=is_loaded,
+        title=title_key(candidate),
     )
     return after, True
 
@@ -189,7 +190,7 @@ def _first_state(candidate: Candidate, record: Record) -> ItemState:
         link=candidate.canonical_link,
         seq=record.seq,
         loaded=record.kind == "load",
-        split=False,
+        title=title_key(candidate),
     )
 
 

@@ -100,7 +100,7 @@ class _Assigner:
         titles: dict[str, list[Candidate]] = {}
         if self._by_title and (len(entries) > 1 or (stored and stored.split_title)):
             for entry in entries:
-                titles.setdefault(_title_key(entry), []).append(entry)
+                titles.setdefault(title_key(entry), []).append(entry)
         untitled = titles.pop("", [])
         is_split = len(titles) > 1 or (stored is not None and stored.split_title and titles)
         if not is_split:
@@ -123,12 +123,14 @@ def _keeper(stored: ItemState | None, titles: Mapping[str, Sequence[Candidate]])
     """Return the key of the title that keeps the id of an identity with several titles."""
     if stored is not None and stored.split_title:
         return stored.split_title
+    if stored is not None and stored.title in titles:
+        return stored.title
     hash_ = stored.entry_hash if stored is not None else ""
     same = (key for key, members in titles.items() if any(member.entry_hash == hash_ for member in members))
     return next(same, next(iter(titles)))
 
 
-def _title_key(entry: Candidate) -> str:
+def title_key(entry: Candidate) -> str:
     """Return the key of a title; of an entry without one, or without guid and link, its text counts too. "" for neither."""
     has_address = entry.split_id is not None or bool(entry.canonical_link)
     parts = [entry.title, "" if entry.title and has_address else entry.summary or entry.content]

@@ -14,13 +14,13 @@ from newswire.errors import FeedsFileError
 from newswire.ingest.feed_ids import FeedIds
 from newswire.ingest.feeds_file import MAX_GROUPS, clean_group
 from newswire.ingest.fold import MAX_FEED_TITLE_CHARACTERS
-from newswire.ingest.markup import clean_line
+from newswire.ingest.markup import clean_line, plain_text
 from newswire.ingest.parse.decode import decode
 from newswire.ingest.parse.prolog import declares_entities
 from newswire.ingest.parse.repair import well_formed
 from newswire.ingest.parse.sniff import from_root
-from newswire.model import Feed
-from newswire.urls import feed_key, feed_url_problem, safe_link, web_url, without_credentials
+from newswire.model import Feed, Markup
+from newswire.urls import feed_key, feed_url_problem, safe_link, tidy_link, web_url, without_credentials
 
 _END = re.compile(rb"</\s{0,9}(?:[\w.-]{1,40}:)?opml\s{0,9}>|<opml[^<>]{0,2000}/>", re.IGNORECASE)
 
@@ -48,13 +48,17 @@ class _Outlines:
         if local != "outline":
             return
         outline = {key.rpartition(" ")[2].lower(): value for key, value in attributes.items()}
-        title = clean_line(outline.get("title") or outline.get("text") or "", MAX_FEED_TITLE_CHARACTERS)
-        address = outline.get("xmlurl", "").strip() or self._feed_in_url(outline)
+        written = outline.get("title") or outline.get("text") or ""
+        title = clean_line(plain_text(Markup(written), title=True), MAX_FEED_TITLE_CHARACTERS)
+        address = tidy_link(outline.get("xmlurl", "")) or self._feed_in_url(outline)
         self._folders.append("" if address else title)
         if address:
             self._add(title, web_url(address), outline.get("htmlurl", "").strip())
         elif outline.get("type", "").lower() in {"rss", "atom"} or "xmlurl" in outline:
             self.left_out.append(f"{title or 'An outline without a title'}: it has no xmlUrl")
+        elif outline.get("url", "").strip():
+            what = "another list" if outline.get("type", "").lower() == "include" else "a page"
+            self.left_out.append(f"{title or 'An outline without a title'}: it is a link to {what}, and no feed")
 
     def end(self, name: str) -> None:
         if name.rpartition(" ")[2].lower() == "outline":

@@ -155,6 +155,16 @@ def test_known_title_keeps_the_id_when_another_one_appears(known: int) -> None:
     assert len(fold.items) == 2
 
 
+@pytest.mark.parametrize("place", [0, 1])
+def test_known_title_keeps_the_id_although_its_text_changed_at_the_same_time(place: int) -> None:
+    fold = Fold().take(entry(title="Known", summary=Markup("old words")))
+    plain = fold.one().id
+    both = [entry(title="Other", summary=Markup("words")), entry(title="Known", summary=Markup("new words"))]
+    fold.take(*both[place:], *both[:place])
+    assert (fold.items[plain].title, fold.items[plain].summary) == ("Known", "new words")
+    assert len(fold.items) == 2
+
+
 def test_titles_are_told_apart_within_each_link_of_a_guid() -> None:
     pages = [("https://a.example/a", "One"), ("https://a.example/b", "Two"), ("https://a.example/b", "Three")]
     fold = Fold()

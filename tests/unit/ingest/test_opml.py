@@ -79,7 +79,7 @@ def test_what_is_left_out_is_named_with_the_reason() -> None:
         "x",
     )
     assert [feed.url for feed in read.feeds] == ["https://b.example/feed"]
-    assert [sentence.partition(":")[0] for sentence in read.left_out] == ["By FTP", "Broken", "No address"]
+    assert [sentence.partition(":")[0] for sentence in read.left_out] == ["By FTP", "Broken", "No address", "A page"]
     assert "is not an http or https URL" in read.left_out[0]
 
 

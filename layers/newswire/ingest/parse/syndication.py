@@ -224,7 +224,7 @@ def _image(raw: Any, base: str) -> str:  # noqa: ANN401 - feedparser has no type
     pictures = [part for part in _get(raw, "media_content") or [] if _is_picture(part)]
     links = [link for link in _get(raw, "links") or [] if dict.get(link, "rel") == "enclosure" and _is_picture(link)]
     own = _get(raw, "image")
-    parts = [*thumbnails, *pictures, *links, *([own] if isinstance(own, dict) else [])]
+    parts = [*thumbnails, *pictures, *links, *([own] if isinstance(own, dict) else [{"url": own}] if own else [])]
     urls = [resolve(url, base) for part in parts if (url := str(_get(part, "url") or _get(part, "href") or "").strip())]
     urls = [url for url in urls if scheme_of(url) in {"http", "https"}]
     if not urls:

@@ -135,6 +135,15 @@ def test_what_an_encoding_does_not_have_is_a_replacement() -> None:
         ("cp1251", "Сегодня утром в Москве произошла авария, два человека пострадали."),
         ("cp1253", "Σήμερα το πρωί στην Αθήνα έγινε τροχαίο ατύχημα με δύο τραυματίες."),
         ("cp1252", "Le café à côté est fermé – “naïve” déjà vu, où ça?"),
+        ("big5", "台北股市收盤下跌一百點"),
+        ("gb18030", "北京今日空气质量良好"),
+        ("cp932", "東京株式市場"),
+        ("euc_jp", "首相、新政策を発表"),
+        ("cp949", "대통령 새 정책 발표"),
+        ("cp874", "นายกรัฐมนตรีประกาศนโยบายใหม่"),
+        ("cp1253", "Ο πρωθυπουργός ανακοίνωσε"),
+        ("cp1252", "El niño está aquí, señor"),
+        ("cp1252", "Überraschung für größere Bürger"),
     ],
 )
 def test_undeclared_encoding_is_detected(codec: str, text: str) -> None:
