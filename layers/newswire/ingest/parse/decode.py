@@ -110,7 +110,7 @@ _MIN_CONFIDENCE = 0.25
 """A line of Chinese, Japanese, Korean, Russian or Greek gives 0.4 and more; a French one 0.1 for a wrong encoding."""
 _FOREIGN_RUN_SHARE = 0.5
 """Share of bytes that come in runs: 0.53 to 0.96 in two headlines in Chinese, Japanese, Korean, Russian, Greek or Thai, 0
-to 0.4 in those in a Latin script. Few bytes give the detector little confidence; in runs, they are no windows-1252."""
+to 0.4 in those in a Latin script. Few bytes give the detector little confidence; in runs, windows-1252 is out."""
 _IN_RUN = re.compile(rb"[\x80-\xff](?=[\x80-\xff])")
 _WEB_ENCODINGS = [
     *("big5", "cp932", "cp949", "euc-jp", "gb18030", "iso-8859-2", "iso-8859-5", "koi8-r", "koi8-u", "cp866", "cp874"),
