@@ -377,6 +377,15 @@ class IndexReport(Struct, frozen=True):
     """Items that it did not take now, for a reason that is not theirs: they must be written again."""
 
 
+class IndexIdentity(Struct, frozen=True):
+    """Which index a generation has: that of another store, or an older copy of it, is not the one that was filled."""
+
+    id: str
+    """A random text that the index got when it was made; "" if an older newswire made it."""
+    stamp: int
+    """Grows with every write; 0 where the engine has no such number."""
+
+
 # --- the state of a feed ----------------------------------------------------------------------------------------------
 
 
@@ -513,6 +522,8 @@ class FeedStatus(Struct, frozen=True):
     gaps: tuple[Gap, ...]
     refused_items: tuple[RefusedItem, ...] = ()
     deleted: bool = False
+    indexed: int = 0
+    """Number of its items that the index must have: those that the engine did not refuse. 0 from older versions."""
 
 
 # --- work -------------------------------------------------------------------------------------------------------------

@@ -172,6 +172,8 @@ def remove(app: App, arguments: argparse.Namespace) -> int:
         say(f"Stopped polling {arguments.id}; kept its {plural(row.fold.items, 'item')}. Use --purge to delete them.")
         return OK
     app.feeds.put(msgspec.structs.replace(row.feed, removed=True), app.clock())
+    stopped = status_of(app.feeds.row(arguments.id) or row)
+    app.engine.publish([msgspec.structs.replace(stopped, indexed=0)])  # no search takes its items for lost ones
     for generation in app.engine.generations():
         app.engine.delete_feed(arguments.id, generation)
     removed = app.feeds.row(arguments.id)

@@ -27,7 +27,7 @@ from newswire.cli.arguments import (
 )
 from newswire.cli.console import complain
 from newswire.cli.search_options import SEARCH_OPTIONS, help_of, option_of
-from newswire.errors import EngineError, IndexOutdatedError, NewswireError, UsageError
+from newswire.errors import IndexOutdatedError, NewswireError, UsageError
 from newswire.extras import needs_extra
 from newswire.settings import Settings, read_settings
 from newswire.storage.data_folder import OTHERS, check
@@ -109,21 +109,26 @@ def _check_data(settings: Settings) -> None:
 
 
 def _rebuild_outdated_index(app: App) -> None:
-    """Rebuild an index that an older newswire wrote; any other problem with it shows when it is used.
+    """Rebuild an index that an older newswire wrote, or that is gone; any other problem with it shows when it is used.
 
     Only the embedded index, which belongs to this folder: a cluster has other readers, and perhaps other archives.
     """
-    if app.settings.engine != "tantivy":
+    if app.settings.engine != "tantivy" or app.settings.table:
         return
     try:
         app.engine.get(())
+        is_gone = app.engine.identity(app.engine.generation()) is None and bool(app.feeds.generations())
     except IndexOutdatedError:
         complain("newswire: the index has an older schema and is rebuilt from the archive first.")
-        from newswire.ingest.reindex import reindex  # noqa: PLC0415 - only for an outdated index
+    except NewswireError:
+        return  # the command meets it, and says what it is
+    else:
+        if not is_gone:
+            return
+        complain("newswire: the index is gone and is rebuilt from the archive first.")
+    from newswire.ingest.reindex import reindex  # noqa: PLC0415 - only for an index that cannot be used
 
-        reindex(app)
-    except EngineError:
-        pass
+    reindex(app)
 
 
 def make_parser() -> argparse.ArgumentParser:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Iterable
 from typing import Protocol
 
@@ -9,7 +10,7 @@ from msgspec import Struct
 
 from newswire.clock import Instant
 from newswire.engines.query import Position, SearchQuery, ValueField
-from newswire.model import FeedStatus, IndexReport, Item, ItemWrite
+from newswire.model import FeedStatus, IndexIdentity, IndexReport, Item, ItemWrite
 
 
 class Hit(Struct, frozen=True):
@@ -49,6 +50,8 @@ class SearchPage(Struct, frozen=True):
     version: str = ""
     """Changes whenever the index does."""
     statuses: tuple[FeedStatus, ...] = ()
+    missing: int = 0
+    """Number of items that the index lacks of those that all published statuses count; only known with statuses."""
 
 
 class EngineInfo(Struct, frozen=True):
@@ -100,8 +103,9 @@ class ItemIndex(Protocol):
         once, also while others are added [SE-32]. Relevance gives the first 10,000 items [SE-33]. The total is
         exact [SE-34]. Facets and histogram cover all found items, not the page [SE-35]. Items have their content if
         `with_content` is set [SE-36]. With `with_statuses` the page has the statuses of the feeds that the `feed`
-        filters name, or all statuses if the filters include none by name [SE-37]. `version` changes whenever the index
-        does [SE-38].
+        filters name, or all statuses if the filters include none by name [SE-37]; `missing` is then the number of items
+        that all statuses count as `indexed` and that the current generation does not have [SE-47]. `version` changes
+        whenever the index does [SE-38].
         """
 
     def get(self, ids: Iterable[str]) -> dict[str, Item]:
@@ -128,6 +132,15 @@ class Generations(Protocol):
 
     def drop(self, generation: int) -> None:
         """Delete a generation; do nothing if it does not exist, raise `ValueError` for the current one [SE-22]."""
+
+    def identity(self, generation: int) -> IndexIdentity | None:
+        """Return which index a generation has, another one after each making; None if it does not exist [SE-48]."""
+
+    def give_identity(self, generation: int) -> IndexIdentity:
+        """Make the index of a generation if it is missing, and give it an identity if it has none [SE-49]."""
+
+    def reset(self, generation: int) -> IndexIdentity:
+        """Delete the index of a generation and make an empty one, with another identity [SE-50]."""
 
 
 class StatusBoard(Protocol):
@@ -166,6 +179,11 @@ class SearchEngine(ItemIndex, Generations, StatusBoard, Protocol):
 
     def close(self) -> None:
         """Close what is open; the next call opens the engine again [SE-43]."""
+
+
+def new_identity() -> str:
+    """Return a new random identity of an index."""
+    return secrets.token_hex(8)
 
 
 FIRST_GENERATION = 1

@@ -16,6 +16,7 @@ from newswire.clock import SECOND
 from newswire.errors import DataError, EngineUnavailableError, NewswireError
 from newswire.ingest.fold import HISTORY_LENGTH, Step, is_split_by_title, step
 from newswire.ingest.identity import wanted_ids
+from newswire.ingest.index_check import FENCE, check_index, remember_index
 from newswire.ingest.reading import reader_of, refuse_error
 from newswire.ingest.reading.record import TOO_COSTLY
 from newswire.model import Count, FoldState, IndexReport, ItemState, ItemWrite, Reading, Record, Refusal, RefusedItem
@@ -35,9 +36,6 @@ MAX_CLAIMED_FEEDS = 200
 """Maximum feeds that a run holds index leases on at a time."""
 SAVING_SECONDS = 12
 """Time before the deadline at which a group ends, so that the engine can commit and the states are saved."""
-
-FENCE = "fence"
-"""The lock that stops all indexing while a reindex swaps generations."""
 
 
 class IndexResult(Struct, frozen=True):
@@ -78,11 +76,17 @@ def index_feeds(
     """
     if fenced and app.feeds.is_locked(FENCE, app.clock()):
         return []
-    number = app.engine.generation() if generation is None else generation
+    feed_ids = list(feed_ids)
+    number = generation
+    if number is None:
+        number = check_index(app) if feed_ids else app.engine.generation()
+        if number is None:
+            return []
     run = _IndexRun(app, number, feed_ids, progress, time_left)
     try:
         while run.claim():
             run.save(app.engine.index(run.writes(), number))
+            remember_index(app, number)
     finally:
         run.release()
     return list(run.results.values())

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from msgspec import Struct
 
@@ -18,10 +18,12 @@ from newswire.clock import SECOND
 from newswire.errors import DataBusyError, DataError, EngineUnavailableError
 from newswire.ingest.archiving import reconcile
 from newswire.ingest.feed_list import make_feed
-from newswire.ingest.indexing import FENCE, index_feeds, publish
+from newswire.ingest.index_check import FENCE
+from newswire.ingest.indexing import index_feeds, publish
 from newswire.ingest.item import EXTRACTION
-from newswire.storage.feeds import Lease
+from newswire.storage.feeds import FeedRow, Lease
 from newswire.storage.feeds.metadata import BegunReindex
+from newswire.storage.feeds.status import status_of
 
 LOCK = "reindex"
 """The lock that one reindex holds until it ends."""
@@ -163,12 +165,21 @@ def _swap(
                 "run `newswire reindex` again."
             )
             raise EngineUnavailableError(msg)
+        _publish_fewer(app, current, rows)
         app.engine.swap(target)
     finally:
         fence.free()
     publish(app, [row.feed.id for row in rows])
     _drop(app, current)
     return ReindexResult(target, items, len(rows), resumed)
+
+
+def _publish_fewer(app: App, current: int, rows: Sequence[FeedRow]) -> None:
+    """Publish the feeds that have fewer items in the new generation, so that no search takes the others for lost ones."""
+    before = {status.id: status.indexed for status in map(status_of, app.feeds.rows(current))}
+    statuses = [status for status in map(status_of, rows) if status.indexed < before.get(status.id, 0)]
+    if statuses:
+        app.engine.publish(statuses)
 
 
 def _drop(app: App, generation: int) -> None:

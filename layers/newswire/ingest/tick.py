@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 
 from msgspec import Struct
 
 from newswire.app import App
 from newswire.clock import HOUR, SECOND, Instant
+from newswire.errors import EngineError
 from newswire.ingest.archiving import MAX_FEEDS_PER_SEARCH
 from newswire.ingest.generations import serving_generation
+from newswire.ingest.index_check import check_index
 from newswire.model import Batch
 from newswire.storage.feeds import DueFeed
 from newswire.storage.feeds.metadata import LastTick
@@ -37,6 +40,8 @@ def tick(app: App, work: WorkQueue, now: Instant | None = None) -> TickResult:
     last = app.feeds.metadata(LastTick) or LastTick(at=0, whole_at=0)
     is_whole = not waiting or now - last.whole_at >= HOUR
     due = app.feeds.due(now, MAX_FEEDS_PER_SEARCH)
+    with suppress(EngineError):  # those who index report it
+        check_index(app)
     behind = app.feeds.behind(serving_generation(app).number)
     stale_before = now - app.settings.stale_grace_seconds * SECOND
     stale = sum(feed.at < stale_before for feed in due)

@@ -113,7 +113,10 @@ def search(
         histogram=_histogram_of(query, unit, page) if request.histogram else None,
         next=cursor,
         next_position=page.next,
-        coverage=coverage_of(_filter_statuses(page.statuses, request), query.start, query.end, now, grace_s),
+        coverage=msgspec.structs.replace(
+            coverage_of(_filter_statuses(page.statuses, request), query.start, query.end, now, grace_s),
+            missing=page.missing,
+        ),
         warnings=(*_warnings(request, page), *map(_left_out_warning, left_out)),
         statuses=page.statuses,
         now=now,
@@ -206,6 +209,9 @@ def _warnings(request: SearchRequest, page: SearchPage) -> Iterable[SearchWarnin
     for repair in request.warnings:
         yield SearchWarning(repair.code, repair.detail, repair.position)
     yield from _unknown_feeds(request.lists.get("feed"), page.statuses)
+    if page.missing:
+        detail = f"The index is being made anew, and {page.missing:,} items are not in it yet: ask again later."
+        yield SearchWarning("rebuilding", detail)
     if request.query.sort != "relevance":
         return
     if request.cursor is not None and request.cursor.index != index_mark(page.version):

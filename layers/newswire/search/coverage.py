@@ -46,11 +46,13 @@ class FeedCoverage(Struct, frozen=True):
     gap_count: int
     not_ok: tuple[UnwatchedFeed, ...]
     gaps: tuple[FeedGap, ...]
+    missing: int = 0
+    """Number of items, of all feeds, that the index lacks while it is made anew."""
 
     @property
     def is_complete(self) -> bool:
-        """Return whether every feed is ok and no gap meets the range."""
-        return not self.not_ok_count and not self.gap_count
+        """Return whether every feed is ok, no gap meets the range, and the index has all items."""
+        return not self.not_ok_count and not self.gap_count and not self.missing
 
 
 def coverage_of(

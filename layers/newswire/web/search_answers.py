@@ -46,7 +46,7 @@ class Echo(Struct, frozen=True):
 
 
 class Total(Struct, frozen=True):
-    """The number of items found, on all pages; always exact."""
+    """The number of items found, on all pages; exact but while the index is made anew."""
 
     value: int
     exact: bool = True
@@ -143,6 +143,8 @@ class Coverage(Struct, frozen=True):
     gap_count: int
     not_ok: tuple[NotOk, ...]
     gaps: tuple[GapOut, ...]
+    rebuilding: Literal[True] | UnsetType = UNSET
+    """Only there while the index is made anew: items may be missing."""
 
 
 class WarningOut(Struct, frozen=True):
@@ -172,7 +174,7 @@ def answer_out(result: SearchResult) -> Answer:
     request = result.request
     return Answer(
         query=_echo(request),
-        total=Total(result.total),
+        total=Total(result.total, exact=not result.coverage.missing),
         items=items_out(result),
         facets={
             facet.field: FacetOut(
@@ -228,6 +230,7 @@ def _coverage_out(coverage: FeedCoverage) -> Coverage:
             NotOk(feed.feed, feed.state, time_out(feed.last_success), time_out(feed.since)) for feed in coverage.not_ok
         ),
         gaps=tuple(map(gap_out, coverage.gaps)),
+        rebuilding=True if coverage.missing else UNSET,
     )
 
 

@@ -104,21 +104,24 @@ def items_template(pattern: str, shards: int | None, replicas: int | None) -> Js
     }
 
 
+STATUS_FIELDS: Json = {
+    "id": _KEYWORD,
+    "seq": _NUMBER,
+    "mark": _NUMBER,
+    "deleted": {"type": "boolean"},
+    "indexed": _NUMBER,
+    "status": _UNINDEXED,
+}
+
+
 def statuses_template(pattern: str, replicas: int | None) -> Json:
     """Return the template of the small index of feed statuses."""
-    properties: Json = {
-        "id": _KEYWORD,
-        "seq": _NUMBER,
-        "mark": _NUMBER,
-        "deleted": {"type": "boolean"},
-        "status": _UNINDEXED,
-    }
     return {
         "index_patterns": [pattern],
         "priority": 200,
         "template": {
             "settings": _index_settings(None if replicas is None else 1, replicas),
-            "mappings": {"dynamic": "strict", "properties": properties},
+            "mappings": {"dynamic": "strict", "properties": STATUS_FIELDS},
         },
     }
 
@@ -175,6 +178,7 @@ def status_document(status: FeedStatus, mark: int) -> Json:
         "seq": status.rev,
         "mark": mark,
         "deleted": status.deleted,
+        "indexed": 0 if status.deleted else status.indexed,
         "status": {} if status.deleted else status,
     }
 
@@ -256,7 +260,14 @@ def statuses_body(feeds: Iterable[str] | None) -> Json:
     query: Json = {"bool": {"must_not": [{"term": {"deleted": {"value": True}}}]}}
     if feeds is not None:
         query["bool"]["filter"] = [{"terms": {"id": sorted(set(feeds))}}]
-    return {"size": STATUSES_PER_PAGE, "_source": ["status"], "query": query, "sort": [{"id": "asc"}]}
+    every_feed = {"every_feed": {"global": {}, "aggs": {"indexed": {"sum": {"field": "indexed"}}}}}
+    return {
+        "size": STATUSES_PER_PAGE,
+        "_source": ["status"],
+        "query": query,
+        "sort": [{"id": "asc"}],
+        "aggs": every_feed,
+    }
 
 
 def seen_body(ids: list[str]) -> Json:

@@ -15,7 +15,15 @@ import msgspec
 from opensearchpy.exceptions import NotFoundError
 
 from newswire.clock import Instant
-from newswire.engines import FIRST_GENERATION, RELEVANCE_DEPTH, EngineInfo, Facet, FacetValue, Hit, SearchPage
+from newswire.engines import (
+    FIRST_GENERATION,
+    RELEVANCE_DEPTH,
+    EngineInfo,
+    Facet,
+    FacetValue,
+    Hit,
+    SearchPage,
+)
 from newswire.engines.fields import SPELLING_SEPARATOR
 from newswire.engines.opensearch.bodies import (
     SCHEMA,
@@ -34,7 +42,7 @@ from newswire.engines.opensearch.client import BUSY_STATUSES, CLUSTER_NAME, Clus
 from newswire.engines.opensearch.indexes import Indexes
 from newswire.engines.query import FacetQuery, Position, SearchQuery, named_feeds
 from newswire.errors import EngineTimeoutError, EngineUnavailableError
-from newswire.model import FeedStatus, IndexReport, Item, ItemWrite
+from newswire.model import FeedStatus, IndexIdentity, IndexReport, Item, ItemWrite
 from newswire.settings import Signing
 
 _OK, _NOT_FOUND = 200, 404
@@ -178,9 +186,23 @@ class OpenSearchEngine:
         with self._cluster.translate_errors():
             self._indexes.drop(generation)
 
+    def identity(self, generation: int) -> IndexIdentity | None:
+        with self._cluster.translate_errors():
+            id_ = self._indexes.identity(generation)
+        return None if id_ is None else IndexIdentity(id_, 0)
+
+    def give_identity(self, generation: int) -> IndexIdentity:
+        with self._cluster.translate_errors():
+            return IndexIdentity(self._indexes.give_identity(generation), 0)
+
+    def reset(self, generation: int) -> IndexIdentity:
+        with self._cluster.translate_errors():
+            self._indexes.reset(generation)
+        return self.give_identity(generation)
+
     def count(self, generation: int) -> int:
         (answer,) = self._search_many([(self._indexes.name(generation), count_body())])
-        return 0 if answer is None else int(answer["hits"]["total"]["value"])
+        return _total_of(answer)
 
     # --- reading ---
 
@@ -194,10 +216,11 @@ class OpenSearchEngine:
             bodies.append((self._indexes.statuses, statuses_body(named_feeds(query))))
         answer, state, *pages = self._search_many(bodies)
         statuses = self._statuses_of(pages[0], bodies[-1][1]) if pages else ()
+        missing = self._missing(pages[0], state) if pages else 0
         if answer is None or state is None:
             empty = tuple(Facet(facet.field, (), 0, 0, exact=True) for facet in query.facets)
             buckets = (0,) * max(len(query.edges) - 1, 0)
-            return SearchPage((), 0, None, empty, buckets, statuses=statuses)
+            return SearchPage((), 0, None, empty, buckets, statuses=statuses, missing=missing)
         hits = answer["hits"]["hits"]
         total = int(answer["hits"]["total"]["value"])
         page = hits[: max(size, 0)]
@@ -219,6 +242,7 @@ class OpenSearchEngine:
             else (),
             version=f"{state['hits']['total']['value']}-{state['aggregations']['marks']['value']:.0f}",
             statuses=statuses,
+            missing=missing,
         )
 
     def get(self, ids: Iterable[str]) -> dict[str, Item]:
@@ -240,6 +264,15 @@ class OpenSearchEngine:
         body = statuses_body(feeds)
         (answer,) = self._search_many([(self._indexes.statuses, body)])
         return list(self._statuses_of(answer, body))
+
+    def _missing(self, statuses: _Json | None, state: _Json | None) -> int:
+        """Return how many items the index lacks of those that the statuses count."""
+        if statuses is None:
+            return 0
+        counted = int(statuses["aggregations"]["every_feed"]["indexed"]["value"])
+        if counted > _total_of(state):  # the searches of one request are not of one moment
+            (state,) = self._search_many([(self._indexes.read, count_body())])
+        return max(counted - _total_of(state), 0)
 
     def _statuses_of(self, answer: _Json | None, body: _Json) -> tuple[FeedStatus, ...]:
         """Return the statuses of an answer and of its next pages, which this method requests."""
@@ -296,6 +329,10 @@ class OpenSearchEngine:
                 f"{CLUSTER_NAME} gave only a partial answer ({reason_of(answer)}). Try again later."
             )
         return answer
+
+
+def _total_of(answer: _Json | None) -> int:
+    return 0 if answer is None else int(answer["hits"]["total"]["value"])
 
 
 def _read_facet(aggregations: _Json, query: FacetQuery) -> Facet:

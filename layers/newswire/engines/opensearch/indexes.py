@@ -13,15 +13,12 @@ from typing import Any
 
 from opensearchpy.exceptions import NotFoundError, TransportError
 
-from newswire.engines import FIRST_GENERATION
-from newswire.engines.opensearch.bodies import SCHEMA, items_template, statuses_template
+from newswire.engines import FIRST_GENERATION, new_identity
+from newswire.engines.opensearch.bodies import SCHEMA, STATUS_FIELDS, items_template, statuses_template
 from newswire.engines.opensearch.client import CLUSTER_NAME, Cluster, is_absence
 from newswire.errors import EngineUnavailableError, IndexOutdatedError, IndexSchemaError
 
 _Json = dict[str, Any]
-
-_SEEN_META: _Json = {"schema": SCHEMA, "seen": True}
-"""The `_meta` of an index that searches see or have seen."""
 
 
 class Indexes:
@@ -103,10 +100,9 @@ class Indexes:
                 return name
             self.put_templates()
             is_seen = generation == FIRST_GENERATION and self.current() is None and not self.numbers()
-            body: _Json = (
-                {"aliases": {self.read: {}, self.write: {}}, "mappings": {"_meta": _SEEN_META}} if is_seen else {}
-            )
-            self._create(name, body)
+            meta: _Json = {"schema": SCHEMA, "identity": new_identity()}
+            body: _Json = {"aliases": {self.read: {}, self.write: {}}} if is_seen else {}
+            self._create(name, body | {"mappings": {"_meta": meta | ({"seen": True} if is_seen else {})}})
             return name
 
     def ensure_statuses(self) -> str:
@@ -115,6 +111,8 @@ class Indexes:
             if not self._has_statuses and not self._cluster.client.indices.exists(index=self.statuses):
                 self.put_templates()
                 self._create(self.statuses, {})
+            elif not self._has_statuses:  # an older newswire made it
+                self._cluster.client.indices.put_mapping(index=self.statuses, body={"properties": STATUS_FIELDS})
             self._has_statuses = True
             return self.statuses
 
@@ -129,8 +127,37 @@ class Indexes:
     def swap(self, generation: int) -> None:
         """Point both aliases to a generation, and remove those of other schemas, in one call."""
         name = self.ensure(generation)
-        self._cluster.client.indices.put_mapping(index=name, body={"_meta": _SEEN_META})
+        self._change_meta(name, {"seen": True})
         self._point_to(generation)
+
+    def identity(self, generation: int) -> str | None:
+        """Return the identity of a generation's index; None if it does not exist, "" if an older newswire made it."""
+        index = self._get_indexes(self.name(generation)).get(self.name(generation))
+        return None if index is None else str(_meta_of(index).get("identity", ""))
+
+    def give_identity(self, generation: int) -> str:
+        """Make the index of a generation if it is missing, give it an identity if it has none, and return that."""
+        name = self.ensure(generation)
+        if not self.identity(generation):
+            self._change_meta(name, {"identity": new_identity()})
+        return self.identity(generation) or ""
+
+    def reset(self, generation: int) -> None:
+        """Delete the index of a generation and make an empty one, which searches see if they saw the old one."""
+        name = self.name(generation)
+        index = self._get_indexes(name).get(name)
+        aliases: _Json = {alias: {} for alias in index["aliases"]} if index is not None else {}
+        self.drop(generation)
+        if not aliases:
+            self.ensure(generation)
+            return
+        self.put_templates()
+        meta: _Json = {"schema": SCHEMA, "identity": new_identity(), "seen": True}
+        self._create(name, {"aliases": aliases, "mappings": {"_meta": meta}})
+
+    def _change_meta(self, name: str, values: _Json) -> None:
+        meta = _meta_of(self._get_indexes(name)[name])
+        self._cluster.client.indices.put_mapping(index=name, body={"_meta": meta | values})
 
     def _point_to(self, generation: int) -> None:
         name = self.name(generation)

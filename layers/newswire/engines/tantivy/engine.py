@@ -28,6 +28,7 @@ from newswire.engines import (
     Facet,
     Hit,
     SearchPage,
+    new_identity,
 )
 from newswire.engines.query import SearchQuery, named_feeds
 from newswire.engines.refusals import refuse_item
@@ -38,7 +39,7 @@ from newswire.engines.tantivy.open_index import OpenIndex, stamp_of
 from newswire.engines.tantivy.queries import count_leaves, translate
 from newswire.engines.tantivy.ranking import MAX_NARROW_LEAVES, page_by_date, page_by_relevance
 from newswire.errors import IndexOutdatedError, IndexSchemaError
-from newswire.model import FeedStatus, IndexReport, Item, ItemWrite, RefusedItem
+from newswire.model import FeedStatus, IndexIdentity, IndexReport, Item, ItemWrite, RefusedItem
 from newswire.storage.data_folder import translate_os_errors
 from newswire.storage.file_lock import FileLock
 from newswire.storage.sqlite_file import SqliteFile
@@ -161,6 +162,7 @@ class TantivyEngine:
                 shutil.rmtree(folder, ignore_errors=True)  # a process died while it created this folder
                 folder.mkdir(parents=True)
                 tantivy.Index(fields(), str(folder))
+                _replace_file(folder / "identity", new_identity())
                 _replace_file(folder / "schema", str(SCHEMA))
             self._check_schema(folder)
             if generation == FIRST_GENERATION and not (self._folder / "current").exists():
@@ -204,6 +206,33 @@ class TantivyEngine:
             if folder.is_dir():
                 shutil.rmtree(folder)
 
+    def identity(self, generation: int) -> IndexIdentity | None:
+        folder = self._folder_of(generation)
+        with translate_os_errors(folder):
+            if not (folder / "schema").exists():
+                return None
+            try:
+                id_ = (folder / "identity").read_text("ascii", "replace")
+            except FileNotFoundError:
+                id_ = ""
+            return IndexIdentity(id_, _opstamp_of(folder / "meta.json"))
+
+    def give_identity(self, generation: int) -> IndexIdentity:
+        with self._write_section(f"naming the index of generation {generation}"):
+            self._ensure(generation)
+            folder = self._folder_of(generation)
+            if not (folder / "identity").exists():
+                _replace_file(folder / "identity", new_identity())
+        identity = self.identity(generation)
+        return identity or IndexIdentity("", 0)
+
+    def reset(self, generation: int) -> IndexIdentity:
+        with self._write_section(f"making generation {generation} anew"), translate_os_errors(self._folder):
+            folder = self._folder_of(generation)
+            (folder / "schema").unlink(missing_ok=True)
+            self._ensure(generation)
+        return self.give_identity(generation)
+
     def count(self, generation: int) -> int:
         if generation not in self.generations():
             return 0
@@ -213,22 +242,31 @@ class TantivyEngine:
     # --- reading ---
 
     def search(self, query: SearchQuery) -> SearchPage:
-        page = self._search_items(query)
+        page, count = self._search_items(query)
         if not query.with_statuses:
             return page
-        return msgspec.structs.replace(page, statuses=tuple(self.statuses(named_feeds(query))))
+        every_status = self._read_statuses()
+        feeds = named_feeds(query)
+        statuses = every_status if feeds is None else _of_feeds(every_status, feeds)
+        expected = sum(status.indexed for status in every_status)
+        if expected > count:  # the items were read before the statuses
+            count = self.count(self.generation())
+        missing = max(expected - count, 0)
+        return msgspec.structs.replace(page, statuses=tuple(statuses), missing=missing)
 
-    def _search_items(self, query: SearchQuery) -> SearchPage:
+    def _search_items(self, query: SearchQuery) -> tuple[SearchPage, int]:
+        """Return the page without statuses, and the number of all items of the index."""
         with self._reading() as opened:
             if opened is None:
                 facets = tuple(Facet(facet.field, (), 0, 0, exact=True) for facet in query.facets)
-                return SearchPage((), 0, None, facets, (0,) * bucket_count(query))
+                return SearchPage((), 0, None, facets, (0,) * bucket_count(query)), 0
             searcher = opened.searcher
+            every = int(searcher.num_docs)
             version = f"{opened.generation}-{opened.stamp[0]:x}-{opened.stamp[1]:x}"
             count = make_counter(searcher, query)
             if not query.size and count is not None:
                 counts = count()
-                return SearchPage((), counts.total, None, counts.facets, counts.histogram, version)
+                return SearchPage((), counts.total, None, counts.facets, counts.histogram, version), every
             with run_in_thread(count if count_leaves(query.node) > MAX_NARROW_LEAVES else None) as wait_for_counts:
                 if query.sort == "relevance":
                     hits, total, next_page = page_by_relevance(searcher, opened.published, query)
@@ -236,7 +274,7 @@ class TantivyEngine:
                     hits, total, next_page = page_by_date(searcher, translate(query), query)
             take_counts = wait_for_counts or count
             counts = NO_COUNTS if take_counts is None else take_counts()
-            return SearchPage(
+            page = SearchPage(
                 hits=tuple(
                     Hit(item_at(searcher, address, with_content=query.with_content), score) for address, score in hits
                 ),
@@ -246,6 +284,7 @@ class TantivyEngine:
                 histogram=counts.histogram,
                 version=version,
             )
+            return page, every
 
     def get(self, ids: Iterable[str]) -> dict[str, Item]:
         items = {}
@@ -269,10 +308,7 @@ class TantivyEngine:
 
     def statuses(self, feeds: Iterable[str] | None = None) -> list[FeedStatus]:
         every_status = self._read_statuses()
-        if feeds is None:
-            return every_status
-        feed_ids = set(feeds)
-        return [status for status in every_status if status.id in feed_ids]
+        return every_status if feeds is None else _of_feeds(every_status, feeds)
 
     def _read_statuses(self) -> list[FeedStatus]:
         """Return all statuses. Every search needs them, so they are decoded only after a publication."""
@@ -337,6 +373,11 @@ class TantivyEngine:
         meta = str(folder / "meta.json")
         if stamp_of(meta) == stamp_of(self._current) == (0, 0):
             return None  # no generation exists
+        if (
+            not folder.exists() and self.generation() == generation
+        ):  # else another process has just swapped and dropped it
+            self._open_index = None
+            return None
         opened, stamp = self._open_index, stamp_of(meta)
         if opened is not None and opened.generation == generation:
             if opened.stamp != stamp:
@@ -362,6 +403,19 @@ class TantivyEngine:
 
     def _folder_of(self, generation: int) -> Path:
         return self._folder / f"g{generation:06d}"
+
+
+def _of_feeds(statuses: Iterable[FeedStatus], feeds: Iterable[str]) -> list[FeedStatus]:
+    feed_ids = set(feeds)
+    return [status for status in statuses if status.id in feed_ids]
+
+
+def _opstamp_of(meta: Path) -> int:
+    """Return the number of tantivy's last operation in an index: an older copy has a lower one. 0 if it cannot be read."""
+    try:
+        return int(msgspec.json.decode(meta.read_bytes())["opstamp"])
+    except (OSError, msgspec.MsgspecError, KeyError, TypeError, ValueError):
+        return 0
 
 
 def _bare_version(text: str) -> str:

@@ -8,6 +8,7 @@ import msgspec
 from msgspec import Struct
 
 from newswire.clock import Instant
+from newswire.model import IndexIdentity
 
 
 class Metadata(Struct, frozen=True):
@@ -38,6 +39,13 @@ class BegunReindex(Metadata, frozen=True):
     generation: int
     extraction: int
     schema: int
+
+
+class FilledIndex(Metadata, frozen=True):
+    """Which index each generation has that the fold states of the generation speak of."""
+
+    KEY: ClassVar[str] = "index"
+    identities: dict[int, IndexIdentity]
 
 
 M = TypeVar("M", bound=Metadata)

@@ -176,7 +176,8 @@ def test_item_round_trips_through_its_document() -> None:
 
 def test_statuses_are_filtered_by_id_and_not_deleted() -> None:
     matching_all = {"bool": {"must_not": [{"term": {"deleted": {"value": True}}}]}}
-    body = {"size": 1000, "_source": ["status"], "query": matching_all, "sort": [{"id": "asc"}]}
+    every_feed = {"every_feed": {"global": {}, "aggs": {"indexed": {"sum": {"field": "indexed"}}}}}
+    body = {"size": 1000, "_source": ["status"], "query": matching_all, "sort": [{"id": "asc"}], "aggs": every_feed}
     assert statuses_body(None) == body
     some = {"bool": matching_all["bool"] | {"filter": [{"terms": {"id": ["a", "b"]}}]}}
     assert statuses_body(["b", "a", "b"]) == body | {"query": some}

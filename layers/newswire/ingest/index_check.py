@@ -1,0 +1,109 @@
+"""Notice that the index is not the one that was filled, and have it filled again from the log.
+
+An index can be deleted, emptied, replaced by an older copy or exchanged for that of another newswire, while the cursors of
+the feeds still say that everything is in it. Indexing on from there would give answers that look whole and are not.
+"""
+
+from __future__ import annotations
+
+import uuid
+
+import msgspec
+
+from newswire.app import App
+from newswire.clock import SECOND
+from newswire.engines import FIRST_GENERATION
+from newswire.engines.query import SearchQuery
+from newswire.errors import EngineUnavailableError
+from newswire.log import log_text
+from newswire.model import IndexIdentity
+from newswire.storage.feeds import Lease
+from newswire.storage.feeds.metadata import FilledIndex
+from newswire.storage.feeds.status import status_of
+
+FENCE = "fence"
+"""The lock that stops all indexing while a reindex swaps generations, or a lost index is made anew."""
+
+MAX_GENERATIONS = 3
+"""Generations whose identity is remembered: the one that serves, the one that a reindex builds, and the one before."""
+
+
+def check_index(app: App) -> int | None:
+    """Return the generation to index into; None while another process makes the index anew.
+
+    If the index is not the one that was filled, or lacks items, all feeds are behind afterwards. Raises `EngineError` if
+    the engine fails, and for an index that another newswire has filled.
+    """
+    number = app.engine.generation()
+    identity, reason = _find_fault(app, number)
+    if not reason:
+        if identity is None:
+            identity = app.engine.give_identity(number)
+        remember_index(app, number, identity)
+        return number
+    fence = Lease(uuid.uuid4().hex, app.clock() + app.settings.lease_seconds * SECOND)
+    if not app.feeds.lock(FENCE, fence, app.clock()):
+        return None
+    try:
+        identity, reason = _find_fault(app, number)
+        if reason:
+            _begin_again(app, number, identity, reason)
+    finally:
+        app.feeds.unlock(FENCE, fence.token)
+    return number
+
+
+def remember_index(app: App, number: int, identity: IndexIdentity | None = None) -> None:
+    """Remember which index a generation has, after it was written to."""
+    identity = identity or app.engine.identity(number)
+    if identity is None or not identity.id:
+        identity = app.engine.give_identity(number)
+    record = app.feeds.metadata(FilledIndex)
+    known = record.identities if record is not None else {}
+    if known.get(number) != identity:
+        newest = dict(sorted((known | {number: identity}).items())[-MAX_GENERATIONS:])
+        app.feeds.keep_metadata(FilledIndex(newest))
+
+
+def _find_fault(app: App, number: int) -> tuple[IndexIdentity | None, str]:
+    """Return the identity of the index, and why it cannot be the one that was filled; "" if it is."""
+    identity = app.engine.identity(number)
+    filled = app.feeds.generations()
+    record = app.feeds.metadata(FilledIndex)
+    known = record.identities.get(number) if record is not None else None
+    if identity is None:
+        return None, "it does not exist" if filled else ""
+    if known is None or not known.id:
+        if number not in filled and app.engine.count(number):
+            msg = (
+                f"Generation {number} of the index has items that this newswire has not written: set NEWSWIRE_DATA, or "
+                "NEWSWIRE_OPENSEARCH_PREFIX, to those that belong together. The index is unchanged."
+            )
+            raise EngineUnavailableError(msg)
+        return app.engine.give_identity(number), _lack_of(app)
+    if identity.id != known.id:
+        return identity, "it is another one"
+    if identity.stamp < known.stamp:
+        return identity, "it is an older copy"
+    return identity, _lack_of(app)
+
+
+def _lack_of(app: App) -> str:
+    missing = app.engine.search(SearchQuery(size=0, with_statuses=True)).missing
+    return f"it lacks {missing:,} items" if missing else ""
+
+
+def _begin_again(app: App, number: int, identity: IndexIdentity | None, reason: str) -> None:
+    """Let all feeds be behind, so that they are indexed again; searches say meanwhile that items are missing.
+
+    An index that only lacks items keeps those that it has. After a crash at any place this begins anew.
+    """
+    log_text(f"The index of generation {number} is filled again from the archive, since {reason}.")
+    filled = app.feeds.generations()
+    rows = app.feeds.rows(max(filled, default=FIRST_GENERATION))
+    if not reason.startswith("it lacks"):
+        identity = app.engine.reset(number)
+    app.engine.publish([msgspec.structs.replace(status_of(row), behind=True) for row in rows])
+    for generation in filled:
+        app.feeds.drop_generation(generation)
+    remember_index(app, number, identity)
