@@ -8,7 +8,7 @@ _logger = logging.getLogger("newswire")
 
 
 def log_text(text: str) -> None:
-    """Log a text at level ERROR, such as the trace of a child process, or that the index is made anew."""
+    """Log a text at level ERROR, such as the trace of a child process, or that the index is rebuilt."""
     _logger.error("%s", text)
 
 

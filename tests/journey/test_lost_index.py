@@ -10,6 +10,7 @@ import pytest
 from newswire.app import App
 from newswire.cli.feeds import remove
 from newswire.cli.main import main
+from newswire.cli.status import status
 from newswire.engines import FIRST_GENERATION
 from newswire.engines.opensearch.engine import OpenSearchEngine
 from newswire.engines.query import SearchQuery
@@ -126,6 +127,18 @@ def test_quiet_feeds_are_enough_for_the_index_to_come_back(wire, harm) -> None:
     work(wire)
     assert found(wire) == 6
     assert not says_that_it_is_rebuilt(wire)
+
+
+def test_status_page_and_metric_say_how_many_items_are_missing(wire, monkeypatch, capsys) -> None:
+    delete_some(wire)
+    assert AsEvents(wire).ask("/v1/status").json()["missing"] == 2
+    assert b"The index is being rebuilt, and 2 items are not in it yet." in AsEvents(wire).ask("/?q=story").body
+    status(wire, argparse.Namespace(json=False))
+    assert "2 items missing" in capsys.readouterr().out
+    assert tick(wire, InlineQueue(lambda _batches: None)).missing == 2
+    work(wire)
+    assert AsEvents(wire).ask("/v1/status").json()["missing"] == 0
+    assert tick(wire, InlineQueue(lambda _batches: None)).missing == 0
 
 
 def test_search_of_one_feed_says_that_the_index_is_incomplete(wire) -> None:

@@ -169,16 +169,17 @@ def test_every_alarm_notifies_the_topic() -> None:
         "SearchSlowAlarm",
         "FeedsStaleAlarm",
         "FeedsBehindAlarm",
+        "ItemsMissingAlarm",
     }
     for alarm in alarms.values():
         assert alarm["AlarmActions"] == [{"Ref": "Alarms"}]
     (topic,) = resources("AWS::SNS::Topic").values()
     assert "KmsMasterKeyId" not in topic, "CloudWatch may not use the key that AWS keeps for topics"
     own = variables("IngestFunction")["POWERTOOLS_SERVICE_NAME"]
-    for name in ("FeedsStaleAlarm", "FeedsBehindAlarm"):
+    for name in ("FeedsStaleAlarm", "FeedsBehindAlarm", "ItemsMissingAlarm"):
         assert alarms[name]["Dimensions"] == [{"Name": "service", "Value": own}]
     written = (ROOT / "layers" / "newswire" / "handlers" / "ingest.py").read_text()
-    for name in ("FeedsStale", "FeedsBehind"):
+    for name in ("FeedsStale", "FeedsBehind", "ItemsMissing"):
         assert f'"{name}"' in written
 
 

@@ -197,7 +197,7 @@ def show_result(result: SearchResult, place: str) -> None:
     for warning in result.warnings:
         say(f"Note: {warning.detail}")
     coverage = result.coverage
-    if not coverage.is_complete:
+    if coverage.not_ok_count or coverage.gap_count:
         verb = "is" if coverage.not_ok_count == 1 else "are"
         say(
             f"{coverage.not_ok_count} of {plural(coverage.feeds, 'feed')} {verb} not up to date, with "

@@ -31,7 +31,10 @@ def status(app: App, arguments: argparse.Namespace) -> int:
         say(f"Items unknown; {behind}")
     else:
         say(f"newswire {out.version}, engine {info.name} {info.version}")
-        say(f"{plural(items, 'item')} in generation {out.generation}; {behind}")
+        lack = (
+            f"; {plural(out.missing, 'item')} missing, which the next tick or poll indexes again" if out.missing else ""
+        )
+        say(f"{plural(items, 'item')} in generation {out.generation}; {behind}{lack}")
     say(f"Data: {place_of(app.settings)}")
     counts = ", ".join(f"{count} {state}" for state, count in sorted(out.feeds.items()) if count)
     say(f"{plural(len(statuses), 'feed')}: {counts or 'none'}")

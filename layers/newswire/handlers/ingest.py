@@ -79,8 +79,10 @@ class IngestFunction:
         except FeedsFileError as error:  # due feeds are polled all the same; raising it later triggers the alarm
             file_error = error
         result = tick(self._app, self._queue)
-        self._write_metrics({"FeedsQueued": result.queued, "FeedsBehind": result.behind, "FeedsStale": result.stale})
-        self._logger.info("tick", extra={"feeds_queued": result.queued, "feeds_behind": result.behind})
+        metrics = {"FeedsQueued": result.queued, "FeedsBehind": result.behind, "FeedsStale": result.stale}
+        self._write_metrics(metrics | {"ItemsMissing": result.missing})
+        extra = {"feeds_queued": result.queued, "feeds_behind": result.behind, "items_missing": result.missing}
+        self._logger.info("tick", extra=extra)
         if file_error is not None:
             raise file_error
 

@@ -22,14 +22,14 @@ from newswire.storage.feeds.metadata import FilledIndex
 from newswire.storage.feeds.status import status_of
 
 FENCE = "fence"
-"""The lock that stops all indexing while a reindex swaps generations, or a lost index is made anew."""
+"""The lock that stops all indexing while a reindex swaps generations, or a lost index is rebuilt."""
 
 MAX_GENERATIONS = 3
 """Generations whose identity is remembered: the one that serves, the one that a reindex builds, and the one before."""
 
 
 def check_index(app: App) -> int | None:
-    """Return the generation to index into; None while another process makes the index anew.
+    """Return the generation to index into; None while another process rebuilds the index.
 
     If the index is not the one that was filled, or lacks items, all feeds are behind afterwards. Raises `EngineError` if
     the engine fails, and for an index that another newswire has filled.
@@ -88,15 +88,20 @@ def _find_fault(app: App, number: int) -> tuple[IndexIdentity | None, str]:
     return identity, _lack_of(app)
 
 
+def missing_items(app: App) -> int:
+    """Return how many items the index lacks of those that the published statuses count."""
+    return app.engine.search(SearchQuery(size=0, with_statuses=True)).missing
+
+
 def _lack_of(app: App) -> str:
-    missing = app.engine.search(SearchQuery(size=0, with_statuses=True)).missing
+    missing = missing_items(app)
     return f"it lacks {missing:,} items" if missing else ""
 
 
 def _begin_again(app: App, number: int, identity: IndexIdentity | None, reason: str) -> None:
-    """Let all feeds be behind, so that they are indexed again; searches say meanwhile that items are missing.
+    """Put all feeds behind, so that they are indexed again; searches say meanwhile that items are missing.
 
-    An index that only lacks items keeps those that it has. After a crash at any place this begins anew.
+    An index that only lacks items keeps those that it has. After a crash at any place this begins again.
     """
     log_text(f"The index of generation {number} is filled again from the archive, since {reason}.")
     filled = app.feeds.generations()

@@ -12,7 +12,7 @@ from newswire.clock import HOUR, SECOND, Instant
 from newswire.errors import EngineError
 from newswire.ingest.archiving import MAX_FEEDS_PER_SEARCH
 from newswire.ingest.generations import serving_generation
-from newswire.ingest.index_check import check_index
+from newswire.ingest.index_check import check_index, missing_items
 from newswire.model import Batch
 from newswire.storage.feeds import DueFeed
 from newswire.storage.feeds.metadata import LastTick
@@ -27,6 +27,8 @@ class TickResult(Struct, frozen=True):
     queued: int
     behind: int
     stale: int
+    missing: int = 0
+    """Number of items that the index lacks; 0 if it does not answer."""
 
 
 def tick(app: App, work: WorkQueue, now: Instant | None = None) -> TickResult:
@@ -40,8 +42,10 @@ def tick(app: App, work: WorkQueue, now: Instant | None = None) -> TickResult:
     last = app.feeds.metadata(LastTick) or LastTick(at=0, whole_at=0)
     is_whole = not waiting or now - last.whole_at >= HOUR
     due = app.feeds.due(now, MAX_FEEDS_PER_SEARCH)
+    missing = 0
     with suppress(EngineError):  # those who index report it
         check_index(app)
+        missing = missing_items(app)
     behind = app.feeds.behind(serving_generation(app).number)
     stale_before = now - app.settings.stale_grace_seconds * SECOND
     stale = sum(feed.at < stale_before for feed in due)
@@ -55,7 +59,7 @@ def tick(app: App, work: WorkQueue, now: Instant | None = None) -> TickResult:
     work.put(_batches(due, others))
     if waiting is not None:  # after `put`: the next tick finds again what could not be put into the queue
         app.feeds.keep_metadata(LastTick(at=now, whole_at=now if is_whole else last.whole_at))
-    return TickResult(len(due) + len(others), len(behind), stale)
+    return TickResult(len(due) + len(others), len(behind), stale, missing)
 
 
 def _batches(due: Iterable[DueFeed], others: Iterable[str]) -> Iterator[Batch]:

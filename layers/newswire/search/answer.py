@@ -210,7 +210,7 @@ def _warnings(request: SearchRequest, page: SearchPage) -> Iterable[SearchWarnin
         yield SearchWarning(repair.code, repair.detail, repair.position)
     yield from _unknown_feeds(request.lists.get("feed"), page.statuses)
     if page.missing:
-        detail = f"The index is being made anew, and {page.missing:,} items are not in it yet: ask again later."
+        detail = f"The index is being rebuilt, and {page.missing:,} items are not in it yet: ask again later."
         yield SearchWarning("rebuilding", detail)
     if request.query.sort != "relevance":
         return

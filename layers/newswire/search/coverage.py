@@ -47,7 +47,7 @@ class FeedCoverage(Struct, frozen=True):
     not_ok: tuple[UnwatchedFeed, ...]
     gaps: tuple[FeedGap, ...]
     missing: int = 0
-    """Number of items, of all feeds, that the index lacks while it is made anew."""
+    """Number of items, of all feeds, that the index lacks while it is rebuilt."""
 
     @property
     def is_complete(self) -> bool:

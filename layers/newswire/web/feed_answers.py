@@ -102,6 +102,8 @@ class StatusOut(Struct, frozen=True):
     feeds: dict[State, int]
     newest: str | None
     behind: int
+    missing: int = 0
+    """Number of items that the index lacks, while it is rebuilt."""
 
 
 def feed_out(status: FeedStatus, now: Instant, grace_s: int, *, whole: bool = False) -> FeedOut:
@@ -143,6 +145,7 @@ def status_out(
         feeds={state: states[state] for state in STATES},
         newest=time_out(max((status.newest for status in status_list if status.newest is not None), default=None)),
         behind=sum(status.behind for status in status_list),
+        missing=max(sum(status.indexed for status in status_list) - items, 0) if info.healthy else 0,
     )
 
 

@@ -46,7 +46,7 @@ class Echo(Struct, frozen=True):
 
 
 class Total(Struct, frozen=True):
-    """The number of items found, on all pages; exact but while the index is made anew."""
+    """The number of items found, on all pages; exact but while the index is rebuilt."""
 
     value: int
     exact: bool = True
@@ -144,7 +144,7 @@ class Coverage(Struct, frozen=True):
     not_ok: tuple[NotOk, ...]
     gaps: tuple[GapOut, ...]
     rebuilding: Literal[True] | UnsetType = UNSET
-    """Only there while the index is made anew: items may be missing."""
+    """Only there while the index is rebuilt: items may be missing."""
 
 
 class WarningOut(Struct, frozen=True):

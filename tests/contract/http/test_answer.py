@@ -12,7 +12,7 @@ from newswire.search.cursor import MAX_CURSOR_CHARACTERS, read_cursor
 from tests.conftest import NOON
 from tests.contract.http.asking import found, target, wrong
 from tests.contract.http.contract import contract
-from tests.contract.http.library import at, item, status
+from tests.contract.http.library import ITEMS, at, item, status
 from tests.support.present import present
 from tests.support.transports import AsEvents
 
@@ -274,6 +274,20 @@ def test_coverage_lists_20_and_counts_all(events, app) -> None:
     coverage = found(events)["coverage"]
     assert (coverage["not_ok_count"], len(coverage["not_ok"])) == (30, 20)
     assert (coverage["gap_count"], len(coverage["gaps"])) == (25, 20)
+
+
+@contract.covers("A54", "A55")
+def test_answer_says_that_the_index_is_made_anew(events, app) -> None:
+    app.engine.index([ItemWrite(ITEMS[0], 1)], 1)
+    app.engine.publish([status(ITEMS[0].feed, indexed=3)])
+    answer = found(events)
+    assert (answer["total"], answer["coverage"]["rebuilding"]) == ({"value": 1, "exact": False}, True)
+    (warning,) = answer["warnings"]
+    assert (warning["code"], "2 items" in warning["detail"]) == ("rebuilding", True)
+    app.engine.publish([status(ITEMS[0].feed, indexed=1)])
+    answer = found(events)
+    assert (answer["total"], answer["warnings"]) == ({"value": 1, "exact": True}, [])
+    assert "rebuilding" not in answer["coverage"]
 
 
 @contract.covers("A42", "A43")

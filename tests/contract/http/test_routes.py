@@ -71,7 +71,7 @@ def test_status_reports_engine_items_and_feeds(api) -> None:
     whole = api.ask("/v1/status").json()
     assert whole["engine"]["name"] == "tantivy"
     assert whole["engine"]["healthy"] is True
-    assert (whole["items"], whole["generation"], whole["behind"]) == (len(ITEMS), 1, 1)
+    assert (whole["items"], whole["generation"], whole["behind"], whole["missing"]) == (len(ITEMS), 1, 1, 0)
     assert whole["feeds"] == {"ok": 3, "stale": 1, "failing": 1, "paused": 0, "never": 0}
     assert whole["newest"] == "2025-06-01T00:00:00Z"
 

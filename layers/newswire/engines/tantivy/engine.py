@@ -227,7 +227,7 @@ class TantivyEngine:
         return identity or IndexIdentity("", 0)
 
     def reset(self, generation: int) -> IndexIdentity:
-        with self._write_section(f"making generation {generation} anew"), translate_os_errors(self._folder):
+        with self._write_section(f"rebuilding generation {generation}"), translate_os_errors(self._folder):
             folder = self._folder_of(generation)
             (folder / "schema").unlink(missing_ok=True)
             self._ensure(generation)

@@ -47,6 +47,8 @@ def coverage_words(
     closed_gaps = [gap for gap in coverage.gaps if gap.end is not None]
     unlisted = coverage.not_ok_count - len(coverage.not_ok)
     details = [*map(sentences.describe_feed, not_ok), *map(sentences.describe_gap, closed_gaps)]
+    if coverage.missing:
+        details.insert(0, f"The index is being rebuilt, and {coverage.missing:,} items are not in it yet.")
     if unlisted:
         details.append(f"{unlisted:,} more {_feeds_are(unlisted)} not up to date.")
     if coverage.gap_count > len(coverage.gaps):
@@ -59,14 +61,19 @@ def coverage_words(
         return CoverageWords(is_whole=True, summary=summary)
     if len(details) == 1:
         return CoverageWords(is_whole=False, summary=details[0])
-    count = len(not_ok) + unlisted
-    if count:
-        verb = "is" if count == 1 else "are"
-        summary = f"{count:,} of {coverage.feeds:,} feeds {verb} not up to date, so items may be missing."
-    else:
-        subject = "The feed is" if coverage.feeds == 1 else "The feeds are"
-        summary = f"{subject} up to date now, but items may have been missed earlier."
+    summary = _summary_of(coverage, len(not_ok) + unlisted)
     return CoverageWords(is_whole=False, summary=summary, details=tuple(details))
+
+
+def _summary_of(coverage: FeedCoverage, not_ok_count: int) -> str:
+    """Return the summary of several problems, the gravest of them."""
+    if coverage.missing:
+        return "The index is being rebuilt, so items are missing."
+    if not_ok_count:
+        verb = "is" if not_ok_count == 1 else "are"
+        return f"{not_ok_count:,} of {coverage.feeds:,} feeds {verb} not up to date, so items may be missing."
+    subject = "The feed is" if coverage.feeds == 1 else "The feeds are"
+    return f"{subject} up to date now, but items may have been missed earlier."
 
 
 def _was_checked_after(feed: UnwatchedFeed, end: Instant | None) -> bool:
