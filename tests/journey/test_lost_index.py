@@ -183,6 +183,32 @@ def test_older_copy_of_an_embedded_index_is_noticed(app, clock, server) -> None:
     assert found(app) == 4
 
 
+@pytest.mark.parametrize("has_statuses", [True, False])
+def test_index_of_a_stack_is_filled_again_by_a_reindex(settings, clock, server, aws, has_statuses: bool) -> None:
+    cloud = msgspec.structs.replace(settings, table=aws.table(), bucket=aws.bucket())
+    app = App(cloud, clock=clock)
+    for feed in FEEDS:
+        app.feeds.put(Feed(id=feed, url=server.says(f"/{feed}", rss(story(1), story(2), title=feed))), clock())
+    poll(app)
+    app.engine.close()
+    index = settings.data_folder / "index"
+    shutil.rmtree(index / "g000001" if has_statuses else index)
+    server.says("/a", rss(story(3), title="a"))
+    clock.go(minutes=10)
+    report = run_batches(app, [Batch(FEEDS, now=True)])
+    assert "does not exist. Run `newswire reindex`" in str(report.engine_error)
+    ticked = tick(app, InlineQueue(lambda _batches: None))
+    assert (ticked.behind, ticked.missing) == (1, 6), "the new document waits"
+    assert says_that_it_is_rebuilt(app)
+    assert reindex(app).items == 7
+    assert not says_that_it_is_rebuilt(app)
+    server.says("/b", rss(story(4), title="b"))
+    clock.go(minutes=10)
+    assert run_batches(app, [Batch(FEEDS, now=True)]).engine_error is None
+    assert found(app) == 8
+    app.close()
+
+
 def test_index_of_another_newswire_is_left_alone(settings, clock, server, tmp_path, opensearch_nodes) -> None:
     prefix, url = f"l{uuid.uuid4().hex[:10]}", opensearch_nodes.url("3.8")
     shared = msgspec.structs.replace(settings, engine="opensearch", opensearch_url=url, opensearch_prefix=prefix)

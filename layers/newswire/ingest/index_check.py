@@ -31,8 +31,9 @@ MAX_GENERATIONS = 3
 def check_index(app: App) -> int | None:
     """Return the generation to index into; None while another process rebuilds the index.
 
-    If the index is not the one that was filled, or lacks items, all feeds are behind afterwards. Raises `EngineError` if
-    the engine fails, and for an index that another newswire has filled.
+    If the index is not the one that was filled, or lacks items, all feeds are behind afterwards; with a table in the
+    cloud, where that would delete a row for each item, it is left as it is. Raises `EngineError` then, if the engine
+    fails, and for an index that another newswire has filled.
     """
     number = app.engine.generation()
     identity, reason = _find_fault(app, number)
@@ -41,6 +42,10 @@ def check_index(app: App) -> int | None:
             identity = app.engine.give_identity(number)
         remember_index(app, number, identity)
         return number
+    if app.settings.table:
+        _publish_what_is_lost(app)
+        msg = f"The index is not the one that was filled: {reason}. Run `newswire reindex` to fill it again."
+        raise EngineUnavailableError(msg)
     fence = Lease(uuid.uuid4().hex, app.clock() + app.settings.lease_seconds * SECOND)
     if not app.feeds.lock(FENCE, fence, app.clock()):
         return None
@@ -96,6 +101,14 @@ def missing_items(app: App) -> int:
 def _lack_of(app: App) -> str:
     missing = missing_items(app)
     return f"it lacks {missing:,} items" if missing else ""
+
+
+def _publish_what_is_lost(app: App) -> None:
+    """Publish how many items each feed has, if the statuses are gone too: searches compare it with the index."""
+    if missing_items(app):
+        return
+    filled = app.feeds.generations()
+    app.engine.publish([status_of(row) for row in app.feeds.rows(max(filled, default=FIRST_GENERATION))])
 
 
 def _begin_again(app: App, number: int, identity: IndexIdentity | None, reason: str) -> None:

@@ -44,8 +44,8 @@ def tick(app: App, work: WorkQueue, now: Instant | None = None) -> TickResult:
     due = app.feeds.due(now, MAX_FEEDS_PER_SEARCH)
     missing = 0
     with suppress(EngineError):  # those who index report it
-        check_index(app)
         missing = missing_items(app)
+        check_index(app)
     behind = app.feeds.behind(serving_generation(app).number)
     stale_before = now - app.settings.stale_grace_seconds * SECOND
     stale = sum(feed.at < stale_before for feed in due)
