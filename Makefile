@@ -47,7 +47,7 @@ test: setup ## run the whole test suite, without the tests that take minutes
 	$(BIN)/python -m pytest -m "not long and not bundle and not validate" -n $(WORKERS) --dist worksteal $(COVERAGE)
 
 test-long: setup ## run the tests that take minutes
-	$(BIN)/python -m pytest -m long -n $(WORKERS) --dist loadgroup
+	$(BIN)/python -m pytest -m long -n $(WORKERS) --dist loadscope --no-loadscope-reorder
 
 bundle: setup ## build the AWS application with the SAM CLI, and run the built functions as Lambda does
 	$(BIN)/python -m pytest -m bundle

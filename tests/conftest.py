@@ -4,7 +4,7 @@ import os
 from collections.abc import Generator, Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import msgspec
 import pytest
@@ -33,6 +33,10 @@ hypothesis_settings.load_profile("ci" if os.environ.get("CI") else "dev")
 
 LONGEST = {"test_opensearch_year.py", "test_timeline.py", "test_simulated_day.py", "test_failing_stages.py"}
 """Files with tests that take five minutes and more."""
+
+
+ONE_WORKER = {"test_opensearch_year.py", "test_opensearch_outage.py", "test_wheel.py"}
+"""Files whose tests share what takes long to make, so that one worker runs them all."""
 
 
 class HandClock:
@@ -79,6 +83,21 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.get_closest_marker("hypothesis") is not None or item.nodeid.startswith("tests/corpus/"):
             item.add_marker("no_cover")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> object | None:
+    """Return the scheduler of `make test-long`: pytest-xdist 3.8 does not see its own groups under pytest 9.2."""
+    if config.getvalue("dist") != "loadscope":
+        return None
+    from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]
+
+    class ByTestOrFile(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            file = nodeid.partition("::")[0]
+            return file if file.rpartition("/")[2] in ONE_WORKER else nodeid
+
+    return ByTestOrFile(config, log)
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ import pytest
 from tests.conftest import ROOT
 from tests.support.opensearch_node.indexes import delete_indexes
 
-pytestmark = [pytest.mark.long, pytest.mark.xdist_group("wheel")]
+pytestmark = pytest.mark.long
 SAMPLE = str(ROOT / "sample" / "nato-sample.xml")
 EXTRAS = {"": set(), "[opensearch]": {"opensearchpy"}, "[aws]": {"botocore"}}
 Run = Callable[..., str]

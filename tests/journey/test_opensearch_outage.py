@@ -25,7 +25,7 @@ from tests.support.opensearch_node.node import CannotStartError, Node
 from tests.support.processes import command
 from tests.support.transports import AsEvents
 
-pytestmark = [pytest.mark.long, pytest.mark.opensearch, pytest.mark.xdist_group("opensearch-outage")]
+pytestmark = [pytest.mark.long, pytest.mark.opensearch]
 
 
 @pytest.fixture(scope="module")

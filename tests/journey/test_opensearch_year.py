@@ -23,7 +23,7 @@ from tests.support.transports import AsEvents
 
 SEARCHES = 600
 LEAST_OVERLAP = 0.99
-pytestmark = [pytest.mark.long, pytest.mark.opensearch, pytest.mark.xdist_group("opensearch-year")]
+pytestmark = [pytest.mark.long, pytest.mark.opensearch]
 
 
 class Year(NamedTuple):
@@ -75,7 +75,9 @@ def test_fifty_searches_give_the_golden_answers_on_both_engines(year) -> None:
 
 
 def asked(api: AsEvents, sent: dict[str, str]) -> dict:
-    return api.ask(f"/v1/search?{urlencode(sent)}").json()
+    answer = api.ask(f"/v1/search?{urlencode(sent)}")
+    assert answer.status == 200, answer.body
+    return answer.json()
 
 
 COMPARED = ("query", "total", "items", "facets", "histogram")
