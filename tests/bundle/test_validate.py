@@ -72,3 +72,23 @@ def test_checkov_finds_only_the_accepted_exceptions(tmp_path) -> None:
     failed = {f"{check['check_id']} {check['check_name']}" for check in report["results"]["failed_checks"]}
     assert sorted(check for check in failed if check.split()[0] not in EXCEPTIONS) == []
     assert {check.split()[0] for check in failed} == EXCEPTIONS.keys(), "an exception that is not needed any more"
+
+
+ROUTES = """
+import json, sys
+from samcli.lib.providers.api_provider import ApiProvider
+from samcli.lib.providers.sam_stack_provider import SamLocalStackProvider
+stacks, _ = SamLocalStackProvider.get_stacks(sys.argv[1], parameter_overrides=json.loads(sys.argv[2]))
+print(json.dumps(sorted(route.path for route in ApiProvider(stacks).api.routes)))
+"""
+
+
+@pytest.mark.parametrize("authorization", ["iam", "key", "private"])
+def test_sam_local_start_api_finds_the_routes(authorization: str) -> None:
+    """SAM's own provider reads the template, as `sam local start-api` does before it needs Docker."""
+    python = str(Path(tool("sam")).with_name("python"))
+    parameters = json.dumps({"Authorization": authorization, "VpcEndpointId": "vpce-0a1b2c3d"})
+    command = [python, "-c", ROUTES, str(ROOT / "template.yaml"), parameters]
+    completed = subprocess.run(command, env=os.environ | OFFLINE, capture_output=True, text=True, check=False)
+    assert completed.returncode == 0, completed.stderr[-2000:]
+    assert set(json.loads(completed.stdout.splitlines()[-1])) == {"/", "/{proxy+}"}

@@ -24,13 +24,21 @@ NAMES = {
     "AWS::Region": REGION,
     "AWS::AccountId": ACCOUNT,
     "DomainName": "newswire",
+    "IndexPrefix": "newswire",
+    "AWS::StackName": "newswire",
     "OperatorArn": "operator",
     "IngestFunctionRole.Arn": "IngestFunctionRole",
     "SearchFunctionRole.Arn": "SearchFunctionRole",
 }
 """Values that CloudFormation would insert for the names of a stack."""
 
-CONDITIONS = {"SignsForDomain": True, "MakesDomain": True, "MakesCollection": False, "HasSecrets": False}
+CONDITIONS = {
+    "SignsForDomain": True,
+    "MakesDomain": True,
+    "MakesCollection": False,
+    "HasSecrets": False,
+    "HasPrefix": False,
+}
 """Conditions of a stack that creates its own domain."""
 
 

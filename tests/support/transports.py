@@ -15,6 +15,9 @@ from newswire.app import App
 from newswire.cli.server import Server, listen, make_asgi_app, make_config
 from newswire.web.events import build_api, handle_event
 
+GATEWAY_ID = "c6af9ac6-7b61-11e6-9a41-93e8deadbeef"
+"""The id that API Gateway gives each request of `AsEvents`."""
+
 
 class Came(NamedTuple):
     """A response; header names are in lower case."""
@@ -112,7 +115,7 @@ def rest_event(target: str, method: str = "GET", headers: dict[str, str] | None 
             "path": f"/live{unquote(path)}",
             "stage": "live",
             "domainName": "abc123.execute-api.eu-west-1.amazonaws.com",
-            "requestId": "c6af9ac6-7b61-11e6-9a41-93e8deadbeef",
+            "requestId": GATEWAY_ID,
             "identity": {"sourceIp": "192.0.2.1"},
         },
         "body": None,

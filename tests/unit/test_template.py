@@ -2,6 +2,7 @@
 
 import json
 import re
+import tomllib
 
 import pytest
 
@@ -9,7 +10,8 @@ from newswire.settings import Settings, read_settings
 from newswire.storage.feeds.dynamodb import ATTENTION, BEHIND
 from tests.conftest import ROOT
 from tests.support.aws import TABLE
-from tests.support.policies import CONDITIONS, NAMES, grants, grants_of, resolved
+from tests.support.local_aws import REGION as LOCAL_REGION
+from tests.support.policies import CONDITIONS, DOMAIN, NAMES, grants, grants_of, resolved
 from tests.support.template import resources, transformed
 
 
@@ -21,7 +23,7 @@ def test_every_api_route_requires_authorization() -> None:
         security = path["x-amazon-apigateway-any-method"]["security"]
         assert security["Fn::If"][0] == "UsesKey"
         assert security["Fn::If"][1] == [{"key": []}]
-        assert security["Fn::If"][2]["Fn::If"] == ["IsPrivate", {"Ref": "AWS::NoValue"}, [{"iam": []}]]
+        assert security["Fn::If"][2]["Fn::If"] == ["IsPrivate", [], [{"iam": []}]]
     policy = api["Body"]["x-amazon-apigateway-policy"]["Fn::If"]
     assert policy[0] == "IsPrivate"
     assert policy[1]["Statement"][0]["Condition"] == {"StringEquals": {"aws:SourceVpce": {"Ref": "VpcEndpointId"}}}
@@ -38,6 +40,54 @@ def test_functions_and_layer_share_python_and_architecture() -> None:
         ["python3.13"],
         [{"Ref": "Architecture"}],
     )
+
+
+def test_first_deployment_fits_a_new_account() -> None:
+    parameters = transformed()["Parameters"]
+    assert parameters["ReservedConcurrency"]["Default"] == 0, "a new account has ten executions, and may reserve none"
+    assert parameters["ManageApiGatewayLogging"]["Default"] == "false", "the setting belongs to the whole account"
+
+
+def test_another_engine_version_upgrades_the_domain() -> None:
+    domain = resources("AWS::OpenSearchService::Domain")["SearchDomain"]
+    assert domain["EngineVersion"] == {"Ref": "EngineVersion"}
+    assert transformed()["Resources"]["SearchDomain"]["UpdatePolicy"] == {"EnableVersionUpgrade": True}
+
+
+def test_stacks_that_share_a_domain_have_indexes_apart() -> None:
+    prefix = {"Fn::If": ["HasPrefix", {"Ref": "IndexPrefix"}, {"Ref": "AWS::StackName"}]}
+    for function in ("IngestFunction", "SearchFunction"):
+        assert variables(function)["NEWSWIRE_OPENSEARCH_PREFIX"] == prefix
+    for role in ("IngestFunctionRole", "SearchFunctionRole"):
+        for grant in grants(resources("AWS::IAM::Role")[role], NAMES | {"AWS::StackName": "other"}, CONDITIONS):
+            assert "newswire-" not in grant.resource.removeprefix(DOMAIN)
+
+
+def test_local_invocations_are_in_the_region_of_the_local_table() -> None:
+    config = tomllib.loads((ROOT / "samconfig.toml").read_text())["default"]
+    for command in ("local_invoke", "local_start_api"):
+        assert config[command]["parameters"]["region"] == LOCAL_REGION
+
+
+@pytest.mark.parametrize(
+    ("parameter", "good", "bad"),
+    [
+        ("SearchEndpoint", ["", "https://s.example"], ["s.example", "http://s.example", "https://s.example/"]),
+        ("VpcEndpointId", ["", "vpce-0a1b2c3d"], ["vpc-1", "x"]),
+        ("IndexPrefix", ["", "newswire", "prod-2"], ["Prod", "-x", "2x"]),
+        ("EngineVersion", ["OpenSearch_2.19", "OpenSearch_3.1"], ["2.19", "Elasticsearch_7.10"]),
+    ],
+)
+def test_values_that_cannot_work_are_refused_at_once(parameter: str, good: list[str], bad: list[str]) -> None:
+    pattern = re.compile(transformed()["Parameters"][parameter]["AllowedPattern"])
+    assert [bool(pattern.fullmatch(value)) for value in good] == [True] * len(good)
+    assert [bool(pattern.fullmatch(value)) for value in bad] == [False] * len(bad)
+
+
+def test_parameters_that_contradict_each_other_are_refused_at_once() -> None:
+    rules = transformed()["Rules"]
+    assert len(rules["ExistingHasAnAddress"]["Assertions"]) == 2
+    assert "ZonesHaveCopies" in rules
 
 
 def variables(function: str) -> dict:
@@ -70,7 +120,7 @@ def test_messages_are_retained_and_the_tick_has_concurrency() -> None:
     assert source["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
     ingest = resources("AWS::Lambda::Function")["IngestFunction"]
     assert ingest["ReservedConcurrentExecutions"]["Fn::If"][:2] == ["Reserves", {"Ref": "ReservedConcurrency"}]
-    assert source["ScalingConfig"]["MaximumConcurrency"] < transformed()["Parameters"]["ReservedConcurrency"]["Default"]
+    assert source["ScalingConfig"]["MaximumConcurrency"] == 4, "of ten in a new account, the tick and searches have six"
     (retries,) = resources("AWS::Lambda::EventInvokeConfig").values()
     assert retries["MaximumRetryAttempts"] == 0
     (schedule,) = resources("AWS::Scheduler::Schedule").values()
@@ -91,7 +141,8 @@ def test_stored_data_is_encrypted_and_outlives_the_stack() -> None:
     assert bucket["VersioningConfiguration"]["Status"] == "Enabled"
     (rule,) = bucket["LifecycleConfiguration"]["Rules"]
     assert "ExpirationInDays" not in rule, "current versions never expire"
-    assert rule["Transitions"] == [{"StorageClass": "GLACIER_IR", "TransitionInDays": 90}]
+    assert "Transitions" not in rule, "S3 moves no object below 128 KB, and hardly a record is larger"
+    assert rule["ExpiredObjectDeleteMarker"] is True
     assert rule["NoncurrentVersionExpiration"]["NoncurrentDays"] == 30
     for queue in resources("AWS::SQS::Queue").values():
         assert queue["SqsManagedSseEnabled"]
@@ -154,7 +205,7 @@ def test_no_role_has_aws_managed_policies() -> None:
 
 def test_search_role_only_reads_its_index() -> None:
     posts = [rule["Fn::If"][1] for rule in statements("SearchFunctionRole") if "ESHttpPost" in json.dumps(rule)]
-    assert [post["Resource"]["Fn::Sub"][0] for post in posts] == ["${Domain}/newswire-*/_msearch"]
+    assert [post["Resource"]["Fn::Sub"][0] for post in posts] == ["${Domain}/${Prefix}-*/_msearch"]
     text = json.dumps(statements("SearchFunctionRole"))
     for forbidden in ("dynamodb", "s3:", "sqs:", "ESHttpPut", "ESHttpDelete"):
         assert forbidden not in text
@@ -233,7 +284,7 @@ def test_serverless_policies_admit_only_named_principals(has_operator: bool) -> 
     for policy in resources("AWS::OpenSearchServerless::SecurityPolicy").values():
         json.loads(resolved(policy["Policy"], NAMES, {}))
     (access,) = resources("AWS::OpenSearchServerless::AccessPolicy").values()
-    rules = json.loads(resolved(access["Policy"], NAMES, {"HasOperator": has_operator}))
+    rules = json.loads(resolved(access["Policy"], NAMES, {"HasOperator": has_operator, "HasPrefix": False}))
     assert [rule["Principal"] for rule in rules] == [["IngestFunctionRole"], ["SearchFunctionRole"]] + [
         ["operator"]
     ] * has_operator

@@ -5,7 +5,6 @@ The same routes answer in Lambda (`events.py`) and on one machine (`asgi.py`).
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Callable, Mapping
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
@@ -37,6 +36,7 @@ from newswire.web.messages import (
     problem_of,
     problem_response,
     read_request,
+    request_id,
     weak_etag,
     whole_response,
 )
@@ -222,7 +222,7 @@ class Api:
         if self._is_engine_down:
             detail = "The search engine did not answer the last request."
             return problem_response(problem_of(503, "engine_unavailable", detail))
-        headers: dict[str, str | list[str]] = {"Cache-Control": "no-store", "X-Request-Id": uuid.uuid4().hex}
+        headers: dict[str, str | list[str]] = {"Cache-Control": "no-store", "X-Request-Id": request_id()}
         return Response(200, JSON, _encoder.encode(HealthOut()).decode(), headers=headers)
 
     def status(self, request: Request) -> Response[Any]:

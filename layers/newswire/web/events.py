@@ -15,7 +15,7 @@ from newswire.engines import SearchEngine
 from newswire.search.answer import Watch
 from newswire.settings import Settings
 from newswire.web.api import Api
-from newswire.web.messages import ProblemOut, RawParameters, problem_of
+from newswire.web.messages import ProblemOut, RawParameters, named_by_gateway, problem_of
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
@@ -73,10 +73,11 @@ def handle_event(
 ) -> dict[str, Any]:
     """Answer an event; whatever it holds, the answer is one of the contract. Raises nothing."""
     method = str(event.get("httpMethod") or "GET").upper()
-    try:
-        response = _resolve(resolver, api, event, method, context)
-    except Exception as error:  # noqa: BLE001 - the last line of defence: a defect is logged, never shown
-        response = _as_event(api.defect(error))
+    with named_by_gateway(event):
+        try:
+            response = _resolve(resolver, api, event, method, context)
+        except Exception as error:  # noqa: BLE001 - the last line of defence: a defect is logged, never shown
+            response = _as_event(api.defect(error))
     return {**response, "body": ""} if method == "HEAD" else response
 
 

@@ -6,7 +6,9 @@ The events are those of a REST proxy of API Gateway (payload format 1.0). On one
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from hashlib import sha256
 from typing import Any, Literal
 
@@ -65,7 +67,7 @@ def problem_of(status: int, code: ProblemCode, detail: str, errors: tuple[Proble
         status=status,
         detail=detail,
         code=code,
-        request_id=uuid.uuid4().hex,
+        request_id=request_id(),
         errors=errors or UNSET,
     )
 
@@ -84,6 +86,24 @@ class Request(Struct, frozen=True):
     top: str = "./"
     """The relative URL of the root, for links on the page at `/`; a gateway also serves its stage without a final slash."""
     accept: str = ""
+
+
+_gateway_id: ContextVar[str] = ContextVar("gateway_id", default="")
+
+
+@contextmanager
+def named_by_gateway(event: Mapping[str, Any]) -> Iterator[None]:
+    """Set the id of the answers in the block: that of API Gateway, which its log and that of the function have."""
+    token = _gateway_id.set(str((event.get("requestContext") or {}).get("requestId") or ""))
+    try:
+        yield
+    finally:
+        _gateway_id.reset(token)
+
+
+def request_id() -> str:
+    """Return the id of the request: that of API Gateway, else a random one."""
+    return _gateway_id.get() or uuid.uuid4().hex
 
 
 def read_request(event: Mapping[str, Any], public_url: str, address: str) -> Request:
@@ -128,7 +148,7 @@ def whole_response(
     """
     headers: dict[str, str | list[str]] = {
         "Cache-Control": "private, no-cache",
-        "X-Request-Id": uuid.uuid4().hex,
+        "X-Request-Id": request_id(),
         "ETag": tag,
         "X-Content-Type-Options": "nosniff",
         **more,
@@ -174,4 +194,5 @@ def _gateway_base(event: Mapping[str, Any]) -> str:
     domain, path, whole = context.get("domainName"), event.get("path") or "/", context.get("path") or ""
     if not domain or not context.get("stage"):
         return ""
-    return f"https://{domain}{whole[: -len(path)] if whole.endswith(path) else ''}"
+    scheme = "http" if _header(event, "x-forwarded-proto") == "http" else "https"  # `sam local start-api` has no TLS
+    return f"{scheme}://{domain}{whole[: -len(path)] if whole.endswith(path) else ''}"
