@@ -38,6 +38,8 @@ MATCHED_AT_ONE_PLACE = {
     ("newswire.ingest.parse.feedparser_rules", "_NEXT_NAME"),
     ("newswire.ingest.parse.feedparser_rules", "_BEFORE_NAME"),
     ("newswire.ingest.markup", "_ATTRIBUTES"),
+    ("newswire.ingest.markup", "_QUALIFIED_NAME"),
+    ("newswire.ingest.markup", "_CUSTOM_NAME"),
     ("newswire.ingest.markup", "_CUT_TAG"),
     ("newswire.ingest.markup", "_TAG_REST"),  # after a failure it is not tried again in the same text
 }

@@ -16,7 +16,7 @@ from newswire.ingest.backfill import load
 from newswire.settings import Settings
 from tests import golden
 from tests.support.generated import Material, some_search
-from tests.support.opensearch_node.indexes import copy_items, delete_indexes, merge_indexes
+from tests.support.opensearch_node.indexes import delete_indexes, merge_indexes
 from tests.support.processes import command
 from tests.support.timeline import END_OF_2023, LINES, loaded_timeline, timeline_file
 from tests.support.transports import AsEvents
@@ -148,13 +148,14 @@ def test_walk_gives_each_item_once_during_indexing(year, tmp_path, sort: str) ->
     walked_while_more_comes_in(year.cluster, tmp_path, sort, year.total)
 
 
-def test_walk_over_three_shards_gives_each_item_once(year, tmp_path, opensearch_nodes, prefix) -> None:
+def test_walk_over_three_shards_gives_each_item_once(shared, tmp_path, opensearch_nodes, prefix) -> None:
+    file, items = timeline_file(shared)
     settings = on_cluster(opensearch_nodes, f"{prefix}-three", tmp_path / "data", opensearch_shards=3)
     app = App(settings, clock=lambda: END_OF_2023)
-    app.engine.setup()
-    copy_items(opensearch_nodes.url("3.8"), prefix, settings.opensearch_prefix)
+    assert load(app, [str(file)], None).lines == LINES
+    app.engine.refresh()
     for sort in ("newest", "oldest"):
-        walked_while_more_comes_in(app, tmp_path, sort, year.total)
+        walked_while_more_comes_in(app, tmp_path, sort, len(items))
     app.close()
 
 

@@ -103,9 +103,9 @@ class ItemIndex(Protocol):
         once, also while others are added [SE-32]. Relevance gives the first 10,000 items [SE-33]. The total is
         exact [SE-34]. Facets and histogram cover all found items, not the page [SE-35]. Items have their content if
         `with_content` is set [SE-36]. With `with_statuses` the page has the statuses of the feeds that the `feed`
-        filters name, or all statuses if the filters include none by name [SE-37]; `missing` is then the number of items
-        that all statuses count as `indexed` and that the current generation does not have [SE-47]. `version` changes
-        whenever the index does [SE-38].
+        filters name, or all statuses if the filters include none by name [SE-37]. Its `missing` is then the number of
+        items that all statuses count as `indexed` and that the current generation does not have [SE-47]. `version`
+        changes whenever the index does [SE-38].
         """
 
     def get(self, ids: Iterable[str]) -> dict[str, Item]:

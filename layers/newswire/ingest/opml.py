@@ -14,12 +14,12 @@ from newswire.errors import FeedsFileError
 from newswire.ingest.feed_ids import FeedIds
 from newswire.ingest.feeds_file import MAX_GROUPS, clean_group
 from newswire.ingest.fold import MAX_FEED_TITLE_CHARACTERS
-from newswire.ingest.markup import clean_line, plain_text
+from newswire.ingest.markup import clean_line
 from newswire.ingest.parse.decode import decode
 from newswire.ingest.parse.prolog import declares_entities
 from newswire.ingest.parse.repair import well_formed
 from newswire.ingest.parse.sniff import from_root
-from newswire.model import Feed, Markup
+from newswire.model import Feed
 from newswire.urls import feed_key, feed_url_problem, safe_link, tidy_link, web_url, without_credentials
 
 _END = re.compile(rb"</\s{0,9}(?:[\w.-]{1,40}:)?opml\s{0,9}>|<opml[^<>]{0,2000}/>", re.IGNORECASE)
@@ -48,8 +48,7 @@ class _Outlines:
         if local != "outline":
             return
         outline = {key.rpartition(" ")[2].lower(): value for key, value in attributes.items()}
-        written = outline.get("title") or outline.get("text") or ""
-        title = clean_line(plain_text(Markup(written), title=True), MAX_FEED_TITLE_CHARACTERS)
+        title = clean_line(outline.get("title") or outline.get("text") or "", MAX_FEED_TITLE_CHARACTERS)
         address = tidy_link(outline.get("xmlurl", "")) or self._feed_in_url(outline)
         self._folders.append("" if address else title)
         if address:

@@ -198,7 +198,7 @@ def test_seen_and_feed_bodies_select_by_id_and_feed() -> None:
 
 
 def test_deleted_status_keeps_only_its_sequence_number() -> None:
-    removed = {"id": "a", "seq": 4, "mark": 9, "deleted": True, "status": {}}
+    removed = {"id": "a", "seq": 4, "mark": 9, "deleted": True, "indexed": 0, "status": {}}
     assert status_document(feed_status("a", 4, deleted=True), 9) == removed
     kept = feed_status("a", 4)
     assert status_document(kept, 9) == removed | {"deleted": False, "status": kept}
