@@ -1,6 +1,8 @@
 """Run the command line: the `newswire` program, and `python -m newswire`."""
 
+import os
 import sys
+import threading
 
 
 def main() -> int:
@@ -11,10 +13,19 @@ def main() -> int:
     try:
         from newswire.cli import main as command_line  # noqa: PLC0415 - after the try
 
-        return command_line.main()
+        return _leave(command_line.main())
     except KeyboardInterrupt:
         sys.stderr.write("newswire: stopped before the command began.\n")
         return 1
+
+
+def _leave(status: int) -> int:
+    """Return the exit status; after Ctrl-C end the process instead, without a wait for publishers that hang."""
+    if any(thread.name.startswith("fetch") for thread in threading.enumerate()):
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(status)
+    return status
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ from msgspec import Struct
 from newswire.app import App
 from newswire.errors import UsageError
 from newswire.feed_id import check_feed_id
-from newswire.ingest.archiving import RecordSource, append_to_feed
+from newswire.ingest.archiving import RecordSource, append_to_feed, reconcile
 from newswire.ingest.feed_list import make_feed
 from newswire.ingest.indexing import IndexResult, index_feeds, publish
 from newswire.ingest.parse.load_lines import MAX_LINE_BYTES, LoadLine, read_line
@@ -81,6 +81,7 @@ def load(app: App, files: list[str], feed: str | None, progress: Callable[[int],
                 lines += 1
                 buffer.add(line.feed or feed or "", line)
     buffer.flush_all()
+    reconcile(app, buffer.feeds)  # a power cut may have taken the state of records that are in the log, and are skipped
     indexed = index_feeds(app, buffer.feeds, progress=progress)
     publish(app, buffer.feeds)
     return LoadReport(lines, tuple(refused), refused_count, tuple(indexed))

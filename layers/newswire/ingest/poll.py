@@ -195,14 +195,20 @@ class _PollRun:
         fetcher = fetcher_of(self._app)
         hosts = deque(self._hosts.values())
         width = min(self._app.settings.poll_concurrency, len(hosts))
-        with ThreadPoolExecutor(width, thread_name_prefix="fetch") as threads, closing(self._room):
-            while hosts or self._threads_running:
-                while hosts and self._threads_running < width:
-                    host = hosts.popleft()
-                    if self._has_lease(host):
-                        self._fetch_next(threads, fetcher, host)
-                if self._threads_running:
-                    self._take_results(threads, fetcher)
+        threads = ThreadPoolExecutor(width, thread_name_prefix="fetch")
+        with closing(self._room):
+            try:
+                while hosts or self._threads_running:
+                    while hosts and self._threads_running < width:
+                        host = hosts.popleft()
+                        if self._has_lease(host):
+                            self._fetch_next(threads, fetcher, host)
+                    if self._threads_running:
+                        self._take_results(threads, fetcher)
+            except BaseException as error:  # after Ctrl-C nobody waits for a publisher that hangs
+                threads.shutdown(wait=not isinstance(error, KeyboardInterrupt), cancel_futures=True)
+                raise
+        threads.shutdown()
         return self._reports
 
     def _find_hosts(self) -> None:

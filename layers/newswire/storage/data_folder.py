@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from newswire.errors import DataError, DataNewerError
+from newswire.storage.small_file import replace_file
 
 FORMAT = 1
 """Version of the layout of the folder; a newer one is not read."""
@@ -56,8 +57,8 @@ def prepare(folder: Path) -> None:
         if folder.stat().st_mode & OTHERS and folder.stat().st_uid == os.getuid():
             folder.chmod(PRIVATE_FOLDER)  # it holds the headers and URLs of feeds, which may be keys
         format_file = folder / _FORMAT_FILE
-        if format_file.exists():
-            text = format_file.read_text("ascii", "replace").strip()
+        text = format_file.read_text("ascii", "replace").strip() if format_file.exists() else ""
+        if text:
             if not text.isdigit() or int(text) > FORMAT:
                 msg = (
                     f"A newer version of newswire wrote {folder} (format {text[:20]!r}; this version reads format {FORMAT}). "
@@ -65,6 +66,4 @@ def prepare(folder: Path) -> None:
                 )
                 raise DataNewerError(msg)
             return
-        temporary = folder / f".{_FORMAT_FILE}.{os.getpid()}"
-        temporary.write_text(f"{FORMAT}\n", "ascii")
-        temporary.replace(format_file)
+        replace_file(format_file, f"{FORMAT}\n")  # also an empty one, which a power cut left

@@ -42,6 +42,7 @@ from newswire.errors import IndexOutdatedError, IndexSchemaError
 from newswire.model import FeedStatus, IndexIdentity, IndexReport, Item, ItemWrite, RefusedItem
 from newswire.storage.data_folder import translate_os_errors
 from newswire.storage.file_lock import FileLock
+from newswire.storage.small_file import replace_file
 from newswire.storage.sqlite_file import SqliteFile
 
 _MEGABYTE = 1_000_000
@@ -162,11 +163,11 @@ class TantivyEngine:
                 shutil.rmtree(folder, ignore_errors=True)  # a process died while it created this folder
                 folder.mkdir(parents=True)
                 tantivy.Index(fields(), str(folder))
-                _replace_file(folder / "identity", new_identity())
-                _replace_file(folder / "schema", str(SCHEMA))
+                replace_file(folder / "identity", new_identity())
+                replace_file(folder / "schema", str(SCHEMA))
             self._check_schema(folder)
             if generation == FIRST_GENERATION and not (self._folder / "current").exists():
-                _replace_file(self._folder / "current", str(generation))
+                replace_file(self._folder / "current", str(generation))
         return tantivy.Index(fields(), str(folder))
 
     def _indexed_seq(self, searcher: Any, id_: str) -> int | None:
@@ -194,7 +195,7 @@ class TantivyEngine:
     def swap(self, generation: int) -> None:
         with self._write_section(f"swapping in generation {generation}"), translate_os_errors(self._folder):
             self._ensure(generation)
-            _replace_file(self._folder / "current", str(generation))
+            replace_file(self._folder / "current", str(generation))
 
     def drop(self, generation: int) -> None:
         if generation == self.generation():
@@ -222,7 +223,7 @@ class TantivyEngine:
             self._ensure(generation)
             folder = self._folder_of(generation)
             if not (folder / "identity").exists():
-                _replace_file(folder / "identity", new_identity())
+                replace_file(folder / "identity", new_identity())
         identity = self.identity(generation)
         return identity or IndexIdentity("", 0)
 
@@ -422,13 +423,3 @@ def _bare_version(text: str) -> str:
     """Return "0.27.0, index format 7" for the "tantivy v0.27.0, index_format v7" of tantivy-py; other text unchanged."""
     match = re.fullmatch(r"tantivy v([\d.]+), index_format v(\d+)", text)
     return f"{match[1]}, index format {match[2]}" if match else text
-
-
-def _replace_file(path: Path, text: str) -> None:
-    """Write a small file atomically: readers and a crash see the old text or the new one."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    with temporary.open("w", encoding="ascii") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
