@@ -24,7 +24,9 @@ LINES = 3_000
 
 def lines(tmp_path: Path, count: int = LINES) -> str:
     file = tmp_path / f"{count}.jsonl"
-    file.write_text("".join(json.dumps({"feed": f"f{n % 7}", "guid": str(n), "title": f"T {n}"}) + "\n" for n in range(count)))
+    file.write_text(
+        "".join(json.dumps({"feed": f"f{n % 7}", "guid": str(n), "title": f"T {n}"}) + "\n" for n in range(count))
+    )
     return str(file)
 
 
@@ -99,7 +101,9 @@ def test_ctrl_c_does_not_wait_for_a_publisher_that_hangs(tmp_path, server) -> No
     asked = threading.Event()
     url = server.says("/slow", rss(story(1)), delay=60)
     (tmp_path / "feeds.toml").write_text(f'[feed.slow]\nurl = "{url}"\n')
-    process = command(tmp_path / "data", "poll", "--now", NEWSWIRE_FETCH_TIMEOUT_SECONDS="90", NEWSWIRE_LEASE_SECONDS="300")
+    process = command(
+        tmp_path / "data", "poll", "--now", NEWSWIRE_FETCH_TIMEOUT_SECONDS="90", NEWSWIRE_LEASE_SECONDS="300"
+    )
     while not server.count("/slow"):
         asked.wait(0.05)
         assert process.poll() is None

@@ -87,7 +87,7 @@ def _find_fault(app: App, number: int) -> tuple[IndexIdentity | None, str]:
             raise EngineUnavailableError(msg)
         return app.engine.give_identity(number), _lack_of(app)
     if identity.id != known.id:
-        return identity, "it is another one"
+        return identity, f"it is {identity.id}" if identity.id.startswith("damaged") else "it is another one"
     if identity.stamp < known.stamp:
         return identity, "it is an older copy"
     return identity, _lack_of(app)

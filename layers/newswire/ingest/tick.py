@@ -45,6 +45,7 @@ def tick(app: App, work: WorkQueue, now: Instant | None = None) -> TickResult:
     missing = 0
     with suppress(EngineError):  # those who index report it
         missing = missing_items(app)
+    with suppress(EngineError):
         check_index(app)
     behind = app.feeds.behind(serving_generation(app).number)
     stale_before = now - app.settings.stale_grace_seconds * SECOND

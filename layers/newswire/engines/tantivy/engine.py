@@ -33,12 +33,12 @@ from newswire.engines import (
 from newswire.engines.query import SearchQuery, named_feeds
 from newswire.engines.refusals import refuse_item
 from newswire.engines.tantivy.counting import NO_COUNTS, bucket_count, make_counter, run_in_thread
-from newswire.engines.tantivy.faults import translate_errors, with_errors_of_writes
+from newswire.engines.tantivy.faults import damaged_file, translate_errors, with_errors_of_writes
 from newswire.engines.tantivy.fields import SCHEMA, document_of, fields, item_at
 from newswire.engines.tantivy.open_index import OpenIndex, stamp_of
 from newswire.engines.tantivy.queries import count_leaves, translate
 from newswire.engines.tantivy.ranking import MAX_NARROW_LEAVES, page_by_date, page_by_relevance
-from newswire.errors import IndexOutdatedError, IndexSchemaError
+from newswire.errors import DataError, EngineUnavailableError, IndexOutdatedError, IndexSchemaError
 from newswire.model import FeedStatus, IndexIdentity, IndexReport, Item, ItemWrite, RefusedItem
 from newswire.storage.data_folder import translate_os_errors
 from newswire.storage.file_lock import FileLock
@@ -48,6 +48,9 @@ from newswire.storage.sqlite_file import SqliteFile
 _MEGABYTE = 1_000_000
 _REOPEN_PAUSES_SECONDS = (0.0, 0.01, 0.05, 0.2, None)
 """Pauses between tries to open an index that another process is changing; None is the last try."""
+
+_SUSPECT = "suspect"
+"""The file of a generation in which tantivy met a fault: its checksums are compared before it is written to again."""
 
 _encode = msgspec.json.Encoder().encode
 _decode_status = msgspec.json.Decoder(FeedStatus).decode
@@ -149,6 +152,9 @@ class TantivyEngine:
         try:
             with translate_errors(self._folder):
                 yield
+        except EngineUnavailableError:
+            self._suspect()
+            raise
         finally:
             lock.free()
 
@@ -212,6 +218,10 @@ class TantivyEngine:
         with translate_os_errors(folder):
             if not (folder / "schema").exists():
                 return None
+            if (folder / _SUSPECT).exists():
+                if name := damaged_file(folder):
+                    return IndexIdentity(f"damaged in {name}", 0)
+                (folder / _SUSPECT).unlink(missing_ok=True)
             try:
                 id_ = (folder / "identity").read_text("ascii", "replace")
             except FileNotFoundError:
@@ -231,8 +241,19 @@ class TantivyEngine:
         with self._write_section(f"rebuilding generation {generation}"), translate_os_errors(self._folder):
             folder = self._folder_of(generation)
             (folder / "schema").unlink(missing_ok=True)
+            with self._guard:
+                self._open_index = None
             self._ensure(generation)
         return self.give_identity(generation)
+
+    def _suspect(self) -> None:
+        """Note that the current generation may be damaged, so that the next look at its identity checks its files."""
+        with suppress(OSError, EngineUnavailableError, DataError):
+            folder = self._folder_of(self.generation())
+            if (folder / "schema").exists():
+                (folder / _SUSPECT).touch()
+        with self._guard:
+            self._open_index = None
 
     def count(self, generation: int) -> int:
         if generation not in self.generations():
@@ -340,8 +361,12 @@ class TantivyEngine:
     @contextmanager
     def _reading(self) -> Iterator[OpenIndex | None]:
         """Yield the current generation in its newest state; None before the first item."""
-        with translate_errors(self._folder):
-            yield self._open_current()
+        try:
+            with translate_errors(self._folder):
+                yield self._open_current()
+        except EngineUnavailableError:
+            self._suspect()
+            raise
 
     def _open_current(self) -> OpenIndex | None:
         """Return the open index, or open the current generation if it has changed.
