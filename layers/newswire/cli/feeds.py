@@ -90,9 +90,10 @@ def add(app: App, arguments: argparse.Namespace) -> int:
         found = Found(asked_url)
     rows = app.feeds.rows()
     known = _known_row(rows, found)
-    if known is not None and not (arguments.force and feed_key(known.feed.url) != feed_key(found.url)):
+    is_same = known is not None and feed_key(known.feed.url) == feed_key(found.url)
+    if known is not None and (is_same or not arguments.force):
         if not known.feed.removed:
-            way = "" if feed_key(known.feed.url) == feed_key(found.url) else f" leads to {known.feed.url}, which"
+            way = "" if is_same else f" leads to {known.feed.url}, which"
             raise UsageError(f"{found.url}{way} is already polled as {known.feed.id}.")
         app.feeds.put(msgspec.structs.replace(known.feed, removed=False), app.clock())
         publish(app, [known.feed.id])

@@ -6,18 +6,15 @@ the feeds still say that everything is in it. Indexing on from there would give 
 
 from __future__ import annotations
 
-import uuid
-
 import msgspec
 
 from newswire.app import App
-from newswire.clock import SECOND
 from newswire.engines import FIRST_GENERATION
 from newswire.engines.query import SearchQuery
 from newswire.errors import EngineUnavailableError
 from newswire.log import log_text
 from newswire.model import IndexIdentity
-from newswire.storage.feeds import Lease
+from newswire.storage.feeds import FeedRow, new_lease
 from newswire.storage.feeds.metadata import FilledIndex
 from newswire.storage.feeds.status import status_of
 
@@ -46,8 +43,9 @@ def check_index(app: App) -> int | None:
         _publish_what_is_lost(app)
         msg = f"The index is not the one that was filled: {reason}. Run `newswire reindex` to fill it again."
         raise EngineUnavailableError(msg)
-    fence = Lease(uuid.uuid4().hex, app.clock() + app.settings.lease_seconds * SECOND)
-    if not app.feeds.lock(FENCE, fence, app.clock()):
+    now = app.clock()
+    fence = new_lease(app.settings, now)
+    if not app.feeds.lock(FENCE, fence, now):
         return None
     try:
         identity, reason = _find_fault(app, number)
@@ -107,8 +105,12 @@ def _publish_what_is_lost(app: App) -> None:
     """Publish how many items each feed has, if the statuses are gone too: searches compare it with the index."""
     if missing_items(app):
         return
-    filled = app.feeds.generations()
-    app.engine.publish([status_of(row) for row in app.feeds.rows(max(filled, default=FIRST_GENERATION))])
+    app.engine.publish([status_of(row) for row in _newest_rows(app)])
+
+
+def _newest_rows(app: App) -> list[FeedRow]:
+    """Return all feeds with their states in the newest generation that the feed store has."""
+    return app.feeds.rows(max(app.feeds.generations(), default=FIRST_GENERATION))
 
 
 def _begin_again(app: App, number: int, identity: IndexIdentity | None, reason: str) -> None:
@@ -117,11 +119,10 @@ def _begin_again(app: App, number: int, identity: IndexIdentity | None, reason: 
     An index that only lacks items keeps those that it has. After a crash at any place this begins again.
     """
     log_text(f"The index of generation {number} is filled again from the archive, since {reason}.")
-    filled = app.feeds.generations()
-    rows = app.feeds.rows(max(filled, default=FIRST_GENERATION))
+    rows = _newest_rows(app)
     if not reason.startswith("it lacks"):
         identity = app.engine.reset(number)
     app.engine.publish([msgspec.structs.replace(status_of(row), behind=True) for row in rows])
-    for generation in filled:
+    for generation in app.feeds.generations():
         app.feeds.drop_generation(generation)
     remember_index(app, number, identity)

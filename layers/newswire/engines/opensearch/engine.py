@@ -15,15 +15,7 @@ import msgspec
 from opensearchpy.exceptions import NotFoundError
 
 from newswire.clock import Instant
-from newswire.engines import (
-    FIRST_GENERATION,
-    RELEVANCE_DEPTH,
-    EngineInfo,
-    Facet,
-    FacetValue,
-    Hit,
-    SearchPage,
-)
+from newswire.engines import FIRST_GENERATION, RELEVANCE_DEPTH, EngineInfo, Facet, FacetValue, Hit, SearchPage
 from newswire.engines.fields import SPELLING_SEPARATOR
 from newswire.engines.opensearch.bodies import (
     SCHEMA,
