@@ -74,6 +74,8 @@ class TantivyEngine:
             version=2,
         )
         self._published: tuple[int, list[FeedStatus]] = (-1, [])
+        self._expected = 0
+        """Number of items that the published statuses count: every search compares it with the index."""
 
     def setup(self) -> None:
         with self._write_section("making the index"):
@@ -270,7 +272,7 @@ class TantivyEngine:
         every_status = self._read_statuses()
         feeds = named_feeds(query)
         statuses = every_status if feeds is None else _of_feeds(every_status, feeds)
-        expected = sum(status.indexed for status in every_status)
+        expected = self._expected
         if expected > count:  # the items were read before the statuses
             count = self.count(self.generation())
         missing = max(expected - count, 0)
@@ -342,7 +344,8 @@ class TantivyEngine:
             )
             count = int(rows[0][0])
             statuses = [_decode_status(status) for _count, status in rows if status is not None]
-            self._published = (count, statuses)
+            self._expected = sum(status.indexed for status in statuses)
+            self._published = (count, statuses)  # last: other threads take it as the sign that both are there
         return list(statuses)
 
     def info(self) -> EngineInfo:
