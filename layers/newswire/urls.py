@@ -137,7 +137,11 @@ _SECRET_WORDS = frozenset(
 _SECRET_ENDS = ("apikey", "accesskey", "authkey", "privatekey", "secretkey", "password", "secret", "token")
 _SCHEME = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]*:")
 _FEED_SCHEME = re.compile(r"feed:(?://)?(?=https?://)|feed:(?://)?", re.IGNORECASE)
-_HOST = re.compile(r"(?:[\w-]+\.)+[\w-]{2,}(?::\d+)?(?:[/?#]|\Z)")
+_HOST = re.compile(
+    r"(?://)?(?:(?:[\w-]+\.)+[\w-]{2,}(?::\d+)?|(?:\d+\.){3}\d+(?::\d+)?|localhost(?::\d+)?|\[[\da-f:.]+\](?::\d+)?)(?:[/?#]|\Z)",
+    re.IGNORECASE,
+)
+"""A host with perhaps a port: a name with a dot, an IP address, or `localhost`."""
 _PLAIN_LINK = re.compile(r"https?://(?:[a-z0-9](?:[a-z0-9-]*[a-z0-9])?\.)+[a-z]+/[A-Za-z0-9/._~%!$&'()*+,;=:@-]*")
 _QUOTED_CHARACTERS = 100
 
@@ -394,7 +398,7 @@ def without_feed_scheme(address: str) -> str:
 def web_url(address: str) -> str:
     """Return the URL of what people and readers write for one: with `feed:`, or a host without a scheme."""
     plain = without_feed_scheme(address)
-    return f"http://{plain}" if _HOST.match(plain) else plain
+    return f"http://{plain.removeprefix('//')}" if _HOST.match(plain) else plain
 
 
 def feed_url_problem(url: str) -> str | None:

@@ -7,6 +7,7 @@ import zlib
 from collections.abc import Callable, Iterator
 
 import pytest
+from msgspec.structs import replace
 
 from newswire.ingest.decompress import unpacked
 from newswire.ingest.fetch import Fetcher, _destination_of
@@ -121,6 +122,21 @@ def test_late_body_is_not_the_answer_of_the_next_feed(serve, fetch, status: byte
     server = serve(says)
     first = fetch(f"{server.base}/first", validators=Validators(f"{server.base}/first", '"1"'))
     assert isinstance(first, NotModified if status.startswith(b"304") else FetchFailed)
+    assert fetch(f"{server.base}/second").body == BODY
+
+
+@pytest.mark.parametrize("status", [b"304 Not Modified", b"204 No Content", b"205 Reset Content"])
+def test_second_answer_after_one_without_a_body_is_not_that_of_the_next_feed(serve, fetch, status: bytes) -> None:
+    """Nothing announces the second answer, which comes with the next request of the connection."""
+
+    def says(line: str, number: int) -> bytes:
+        if "/first" in line:
+            return b"HTTP/1.1 " + status + b"\r\n\r\n"
+        late = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nwrong" if number == 1 else b""
+        return late + answer()
+
+    server = serve(says)
+    fetch(f"{server.base}/first", validators=Validators(f"{server.base}/first", etag='"1"'))
     assert fetch(f"{server.base}/second").body == BODY
 
 
@@ -357,6 +373,17 @@ def test_chunks_without_their_end_give_what_has_come(serve, fetch, end: bytes) -
     assert isinstance(outcome, Fetched)
     assert outcome.body.removesuffix(b"ab") == BODY
     assert outcome.truncated
+
+
+def test_last_chunk_that_never_comes_on_an_open_connection_costs_no_item(serve) -> None:
+    """The document is there, and only the line that says so is missing."""
+    chunks = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n%x\r\n" % len(BODY) + BODY + b"\r\n"
+    server = serve(lambda line, _: chunks if "/whole" in line else chunks[:-40])
+    fetcher = Fetcher(replace(OPEN, fetch_timeout_seconds=1))
+    whole, part = (fetcher.fetch(FetchRequest(server.base + path, "agent")) for path in ("/whole", "/part"))
+    fetcher.close()
+    assert (whole.body, whole.truncated) == (BODY, True)
+    assert part.code == "timeout"
 
 
 @pytest.mark.parametrize(

@@ -137,6 +137,7 @@ def link(href: str, title: str = "", media_type: str = "application/rss+xml") ->
         (link("http://[broken/x") + link("/feed.xml"), "/feed.xml"),
         (link("/comments/feed.xml") + link("/feed.xml"), "/feed.xml"),
         ('<link rel="feed" href="/feed.xml">', "/feed.xml"),
+        (link("/api.json", media_type="application/json") + link("/feed.xml"), "/feed.xml"),
     ],
 )
 def test_feed_of_a_page_is_found_and_fetched_before_it_is_added(run, server, head: str, path: str) -> None:
@@ -144,6 +145,7 @@ def test_feed_of_a_page_is_found_and_fetched_before_it_is_added(run, server, hea
     json_feed = '{"version": "https://jsonfeed.org/version/1.1", "title": "J", "items": [{"id": "1", "title": "x"}]}'
     server.says(path, json_feed if path.endswith("json") else rss(story(1)))
     server.says("/comments/feed.xml", rss(story(2)))
+    server.says("/api.json", '{"items": [{"id": 5, "title": "An answer of the API"}]}')
     assert run("feeds", "add", server.url("/page"))[0] == 0
     assert [row["url"] for row in json.loads(run("feeds", "--json")[1])["feeds"]] == [server.url(path)]
 

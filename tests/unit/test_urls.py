@@ -18,6 +18,7 @@ from newswire.urls import (
     safe_link,
     scheme_of,
     tidy_link,
+    web_url,
 )
 
 hosts = st.sampled_from(["news.example", "WWW.News.Example", "news.example.", "127.0.0.1", "[::1]", "łódź.example"])
@@ -304,3 +305,22 @@ def test_feeds_are_compared_by_the_address_that_is_asked() -> None:
     assert {feed_key(url) for url in same} == {"https://a.example/f"}
     assert len({feed_key(url) for url in ("http://a.example/f", "https://a.example/f", "https://a.example/f?a")}) == 3
     assert feed_key("https://a.example") == "https://a.example/"
+
+
+@pytest.mark.parametrize(
+    ("address", "url"),
+    [
+        ("example.org/feed", "http://example.org/feed"),
+        ("example.org:8080", "http://example.org:8080"),
+        ("//example.org/feed", "http://example.org/feed"),
+        ("127.0.0.1:8000/feed", "http://127.0.0.1:8000/feed"),
+        ("LOCALHOST:8000/feed", "http://LOCALHOST:8000/feed"),
+        ("[2001:db8::1]:8000/feed", "http://[2001:db8::1]:8000/feed"),
+        ("feed://example.org/feed", "http://example.org/feed"),
+        ("mailto:desk@example.org", "mailto:desk@example.org"),
+        ("desk@example.org/feed", "desk@example.org/feed"),
+        ("news", "news"),
+    ],
+)
+def test_address_without_a_scheme_is_one_of_the_web(address: str, url: str) -> None:
+    assert web_url(address) == url

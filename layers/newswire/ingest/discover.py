@@ -55,6 +55,13 @@ class NotFound(Struct, frozen=True):
 class _Link(Struct, frozen=True):
     href: str
     title: str
+    media_type: str
+
+    @property
+    def rank(self) -> tuple[bool, bool]:
+        """The order in which links are tried: feeds of comments last, and what may be JSON of an API after other feeds."""
+        is_of_comments = "comment" in self.href.lower() or "comment" in self.title.lower()
+        return is_of_comments, self.media_type == "application/json"
 
 
 class _PageParser(HTMLParser):
@@ -73,7 +80,7 @@ class _PageParser(HTMLParser):
         relations = attributes.get("rel", "").lower().split()
         is_feed = "alternate" in relations and media_type in _FEED_MEDIA_TYPES and "stylesheet" not in relations
         if tag == "link" and (is_feed or "feed" in relations) and attributes.get("href", "").strip():
-            self.links.append(_Link(attributes["href"].strip(), attributes.get("title", "")))
+            self.links.append(_Link(attributes["href"].strip(), attributes.get("title", ""), media_type))
 
 
 def find_feed(fetcher: DocumentFetcher, url: str, user_agent: str) -> Found | NotFound:
@@ -123,16 +130,12 @@ def _fetch(fetcher: DocumentFetcher, url: str, user_agent: str) -> Outcome:
 
 
 def _links_of(page: Fetched) -> Iterator[str]:
-    """Yield the addresses of the feeds that a page links to, those of comments last."""
+    """Yield the addresses of the feeds that a page links to, in the order to try them."""
     parser = _PageParser()
     with suppress(AssertionError, ValueError):  # html.parser raises these for some markup; the links before it count
         parser.feed(decode(page.body[:MAX_PAGE_BYTES], page.content_type))
     base = resolve(parser.base, page.final_url) if parser.base else page.final_url
-    for link in sorted(parser.links, key=_is_of_comments):
+    for link in sorted(parser.links, key=lambda link: link.rank):
         address = resolve(without_feed_scheme(link.href), base)
         if feed_url_problem(address) is None:
             yield address
-
-
-def _is_of_comments(link: _Link) -> bool:
-    return "comment" in link.href.lower() or "comment" in link.title.lower()

@@ -226,12 +226,13 @@ class Fetcher:
                     response.close()
                     msg = f"The document has more than {limit} bytes (NEWSWIRE_FETCH_MAX_BYTES)."
                     raise FetchError("too_large", msg)
-        except (Urllib3TimeoutError, TimeoutError):
+        except (Urllib3TimeoutError, TimeoutError, ProtocolError, OSError) as error:
+            is_late = isinstance(error, (Urllib3TimeoutError, TimeoutError)) or isinstance(
+                error.__context__, TimeoutError
+            )
+            is_between_chunks = getattr(getattr(response, "_fp", None), "chunk_left", None) == 0
             response.close()
-            raise
-        except (ProtocolError, OSError) as error:
-            response.close()
-            if isinstance(error.__context__, TimeoutError) or not body.tell():
+            if not body.tell() or (is_late and not is_between_chunks):
                 raise
             return body.getvalue(), True
         except ValueError as error:  # http.client takes a chunk of -5 bytes for one
@@ -353,12 +354,11 @@ def _send(pool: HTTPConnectionPool, target: str, headers: Mapping[str, str | byt
 def _discard(response: urllib3.BaseHTTPResponse) -> None:
     """End a response whose body is not used; read a small body, so that its connection can be reused.
 
-    A connection is kept only when its answer has surely ended: a server that announces a body for a status that has none
-    (RFC 9112 section 6.3) may send it later, and it would be taken for the next answer. A body without a length ends with
-    the connection, which may be at any time.
+    A connection is kept only when its answer has surely ended. A status without a body ends with its head (RFC 9112
+    section 6.3), but servers exist that send a body after it, or a second answer, and it would be taken for the answer to
+    the next request. A body without a length ends with the connection, which may be at any time.
     """
-    is_bodiless = response.status in _BODILESS_STATUSES
-    if _announces_body(response.headers) if is_bodiless else not _has_end(response.headers):
+    if response.status in _BODILESS_STATUSES or not _has_end(response.headers):
         response.close()
         return
     try:
@@ -372,10 +372,6 @@ def _discard(response: urllib3.BaseHTTPResponse) -> None:
 
 def _has_end(headers: Mapping[str, str]) -> bool:
     return "transfer-encoding" in headers or _LENGTH.fullmatch(headers.get("content-length", "")) is not None
-
-
-def _announces_body(headers: Mapping[str, str]) -> bool:
-    return "transfer-encoding" in headers or headers.get("content-length", "0").strip() != "0"
 
 
 _UNKNOWN_AUTHORITY = frozenset({18, 19, 20, 21})

@@ -29,7 +29,7 @@ from newswire.model import (
 )
 from newswire.urls import canonical_link, safe_link, tidy_link
 
-EXTRACTION = 6
+EXTRACTION = 7
 """Version of the rules in this module and in `parse/`. An item of an older version is rewritten, without a new revision,
 when its entry is seen again."""
 ID_DIGITS = 32
@@ -62,11 +62,13 @@ class _Cutter:
         return tuple(self._cut)
 
     def clean(self, field: CutField, markup: Markup, most: int) -> str:
-        """Return a text as plain text of at most `most` characters; a content keeps its lines."""
+        """Return a text as plain text of at most `most` characters; a content keeps its lines, a summary its blocks."""
         text = markup.text
         if len(text) > most * _MARKUP_RATIO:
             markup = Markup(text[: most * _MARKUP_RATIO], html=markup.html)
-        plain = plain_text(markup, lines=field == "content", title=field == "title")
+        plain = plain_text(
+            markup, lines=field == "content" or (field == "summary" and markup.html), title=field == "title"
+        )
         if len(plain) > most or markup.text is not text:
             self._cut.append(field)
             plain = plain[:most].rstrip()
@@ -185,8 +187,7 @@ def candidate_of(entry: Entry, feed: str, fetched_at: Instant, lang: str | None 
     title = cutter.clean("title", entry.title, MAX_TITLE_CHARACTERS)
     summary = cutter.clean("summary", entry.summary, MAX_TEXT_CHARACTERS)
     content = cutter.clean("content", entry.content, MAX_TEXT_CHARACTERS)
-    if not summary and content:
-        summary = " ".join(content.split())
+    summary, content = _in_one_line(summary or content), content or summary
     if content == summary:  # with paragraphs it is kept: a summary is one line
         content = ""
     content = _with_others(title, summary, content, cutter, entry.others)
@@ -231,12 +232,16 @@ def candidate_of(entry: Entry, feed: str, fetched_at: Instant, lang: str | None 
     )
 
 
+def _in_one_line(text: str) -> str:
+    return " ".join(text.split("\n"))
+
+
 def _with_others(title: str, summary: str, content: str, cutter: _Cutter, others: Sequence[Markup]) -> str:
     """Return the content with the texts of other vocabularies as further lines, but for those that stand there already."""
     for other in others:
         text = cutter.clean("content", other, MAX_TEXT_CHARACTERS)
-        words = " ".join(text.split())
-        if words and not any(words in " ".join(known.split()) for known in (title, summary, content)):
+        words = _in_one_line(text)
+        if words and not any(words in _in_one_line(known) for known in (title, summary, content)):
             content = f"{content}\n{text}" if content else text
     return content[:MAX_TEXT_CHARACTERS]
 

@@ -130,3 +130,20 @@ def test_clock_zero_is_not_a_publication_date(raw: str) -> None:
     date = date_of([RawDate("pubDate", raw)], 1_700_000_000_000)
     assert (date.at, date.source, date.flags) == (1_700_000_000_000, "first_seen", ("epoch",))
     assert date.raw == raw
+
+
+@pytest.mark.parametrize(
+    ("summary", "content"),
+    [
+        (Markup("<p>One two.</p><p>Three.</p>"), "One two.\nThree."),
+        (Markup("One<br>two<ul><li>a</li><li>b</li></ul>"), "One\ntwo\na\nb"),
+        (Markup("<div><p>One paragraph only.</p></div>"), ""),
+        (Markup("Lines\nof the source\nof a text"), ""),
+        (Markup("Lines\nof a plain text", html=False), ""),
+    ],
+)
+def test_text_of_an_entry_without_content_keeps_its_paragraphs(summary: Markup, content: str) -> None:
+    candidate = candidate_of(Entry(guid="1", summary=summary), "feed", NOW)
+    assert candidate is not None
+    assert candidate.content == content
+    assert candidate.summary == plain_text(summary)

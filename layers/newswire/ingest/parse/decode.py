@@ -97,6 +97,20 @@ _OTHER_LABELS = {
 }
 """Labels of feeds that the standard does not list."""
 _FALLBACK = "windows-1252"
+_LANGUAGE = re.compile(rb"<(?:dc:)?language>\s*([a-z]{2})\b|\bxml:lang\s*=\s*[\"']([a-z]{2})\b", re.IGNORECASE)
+_ENCODING_OF_LANGUAGE = {
+    **dict.fromkeys(("ar", "fa"), "windows-1256"),
+    **dict.fromkeys(("cs", "hr", "hu", "pl", "ro", "sk", "sl"), "iso-8859-2"),
+    **dict.fromkeys(("et", "lt", "lv"), "windows-1257"),
+    **dict.fromkeys(("az", "ku", "tr"), "windows-1254"),
+    "el": "iso-8859-7",
+    "he": "windows-1255",
+    "vi": "windows-1258",
+}
+"""The encodings in which browsers read a document of a language that has no label (HTML 13.2.3.2). Those of central Europe
+are two, which `_C1` parts."""
+_C1 = re.compile(rb"[\x80-\x9f]")
+"""Bytes that are letters and quotes in windows-1250, and control characters in ISO-8859-2."""
 
 _FAIR_SHARE = 0.8
 """Share of readable characters outside ASCII from which a document is UTF-8 although its label says otherwise."""
@@ -223,16 +237,25 @@ def _readable_share(text: str, body: bytes) -> float:
 
 
 def _detect(body: bytes) -> str:
-    """Return the codec that the detector finds in the characters outside ASCII, or windows-1252 if it is not sure."""
+    """Return the codec that the detector finds in the characters outside ASCII, or that of the language if it is not sure."""
     import chardet  # noqa: PLC0415 - 20 ms, for the rare document without a true label
 
     sample = b"\n".join(_NEARBY.findall(body))[:_MAX_DETECTED_BYTES]
     found = chardet.detect(sample, include_encodings=_WEB_ENCODINGS)
     name = _name_of(str(found.get("encoding") or ""))
     is_sure = (found.get("confidence") or 0.0) >= _MIN_CONFIDENCE or _run_share(sample) >= _FOREIGN_RUN_SHARE
-    if not name or name.startswith("utf-") or not is_sure:
-        return _codec_of(_FALLBACK)
+    if not name or name.startswith("utf-") or not is_sure or name == _FALLBACK:
+        name = _encoding_of_language(body)
     return _codec_of(name)
+
+
+def _encoding_of_language(body: bytes) -> str:
+    """Return the encoding that is usual for the language of a document, or windows-1252: the letters are too few to tell."""
+    language = _LANGUAGE.search(body)
+    name = _ENCODING_OF_LANGUAGE.get(_group_of(language).decode("ascii").lower(), "") if language else ""
+    if name == "iso-8859-2" and _C1.search(body):
+        return "windows-1250"
+    return name or _FALLBACK
 
 
 def _run_share(sample: bytes) -> float:

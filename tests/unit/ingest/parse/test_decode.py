@@ -151,6 +151,25 @@ def test_undeclared_encoding_is_detected(codec: str, text: str) -> None:
     assert decode(document.encode(codec)) == document
 
 
+@pytest.mark.parametrize(
+    ("codec", "language", "text"),
+    [
+        ("windows-1250", "<language>pl</language>", "Żołnierze wrócą jutro, później zabrał głos prezydent"),
+        ("iso-8859-2", "<language>pl-PL</language>", "Żołnierze wrócą jutro, później zabrał głos prezydent"),
+        ("windows-1250", "<dc:language>cs</dc:language>", "Příští vrchol bude ve Vilniusu, řekl ministr důležitě"),
+        ("iso-8859-2", '<x xml:lang="cs">', "Příští vrchol bude ve Vilniusu, řekl šéf, a je to důležité"),
+        ("iso-8859-2", "<language> hu </language>", "Főként erősítésről volt szó, és hűvös idő jött"),
+        ("windows-1254", "<language>TR</language>", "Dışişleri bakanı zirvenin yapılacağını açıkladı"),
+        ("windows-1257", "<language>lt</language>", "Sąjungininkų pajėgos baigė pratybas Baltijos jūroje"),
+        ("windows-1252", "<language>fr</language>", "Le prochain sommet a été annoncé à Vilnius"),
+        ("windows-1251", "<language>pl</language>", "Союзные войска завершили учения на Балтике сегодня"),
+    ],
+)
+def test_language_decides_where_letters_are_too_few_to_detect(codec: str, language: str, text: str) -> None:
+    document = f'<?xml version="1.0"?><rss>{language}<title>{text}</title></rss>'
+    assert text in decode(document.encode(codec))
+
+
 @given(
     st.binary(max_size=300), st.sampled_from(["", "text/xml; charset=utf-16", "x; charset=gbk", "x; charset=undefined"])
 )
