@@ -11,6 +11,7 @@ from statistics import median
 from bench.cluster import year_cluster
 from bench.measurement import Measurement, run_alone
 from newswire.app import App
+from newswire.engines.coverage import CoverageQuery
 from newswire.engines.query import SearchQuery
 from newswire.settings import Settings
 
@@ -19,8 +20,9 @@ WARMING = 500
 OURS = """
 from newswire.settings import read_settings
 from newswire.app import App
+from newswire.engines.coverage import CoverageQuery
 from newswire.engines.query import SearchQuery
-assert App(read_settings()).engine.search(SearchQuery(with_statuses=True)).hits
+assert App(read_settings()).engine.search(SearchQuery(coverage=CoverageQuery(0, 0))).hits
 """
 IMPORT = "import opensearchpy"
 
@@ -49,5 +51,5 @@ def _warm(settings: Settings) -> None:
     """Warm up the node: its first answers take five times as long."""
     app = App(settings)
     for _ in range(WARMING):
-        app.engine.search(SearchQuery(with_statuses=True))
+        app.engine.search(SearchQuery(coverage=CoverageQuery(0, 0)))
     app.close()

@@ -524,6 +524,8 @@ class FeedStatus(Struct, frozen=True):
     deleted: bool = False
     indexed: int = 0
     """Number of its items that the index must have: those that the engine did not refuse. 0 from older versions."""
+    merged: int = 0
+    """Number of entries of its newest document that are the same item as another one."""
 
 
 # --- work -------------------------------------------------------------------------------------------------------------

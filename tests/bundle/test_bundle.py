@@ -5,17 +5,20 @@ import json
 import msgspec
 import pytest
 
-from newswire.model import Feed
+from newswire.engines.opensearch.engine import OpenSearchEngine
+from newswire.model import Feed, FetchLine, Gap, ItemWrite
 from newswire.storage.feeds.dynamodb import _feed_key as feed_key
 from newswire.storage.queue.sqs import batch_of
 from tests.bundle.build import build
 from tests.bundle.stack import asked
-from tests.conftest import ROOT
+from tests.conftest import NOON, ROOT
+from tests.factories import feed_status, item
 from tests.support import faults
 from tests.support.deployment import event
 from tests.support.feed_server import rss, story
 from tests.support.hostile_documents import COSTLY, ENTITIES, RAISING
 from tests.support.pages import Page
+from tests.support.serverless import REGION
 from tests.support.template import resources
 
 pytestmark = [pytest.mark.bundle, pytest.mark.opensearch]
@@ -195,3 +198,38 @@ def test_tick_with_2000_due_feeds_fits_time_and_memory(stack) -> None:
     memory = resources("AWS::Lambda::Function")["IngestFunction"]["MemorySize"]
     print(f"{len(batches)} messages, peak memory {ingest.peak_mib():.0f} of {memory} MiB")
     assert ingest.peak_mib() < memory / 4
+
+
+def test_search_with_10_000_feeds_is_one_request_of_at_most_50_kb(stack) -> None:
+    """Feeds that fail or have gaps are counted by the cluster; the answer lists twenty of each."""
+    engine = OpenSearchEngine(
+        stack.domain.url, prefix=stack.prefix, signing="es", region=REGION, timeout_s=60, replicas=0
+    )
+    engine.setup()
+    engine.index([ItemWrite(item(n), 1) for n in range(20)], 1)
+    line = FetchLine(NOON, 200, 25_000, 310, seq=7, new=1, changed=0, unchanged=24)
+    engine.publish(
+        feed_status(
+            f"feed-{number:05}",
+            last_success=NOON,
+            next_check=NOON,
+            error_code="dns" if number % 3 == 0 else None,
+            fetches=(line,) * 20,
+            gaps=tuple(Gap(NOON - n - 2, NOON - n - 1) for n in range(20)) if number % 2 else (),
+        )
+        for number in range(10_000)
+    )
+    engine.close()
+    search = stack.function("SearchFunction")
+    assert search.call(asked("/v1/search"))["statusCode"] == 200  # the first one also opens the connection
+    stack.domain.asked.clear()
+    before = stack.domain.sent_bytes
+    coverage = json.loads(search.call(asked("/v1/search", size="1"))["body"])["coverage"]
+    assert (coverage["feeds"], coverage["not_ok_count"], coverage["gap_count"]) == (10_000, 10_000, 100_000 + 10_000)
+    assert (len(coverage["not_ok"]), len(coverage["gaps"])) == (20, 20)
+    assert len(stack.domain.asked) == 1
+    assert stack.domain.sent_bytes - before < 50_000
+    before = stack.domain.sent_bytes
+    feeds = json.loads(search.call(asked("/v1/feeds", size="2", cursor="after:feed-04999"))["body"])
+    assert ([feed["id"] for feed in feeds["feeds"]], feeds["total"]) == (["feed-05000", "feed-05001"], 10_000)
+    assert stack.domain.sent_bytes - before < 50_000

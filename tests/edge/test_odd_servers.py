@@ -382,7 +382,9 @@ def test_last_chunk_that_never_comes_on_an_open_connection_costs_no_item(serve) 
     fetcher = Fetcher(replace(OPEN, fetch_timeout_seconds=1))
     whole, part = (fetcher.fetch(FetchRequest(server.base + path, "agent")) for path in ("/whole", "/part"))
     fetcher.close()
+    assert isinstance(whole, Fetched)
     assert (whole.body, whole.truncated) == (BODY, True)
+    assert isinstance(part, FetchFailed)
     assert part.code == "timeout"
 
 

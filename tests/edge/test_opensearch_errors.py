@@ -8,6 +8,7 @@ from contextlib import contextmanager
 import opensearchpy.exceptions
 import pytest
 
+from newswire.engines.coverage import CoverageQuery
 from newswire.engines.opensearch.bodies import SCHEMA
 from newswire.engines.opensearch.client import Cluster, pauses
 from newswire.engines.opensearch.engine import OpenSearchEngine
@@ -22,6 +23,8 @@ CALLS = {
     "get": lambda engine: engine.get(["x"]),
     "span": lambda engine: engine.span(SearchQuery()),
     "statuses": lambda engine: engine.statuses(),
+    "status_page": lambda engine: engine.status_page("", 10),
+    "coverage": lambda engine: engine.coverage(CoverageQuery(0, 0)),
     "count": lambda engine: engine.count(1),
     "index": lambda engine: engine.index([ItemWrite(item(1), 1)], 1),
     "publish": lambda engine: engine.publish([feed_status("a", 1)]),

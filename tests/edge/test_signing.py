@@ -6,6 +6,7 @@ from typing import Literal
 
 import pytest
 
+from newswire.engines.coverage import CoverageQuery
 from newswire.engines.opensearch.engine import OpenSearchEngine
 from newswire.engines.query import SearchQuery
 from newswire.errors import EngineUnavailableError
@@ -23,8 +24,9 @@ def test_every_request_is_signed_for_its_service(service: Literal["es", "aoss"],
         engine.index([ItemWrite(item(n, "Łódź"), 1) for n in range(20)], 1)
         engine.publish([feed_status("news", 1)])
         engine.refresh()
-        page = engine.search(SearchQuery(with_statuses=True))
-        assert (page.total, len(page.statuses)) == (20, 1)
+        page = engine.search(SearchQuery(coverage=CoverageQuery(0, 0)))
+        assert page.coverage is not None
+        assert (page.total, page.coverage.feeds) == (20, 1)
         engine.index([ItemWrite(item(1), 1)], 2)
         engine.swap(2)
         engine.drop(1)

@@ -123,7 +123,7 @@ def test_no_words_and_unknown_feed_give_warnings(served) -> None:
 
 def test_feed_list_and_feed_details_are_served(served) -> None:
     feeds = served.json("/v1/feeds")[1]["feeds"]
-    assert [(feed["id"], feed["items"], feed["state"]) for feed in feeds] == [("sample-news", 20, "paused")]
+    assert [(feed["id"], feed["items"], feed["state"]) for feed in feeds] == [("sample-news", 20, "archive")]
     feed = served.json("/v1/feeds/sample-news")[1]
     assert feed["description"] == "What´s new at the sample headquarters?"
     assert feed["gaps"] == []

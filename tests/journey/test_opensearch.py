@@ -3,16 +3,20 @@
 import json
 import uuid
 
+import msgspec
 import pytest
 from opensearchpy import OpenSearch
 
 from newswire.app import App
+from newswire.engines.coverage import CoverageQuery, coverage_of
+from newswire.engines.opensearch.bodies import SCHEMA
 from newswire.engines.opensearch.engine import OpenSearchEngine
 from newswire.engines.query import SearchQuery
 from newswire.errors import EngineUnavailableError, IndexSchemaError
-from newswire.model import ItemWrite
+from newswire.feed_status import NOT_POLLED
+from newswire.model import Gap, ItemWrite
 from newswire.settings import Settings
-from tests.conftest import ROOT
+from tests.conftest import NOON, ROOT
 from tests.factories import feed_status, item
 from tests.support.feed_server import rss, story
 from tests.support.opensearch_node.indexes import delete_indexes
@@ -181,3 +185,36 @@ def test_foreign_index_is_left_alone_and_reported(opensearch_nodes) -> None:
         engine.index([ItemWrite(item(1), 1)], 1)
     engine.close()
     delete_indexes(url, prefix)
+
+
+def test_statuses_of_an_older_version_are_counted_and_then_completed(cluster) -> None:
+    """The index of an older newswire lacks the fields by which a coverage counts."""
+    url, prefix = cluster["NEWSWIRE_OPENSEARCH_URL"], cluster["NEWSWIRE_OPENSEARCH_PREFIX"]
+    client, name = OpenSearch(url), f"{prefix}-v{SCHEMA}-status"
+    types = {"id": "keyword", "seq": "long", "mark": "long", "deleted": "boolean", "indexed": "long"}
+    fields: dict[str, dict[str, object]] = {field: {"type": type_} for field, type_ in types.items()}
+    fields["status"] = {"type": "object", "enabled": False}
+    client.indices.create(index=name, body={"mappings": {"dynamic": "strict", "properties": fields}})
+    gap = Gap(NOON - 2, NOON - 1)
+    old = [
+        feed_status("failing", 3, last_success=NOON, error_code="dns"),
+        feed_status("loaded", 4, paused=NOT_POLLED),
+        feed_status("ok", 5, last_success=NOON, next_check=NOON + 1, gaps=(gap,)),
+    ]
+    for status in old:
+        document: dict[str, object] = {"id": status.id, "seq": status.rev, "mark": 1, "deleted": False, "indexed": 0}
+        document["status"] = msgspec.to_builtins(status)
+        client.index(
+            index=name,
+            id=status.id,
+            body=document,
+            params={"version": status.rev, "version_type": "external_gte", "refresh": "true"},
+        )
+    engine = OpenSearchEngine(url, prefix=prefix)
+    query = CoverageQuery(NOON, 900)
+    assert engine.coverage(query) == coverage_of(old, query)
+    engine.publish([feed_status("new", 1)])
+    assert client.count(index=name, body={"query": {"exists": {"field": "standing"}}})["count"] == 4
+    assert engine.coverage(query) == coverage_of(sorted([*old, feed_status("new", 1)], key=lambda one: one.id), query)
+    assert engine.statuses(["failing"]) == [old[0]]
+    engine.close()

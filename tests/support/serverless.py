@@ -108,6 +108,8 @@ class Collection:
         self.asked: list[tuple[str, str]] = []
         """Method and path of every request with a valid signature."""
         self.passed = 0
+        self.sent_bytes = 0
+        """Bytes of all answers."""
         self.away = False
         """While this is true, no request gets an answer."""
         self._node = node
@@ -137,6 +139,7 @@ class Collection:
         sent = {"content-type": asked.headers.get("content-type", "application/json")}
         response = self._pool.request(asked.method, self._node + asked.target, body=body, headers=sent, retries=False)
         self.passed += 1
+        self.sent_bytes += len(response.data)
         return Reply(response.status, response.data)
 
     def _refused(self, status: int, why: str) -> Reply:

@@ -33,7 +33,7 @@ def changed(**poll: object) -> FeedRow:
         (changed(error_code="dns", error="x"), NOW, "failing"),
         (changed(last_success=None, last_checked=None), NOW, "never"),
         (msgspec.structs.replace(ROW, feed=msgspec.structs.replace(ROW.feed, removed=True)), NOW, "paused"),
-        (msgspec.structs.replace(ROW, feed=msgspec.structs.replace(ROW.feed, polled=False)), NOW, "paused"),
+        (msgspec.structs.replace(ROW, feed=msgspec.structs.replace(ROW.feed, polled=False)), NOW, "archive"),
     ],
 )
 def test_state_is_computed_at_read_time(row: FeedRow, now: int, state: str) -> None:

@@ -9,6 +9,7 @@ import msgspec
 from newswire.app import App
 from newswire.cli import OK
 from newswire.cli.console import place_of, plural, say, say_json
+from newswire.engines.coverage import CoverageQuery, coverage_of
 from newswire.feed_status import state_of
 from newswire.ingest.generations import serving_generation
 from newswire.storage.feeds.status import status_of
@@ -21,7 +22,9 @@ def status(app: App, arguments: argparse.Namespace) -> int:
     generation = serving_generation(app).number
     statuses = [status_of(row) for row in app.feeds.rows(generation)]
     items = app.engine.count(generation) if info.healthy else None
-    out = status_out(info, generation, items or 0, statuses, app.clock(), app.settings.stale_grace_seconds)
+    coverage = coverage_of(statuses, CoverageQuery(app.clock(), app.settings.stale_grace_seconds))
+    missing = max(sum(status.indexed for status in statuses) - (items or 0), 0)
+    out = status_out(info, generation, items or 0, msgspec.structs.replace(coverage, missing=missing))
     if arguments.json:
         say_json(out if info.healthy else msgspec.to_builtins(out) | {"items": None})  # unknown, not none
         return OK

@@ -9,7 +9,9 @@ from typing import Protocol
 from msgspec import Struct
 
 from newswire.clock import Instant
+from newswire.engines.coverage import CoverageQuery, FeedCoverage
 from newswire.engines.query import Position, SearchQuery, ValueField
+from newswire.feed_status import State
 from newswire.model import FeedStatus, IndexIdentity, IndexReport, Item, ItemWrite
 
 
@@ -49,9 +51,15 @@ class SearchPage(Struct, frozen=True):
     histogram: tuple[int, ...] = ()
     version: str = ""
     """Changes whenever the index does."""
-    statuses: tuple[FeedStatus, ...] = ()
-    missing: int = 0
-    """Number of items that the index lacks of those that all published statuses count; only known with statuses."""
+    coverage: FeedCoverage | None = None
+    """The coverage that the query asks for."""
+
+
+class StatusPage(Struct, frozen=True):
+    """Feed statuses in the order of their ids, and the number of those on all pages."""
+
+    statuses: tuple[FeedStatus, ...]
+    total: int
 
 
 class EngineInfo(Struct, frozen=True):
@@ -102,9 +110,7 @@ class ItemIndex(Protocol):
         only at the end; `next` is the start of the next page, None at the end [SE-31]. Pages by date give each item
         once, also while others are added [SE-32]. Relevance gives the first 10,000 items [SE-33]. The total is
         exact [SE-34]. Facets and histogram cover all found items, not the page [SE-35]. Items have their content if
-        `with_content` is set [SE-36]. With `with_statuses` the page has the statuses of the feeds that the `feed`
-        filters name, or all statuses if the filters include none by name [SE-37]. Its `missing` is then the number of
-        items that all statuses count as `indexed` and that the current generation does not have [SE-47]. `version`
+        `with_content` is set [SE-36]. With `coverage` the page has that of `StatusBoard.coverage` [SE-37]. `version`
         changes whenever the index does [SE-38].
         """
 
@@ -154,6 +160,18 @@ class StatusBoard(Protocol):
 
     def statuses(self, feeds: Iterable[str] | None = None) -> list[FeedStatus]:
         """Return the published statuses of these feeds, or of all, by id [SE-41]."""
+
+    def status_page(
+        self, after: str, size: int, state: State | None = None, now: Instant = 0, grace_s: int = 0
+    ) -> StatusPage:
+        """Return the first `size` statuses after an id: all, or those with a state at `now`, as `state_of` says [SE-51]."""
+
+    def coverage(self, query: CoverageQuery) -> FeedCoverage:
+        """Return what `coverage_of` returns for the published statuses [SE-52].
+
+        `missing` is the number of items that all statuses count as `indexed` and that the current generation does not
+        have [SE-47].
+        """
 
 
 class SearchEngine(ItemIndex, Generations, StatusBoard, Protocol):

@@ -13,6 +13,7 @@ from typing import Literal
 from msgspec import Struct
 
 from newswire.clock import Instant
+from newswire.engines.coverage import CoverageQuery
 
 TextField = Literal["title", "summary", "content", "author", "category"]
 ValueField = Literal["feed", "category", "author", "lang"]
@@ -164,13 +165,5 @@ class SearchQuery(Struct, frozen=True):
     facets: tuple[FacetQuery, ...] = ()
     edges: tuple[Instant, ...] = ()
     """Bounds of the histogram buckets, increasing: bucket n is half-open, from bound n to bound n + 1."""
-    with_statuses: bool = False
-    """If True, the answer includes feed statuses: those of `named_feeds`."""
-
-
-def named_feeds(query: SearchQuery) -> tuple[str, ...] | None:
-    """Return the feed ids in the `feed` filters, sorted; None if no filter includes feeds by name."""
-    filters = [value_filter for value_filter in query.filters if value_filter.field == "feed"]
-    if not any(value_filter.any_of for value_filter in filters):
-        return None
-    return tuple(sorted({id_ for value_filter in filters for id_ in (*value_filter.any_of, *value_filter.none_of)}))
+    coverage: CoverageQuery | None = None
+    """If set, the answer includes this coverage."""

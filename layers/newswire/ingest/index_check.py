@@ -10,7 +10,7 @@ import msgspec
 
 from newswire.app import App
 from newswire.engines import FIRST_GENERATION
-from newswire.engines.query import SearchQuery
+from newswire.engines.coverage import CoverageQuery
 from newswire.errors import EngineUnavailableError
 from newswire.log import log_text
 from newswire.model import IndexIdentity
@@ -93,7 +93,7 @@ def _find_fault(app: App, number: int) -> tuple[IndexIdentity | None, str]:
 
 def missing_items(app: App) -> int:
     """Return how many items the index lacks of those that the published statuses count."""
-    return app.engine.search(SearchQuery(size=0, with_statuses=True)).missing
+    return app.engine.coverage(CoverageQuery(app.clock(), app.settings.stale_grace_seconds)).missing
 
 
 def _lack_of(app: App) -> str:

@@ -12,13 +12,13 @@ import msgspec
 from msgspec import Struct
 
 from newswire import analysis
-from newswire.clock import LAST_INSTANT, Clock, Instant, is_in_calendar
+from newswire.clock import LAST_INSTANT, SECOND, Clock, Instant, is_in_calendar
 from newswire.engines import RELEVANCE_DEPTH, Facet, SearchEngine, SearchPage
+from newswire.engines.coverage import CoverageQuery, FeedCoverage
 from newswire.engines.query import Position, SearchQuery
 from newswire.log import log_defect
-from newswire.model import FeedStatus, Item
+from newswire.model import Item
 from newswire.search.buckets import AUTO_BUCKETS, MAX_BUCKETS, TooManyBucketsError, Unit, bucket_edges
-from newswire.search.coverage import FeedCoverage, coverage_of
 from newswire.search.cursor import index_mark, write_cursor
 from newswire.search.highlights import Highlighter
 from newswire.search.parameter_reader import BadParametersError, Problem, shorten
@@ -70,12 +70,13 @@ class SearchResult(Struct, frozen=True):
     next_position: Position | None
     coverage: FeedCoverage
     warnings: tuple[SearchWarning, ...]
-    statuses: tuple[FeedStatus, ...]
-    """The statuses that the engine sent along: those of the feeds that `feed` names, or of all feeds."""
     now: Instant
     """The instant of the answer, for relative ages."""
     took_ms: int
 
+
+COVERAGE_RESOLUTION = 10 * SECOND
+"""Resolution of the instant at which a feed is stale, so that an engine can count the feeds once for many searches."""
 
 Watch = Callable[[float, int], object]
 """Called after each search with the milliseconds of the engine and the number of found items."""
@@ -94,12 +95,14 @@ def search(
     Raises `BadParametersError` for a histogram of too many buckets, and whatever the engine raises.
     """
     started = time.perf_counter()
+    now = clock()
     query, unit = _query_of(engine, request, auto_buckets)
+    query = msgspec.structs.replace(query, coverage=_coverage_query(request, now, grace_s))
     sent_at = time.perf_counter()
     page = engine.search(query)
     if watch is not None:
         watch((time.perf_counter() - sent_at) * 1000, page.total)
-    now = clock()
+    coverage = page.coverage or FeedCoverage({})
     cursor = None
     if page.next is not None:
         index = request.cursor.index if request.cursor else index_mark(page.version)
@@ -113,12 +116,8 @@ def search(
         histogram=_histogram_of(query, unit, page) if request.histogram else None,
         next=cursor,
         next_position=page.next,
-        coverage=msgspec.structs.replace(
-            coverage_of(_filter_statuses(page.statuses, request), query.start, query.end, now, grace_s),
-            missing=page.missing,
-        ),
-        warnings=(*_warnings(request, page), *map(_left_out_warning, left_out)),
-        statuses=page.statuses,
+        coverage=coverage,
+        warnings=(*_warnings(request, page, coverage), *map(_left_out_warning, left_out)),
         now=now,
         took_ms=round((time.perf_counter() - started) * 1000),
     )
@@ -126,7 +125,7 @@ def search(
 
 def _query_of(engine: SearchEngine, request: SearchRequest, auto_buckets: int) -> tuple[SearchQuery, Unit | None]:
     """Return the query for the engine, with the edges of the histogram, and the unit of its buckets."""
-    query = msgspec.structs.replace(request.query, with_statuses=True)
+    query = request.query
     if request.histogram is None:
         return query, None
     span = None if query.start is not None and query.end is not None else engine.span(query)
@@ -196,21 +195,20 @@ def _histogram_of(query: SearchQuery, unit: Unit | None, page: SearchPage) -> Hi
     return Histogram(unit, tuple(Bucket(start, end, count) for start, end, count in counts))
 
 
-def _filter_statuses(statuses: Iterable[FeedStatus], request: SearchRequest) -> list[FeedStatus]:
-    """Return the statuses of the feeds that the `feed` filter lets through."""
-    feeds = request.lists.get("feed")
-    if feeds is None:
-        return list(statuses)
-    included, excluded = set(map(analysis.fold_whole, feeds.any_of)), set(map(analysis.fold_whole, feeds.none_of))
-    return [status for status in statuses if (not included or status.id in included) and status.id not in excluded]
+def _coverage_query(request: SearchRequest, now: Instant, grace_s: int) -> CoverageQuery:
+    """Return the coverage of the feeds that the `feed` filter lets through, in the range of the search."""
+    now -= now % COVERAGE_RESOLUTION
+    feeds = request.lists.get("feed") or ListFilter()
+    any_of, none_of = (tuple(dict.fromkeys(map(analysis.fold_whole, ids))) for ids in (feeds.any_of, feeds.none_of))
+    return CoverageQuery(now, grace_s, request.query.start, request.query.end, any_of, none_of)
 
 
-def _warnings(request: SearchRequest, page: SearchPage) -> Iterable[SearchWarning]:
+def _warnings(request: SearchRequest, page: SearchPage, coverage: FeedCoverage) -> Iterable[SearchWarning]:
     for repair in request.warnings:
         yield SearchWarning(repair.code, repair.detail, repair.position)
-    yield from _unknown_feeds(request.lists.get("feed"), page.statuses)
-    if page.missing:
-        detail = f"The index is being rebuilt, and {page.missing:,} items are not in it yet: ask again later."
+    yield from _unknown_feeds(request.lists.get("feed"), coverage)
+    if coverage.missing:
+        detail = f"The index is being rebuilt, and {coverage.missing:,} items are not in it yet: ask again later."
         yield SearchWarning("rebuilding", detail)
     if request.query.sort != "relevance":
         return
@@ -224,10 +222,10 @@ def _warnings(request: SearchRequest, page: SearchPage) -> Iterable[SearchWarnin
         yield SearchWarning("relevance_depth", detail)
 
 
-def _unknown_feeds(feeds: ListFilter | None, statuses: Iterable[FeedStatus]) -> Iterable[SearchWarning]:
-    if feeds is None:
+def _unknown_feeds(feeds: ListFilter | None, coverage: FeedCoverage) -> Iterable[SearchWarning]:
+    if feeds is None or not coverage.unknown:
         return
-    known_ids = {status.id for status in statuses}
+    unknown = set(coverage.unknown)
     for feed in (*feeds.any_of, *feeds.none_of):
-        if analysis.fold_whole(feed) not in known_ids:
+        if analysis.fold_whole(feed) in unknown:
             yield SearchWarning("unknown_feed", f"There is no feed {shorten(feed)!r}.")

@@ -26,6 +26,7 @@ ItemField = Literal[
 ]  # fmt: skip
 Format = Literal["json", "rss", "atom", "jsonfeed", "csv", "ndjson"]
 HighlightField = Literal["title", "summary", "content"]
+CoverageDetail = Literal["full", "counts", "none"]
 HistogramUnit = Unit | Literal["auto"]
 
 ITEM_FIELDS: tuple[ItemField, ...] = get_args(ItemField)
@@ -187,6 +188,13 @@ PARAMETERS = (
         default=f"none; {DEFAULT_FACET_VALUES} values",
     ),
     Parameter("histogram", "choice", "Counts by date, in buckets of this unit.", (*UNITS, "auto"), default="none"),
+    Parameter(
+        "coverage",
+        "choice",
+        "How much of the coverage is told: with the lists of feeds and gaps, only the counts, or nothing.",
+        get_args(CoverageDetail),
+        default="full",
+    ),
     Parameter("format", "choice", "The format of the answer.", FORMATS, default="json"),
 )
 PARAMETER: dict[str, Parameter] = {parameter.name: parameter for parameter in PARAMETERS}

@@ -37,6 +37,7 @@ from newswire.search.parameters import (
     PARAMETER,
     SEARCH_PARAMETERS,
     VALUE_FIELDS,
+    CoverageDetail,
     Format,
     HighlightField,
     HistogramUnit,
@@ -68,6 +69,7 @@ class SearchRequest(Struct, frozen=True):
     histogram: HistogramUnit | None
     fields: frozenset[ItemField]
     highlight: tuple[HighlightField, ...]
+    coverage: CoverageDetail
     form: Format
     fingerprint: bytes
     cursor: Cursor | None
@@ -109,6 +111,7 @@ def read_search(raw: Mapping[str, Sequence[str]], now: Instant, recency: Bands =
     highlight = cast("tuple[HighlightField, ...]", _choices(reader, "highlight"))
     histogram = cast("HistogramUnit", _choice(reader, "histogram")) if "histogram" in reader.values else None
     form = _read_format(reader)
+    coverage = cast("CoverageDetail", _choice(reader, "coverage"))
     query = SearchQuery(
         node=query_read.node if query_read else None,
         filters=tuple(
@@ -139,6 +142,7 @@ def read_search(raw: Mapping[str, Sequence[str]], now: Instant, recency: Bands =
         histogram=histogram,
         fields=fields,
         highlight=highlight,
+        coverage=coverage,
         form=form,
         fingerprint=fingerprint,
         cursor=cursor,
@@ -173,7 +177,7 @@ def _read_format(reader: ParameterReader) -> Format:
     """Read `format`; reject parameters that the format cannot show, since nothing is ignored."""
     form = cast("Format", _choice(reader, "format"))
     if form != "json":
-        for name in ("facets", "histogram", *(("fields", "highlight") if form in FEED_FORMATS else ())):
+        for name in ("facets", "histogram", "coverage", *(("fields", "highlight") if form in FEED_FORMATS else ())):
             if name in reader.values:
                 reader.add(name, "conflict", f"{name} cannot be shown with format={form}.", "format=json")
     return form

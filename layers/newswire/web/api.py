@@ -16,9 +16,10 @@ from msgspec import UNSET
 
 from newswire.clock import Clock, Instant
 from newswire.engines import SearchEngine
+from newswire.engines.coverage import CoverageQuery
 from newswire.engines.query import RecencyBand
 from newswire.errors import DataError, EngineError, EngineTimeoutError
-from newswire.feed_status import STATES, state_of
+from newswire.feed_status import STATES
 from newswire.log import log_defect
 from newswire.search.answer import SearchResult, Watch, get_items, search
 from newswire.search.parameter_reader import BadParametersError, ParameterReader, shorten
@@ -195,11 +196,10 @@ class Api:
             add_invalid_cursor(reader)
         reader.raise_if_wrong()
         now, grace = self._clock(), self._settings.stale_grace_seconds
-        statuses = [status for status in self._engine.statuses() if state in (None, state_of(status, now, grace))]
-        following = [status for status in statuses if status.id > after.removeprefix(_CURSOR_PREFIX)]
-        page = following[:size]
-        cursor = f"{_CURSOR_PREFIX}{page[-1].id}" if len(following) > size else None
-        answer = FeedsOut(tuple(feed_out(status, now, grace) for status in page), len(statuses), cursor)
+        page = self._engine.status_page(after.removeprefix(_CURSOR_PREFIX), size + 1, state, now, grace)
+        statuses = page.statuses[:size]
+        cursor = f"{_CURSOR_PREFIX}{statuses[-1].id}" if len(page.statuses) > size else None
+        answer = FeedsOut(tuple(feed_out(status, now, grace) for status in statuses), page.total, cursor)
         stable = msgspec.structs.replace(answer, feeds=tuple(map(_without_check_times, answer.feeds)))
         headers = {}
         if link := _next_link(request, reader.values, cursor):
@@ -230,14 +230,8 @@ class Api:
         ParameterReader(request.parameters, ()).raise_if_wrong()
         engine = self._engine
         generation = engine.generation()
-        answer = status_out(
-            engine.info(),
-            generation,
-            engine.count(generation),
-            engine.statuses(),
-            self._clock(),
-            self._settings.stale_grace_seconds,
-        )
+        coverage = engine.coverage(CoverageQuery(self._clock(), self._settings.stale_grace_seconds))
+        answer = status_out(engine.info(), generation, engine.count(generation), coverage)
         body = _encoder.encode(answer)
         return json_response(request, body, weak_etag(body))
 

@@ -5,8 +5,6 @@ These models are the schemas of /openapi.json, with their docstrings.
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable
 from typing import Literal
 
 from msgspec import UNSET, Struct, UnsetType
@@ -14,9 +12,9 @@ from msgspec import UNSET, Struct, UnsetType
 from newswire import __version__
 from newswire.clock import Instant, to_rfc3339
 from newswire.engines import EngineInfo
+from newswire.engines.coverage import FeedCoverage, gaps_of
 from newswire.feed_status import STATES, State, state_of
 from newswire.model import FeedStatus, FetchLine
-from newswire.search.coverage import gaps_of
 from newswire.web.search_answers import GapOut, gap_out, time_out
 
 DEFAULT_FEEDS_SIZE = 100
@@ -61,6 +59,8 @@ class FeedOut(Struct, frozen=True):
     last_success: str | None
     next_check: str | None
     items: int
+    merged: int
+    """Number of entries of its newest document that are the same item as another one."""
     newest: str | None
     error: FeedErrorOut | None
     fetches: tuple[FetchOut, ...] | UnsetType = UNSET
@@ -124,6 +124,7 @@ def feed_out(status: FeedStatus, now: Instant, grace_s: int, *, whole: bool = Fa
         last_success=time_out(status.last_success),
         next_check=time_out(status.next_check),
         items=status.items,
+        merged=status.merged,
         newest=time_out(status.newest),
         error=FeedErrorOut(status.error_code, status.error or "") if status.error_code else None,
         fetches=tuple(map(_fetch_out, status.fetches)) if whole else UNSET,
@@ -131,21 +132,17 @@ def feed_out(status: FeedStatus, now: Instant, grace_s: int, *, whole: bool = Fa
     )
 
 
-def status_out(
-    info: EngineInfo, generation: int, items: int, statuses: Iterable[FeedStatus], now: Instant, grace_s: int
-) -> StatusOut:
-    """Render the state of newswire at `now`; `grace_s` is that of `feed_out`."""
-    status_list = list(statuses)
-    states = Counter(state_of(status, now, grace_s) for status in status_list)
+def status_out(info: EngineInfo, generation: int, items: int, coverage: FeedCoverage) -> StatusOut:
+    """Render the state of newswire; `coverage` is that of all feeds, without a range."""
     return StatusOut(
         version=__version__,
         engine=EngineOut(info.name, info.version, info.healthy),
         generation=generation,
         items=items,
-        feeds={state: states[state] for state in STATES},
-        newest=time_out(max((status.newest for status in status_list if status.newest is not None), default=None)),
-        behind=sum(status.behind for status in status_list),
-        missing=max(sum(status.indexed for status in status_list) - items, 0) if info.healthy else 0,
+        feeds={state: coverage.states.get(state, 0) for state in STATES},
+        newest=time_out(coverage.newest),
+        behind=coverage.behind,
+        missing=coverage.missing if info.healthy else 0,
     )
 
 

@@ -14,14 +14,14 @@ import msgspec
 from msgspec import UNSET, Struct, UnsetType, field
 
 from newswire.clock import Instant, to_rfc3339
+from newswire.engines.coverage import FeedCoverage, FeedGap, UnwatchedFeed
 from newswire.engines.query import DateField, Sort, ValueField
 from newswire.feed_status import State
 from newswire.model import CutField, Enclosure, Item
 from newswire.search.ages import relative_age
 from newswire.search.answer import Histogram, SearchResult
-from newswire.search.coverage import FeedCoverage, FeedGap
 from newswire.search.grammar import Match, understood
-from newswire.search.parameters import ITEM_FIELDS, ItemField
+from newswire.search.parameters import ITEM_FIELDS, CoverageDetail, ItemField
 from newswire.search.request import SearchRequest
 
 MAX_IDS = 100
@@ -133,16 +133,18 @@ class GapOut(Struct, frozen=True):
 class Coverage(Struct, frozen=True):
     """How well the feeds of the search were being watched in its range.
 
-    The counts are complete; `not_ok` and `gaps` list at most 20 each.
+    The counts are complete; `not_ok` and `gaps` list at most 20 each, and are not there with `coverage=counts`.
+    `archived` counts feeds that were only loaded, and are not to be polled.
     """
 
     feeds: int
     ok: int
+    archived: int
     oldest_success: str | None
     not_ok_count: int
     gap_count: int
-    not_ok: tuple[NotOk, ...]
-    gaps: tuple[GapOut, ...]
+    not_ok: tuple[NotOk, ...] | UnsetType = UNSET
+    gaps: tuple[GapOut, ...] | UnsetType = UNSET
     rebuilding: Literal[True] | UnsetType = UNSET
     """Only there while the index is rebuilt: items may be missing."""
 
@@ -164,7 +166,8 @@ class Answer(Struct, frozen=True):
     facets: dict[ValueField, FacetOut] | UnsetType = UNSET
     histogram: tuple[BucketOut, ...] | UnsetType = UNSET
     next: str | None = None
-    coverage: Coverage = field(default_factory=lambda: Coverage(0, 0, None, 0, 0, (), ()))
+    coverage: Coverage | UnsetType = UNSET
+    """Not there with `coverage=none`."""
     warnings: tuple[WarningOut, ...] = ()
     took_ms: int = 0
 
@@ -189,7 +192,7 @@ def answer_out(result: SearchResult) -> Answer:
         else UNSET,
         histogram=UNSET if result.histogram is None else _histogram_out(result.histogram),
         next=result.next,
-        coverage=_coverage_out(result.coverage),
+        coverage=UNSET if request.coverage == "none" else _coverage_out(result.coverage, request.coverage),
         warnings=tuple(
             WarningOut(warning.code, warning.detail, UNSET if warning.position is None else warning.position)
             for warning in result.warnings
@@ -219,19 +222,22 @@ def _histogram_out(histogram: Histogram) -> tuple[BucketOut, ...]:
     )
 
 
-def _coverage_out(coverage: FeedCoverage) -> Coverage:
+def _coverage_out(coverage: FeedCoverage, detail: CoverageDetail) -> Coverage:
     return Coverage(
         feeds=coverage.feeds,
         ok=coverage.ok,
+        archived=coverage.archived,
         oldest_success=time_out(coverage.oldest_success),
         not_ok_count=coverage.not_ok_count,
         gap_count=coverage.gap_count,
-        not_ok=tuple(
-            NotOk(feed.feed, feed.state, time_out(feed.last_success), time_out(feed.since)) for feed in coverage.not_ok
-        ),
-        gaps=tuple(map(gap_out, coverage.gaps)),
+        not_ok=tuple(map(_not_ok_out, coverage.not_ok)) if detail == "full" else UNSET,
+        gaps=tuple(map(gap_out, coverage.gaps)) if detail == "full" else UNSET,
         rebuilding=True if coverage.missing else UNSET,
     )
+
+
+def _not_ok_out(feed: UnwatchedFeed) -> NotOk:
+    return NotOk(feed.feed, feed.state, time_out(feed.last_success), time_out(feed.since))
 
 
 def gap_out(gap: FeedGap) -> GapOut:
@@ -305,17 +311,19 @@ def without_volatile(answer: Answer, result: SearchResult) -> Answer:
         if buckets:
             buckets = (msgspec.structs.replace(buckets[0], from_=""), *buckets[1:])
             buckets = (*buckets[:-1], msgspec.structs.replace(buckets[-1], to=""))
-    coverage = answer.coverage
     return msgspec.structs.replace(
         answer,
         query=echo,
         items=tuple(msgspec.structs.replace(item, age=UNSET) for item in answer.items),
         histogram=buckets,
         next=None if answer.next is None else str(result.next_position),
-        coverage=msgspec.structs.replace(
-            coverage,
-            oldest_success=None,
-            not_ok=tuple(msgspec.structs.replace(feed, last_success=None, since=None) for feed in coverage.not_ok),
-        ),
+        coverage=UNSET if answer.coverage is UNSET else _stable_coverage(answer.coverage),
         took_ms=0,
     )
+
+
+def _stable_coverage(coverage: Coverage) -> Coverage:
+    not_ok = coverage.not_ok
+    if not_ok is not UNSET:
+        not_ok = tuple(msgspec.structs.replace(feed, last_success=None, since=None) for feed in not_ok)
+    return msgspec.structs.replace(coverage, oldest_success=None, not_ok=not_ok)

@@ -3,6 +3,7 @@
 import msgspec
 import pytest
 
+from newswire.engines.coverage import CoverageQuery
 from newswire.engines.query import SearchQuery, ValueFilter
 from tests.contract.engine.contract import contract
 from tests.contract.engine.writing import put, titles
@@ -91,7 +92,9 @@ def test_reset_makes_an_index_that_was_missing(engine) -> None:
 @contract.covers("SE-47")
 def test_items_that_the_statuses_count_and_the_index_lacks_are_missing(engine) -> None:
     def missing(**more) -> int:
-        return engine.search(SearchQuery(with_statuses=True, **more)).missing
+        coverage = engine.search(SearchQuery(coverage=CoverageQuery(0, 0), **more)).coverage
+        assert coverage.missing == engine.coverage(CoverageQuery(0, 0)).missing
+        return coverage.missing
 
     engine.publish([msgspec.structs.replace(feed_status("a", 1), indexed=2)])
     assert missing() == 2
@@ -104,4 +107,3 @@ def test_items_that_the_statuses_count_and_the_index_lacks_are_missing(engine) -
     assert missing() == 0
     engine.delete_feed("a", 1)
     assert missing() == 2
-    assert engine.search(SearchQuery()).missing == 0, "only known with statuses"

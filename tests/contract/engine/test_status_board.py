@@ -1,13 +1,27 @@
 """Test the docstrings of `StatusBoard`, and statuses beside a search, on every engine."""
 
-from newswire.engines.query import (
-    SearchQuery,
-    ValueFilter,
-)
-from newswire.model import ItemWrite
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from msgspec.structs import replace
+
+from newswire.clock import HOUR
+from newswire.engines import StatusPage
+from newswire.engines.coverage import CoverageQuery, coverage_of
+from newswire.engines.query import SearchQuery
+from newswire.feed_status import NOT_POLLED
+from newswire.model import FeedStatus, Gap, ItemWrite
 from tests.contract.engine.contract import contract
 from tests.contract.engine.writing import put
 from tests.factories import feed_status, item
+
+NOW = 1_763_985_600_000
+GRACE_S = 900
+
+
+def watched(feed: str, **overrides: object) -> FeedStatus:
+    """Return the status of a feed that is up to date."""
+    return replace(feed_status(feed, last_success=NOW - HOUR, next_check=NOW + HOUR), **overrides)
 
 
 @contract.covers("SE-17", "SE-41")
@@ -40,28 +54,83 @@ def test_statuses_of_another_process_are_seen_at_once(make) -> None:
     assert [status.id for status in one.statuses()] == ["a"]
 
 
-@contract.covers("SE-37")
-def test_search_returns_statuses_of_the_filtered_feeds(engine) -> None:
-    def beside(*filters: ValueFilter, wanted: bool = True) -> list[str]:
-        query = SearchQuery(filters=filters, with_statuses=wanted)
-        return [status.id for status in engine.search(query).statuses]
-
-    assert beside() == []
-    engine.publish([feed_status(feed, 1) for feed in "bca"])
-    assert beside() == ["a", "b", "c"]  # nothing was indexed yet
-    put(engine, item(1))
-    assert beside() == ["a", "b", "c"]
-    assert beside(ValueFilter("feed", ("b", "none"))) == ["b"]
-    assert beside(ValueFilter("feed", ("b",), ("c",))) == ["b", "c"]
-    assert beside(ValueFilter("feed", (), ("c",)), ValueFilter("lang", ("en",))) == ["a", "b", "c"]
-    assert beside(wanted=False) == []
-
-
+@contract.covers("SE-41")
 def test_all_of_many_statuses_are_returned(engine) -> None:
     engine.publish([feed_status(f"feed-{n:05}", 1) for n in range(2345)])
-    expected = [f"feed-{n:05}" for n in range(2345)]
-    assert [status.id for status in engine.statuses()] == expected
-    assert [status.id for status in engine.search(SearchQuery(with_statuses=True)).statuses] == expected
+    assert [status.id for status in engine.statuses()] == [f"feed-{n:05}" for n in range(2345)]
+
+
+@contract.covers("SE-51")
+def test_pages_of_statuses_go_on_after_an_id(engine) -> None:
+    assert engine.status_page("", 10) == StatusPage((), 0)
+    engine.publish([watched(f"feed-{n:02}", next_check=NOW - HOUR if n % 3 else NOW) for n in range(12)])
+    after, seen = "", []
+    while page := engine.status_page(after, 5).statuses:
+        seen.append([status.id for status in page])
+        after = page[-1].id
+    assert seen == [[f"feed-{n:02}" for n in part] for part in (range(5), range(5, 10), range(10, 12))]
+    stale = engine.status_page("feed-02", 2, "stale", NOW, GRACE_S)
+    assert ([status.id for status in stale.statuses], stale.total) == (["feed-04", "feed-05"], 8)
+    assert engine.status_page("feed-11", 2) == StatusPage((), 12)
+    assert engine.status_page("", 5, "paused", NOW, GRACE_S) == StatusPage((), 0)
+
+
+@contract.covers("SE-37", "SE-52")
+def test_coverage_beside_a_search_is_that_of_the_board(engine) -> None:
+    query = CoverageQuery(NOW, GRACE_S, any_of=("b", "none"))
+    assert engine.coverage(query) == coverage_of((), query)
+    engine.publish([watched(feed) for feed in "bca"])
+    beside = engine.search(SearchQuery(coverage=query)).coverage  # nothing was indexed yet
+    assert (beside.states, beside.unknown) == ({"ok": 1}, ("none",))
+    put(engine, item(1))
+    assert engine.search(SearchQuery(coverage=query)).coverage == beside == engine.coverage(query)
+    assert engine.search(SearchQuery()).coverage is None
+
+
+instants = st.one_of(st.none(), st.integers(NOW - 40 * HOUR, NOW + HOUR))
+gap_lists = st.lists(
+    st.tuples(st.integers(NOW - 30 * HOUR, NOW), st.integers(1, 9 * HOUR)).map(lambda pair: Gap(pair[0], sum(pair))),
+    max_size=3,
+)
+statuses_of_feeds = st.lists(
+    st.builds(
+        watched,
+        st.sampled_from([f"feed-{n:02}" for n in range(40)]),
+        error_code=st.sampled_from([None, None, "dns"]),
+        paused=st.sampled_from([None, None, "Gone.", NOT_POLLED]),
+        last_success=instants,
+        next_check=instants,
+        failing_since=instants,
+        newest=instants,
+        behind=st.booleans(),
+        gaps=gap_lists.map(tuple),
+    ),
+    max_size=40,
+)
+some_ids = st.lists(st.sampled_from(["feed-01", "feed-02", "feed-03", "none"]), max_size=3).map(tuple)
+queries = st.builds(CoverageQuery, st.just(NOW), st.just(GRACE_S), instants, instants, some_ids, some_ids)
+
+
+@pytest.mark.parametrize("round_", range(3))
+@contract.covers("SE-52")
+def test_coverage_is_what_the_rule_says_of_any_statuses(make, round_: int) -> None:
+    """Statuses come and go in publications of any size, and each coverage is that of the rule."""
+    engine, revs = make(), iter(range(1, 1_000_000))
+    engine.publish([])
+
+    @given(st.lists(st.tuples(statuses_of_feeds, st.lists(queries, max_size=4)), min_size=1, max_size=3))
+    @settings(max_examples=10, suppress_health_check=list(HealthCheck))
+    def check(publications: list[tuple[list[FeedStatus], list[CoverageQuery]]]) -> None:
+        engine.publish([replace(status, rev=next(revs), deleted=True) for status in engine.statuses()])
+        known: dict[str, FeedStatus] = {}
+        for statuses, asked in publications:
+            engine.publish([replace(status, rev=next(revs)) for status in statuses])
+            known |= {status.id: status for status in statuses}
+            for query in asked:
+                rule = coverage_of((known[id_] for id_ in sorted(known)), query)
+                assert engine.coverage(query) == rule
+
+    check()
 
 
 @contract.covers("SE-18")
@@ -69,6 +138,6 @@ def test_published_status_is_not_ahead_of_the_items(make) -> None:
     writer, reader = make(), make()
     for n in range(3):
         writer.index([ItemWrite(item(n), 1)], 1)
-        writer.publish([feed_status("news", n + 1)])
-        page = reader.search(SearchQuery(with_statuses=True))
-        assert (page.total, page.statuses[0].rev) == (n + 1, n + 1)
+        writer.publish([feed_status("news", n + 1, newest=n)])
+        page = reader.search(SearchQuery(coverage=CoverageQuery(NOW, GRACE_S)))
+        assert (page.total, page.coverage.newest) == (n + 1, n)

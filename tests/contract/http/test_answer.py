@@ -7,6 +7,7 @@ import pytest
 
 from newswire.app import App
 from newswire.clock import DAY
+from newswire.feed_status import NOT_POLLED
 from newswire.model import Enclosure, Gap, ItemWrite
 from newswire.search.cursor import MAX_CURSOR_CHARACTERS, read_cursor
 from tests.conftest import NOON
@@ -276,10 +277,37 @@ def test_coverage_lists_20_and_counts_all(events, app) -> None:
     assert (coverage["gap_count"], len(coverage["gaps"])) == (25, 20)
 
 
+@contract.covers("A56", "A57")
+def test_feed_that_was_only_loaded_is_archived(events, app) -> None:
+    before = found(events)["coverage"]
+    app.engine.publish([status("loaded", paused=NOT_POLLED, last_success=None, next_check=None)])
+    coverage = found(events)["coverage"]
+    assert (coverage["feeds"], coverage["archived"]) == (before["feeds"] + 1, 1)
+    assert (coverage["ok"], coverage["not_ok"]) == (before["ok"], before["not_ok"])
+    assert found(events, feed="loaded")["coverage"]["not_ok_count"] == 0
+    assert events.ask("/v1/feeds?state=archive").json()["feeds"][0]["id"] == "loaded"
+
+
+@contract.covers("A58", "P19")
+def test_coverage_is_told_in_lists_in_counts_or_not(api) -> None:
+    full, counts = found(api, coverage="full")["coverage"], found(api, coverage="counts")["coverage"]
+    assert full == found(api)["coverage"]
+    assert counts == {name: value for name, value in full.items() if name not in {"not_ok", "gaps"}}
+    assert "coverage" not in found(api, coverage="none")
+    first = found(api, size=2, coverage="none")
+    assert len(found(api, size=2, coverage="counts", cursor=first["next"])["items"]) == 2, (
+        "it may change from page to page"
+    )
+    (problem,) = api.ask("/v1/search?coverage=some").json()["errors"]
+    assert (problem["param"], problem["allowed"]) == ("coverage", "full, counts, none")
+    assert api.ask("/v1/search?coverage=none&format=csv").status == 400, "a table has no coverage"
+
+
 @contract.covers("A54", "A55")
 def test_answer_says_that_the_index_is_made_anew(events, app) -> None:
     app.engine.index([ItemWrite(ITEMS[0], 1)], 1)
     app.engine.publish([status(ITEMS[0].feed, indexed=3)])
+    assert found(events, coverage="none")["total"]["exact"] is False
     answer = found(events)
     assert (answer["total"], answer["coverage"]["rebuilding"]) == ({"value": 1, "exact": False}, True)
     (warning,) = answer["warnings"]

@@ -40,7 +40,7 @@ def test_feeds_are_paged_by_id_and_filtered_by_state(api) -> None:
     assert [feed["id"] for feed in answer["feeds"]] == ["-odd", "alpha", "beta", "delta", "gamma"]
     assert set(answer["feeds"][0]) == {
         "id", "title", "description", "link", "url", "kind", "state", "last_checked", "last_success", "next_check",
-        "items", "newest", "error",
+        "items", "merged", "newest", "error",
     }  # fmt: skip
     assert answer["feeds"][3]["error"] == {"code": "http_status", "detail": "The server answered 500."}
     assert answer["feeds"][0]["url"].endswith("?key=…")
@@ -52,7 +52,7 @@ def test_feeds_are_paged_by_id_and_filtered_by_state(api) -> None:
     assert [feed["id"] for feed in api.ask("/v1/feeds?state=failing").json()["feeds"]] == ["delta"]
     for bad, param in (("state=up", "state"), ("size=0", "size"), ("cursor=x", "cursor"), ("q=x", "q")):
         assert api.ask(f"/v1/feeds?{bad}").json()["errors"][0]["param"] == param
-    assert api.ask("/v1/feeds?state=up").json()["errors"][0]["allowed"] == "ok, stale, failing, paused, never"
+    assert api.ask("/v1/feeds?state=up").json()["errors"][0]["allowed"] == "ok, stale, failing, paused, never, archive"
 
 
 @contract.covers("O4")
@@ -72,7 +72,7 @@ def test_status_reports_engine_items_and_feeds(api) -> None:
     assert whole["engine"]["name"] == "tantivy"
     assert whole["engine"]["healthy"] is True
     assert (whole["items"], whole["generation"], whole["behind"], whole["missing"]) == (len(ITEMS), 1, 1, 0)
-    assert whole["feeds"] == {"ok": 3, "stale": 1, "failing": 1, "paused": 0, "never": 0}
+    assert whole["feeds"] == {"ok": 3, "stale": 1, "failing": 1, "paused": 0, "never": 0, "archive": 0}
     assert whole["newest"] == "2025-06-01T00:00:00Z"
 
 

@@ -1,7 +1,7 @@
 """The batches of a tick."""
 
 from collections.abc import Sequence
-from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 from hypothesis import given
@@ -17,6 +17,8 @@ from newswire.storage.feeds import FeedStore, Lease, PollResult
 from tests.support.memory import MemoryFeedStore, MemoryFeedStores, MemoryQueue
 
 NOW = 1_763_985_600_000
+DATA = TemporaryDirectory(prefix="newswire-tick-")
+"""The data folder of all newswires of this file: a tick makes an empty index in it."""
 
 
 def store_of(due_by_host: Sequence[int], behind: int = 0) -> MemoryFeedStore:
@@ -39,8 +41,8 @@ def keep(store: MemoryFeedStore, feed_id: str, **fields: object) -> None:
 
 
 def app_of(store: FeedStore, now: int = NOW) -> App:
-    """Return a newswire whose index was never made, so that its generation is 1."""
-    return App(Settings(data=str(Path(__file__).with_name("nowhere"))), clock=lambda: now, feeds=store)
+    """Return a newswire whose index is empty, so that its generation is 1."""
+    return App(Settings(data=DATA.name), clock=lambda: now, feeds=store)
 
 
 def batches_of(store: FeedStore) -> list[Batch]:

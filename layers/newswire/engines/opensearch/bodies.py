@@ -23,6 +23,7 @@ from newswire.engines.fields import (
     index_fields,
     value_field,
 )
+from newswire.engines.opensearch.status_bodies import STATUS_FIELDS
 from newswire.engines.query import (
     And,
     FacetQuery,
@@ -40,7 +41,7 @@ from newswire.engines.query import (
     ValueFilter,
     Word,
 )
-from newswire.model import FeedStatus, Item, ItemWrite
+from newswire.model import Item, ItemWrite
 
 Json = dict[str, Any]
 
@@ -50,8 +51,6 @@ SCHEMA = 2
 MAX_SPELLINGS = 50
 """Maximum labels per facet value among which the commonest spelling is chosen. An item with several categories counts
 the labels of all of them."""
-STATUSES_PER_PAGE = 1_000
-"""Statuses per response; with more feeds the engine sends further requests."""
 DELETIONS_PER_SEARCH = 1_000
 PREFIX_SCORE = 1 / 2.2
 """Score of a prefix in Lucene. tantivy's is 1, and its BM25 scores are k1 + 1 = 2.2 times those of Lucene."""
@@ -102,16 +101,6 @@ def items_template(pattern: str, shards: int | None, replicas: int | None) -> Js
             },
         },
     }
-
-
-STATUS_FIELDS: Json = {
-    "id": _KEYWORD,
-    "seq": _NUMBER,
-    "mark": _NUMBER,
-    "deleted": {"type": "boolean"},
-    "indexed": _NUMBER,
-    "status": _UNINDEXED,
-}
 
 
 def statuses_template(pattern: str, replicas: int | None) -> Json:
@@ -169,18 +158,6 @@ def item_of(source: Json) -> Item:
 def stored_fields(*, with_content: bool) -> list[str]:
     """Return the `_source` fields that a search requests."""
     return list(_SOURCE_FIELDS) if with_content else ["item"]
-
-
-def status_document(status: FeedStatus, mark: int) -> Json:
-    """Build the document of a status. A deleted one keeps its `rev`, so that an older status cannot return."""
-    return {
-        "id": status.id,
-        "seq": status.rev,
-        "mark": mark,
-        "deleted": status.deleted,
-        "indexed": 0 if status.deleted else status.indexed,
-        "status": {} if status.deleted else status,
-    }
 
 
 # --- queries ----------------------------------------------------------------------------------------------------------
@@ -253,21 +230,6 @@ def count_body() -> Json:
 def state_body() -> Json:
     """Return the request of a number that changes with the index. Until then the request cache answers it."""
     return count_body() | {"aggs": {"marks": {"sum": {"field": "mark"}}}}
-
-
-def statuses_body(feeds: Iterable[str] | None) -> Json:
-    """Return the request of the statuses of these feeds, or of all, by id."""
-    query: Json = {"bool": {"must_not": [{"term": {"deleted": {"value": True}}}]}}
-    if feeds is not None:
-        query["bool"]["filter"] = [{"terms": {"id": sorted(set(feeds))}}]
-    every_feed = {"every_feed": {"global": {}, "aggs": {"indexed": {"sum": {"field": "indexed"}}}}}
-    return {
-        "size": STATUSES_PER_PAGE,
-        "_source": ["status"],
-        "query": query,
-        "sort": [{"id": "asc"}],
-        "aggs": every_feed,
-    }
 
 
 def seen_body(ids: list[str]) -> Json:

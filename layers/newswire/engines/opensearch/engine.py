@@ -7,7 +7,7 @@ statuses for a coverage.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from itertools import chain
 from typing import Any
 
@@ -15,25 +15,44 @@ import msgspec
 from opensearchpy.exceptions import NotFoundError
 
 from newswire.clock import Instant
-from newswire.engines import FIRST_GENERATION, RELEVANCE_DEPTH, EngineInfo, Facet, FacetValue, Hit, SearchPage
+from newswire.engines import (
+    FIRST_GENERATION,
+    RELEVANCE_DEPTH,
+    EngineInfo,
+    Facet,
+    FacetValue,
+    Hit,
+    SearchPage,
+    StatusPage,
+)
+from newswire.engines.coverage import CoverageQuery, FeedCoverage, coverage_of
 from newswire.engines.fields import SPELLING_SEPARATOR
 from newswire.engines.opensearch.bodies import (
     SCHEMA,
-    STATUSES_PER_PAGE,
     count_body,
     item_of,
     of_feed_body,
     search_body,
     span_body,
     state_body,
-    status_document,
-    statuses_body,
 )
 from newswire.engines.opensearch.bulk import MAX_UNSEEN_SECONDS, UNSEEN_PAUSE_SECONDS, Bulk, BulkResult, reason_of
 from newswire.engines.opensearch.client import BUSY_STATUSES, CLUSTER_NAME, Cluster, is_absence
 from newswire.engines.opensearch.indexes import Indexes
-from newswire.engines.query import FacetQuery, Position, SearchQuery, named_feeds
+from newswire.engines.opensearch.status_bodies import (
+    STATUSES_PER_PAGE,
+    coverage_bodies,
+    indexed_items,
+    is_of_older_version,
+    older_statuses_body,
+    page_body,
+    read_coverage,
+    status_document,
+    statuses_body,
+)
+from newswire.engines.query import FacetQuery, Position, SearchQuery
 from newswire.errors import EngineTimeoutError, EngineUnavailableError
+from newswire.feed_status import State
 from newswire.model import FeedStatus, IndexIdentity, IndexReport, Item, ItemWrite
 from newswire.settings import Signing
 
@@ -67,6 +86,7 @@ class OpenSearchEngine:
         self._indexes = Indexes(self._cluster, prefix, shards, replicas)
         self._bulk = Bulk(self._cluster, sleep)
         self._sleep = sleep
+        self._has_current_statuses = False
 
     @property
     def client(self) -> Any:
@@ -143,6 +163,7 @@ class OpenSearchEngine:
             return
         with self._cluster.translate_errors():
             name = self._indexes.ensure_statuses()
+            self._complete_older_statuses(name)
             self._refresh(self._indexes.every)
             self._bulk.send(name, operations, result)
             if result.refused or result.failed:
@@ -151,6 +172,19 @@ class OpenSearchEngine:
             self._refresh(name)
             if self._cluster.is_serverless:
                 self._bulk.wait_until_seen(name, result)
+
+    def _complete_older_statuses(self, name: str) -> None:
+        """Write the statuses of an older newswire again, once, with the fields by which a coverage counts them."""
+        if self._has_current_statuses:
+            return
+        after: list[Any] = []
+        while hits := self.client.search(body=older_statuses_body(after), index=name)["hits"]["hits"]:
+            result = BulkResult()
+            statuses = map(_status_of, hits)
+            documents = [(status.id, status.rev, status_document(status, result.mark)) for status in statuses]
+            self._bulk.send(name, [result.make_operation(*document) for document in documents], result)
+            after = hits[-1]["sort"]
+        self._has_current_statuses = True
 
     def _refresh(self, expression: str) -> None:
         if not self._cluster.is_serverless:  # in a Serverless collection a write returns when searches see it
@@ -204,15 +238,14 @@ class OpenSearchEngine:
         limit = min(size + 1, RELEVANCE_DEPTH - offset) if query.sort == "relevance" else size + 1
         alias, body = self._indexes.read, search_body(query, max(limit, 0) if size > 0 else 0)
         bodies = [(alias, body), (alias, state_body())]
-        if query.with_statuses:
-            bodies.append((self._indexes.statuses, statuses_body(named_feeds(query))))
-        answer, state, *pages = self._search_many(bodies)
-        statuses = self._statuses_of(pages[0], bodies[-1][1]) if pages else ()
-        missing = self._missing(pages[0], state) if pages else 0
+        if query.coverage is not None:
+            bodies += [(self._indexes.statuses, body) for body in coverage_bodies(query.coverage)]
+        answer, state, *of_coverage = self._search_many(bodies)
+        coverage = None if query.coverage is None else self._coverage_of(query.coverage, of_coverage, state)
         if answer is None or state is None:
             empty = tuple(Facet(facet.field, (), 0, 0, exact=True) for facet in query.facets)
             buckets = (0,) * max(len(query.edges) - 1, 0)
-            return SearchPage((), 0, None, empty, buckets, statuses=statuses, missing=missing)
+            return SearchPage((), 0, None, empty, buckets, coverage=coverage)
         hits = answer["hits"]["hits"]
         total = int(answer["hits"]["total"]["value"])
         page = hits[: max(size, 0)]
@@ -233,8 +266,7 @@ class OpenSearchEngine:
             if len(query.edges) > 1
             else (),
             version=f"{state['hits']['total']['value']}-{state['aggregations']['marks']['value']:.0f}",
-            statuses=statuses,
-            missing=missing,
+            coverage=coverage,
         )
 
     def get(self, ids: Iterable[str]) -> dict[str, Item]:
@@ -257,21 +289,39 @@ class OpenSearchEngine:
         (answer,) = self._search_many([(self._indexes.statuses, body)])
         return list(self._statuses_of(answer, body))
 
-    def _missing(self, statuses: _Json | None, state: _Json | None) -> int:
-        """Return how many items the index lacks of those that the statuses count."""
-        if statuses is None:
-            return 0
-        counted = int(statuses["aggregations"]["every_feed"]["indexed"]["value"])
-        if counted > _total_of(state):  # the searches of one request are not of one moment
+    def status_page(
+        self, after: str, size: int, state: State | None = None, now: Instant = 0, grace_s: int = 0
+    ) -> StatusPage:
+        (answer,) = self._search_many([(self._indexes.statuses, page_body(after, size, state, now, grace_s))])
+        if answer is None:
+            return StatusPage((), 0)
+        return StatusPage(tuple(map(_status_of, answer["hits"]["hits"])), _total_of(answer))
+
+    def coverage(self, query: CoverageQuery) -> FeedCoverage:
+        bodies = [(self._indexes.statuses, body) for body in coverage_bodies(query)]
+        state, *answers = self._search_many([(self._indexes.read, count_body()), *bodies])
+        return self._coverage_of(query, answers, state)
+
+    def _coverage_of(self, query: CoverageQuery, answers: Sequence[_Json | None], state: _Json | None) -> FeedCoverage:
+        """Return a coverage from its answers; `state` has the number of items in the index."""
+        complete = [answer for answer in answers if answer is not None]
+        if not complete:
+            return coverage_of((), query)
+        if is_of_older_version(complete[0]):
+            coverage = coverage_of(self.statuses(), query)
+        else:
+            coverage = read_coverage(query, complete)
+        expected = indexed_items(complete[0])
+        if expected > _total_of(state):  # the searches of one request are not of one moment
             (state,) = self._search_many([(self._indexes.read, count_body())])
-        return max(counted - _total_of(state), 0)
+        return msgspec.structs.replace(coverage, missing=max(expected - _total_of(state), 0))
 
     def _statuses_of(self, answer: _Json | None, body: _Json) -> tuple[FeedStatus, ...]:
         """Return the statuses of an answer and of its next pages, which this method requests."""
         statuses: list[FeedStatus] = []
         while answer is not None:
             hits = answer["hits"]["hits"]
-            statuses += [msgspec.convert(hit["_source"]["status"], FeedStatus) for hit in hits]
+            statuses += map(_status_of, hits)
             if len(hits) < STATUSES_PER_PAGE:
                 break
             (answer,) = self._search_many([(self._indexes.statuses, body | {"search_after": hits[-1]["sort"]})])
@@ -321,6 +371,10 @@ class OpenSearchEngine:
                 f"{CLUSTER_NAME} gave only a partial answer ({reason_of(answer)}). Try again later."
             )
         return answer
+
+
+def _status_of(hit: _Json) -> FeedStatus:
+    return msgspec.convert(hit["_source"]["status"], FeedStatus)
 
 
 def _total_of(answer: _Json | None) -> int:

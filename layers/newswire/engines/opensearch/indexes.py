@@ -14,8 +14,9 @@ from typing import Any
 from opensearchpy.exceptions import NotFoundError, TransportError
 
 from newswire.engines import FIRST_GENERATION, new_identity
-from newswire.engines.opensearch.bodies import SCHEMA, STATUS_FIELDS, items_template, statuses_template
+from newswire.engines.opensearch.bodies import SCHEMA, items_template, statuses_template
 from newswire.engines.opensearch.client import CLUSTER_NAME, Cluster, is_absence
+from newswire.engines.opensearch.status_bodies import STATUS_FIELDS
 from newswire.errors import EngineUnavailableError, IndexOutdatedError, IndexSchemaError
 
 _Json = dict[str, Any]
@@ -111,7 +112,7 @@ class Indexes:
             if not self._has_statuses and not self._cluster.client.indices.exists(index=self.statuses):
                 self.put_templates()
                 self._create(self.statuses, {})
-            elif not self._has_statuses:  # an older newswire made it
+            elif not self._has_statuses:  # an older newswire may have made it
                 self._cluster.client.indices.put_mapping(index=self.statuses, body={"properties": STATUS_FIELDS})
             self._has_statuses = True
             return self.statuses

@@ -28,9 +28,11 @@ from newswire.engines import (
     Facet,
     Hit,
     SearchPage,
+    StatusPage,
     new_identity,
 )
-from newswire.engines.query import SearchQuery, named_feeds
+from newswire.engines.coverage import CoverageQuery, FeedCoverage
+from newswire.engines.query import SearchQuery
 from newswire.engines.refusals import refuse_item
 from newswire.engines.tantivy.counting import NO_COUNTS, bucket_count, make_counter, run_in_thread
 from newswire.engines.tantivy.faults import damaged_file, translate_errors, with_errors_of_writes
@@ -38,12 +40,13 @@ from newswire.engines.tantivy.fields import SCHEMA, document_of, fields, item_at
 from newswire.engines.tantivy.open_index import OpenIndex, stamp_of
 from newswire.engines.tantivy.queries import count_leaves, translate
 from newswire.engines.tantivy.ranking import MAX_NARROW_LEAVES, page_by_date, page_by_relevance
+from newswire.engines.tantivy.status_board import StatusBoardFile
 from newswire.errors import DataError, EngineUnavailableError, IndexOutdatedError, IndexSchemaError
+from newswire.feed_status import State
 from newswire.model import FeedStatus, IndexIdentity, IndexReport, Item, ItemWrite, RefusedItem
 from newswire.storage.data_folder import translate_os_errors
 from newswire.storage.file_lock import FileLock
 from newswire.storage.small_file import replace_file
-from newswire.storage.sqlite_file import SqliteFile
 
 _MEGABYTE = 1_000_000
 _REOPEN_PAUSES_SECONDS = (0.0, 0.01, 0.05, 0.2, None)
@@ -51,9 +54,6 @@ _REOPEN_PAUSES_SECONDS = (0.0, 0.01, 0.05, 0.2, None)
 
 _SUSPECT = "suspect"
 """The file of a generation in which tantivy met a fault: its checksums are compared before it is written to again."""
-
-_encode = msgspec.json.Encoder().encode
-_decode_status = msgspec.json.Decoder(FeedStatus).decode
 
 
 class TantivyEngine:
@@ -67,15 +67,7 @@ class TantivyEngine:
         self._wait_s = wait_s
         self._open_index: OpenIndex | None = None
         self._guard = threading.Lock()
-        self._status = SqliteFile(
-            folder / "status.sqlite",
-            "CREATE TABLE IF NOT EXISTS statuses (id TEXT PRIMARY KEY, rev INTEGER NOT NULL, status BLOB) WITHOUT ROWID;"
-            "CREATE TABLE changes (count INTEGER NOT NULL); INSERT INTO changes VALUES (0)",
-            version=2,
-        )
-        self._published: tuple[int, list[FeedStatus]] = (-1, [])
-        self._expected = 0
-        """Number of items that the published statuses count: every search compares it with the index."""
+        self._board = StatusBoardFile(folder / "status.sqlite")
 
     def setup(self) -> None:
         with self._write_section("making the index"):
@@ -138,13 +130,7 @@ class TantivyEngine:
             self.get(())  # every read opens the newest state of the folder
 
     def publish(self, statuses: Iterable[FeedStatus]) -> None:
-        with self._status.writing() as cursor:
-            cursor.executemany(
-                "INSERT INTO statuses VALUES (?, ?, ?) ON CONFLICT DO UPDATE"
-                " SET rev = excluded.rev, status = excluded.status WHERE excluded.rev >= rev",
-                ((status.id, status.rev, None if status.deleted else _encode(status)) for status in statuses),
-            )
-            cursor.execute("UPDATE changes SET count = count + 1")
+        self._board.publish(statuses)
 
     @contextmanager
     def _write_section(self, doing: str) -> Iterator[None]:
@@ -267,16 +253,9 @@ class TantivyEngine:
 
     def search(self, query: SearchQuery) -> SearchPage:
         page, count = self._search_items(query)
-        if not query.with_statuses:
+        if query.coverage is None:
             return page
-        every_status = self._read_statuses()
-        feeds = named_feeds(query)
-        statuses = every_status if feeds is None else _of_feeds(every_status, feeds)
-        expected = self._expected
-        if expected > count:  # the items were read before the statuses
-            count = self.count(self.generation())
-        missing = max(expected - count, 0)
-        return msgspec.structs.replace(page, statuses=tuple(statuses), missing=missing)
+        return msgspec.structs.replace(page, coverage=self._coverage(query.coverage, count))
 
     def _search_items(self, query: SearchQuery) -> tuple[SearchPage, int]:
         """Return the page without statuses, and the number of all items of the index."""
@@ -331,22 +310,23 @@ class TantivyEngine:
             return None if first is None else (int(first), int(last))
 
     def statuses(self, feeds: Iterable[str] | None = None) -> list[FeedStatus]:
-        every_status = self._read_statuses()
-        return every_status if feeds is None else _of_feeds(every_status, feeds)
+        return self._board.statuses(feeds)
 
-    def _read_statuses(self) -> list[FeedStatus]:
-        """Return all statuses. Every search needs them, so they are decoded only after a publication."""
-        count = int(self._status.rows("SELECT count FROM changes")[0][0])
-        known_count, statuses = self._published
-        if known_count != count:
-            rows = self._status.rows(
-                "SELECT count, status FROM changes LEFT JOIN statuses ON status IS NOT NULL ORDER BY id"
-            )
-            count = int(rows[0][0])
-            statuses = [_decode_status(status) for _count, status in rows if status is not None]
-            self._expected = sum(status.indexed for status in statuses)
-            self._published = (count, statuses)  # last: other threads take it as the sign that both are there
-        return list(statuses)
+    def status_page(
+        self, after: str, size: int, state: State | None = None, now: Instant = 0, grace_s: int = 0
+    ) -> StatusPage:
+        statuses, total = self._board.page(after, size, state, now, grace_s)
+        return StatusPage(tuple(statuses), total)
+
+    def coverage(self, query: CoverageQuery) -> FeedCoverage:
+        return self._coverage(query, self.count(self.generation()))
+
+    def _coverage(self, query: CoverageQuery, count: int) -> FeedCoverage:
+        """Return a coverage; `count` is the number of items that the index had just before."""
+        coverage, expected = self._board.coverage(query)
+        if expected > count:  # they may have been written between the two looks
+            count = self.count(self.generation())
+        return msgspec.structs.replace(coverage, missing=max(expected - count, 0))
 
     def info(self) -> EngineInfo:
         version = _bare_version(str(getattr(tantivy, "__version__", "")))
@@ -359,7 +339,7 @@ class TantivyEngine:
     def close(self) -> None:
         with self._guard:
             self._open_index = None
-        self._status.close()
+        self._board.close()
 
     @contextmanager
     def _reading(self) -> Iterator[OpenIndex | None]:
@@ -432,11 +412,6 @@ class TantivyEngine:
 
     def _folder_of(self, generation: int) -> Path:
         return self._folder / f"g{generation:06d}"
-
-
-def _of_feeds(statuses: Iterable[FeedStatus], feeds: Iterable[str]) -> list[FeedStatus]:
-    feed_ids = set(feeds)
-    return [status for status in statuses if status.id in feed_ids]
 
 
 def _opstamp_of(meta: Path) -> int:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 import msgspec
 
+from newswire.feed_status import NOT_POLLED
 from newswire.model import Count, FeedStatus, FetchLine
 from newswire.storage.feeds import FeedRow, configuration_of
 from newswire.urls import http_link, redacted
@@ -19,7 +20,7 @@ def status_of(row: FeedRow) -> FeedStatus:
     if feed.removed:
         paused = "It was removed from the list of feeds; its items and its log stay."
     elif not feed.polled:
-        paused = "It is not polled: its items come from files."
+        paused = NOT_POLLED
     refused = fold.refused_seq == poll.head and fold.refused_code is not None and poll.error_code is None
     return FeedStatus(
         id=feed.id,
@@ -44,6 +45,7 @@ def status_of(row: FeedRow) -> FeedStatus:
         gaps=fold.gaps,
         refused_items=fold.refused_items,
         indexed=fold.items - fold.refused_count,
+        merged=counts[fold.good_seq].merged if fold.good_seq in counts else 0,
     )
 
 

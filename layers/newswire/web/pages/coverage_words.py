@@ -11,8 +11,8 @@ from zoneinfo import ZoneInfo
 from msgspec import Struct
 
 from newswire.clock import Instant
+from newswire.engines.coverage import FeedCoverage, FeedGap, UnwatchedFeed
 from newswire.model import FeedStatus
-from newswire.search.coverage import FeedCoverage, FeedGap, UnwatchedFeed
 from newswire.web.pages.item_rows import feed_title
 from newswire.web.pages.moments import since_when
 
@@ -32,14 +32,14 @@ def coverage_words(
     now: Instant,
     end: Instant | None = None,
 ) -> CoverageWords:
-    """Describe the coverage of a search; `statuses` are those of all feeds, `end` is the end of the range.
+    """Describe the coverage of a search; `statuses` are those of the listed feeds, `end` is the end of the range.
 
     A feed that was checked with success after the end of the range is not a problem for it. Open gaps
     need no sentence of their own, because their feed has one.
     """
     if not coverage.feeds:
         summary = "No feed has been checked yet, so published items cannot be found."
-        if statuses:
+        if coverage.unknown:
             summary = "None of these feeds is known here, so their items cannot be found."
         return CoverageWords(is_whole=False, summary=summary)
     sentences = _Sentences(statuses, zone, now)
@@ -54,9 +54,10 @@ def coverage_words(
     if coverage.gap_count > len(coverage.gaps):
         details.append("There are more periods in which items may have been missed.")
     if not details:
-        subject = "The feed is" if coverage.feeds == 1 else f"All {coverage.feeds:,} feeds are"
-        summary = f"{subject} up to date, and nothing is known to be missing."
-        if not coverage.is_complete:
+        summary = f"{_polled_feeds_are(coverage)} up to date, and nothing is known to be missing."
+        if coverage.archived == coverage.feeds:
+            summary = "These items were loaded from files, and nothing is known to be missing."
+        elif not coverage.is_complete:
             summary = "The feeds were being checked in this period, and nothing is known to be missing."
         return CoverageWords(is_whole=True, summary=summary)
     if len(details) == 1:
@@ -106,6 +107,11 @@ class _Sentences(Struct, frozen=True):
 
     def _when(self, instant: Instant) -> str:
         return since_when(instant, self.zone, self.now)
+
+
+def _polled_feeds_are(coverage: FeedCoverage) -> str:
+    polled = coverage.feeds - coverage.archived
+    return "The feed is" if coverage.feeds == 1 else f"All {polled:,} {'polled ' if coverage.archived else ''}feeds are"
 
 
 def _feeds_are(count: int) -> str:

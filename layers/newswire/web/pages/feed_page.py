@@ -10,10 +10,10 @@ from zoneinfo import ZoneInfo
 from msgspec import Struct
 
 from newswire.clock import Instant
+from newswire.engines.coverage import gaps_of
 from newswire.feed_status import State, state_of
 from newswire.model import FeedStatus, FetchLine
 from newswire.search.answer import SearchResult
-from newswire.search.coverage import gaps_of
 from newswire.search.parameter_reader import included_list
 from newswire.urls import http_link, site_name
 from newswire.web.pages.addresses import change_query, next_page_query, query_of, zone_parameter, zone_query
@@ -31,6 +31,7 @@ _STATES: Mapping[State, str] = {
     "failing": "Last check failed",
     "paused": "Paused",
     "never": "Not answered yet",
+    "archive": "Loaded from files",
 }
 
 
@@ -100,7 +101,7 @@ def feed_view(
         coverage=coverage_words(result.coverage, statuses, zone, now),
         state=state,
         state_words=_STATES[state],
-        state_detail=(status.paused or "") if state == "paused" else (status.error or ""),
+        state_detail=(status.paused or "") if state in {"paused", "archive"} else (status.error or ""),
         checked=_moment(status.last_checked, zone, now),
         answered=None if status.last_success == status.last_checked else _moment(status.last_success, zone, now),
         next_check=_moment(status.next_check, zone, now),

@@ -11,6 +11,7 @@ from aws_lambda_powertools.event_handler import Response
 from newswire.clock import Clock, Instant
 from newswire.engines import SearchEngine
 from newswire.errors import DataError, EngineError
+from newswire.model import FeedStatus
 from newswire.search.answer import SearchResult, Watch, get_items, search
 from newswire.search.parameter_reader import (
     BadParametersError,
@@ -39,8 +40,8 @@ from newswire.web.pages.forms import PAGE_FIELDS, SEARCH_FIELDS, CleanQuery, cle
 from newswire.web.pages.item_page import item_view
 from newswire.web.pages.narrowing import FACETS
 from newswire.web.pages.render import assets, render
-from newswire.web.pages.search_form import form_view
-from newswire.web.pages.search_page import SearchView, search_view
+from newswire.web.pages.search_form import MAX_FEED_CHOICES, form_view
+from newswire.web.pages.search_page import SearchView, search_view, shown_feeds
 
 HTML = "text/html; charset=utf-8"
 SECURITY_HEADERS: Mapping[str, str] = {
@@ -85,9 +86,7 @@ class Pages:
                 result = self._search(query, now)
         except BadParametersError as error:
             return self._form_with_problems(request, parameters, error.problems, now)
-        # With a filter by feed, the result has only the statuses of these feeds; the form offers the others too.
-        feeds = result.request.lists.get("feed")
-        statuses = self._engine.statuses() if feeds and feeds.any_of else result.statuses
+        statuses = (*self._engine.statuses(shown_feeds(result)), *self._some_feeds())
         view = search_view(parameters, result, statuses, request.top, request.origin)
         return self._page_response(request, "search.html", request.top, result, view=view)
 
@@ -159,14 +158,18 @@ class Pages:
         grace_s = self._settings.stale_grace_seconds
         return search(self._engine, request, lambda: now, grace_s, self._watch, MAX_BARS)
 
+    def _some_feeds(self) -> tuple[FeedStatus, ...]:
+        """Return the feeds that the form offers beside those of the results, and one more."""
+        return self._engine.status_page("", MAX_FEED_CHOICES + 1).statuses
+
     def _form_with_problems(
         self, request: Request, parameters: Mapping[str, str], problems: tuple[Problem, ...], now: Instant
     ) -> Response[Any]:
         """Answer 400 with the form as it was sent, and the problems at their fields."""
         try:
-            statuses = self._engine.statuses()
+            statuses = self._some_feeds()
         except (EngineError, DataError):  # the problems can be shown without the feeds
-            statuses = []
+            statuses = ()
         form = form_view(parameters, {status.id: status for status in statuses}, now, problems=problems)
         heading = "This search needs a correction"
         view = SearchView(f"Error: {heading}", heading, form, is_wrong=True)

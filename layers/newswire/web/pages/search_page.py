@@ -7,12 +7,14 @@ from zoneinfo import ZoneInfo
 
 from msgspec import Struct
 
+from newswire import analysis
 from newswire.clock import DAY, Instant
 from newswire.engines.query import DateField
 from newswire.model import FeedStatus
 from newswire.search.answer import SearchResult, SearchWarning
 from newswire.search.dates import local_at
 from newswire.search.grammar import understood as written_query
+from newswire.search.request import ListFilter
 from newswire.web.pages.addresses import change_query, next_page_query, zone_query
 from newswire.web.pages.chart import Chart, chart_of
 from newswire.web.pages.coverage_words import CoverageWords, coverage_words
@@ -75,18 +77,29 @@ class SearchView(Struct, frozen=True):
     is_wrong: bool = False
 
 
+def shown_feeds(result: SearchResult) -> set[str]:
+    """Return the ids of the feeds whose titles the page of a result shows."""
+    request, coverage = result.request, result.coverage
+    chosen = request.lists.get("feed") or ListFilter()
+    ids = {analysis.fold_whole(feed) for feed in (*chosen.any_of, *chosen.none_of)}
+    ids |= {hit.item.feed for hit in result.hits}
+    ids |= {feed.feed for feed in coverage.not_ok} | {gap.feed for gap in coverage.gaps}
+    return ids | {value.value for facet in result.facets if facet.field == "feed" for value in facet.values}
+
+
 def search_view(
     parameters: Mapping[str, str],
     result: SearchResult,
-    of_all_feeds: Iterable[FeedStatus],
+    feeds: Iterable[FeedStatus],
     top: str,
     origin: str,
 ) -> SearchView:
     """Return the view of a result.
 
-    `parameters` are those of the page's URL. `top` is the relative URL of the root, `origin` the public URL.
+    `parameters` are those of the page's URL. `feeds` are `shown_feeds` and others that the form may offer.
+    `top` is the relative URL of the root, `origin` the public URL.
     """
-    statuses = {status.id: status for status in of_all_feeds}
+    statuses = {status.id: status for status in sorted(feeds, key=lambda status: status.id)}
     request, now = result.request, result.now
     facets = {facet.field: facet for facet in result.facets}
     zone, date_field, tail = request.tz, request.query.date_field, zone_query(request.tz)

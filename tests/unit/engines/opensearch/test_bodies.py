@@ -10,11 +10,10 @@ from newswire.engines.opensearch.bodies import (
     seen_body,
     span_body,
     state_body,
-    status_document,
-    statuses_body,
     statuses_template,
     translate,
 )
+from newswire.engines.opensearch.status_bodies import status_document, statuses_body
 from newswire.engines.query import (
     And,
     FacetQuery,
@@ -176,10 +175,9 @@ def test_item_round_trips_through_its_document() -> None:
 
 def test_statuses_are_filtered_by_id_and_not_deleted() -> None:
     matching_all = {"bool": {"must_not": [{"term": {"deleted": {"value": True}}}]}}
-    every_feed = {"every_feed": {"global": {}, "aggs": {"indexed": {"sum": {"field": "indexed"}}}}}
-    body = {"size": 1000, "_source": ["status"], "query": matching_all, "sort": [{"id": "asc"}], "aggs": every_feed}
+    body = {"size": 1000, "_source": ["status"], "query": matching_all, "sort": [{"id": "asc"}]}
     assert statuses_body(None) == body
-    some = {"bool": matching_all["bool"] | {"filter": [{"terms": {"id": ["a", "b"]}}]}}
+    some = {"bool": {"filter": [matching_all, {"terms": {"id": ["a", "b"]}}]}}
     assert statuses_body(["b", "a", "b"]) == body | {"query": some}
 
 
@@ -201,7 +199,8 @@ def test_deleted_status_keeps_only_its_sequence_number() -> None:
     removed = {"id": "a", "seq": 4, "mark": 9, "deleted": True, "indexed": 0, "status": {}}
     assert status_document(feed_status("a", 4, deleted=True), 9) == removed
     kept = feed_status("a", 4)
-    assert status_document(kept, 9) == removed | {"deleted": False, "status": kept}
+    fields = {"deleted": False, "standing": "never", "behind": False, "gaps": [], "status": kept}
+    assert status_document(kept, 9) == removed | fields
 
 
 def test_templates_are_strict_and_serverless_sets_no_shards() -> None:
@@ -222,4 +221,6 @@ def test_templates_are_strict_and_serverless_sets_no_shards() -> None:
     kept = statuses_template("n", 2)["template"]
     assert kept["settings"] == {"number_of_shards": 1, "number_of_replicas": 2}
     assert kept["mappings"]["dynamic"] == "strict"
-    assert set(kept["mappings"]["properties"]) == set(status_document(feed_status("a", 1), 2))
+    assert set(kept["mappings"]["properties"]) == set(
+        status_document(feed_status("a", 1, last_success=1, next_check=2, newest=3), 2)
+    )

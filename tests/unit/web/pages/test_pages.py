@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 
 from newswire import analysis
 from newswire.clock import DAY, HOUR, MINUTE, SECOND
+from newswire.engines.coverage import FeedCoverage, FeedGap, UnwatchedFeed
 from newswire.search.answer import Bucket, Histogram
 from newswire.search.buckets import BucketEdges, bucket_edges
-from newswire.search.coverage import FeedCoverage, FeedGap, UnwatchedFeed
 from newswire.search.dates import read_period, read_zone
 from newswire.search.parameter_reader import ParameterReader, included_list, quoted_list
 from newswire.search.request import read_search
@@ -166,22 +166,36 @@ def test_date_without_a_time_shows_no_time() -> None:
 TUESDAY = NOON - 6 * DAY + 2 * HOUR
 
 
+def watched(
+    feeds: int,
+    ok: int,
+    oldest_success: int | None,
+    not_ok_count: int,
+    gap_count: int,
+    not_ok: tuple[UnwatchedFeed, ...],
+    gaps: tuple[FeedGap, ...],
+) -> FeedCoverage:
+    coverage = FeedCoverage({"ok": ok, "failing": not_ok_count}, oldest_success, gap_count, not_ok, gaps)
+    assert coverage.feeds == feeds
+    return coverage
+
+
 @pytest.mark.parametrize(
     ("coverage", "summary", "details"),
     [
         (
-            FeedCoverage(0, 0, None, 0, 0, (), ()),
+            FeedCoverage({}, unknown=("gone",)),
             "None of these feeds is known here, so their items cannot be found.",
             0,
         ),
-        (FeedCoverage(1, 1, None, 0, 0, (), ()), "The feed is up to date, and nothing is known to be missing.", 0),
+        (watched(1, 1, None, 0, 0, (), ()), "The feed is up to date, and nothing is known to be missing.", 0),
         (
-            FeedCoverage(1200, 1200, None, 0, 0, (), ()),
+            watched(1200, 1200, None, 0, 0, (), ()),
             "All 1,200 feeds are up to date, and nothing is known to be missing.",
             0,
         ),
         (
-            FeedCoverage(
+            watched(
                 3,
                 2,
                 None,
@@ -194,7 +208,7 @@ TUESDAY = NOON - 6 * DAY + 2 * HOUR
             0,
         ),
         (
-            FeedCoverage(
+            watched(
                 1,
                 0,
                 None,
@@ -207,22 +221,22 @@ TUESDAY = NOON - 6 * DAY + 2 * HOUR
             0,
         ),
         (
-            FeedCoverage(1, 0, None, 1, 0, (UnwatchedFeed("harbour", "never", None, None),), ()),
+            watched(1, 0, None, 1, 0, (UnwatchedFeed("harbour", "never", None, None),), ()),
             "Harbour has never answered. Its items may be missing.",
             0,
         ),
         (
-            FeedCoverage(2, 1, None, 1, 0, (UnwatchedFeed("quiet", "paused", TUESDAY, None),), ()),
+            watched(2, 1, None, 1, 0, (UnwatchedFeed("quiet", "paused", TUESDAY, None),), ()),
             "Quiet is not being checked. It answered 410: it is gone for good.",
             0,
         ),
         (
-            FeedCoverage(2, 2, None, 0, 1, (), (FeedGap("harbour", TUESDAY, NOON - 5 * DAY - 2 * HOUR - 30 * MINUTE),)),
+            watched(2, 2, None, 0, 1, (), (FeedGap("harbour", TUESDAY, NOON - 5 * DAY - 2 * HOUR - 30 * MINUTE),)),
             "Items that Harbour published between Tuesday 14:00 and Wednesday 09:30 may be missing.",
             0,
         ),
         (
-            FeedCoverage(
+            watched(
                 40,
                 15,
                 None,
@@ -235,7 +249,7 @@ TUESDAY = NOON - 6 * DAY + 2 * HOUR
             22,
         ),
         (
-            FeedCoverage(2, 2, None, 0, 2, (), tuple(FeedGap("harbour", TUESDAY, TUESDAY) for _ in range(2))),
+            watched(2, 2, None, 0, 2, (), tuple(FeedGap("harbour", TUESDAY, TUESDAY) for _ in range(2))),
             "The feeds are up to date now, but items may have been missed earlier.",
             2,
         ),
@@ -256,7 +270,7 @@ def test_coverage_is_described_in_plain_words(coverage: FeedCoverage, summary: s
 
 
 def test_failure_after_the_range_does_not_reduce_coverage() -> None:
-    failing = FeedCoverage(
+    failing = watched(
         1, 0, None, 1, 1, (UnwatchedFeed("harbour", "failing", TUESDAY, TUESDAY),), (FeedGap("harbour", TUESDAY, None),)
     )
     known_names, zone = {"harbour": feed_status("harbour", title="Harbour")}, zone_of("UTC")
@@ -264,7 +278,7 @@ def test_failure_after_the_range_does_not_reduce_coverage() -> None:
     assert before.is_whole
     assert before.summary == "The feeds were being checked in this period, and nothing is known to be missing."
     assert not coverage_words(failing, known_names, zone, NOON, NOON).is_whole
-    none = coverage_words(FeedCoverage(0, 0, None, 0, 0, (), ()), {}, zone, NOON)
+    none = coverage_words(watched(0, 0, None, 0, 0, (), ()), {}, zone, NOON)
     assert none.summary == "No feed has been checked yet, so published items cannot be found."
 
 

@@ -6,8 +6,16 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from newswire.clock import DAY, HOUR, MINUTE
+from newswire.engines.coverage import (
+    MAX_LISTED,
+    CoverageQuery,
+    FeedCoverage,
+    FeedGap,
+    UnwatchedFeed,
+    coverage_of,
+)
+from newswire.feed_status import NOT_POLLED
 from newswire.model import FeedStatus, Gap
-from newswire.search.coverage import MAX_LISTED, FeedCoverage, FeedGap, UnwatchedFeed, coverage_of
 from tests.factories import feed_status
 
 NOW = 1_763_985_600_000
@@ -20,18 +28,18 @@ def polled(feed: str = "news", **overrides: object) -> FeedStatus:
 
 
 def covered(*statuses: FeedStatus, start: int | None = None, end: int | None = None) -> FeedCoverage:
-    return coverage_of(statuses, start, end, NOW, GRACE_S)
+    return coverage_of(statuses, CoverageQuery(NOW, GRACE_S, start, end))
 
 
 def test_no_feeds_are_covered_whole() -> None:
     coverage = covered()
-    assert coverage == FeedCoverage(0, 0, None, 0, 0, (), ())
+    assert coverage == FeedCoverage({})
     assert coverage.is_complete
 
 
 def test_up_to_date_feeds_are_covered_whole() -> None:
     coverage = covered(polled("a"), polled("b", last_success=NOW - DAY))
-    assert coverage == FeedCoverage(2, 2, NOW - DAY, 0, 0, (), ())
+    assert coverage == FeedCoverage({"ok": 2}, NOW - DAY)
     assert coverage.is_complete
 
 
@@ -53,6 +61,18 @@ def test_feeds_that_are_not_ok_are_listed_with_their_state() -> None:
     assert (coverage.feeds, coverage.ok, coverage.not_ok_count) == (5, 1, 4)
     assert coverage.oldest_success == success, "a paused feed does not count"
     assert not coverage.is_complete
+
+
+def test_feed_that_was_only_loaded_is_archived_and_never_amiss() -> None:
+    coverage = covered(polled("loaded", paused=NOT_POLLED, last_success=None, next_check=None), polled("ok"))
+    assert (coverage.feeds, coverage.ok, coverage.archived, coverage.not_ok_count) == (2, 1, 1, 0)
+    assert coverage.is_complete
+
+
+def test_named_feeds_that_do_not_exist_are_unknown() -> None:
+    query = CoverageQuery(NOW, GRACE_S, any_of=("b", "none"), none_of=("other", "a"))
+    coverage = coverage_of([polled("a"), polled("b"), polled("c")], query)
+    assert (coverage.feeds, coverage.unknown) == (1, ("none", "other"))
 
 
 def test_failing_and_stale_feeds_have_an_open_gap() -> None:
