@@ -358,6 +358,13 @@ class ItemWrite(Struct, frozen=True, gc=False):
     seq: int
 
 
+class ItemDeletion(Struct, frozen=True, gc=False):
+    """An item to delete, unless the engine has it with a higher `seq` than this."""
+
+    id: str
+    seq: int
+
+
 class RefusedItem(Struct, frozen=True):
     """An item that the engine refused, and the reason. It does not stop other items."""
 

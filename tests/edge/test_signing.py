@@ -12,14 +12,14 @@ from newswire.engines.query import SearchQuery
 from newswire.errors import EngineUnavailableError
 from newswire.model import ItemWrite
 from tests.factories import feed_status, item
-from tests.support.serverless import REGION, SECRET, Collection, SignatureError, check_signature
+from tests.support.serverless import REGION, SECRET, Collection, SignatureError, check_signature, short_pause
 
 
 @pytest.mark.opensearch
 @pytest.mark.parametrize("service", ["es", "aoss"])
 def test_every_request_is_signed_for_its_service(service: Literal["es", "aoss"], opensearch_nodes) -> None:
     domain = Collection(opensearch_nodes.url("3.8"), service)
-    engine = OpenSearchEngine(domain.url, prefix=f"signed-{service}", signing=service, region=REGION)
+    engine = OpenSearchEngine(domain.url, prefix=f"signed-{service}", signing=service, region=REGION, sleep=short_pause)
     try:
         engine.index([ItemWrite(item(n, "Łódź"), 1) for n in range(20)], 1)
         engine.publish([feed_status("news", 1)])

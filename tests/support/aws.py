@@ -2,6 +2,7 @@
 
 import copy
 import functools
+import inspect
 import io
 import json
 import logging
@@ -11,8 +12,8 @@ import threading
 import time
 import uuid
 from collections import defaultdict
-from collections.abc import Callable, Container
-from typing import NamedTuple
+from collections.abc import Callable, Container, Mapping
+from typing import Any, NamedTuple
 
 import boto3
 import pytest
@@ -195,23 +196,33 @@ def _one_at_a_time(write, guard: threading.RLock):
 
 
 def _in_no_order(query, all_items):
-    """Return unsorted table lookups: moto sorts all rows before a query, and the matches again."""
+    """Return table lookups that look at the wanted rows only: moto looks at all rows of the table, and sorts them first."""
 
     queried = threading.local()
+    parameters = inspect.signature(query)
 
     def looking(table: Table, *arguments, **named):
-        queried.table = table
+        asked = parameters.bind(table, *arguments, **named).arguments
+        queried.table, queried.rows = table, _candidates(table, asked)
         try:
             return query(table, *arguments, **named)
         finally:
-            queried.table = None
+            queried.table = queried.rows = None
 
     def rows(table: Table):
-        if getattr(queried, "table", None) is table:
-            return [row for some in table.items.values() for row in some.values()]
-        return all_items(table)
+        return queried.rows if getattr(queried, "table", None) is table else all_items(table)
 
     return looking, rows
+
+
+def _candidates(table: Table, asked: Mapping[str, Any]) -> list:
+    """Return the rows with the hash key of a query; rows of items are in no index."""
+    if not asked.get("index_name"):
+        return list(table.items.get(asked["hash_key"], {}).values())
+    (name, wanted), *_ = asked["hash_key_conditions"]
+    partitions = [rows for key, rows in list(table.items.items()) if not str(key.value).startswith("item/")]
+    rows = (row for partition in partitions for row in list(partition.values()))
+    return [row for row in rows if name in row.attrs and row.attrs[name].value == wanted.value]
 
 
 class _CopiesOfTables:

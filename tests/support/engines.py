@@ -15,7 +15,7 @@ from newswire.engines.tantivy.engine import TantivyEngine
 from newswire.engines.tantivy.fields import SCHEMA
 from tests.support.nodes import Nodes
 from tests.support.opensearch_node.indexes import delete_indexes
-from tests.support.serverless import REGION, Collection
+from tests.support.serverless import REGION, Collection, short_pause
 
 
 class TantivyPlace:
@@ -112,7 +112,7 @@ class ServerlessPlace(OpenSearchPlace):
         self._url = self._collection.url
 
     def _engine(self) -> SearchEngine:
-        return OpenSearchEngine(self._url, prefix=self._prefix, signing="aoss", region=REGION)
+        return OpenSearchEngine(self._url, prefix=self._prefix, signing="aoss", region=REGION, sleep=short_pause)
 
     def close(self) -> None:
         super().close()

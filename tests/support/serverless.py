@@ -10,6 +10,7 @@ import hashlib
 import hmac
 import json
 import re
+import time
 from urllib.parse import parse_qsl, quote
 
 import urllib3
@@ -19,6 +20,15 @@ from tests.support.loopback import Asked, Loopback, Reply
 KEY, SECRET, TOKEN = "AKIDNEWSWIRETESTS", "a-secret/of+the=tests", "a-token/of+the=tests"
 REGION = "eu-central-1"
 SEEN_AFTER = "400ms"
+FORGOTTEN_AFTER = "5s"
+"""How long a shard remembers a deletion: less than the minute of a real collection, so that `short_pause` is enough."""
+
+
+def short_pause(seconds: float) -> None:
+    """Wait for a tenth of the time that newswire waits for a real collection."""
+    time.sleep(seconds / 10)
+
+
 _NAME = r"[a-z0-9][a-z0-9*,_-]*"
 _ALLOWED = [
     ("PUT|GET|HEAD|DELETE", rf"/{_NAME}"),
@@ -134,6 +144,7 @@ class Collection:
             if asked.method == "PUT" and asked.target.startswith("/_index_template"):
                 template = json.loads(body)
                 own = {"number_of_shards": 1, "number_of_replicas": 0, "refresh_interval": SEEN_AFTER}
+                own["gc_deletes"] = FORGOTTEN_AFTER
                 template["template"]["settings"] = template["template"].get("settings", {}) | own
                 body = json.dumps(template).encode()
         sent = {"content-type": asked.headers.get("content-type", "application/json")}

@@ -321,6 +321,28 @@ def _reindex(app: App, arguments: argparse.Namespace) -> int:
     return reindex(app, arguments)
 
 
+def _verify(app: App, arguments: argparse.Namespace) -> int:
+    from newswire.cli.verify import verify  # noqa: PLC0415
+
+    return verify(app, arguments)
+
+
+def _verify_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("feeds", nargs="*", metavar="FEED", help="only these feeds, by id, and all of their items")
+    parser.add_argument(
+        "--full", action="store_true", help="compare all items of all feeds; it reads the whole archive"
+    )
+    parser.add_argument(
+        "--sample",
+        type=whole_number,
+        default=5,
+        metavar="N",
+        help="feeds that are compared item by item although their numbers agree; the default is 5",
+    )
+    parser.add_argument("--repair", action="store_true", help="write what is missing or wrong again from the archive")
+    add_json_argument(parser)
+
+
 def _engine(app: App, arguments: argparse.Namespace) -> int:
     from newswire.cli.engine import engine  # noqa: PLC0415
 
@@ -390,6 +412,14 @@ COMMANDS = (
     Command("load", "Back-fill items from JSON Lines (also gzipped; - is standard input).", _load, _load_arguments),
     Command("search", "Search, as /v1/search does.", _search, _search_arguments, needs_data=True),
     Command("reindex", "Rebuild the index from the archive, and swap it in whole.", _reindex, uses_index=False),
+    Command(
+        "verify",
+        "Compare the archive, the states of items and the index; with --repair, mend the index.",
+        _verify,
+        _verify_arguments,
+        needs_data=True,
+        uses_index=False,
+    ),
     Command("engine", "Manage the search engine itself.", _engine, _engine_arguments, uses_index=False),
     Command(
         "dlq",

@@ -12,7 +12,7 @@ from newswire.clock import Instant
 from newswire.engines.coverage import CoverageQuery, FeedCoverage
 from newswire.engines.query import Position, SearchQuery, ValueField
 from newswire.feed_status import State
-from newswire.model import FeedStatus, IndexIdentity, IndexReport, Item, ItemWrite
+from newswire.model import FeedStatus, IndexIdentity, IndexReport, Item, ItemDeletion, ItemWrite
 
 
 class Hit(Struct, frozen=True):
@@ -91,6 +91,13 @@ class ItemIndex(Protocol):
         """Delete all items of a feed from a generation [SE-14].
 
         Items that are indexed later are kept, whatever their `seq` [SE-15].
+        """
+
+    def delete_items(self, deletions: Iterable[ItemDeletion], generation: int) -> None:
+        """Delete items, except those that the engine has with a higher `seq` [SE-53].
+
+        An item that is indexed later with a `seq` that is not lower is kept [SE-54]. Unknown items are skipped [SE-55].
+        Raises `EngineUnavailableError` if one was not deleted for another reason [SE-56].
         """
 
     def refresh(self) -> None:

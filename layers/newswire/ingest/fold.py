@@ -6,14 +6,14 @@ therefore produces the same items, with the same ids, `first_seen`, `revision`, 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import msgspec
 from msgspec import Struct
 
 from newswire.clock import DAY, HOUR, Instant
 from newswire.ingest.gaps import gap_between
-from newswire.ingest.identity import Identities, identify, title_key
+from newswire.ingest.identity import Identities, identify, title_key, wanted_ids
 from newswire.ingest.item import EXTRACTION, MAX_LINK_CHARACTERS, has_date
 from newswire.ingest.markup import clean_line
 from newswire.model import (
@@ -46,6 +46,9 @@ RATE_WEIGHT = 0.3
 """Weight of the newest document in the moving average of items per day."""
 MAX_RATE_DATES = 10
 """Number of newest dates that the rate of a feed is estimated from."""
+
+
+StateReader = Callable[[set[str]], Mapping[str, ItemState]]
 
 
 class Step(Struct, frozen=True):
@@ -125,6 +128,16 @@ def step(
         shares_item = any(_was_known(stored_states.get(id_), record) for id_ in chosen)
         after_fold = _fold_feed(after_fold, record, document, reading.entries, chosen, count, shares_item=shares_item)
     return Step(after_fold, states, tuple(writes), count)
+
+
+def fold_reading(fold: FoldState, record: Record, reading: Reading, states_of: StateReader) -> Step:
+    """Fold one record with the states that it needs; `states_of` returns those of items that have one, by id."""
+    known: dict[str, ItemState | None] = {}
+    by_title = is_split_by_title(record)
+    while missing_ids := wanted_ids(reading.candidates, known, by_title=by_title):
+        stored = states_of(missing_ids)
+        known.update({id_: stored.get(id_) for id_ in missing_ids})
+    return step(fold, record, reading, known)
 
 
 # --- one item ---------------------------------------------------------------------------------------------------------

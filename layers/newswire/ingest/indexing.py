@@ -7,6 +7,7 @@ that were not remembered are repeated, and change nothing.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
 
 import msgspec
 from msgspec import Struct
@@ -14,8 +15,7 @@ from msgspec import Struct
 from newswire.app import App
 from newswire.clock import SECOND
 from newswire.errors import DataError, EngineUnavailableError, NewswireError
-from newswire.ingest.fold import HISTORY_LENGTH, Step, is_split_by_title, step
-from newswire.ingest.identity import wanted_ids
+from newswire.ingest.fold import HISTORY_LENGTH, fold_reading, step
 from newswire.ingest.index_check import FENCE, check_index, remember_index
 from newswire.ingest.reading import reader_of, refuse_error
 from newswire.ingest.reading.record import TOO_COSTLY
@@ -217,7 +217,7 @@ class _IndexRun:
             return
         self._read_ahead(feed)
         try:
-            folded = self._fold(feed, record, reading)
+            folded = fold_reading(feed.fold, record, reading, partial(self._states, feed))
         except NewswireError:
             raise  # a store failed, which is no fault of the record
         except Exception as error:  # noqa: BLE001 - logged as a defect; the record is refused, and the others are indexed
@@ -261,15 +261,11 @@ class _IndexRun:
                 reader_of(self._app).begin(record, careful=candidate.needs_care)
             return
 
-    def _fold(self, feed: _Progress, record: Record, reading: Reading) -> Step:
-        states: dict[str, ItemState | None] = {}
-        by_title = is_split_by_title(record)
-        while missing_ids := wanted_ids(reading.candidates, states, by_title=by_title):
-            ours = {id_: feed.states[id_] for id_ in missing_ids if id_ in feed.states}
-            unread = missing_ids - ours.keys()
-            stored = self._app.feeds.item_states(self._generation, record.feed, unread) if unread else {}
-            states.update({id_: ours.get(id_, stored.get(id_)) for id_ in missing_ids})
-        return step(feed.fold, record, reading, states)
+    def _states(self, feed: _Progress, ids: set[str]) -> dict[str, ItemState]:
+        """Return the states of items, of this group or stored."""
+        ours = {id_: feed.states[id_] for id_ in ids if id_ in feed.states}
+        unread = ids - ours.keys()
+        return self._app.feeds.item_states(self._generation, feed.row.feed.id, unread) | ours if unread else ours
 
     def _has_time_for(self, feed: _Progress, record: Record) -> bool:
         """Return whether the next record of a feed can be read, however long it takes, before the group must be saved."""

@@ -10,7 +10,7 @@ from newswire.engines.query import (
     SearchQuery,
 )
 from newswire.errors import DataError, EngineError
-from newswire.model import IndexReport, ItemWrite, RefusedItem
+from newswire.model import IndexReport, ItemDeletion, ItemWrite, RefusedItem
 from tests.contract.engine.contract import contract
 from tests.contract.engine.writing import put, titles
 from tests.factories import item
@@ -102,6 +102,32 @@ def test_failing_source_leaves_no_partial_write(engine) -> None:
     engine.refresh()
     assert engine.search(SearchQuery()).total == 0
     put(engine, item(1))
+
+
+@contract.covers("SE-53", "SE-54", "SE-55")
+def test_items_are_deleted_unless_they_are_newer(engine) -> None:
+    engine.delete_items([ItemDeletion("none", 1)], 1)  # there is no index yet
+    engine.index([ItemWrite(item(n, f"n{n}"), seq=n) for n in range(1, 6)], 1)
+    engine.delete_items([ItemDeletion(item(n).id, 3) for n in (1, 3, 5)] + [ItemDeletion("none", 9)], 1)
+    engine.refresh()
+    assert sorted(titles(engine)) == ["n2", "n4", "n5"]
+    assert engine.count(1) == 3
+    engine.index([ItemWrite(item(1, "again"), seq=3), ItemWrite(item(3, "newer"), seq=9)], 1)
+    engine.refresh()
+    assert sorted(titles(engine)) == ["again", "n2", "n4", "n5", "newer"]
+    engine.delete_items([], 1)
+    engine.delete_items([ItemDeletion(item(1).id, 3)], 7)  # no such generation
+    assert engine.count(1) == 5
+
+
+@contract.covers("SE-56")
+def test_item_that_is_not_deleted_is_an_error(place) -> None:
+    engine = place.open()
+    engine.index([ItemWrite(item(1), 1)], 1)
+    with place.writes_blocked(), pytest.raises((EngineError, DataError)):
+        engine.delete_items([ItemDeletion(item(1).id, 1)], 1)
+    engine.refresh()
+    assert engine.count(1) == 1
 
 
 @contract.covers("SE-14")

@@ -21,7 +21,7 @@ from newswire.engines.opensearch.bodies import document_of, seen_body
 from newswire.engines.opensearch.client import BUSY_STATUSES, CLUSTER_NAME, Cluster, pauses
 from newswire.engines.refusals import refuse_item
 from newswire.errors import EngineUnavailableError
-from newswire.model import ItemWrite, RefusedItem
+from newswire.model import ItemDeletion, ItemWrite, RefusedItem
 
 MAX_CHUNK_BYTES = 5 * 1024 * 1024
 """Maximum size of one bulk request. AWS allows 10 MiB on its smallest nodes, and recommends 3 to 5 MiB."""
@@ -34,7 +34,7 @@ UNSEEN_PAUSE_SECONDS = 0.25
 _MAX_AWAITED_ITEMS = 10_000
 """Last documents of a write that are waited for. A shard shows its writes in order, and 10,000 reach every shard."""
 _AWAITED_PER_SEARCH = 1_000
-_CONFLICT = 409
+_CONFLICT, _NOT_FOUND = 409, 404
 _BAD_REQUEST, _TOO_LARGE = 400, 413
 _SPOILED_STATUSES = frozenset({_BAD_REQUEST, _TOO_LARGE})
 """Statuses of a whole request that one bad or oversized document can cause."""
@@ -80,6 +80,8 @@ class BulkResult:
             else:
                 self.failed.append(item)
                 self.seqs.pop(item.id, None)
+        elif answer.get("status") != _NOT_FOUND:
+            self.failed.append(RefusedItem(operation[0]["delete"]["_id"], reason_of(answer)))
 
     def _refuse(self, item: RefusedItem) -> None:
         self.refused.append(item)
@@ -100,6 +102,11 @@ class BulkResult:
         text = msgspec.json.encode(document).decode()
         self.seqs[id_] = max(self.seqs.pop(id_, 0), seq)
         return {"index": {"_id": id_, "version": seq, "version_type": "external_gte"}}, text
+
+
+def make_deletion(deletion: ItemDeletion) -> Operation:
+    """Return the operation that deletes a document unless the cluster has a higher `seq`."""
+    return {"delete": {"_id": deletion.id, "version": deletion.seq, "version_type": "external_gte"}}, None
 
 
 class Bulk:
@@ -203,6 +210,23 @@ class Bulk:
                     f"{CLUSTER_NAME} does not show writes of {MAX_UNSEEN_SECONDS:g} s ago. Nothing is lost: "
                     "the next run repeats them."
                 )
+            self._sleep(UNSEEN_PAUSE_SECONDS)
+
+    def wait_until_gone(self, name: str, deletions: Iterable[ItemDeletion]) -> None:
+        """Wait until searches do not see deleted items any more, or see newer ones."""
+        until = time.monotonic() + MAX_UNSEEN_SECONDS
+        waiting = {deletion.id: deletion.seq for deletion in deletions}
+        while waiting:
+            ids = list(islice(waiting, _AWAITED_PER_SEARCH))
+            hits = self._cluster.client.search(body=seen_body(ids), index=name)["hits"]["hits"]
+            seen = {hit["_id"] for hit in hits if hit["fields"]["seq"][0] <= waiting[hit["_id"]]}
+            for id_ in ids:
+                if id_ not in seen:
+                    del waiting[id_]
+            if not seen:
+                continue
+            if time.monotonic() > until:
+                raise EngineUnavailableError(f"{CLUSTER_NAME} still shows deleted items. Try again later.")
             self._sleep(UNSEEN_PAUSE_SECONDS)
 
 

@@ -36,7 +36,14 @@ from newswire.engines.opensearch.bodies import (
     span_body,
     state_body,
 )
-from newswire.engines.opensearch.bulk import MAX_UNSEEN_SECONDS, UNSEEN_PAUSE_SECONDS, Bulk, BulkResult, reason_of
+from newswire.engines.opensearch.bulk import (
+    MAX_UNSEEN_SECONDS,
+    UNSEEN_PAUSE_SECONDS,
+    Bulk,
+    BulkResult,
+    make_deletion,
+    reason_of,
+)
 from newswire.engines.opensearch.client import BUSY_STATUSES, CLUSTER_NAME, Cluster, is_absence
 from newswire.engines.opensearch.indexes import Indexes
 from newswire.engines.opensearch.status_bodies import (
@@ -53,7 +60,7 @@ from newswire.engines.opensearch.status_bodies import (
 from newswire.engines.query import FacetQuery, Position, SearchQuery
 from newswire.errors import EngineTimeoutError, EngineUnavailableError
 from newswire.feed_status import State
-from newswire.model import FeedStatus, IndexIdentity, IndexReport, Item, ItemWrite
+from newswire.model import FeedStatus, IndexIdentity, IndexReport, Item, ItemDeletion, ItemWrite
 from newswire.settings import Signing
 
 _OK, _NOT_FOUND = 200, 404
@@ -147,6 +154,19 @@ class OpenSearchEngine:
         self._refresh(name)
         hits: list[_Json] = self.client.search(body=of_feed_body(feed), index=name)["hits"]["hits"]
         return hits
+
+    def delete_items(self, deletions: Iterable[ItemDeletion], generation: int) -> None:
+        name, result = self._indexes.name(generation), BulkResult()
+        deletions = list(deletions)
+        with self._cluster.translate_errors():
+            if not deletions or not self._indexes.exists(name):
+                return
+            self._bulk.send_all(name, map(make_deletion, deletions), result)
+            if self._cluster.is_serverless and not result.failed:
+                self._bulk.wait_until_gone(name, deletions)
+        if result.failed:
+            first = result.failed[0]
+            raise EngineUnavailableError(f"{CLUSTER_NAME} did not delete the item {first.id} ({first.reason}).")
 
     def refresh(self) -> None:
         with self._cluster.translate_errors():

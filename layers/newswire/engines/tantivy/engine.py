@@ -43,7 +43,7 @@ from newswire.engines.tantivy.ranking import MAX_NARROW_LEAVES, page_by_date, pa
 from newswire.engines.tantivy.status_board import StatusBoardFile
 from newswire.errors import DataError, EngineUnavailableError, IndexOutdatedError, IndexSchemaError
 from newswire.feed_status import State
-from newswire.model import FeedStatus, IndexIdentity, IndexReport, Item, ItemWrite, RefusedItem
+from newswire.model import FeedStatus, IndexIdentity, IndexReport, Item, ItemDeletion, ItemWrite, RefusedItem
 from newswire.storage.data_folder import translate_os_errors
 from newswire.storage.file_lock import FileLock
 from newswire.storage.small_file import replace_file
@@ -122,6 +122,19 @@ class TantivyEngine:
                 return
             writer = self._ensure(generation).writer(self._heap, self._threads)
             writer.delete_documents_by_term("feed", analysis.fold_whole(feed))
+            writer.commit()
+            writer.wait_merging_threads()
+
+    def delete_items(self, deletions: Iterable[ItemDeletion], generation: int) -> None:
+        with self._write_section(f"deleting items of generation {generation}"):
+            if generation not in self.generations():
+                return
+            index = self._ensure(generation)
+            searcher, writer = index.searcher(), index.writer(self._heap, self._threads)
+            for deletion in deletions:
+                seq = self._indexed_seq(searcher, deletion.id)
+                if seq is not None and seq <= deletion.seq:
+                    writer.delete_documents_by_term("id", deletion.id)
             writer.commit()
             writer.wait_merging_threads()
 
