@@ -135,7 +135,8 @@ Outcome = Fetched | NotModified | FetchFailed
 
 # --- the archive ------------------------------------------------------------------------------------------------------
 
-RecordKind = Literal["document", "load"]
+RecordKind = Literal["document", "load", "withdrawal"]
+"""A fetched document, lines of a back-fill, or the decision of a person to take an item out for good."""
 
 
 class Record(Struct, frozen=True):
@@ -321,6 +322,8 @@ class ItemState(Struct, frozen=True, array_like=True, gc=False):
     """Its identity had several titles in one document, so each is a separate item: the key of the title of this one."""
     title: str = ""
     """The key of its title, by which it is found when its identity stands on several entries; "" from older versions."""
+    withdrawn: bool = False
+    """A person took it out for good: it is in no index, and its entry never makes it again."""
 
 
 class Item(Struct, frozen=True, gc=False):
@@ -356,6 +359,15 @@ class ItemWrite(Struct, frozen=True, gc=False):
 
     item: Item
     seq: int
+
+
+class Withdrawal(Struct, frozen=True):
+    """The decision of a person to take an item out for good, and why. The body of a record of this kind."""
+
+    id: str
+    feed: str
+    at: Instant
+    reason: str
 
 
 class ItemDeletion(Struct, frozen=True, gc=False):

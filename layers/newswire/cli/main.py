@@ -343,6 +343,21 @@ def _verify_arguments(parser: argparse.ArgumentParser) -> None:
     add_json_argument(parser)
 
 
+def _items_usage(_app: App, _arguments: argparse.Namespace) -> int:
+    raise UsageError("items needs a command. Run `newswire items withdraw ID --reason TEXT`.")
+
+
+def _withdraw(app: App, arguments: argparse.Namespace) -> int:
+    from newswire.cli.items import withdraw  # noqa: PLC0415
+
+    return withdraw(app, arguments)
+
+
+def _withdraw_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("id", metavar="ID", help="the id of the item")
+    parser.add_argument("--reason", required=True, metavar="TEXT", help="why; callers that ask for the item get it")
+
+
 def _engine(app: App, arguments: argparse.Namespace) -> int:
     from newswire.cli.engine import engine  # noqa: PLC0415
 
@@ -410,6 +425,22 @@ COMMANDS = (
     ),
     Command("ingest", "Ingest documents from disk as if they had been fetched.", _ingest, _ingest_arguments),
     Command("load", "Back-fill items from JSON Lines (also gzipped; - is standard input).", _load, _load_arguments),
+    Command(
+        "items",
+        "Take items out of the index for good.",
+        _items_usage,
+        needs_data=True,
+        commands=(
+            Command(
+                "withdraw",
+                "Take an item out of the index for good; its entry never comes back.",
+                _withdraw,
+                _withdraw_arguments,
+                needs_data=True,
+            ),
+        ),
+        metavar="withdraw",
+    ),
     Command("search", "Search, as /v1/search does.", _search, _search_arguments, needs_data=True),
     Command("reindex", "Rebuild the index from the archive, and swap it in whole.", _reindex, uses_index=False),
     Command(

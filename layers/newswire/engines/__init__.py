@@ -12,7 +12,7 @@ from newswire.clock import Instant
 from newswire.engines.coverage import CoverageQuery, FeedCoverage
 from newswire.engines.query import Position, SearchQuery, ValueField
 from newswire.feed_status import State
-from newswire.model import FeedStatus, IndexIdentity, IndexReport, Item, ItemDeletion, ItemWrite
+from newswire.model import FeedStatus, IndexIdentity, IndexReport, Item, ItemDeletion, ItemWrite, Withdrawal
 
 
 class Hit(Struct, frozen=True):
@@ -164,6 +164,12 @@ class StatusBoard(Protocol):
 
         No search sees a status before the items that were indexed before it [SE-18].
         """
+
+    def publish_withdrawals(self, withdrawals: Iterable[Withdrawal]) -> None:
+        """Keep why these items were taken out; of two for one item the later call counts [SE-57]."""
+
+    def withdrawal(self, item_id: str) -> Withdrawal | None:
+        """Return why an item was taken out; None for any other item [SE-58]."""
 
     def statuses(self, feeds: Iterable[str] | None = None) -> list[FeedStatus]:
         """Return the published statuses of these feeds, or of all, by id [SE-41]."""

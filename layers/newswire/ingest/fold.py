@@ -29,6 +29,7 @@ from newswire.model import (
     Reading,
     Record,
     Refusal,
+    Withdrawal,
 )
 from newswire.urls import safe_link
 
@@ -58,6 +59,8 @@ class Step(Struct, frozen=True):
     states: dict[str, ItemState]
     writes: tuple[ItemWrite, ...]
     count: Count
+    withdrawal: Withdrawal | None = None
+    """The item to delete from the index, if the record says so."""
 
 
 def is_split_by_title(record: Record) -> bool:
@@ -132,12 +135,27 @@ def step(
 
 def fold_reading(fold: FoldState, record: Record, reading: Reading, states_of: StateReader) -> Step:
     """Fold one record with the states that it needs; `states_of` returns those of items that have one, by id."""
+    if record.kind == "withdrawal" and record.seq > fold.cursor:
+        return _withdraw(fold, record, states_of)
     known: dict[str, ItemState | None] = {}
     by_title = is_split_by_title(record)
     while missing_ids := wanted_ids(reading.candidates, known, by_title=by_title):
         stored = states_of(missing_ids)
         known.update({id_: stored.get(id_) for id_ in missing_ids})
     return step(fold, record, reading, known)
+
+
+def _withdraw(fold: FoldState, record: Record, states_of: StateReader) -> Step:
+    """Fold a withdrawal: the item is in no index from now on. One of an item that is unknown or gone changes nothing."""
+    withdrawal = msgspec.json.decode(record.body, type=Withdrawal)
+    state = states_of({withdrawal.id}).get(withdrawal.id)
+    count = Count(record.seq, 0, 0, 0)
+    if state is None or (state.withdrawn and state.seq != record.seq):
+        return Step(msgspec.structs.replace(fold, cursor=record.seq), {}, (), count)
+    after = msgspec.structs.replace(fold, cursor=record.seq, items=fold.items - 1)
+    return Step(
+        after, {withdrawal.id: msgspec.structs.replace(state, seq=record.seq, withdrawn=True)}, (), count, withdrawal
+    )
 
 
 # --- one item ---------------------------------------------------------------------------------------------------------
@@ -151,7 +169,7 @@ def _fold_item(before: ItemState | None, candidate: Candidate, record: Record) -
     is_loaded = record.kind == "load"
     if before is None:
         return _first_state(candidate, record), True
-    if before.seq >= record.seq or (is_loaded and not before.loaded):
+    if before.withdrawn or before.seq >= record.seq or (is_loaded and not before.loaded):
         return None, False
     date = _choose_date(before, candidate.date)
     is_same = candidate.entry_hash == before.entry_hash and (

@@ -19,7 +19,20 @@ from newswire.ingest.fold import HISTORY_LENGTH, fold_reading, step
 from newswire.ingest.index_check import FENCE, check_index, remember_index
 from newswire.ingest.reading import reader_of, refuse_error
 from newswire.ingest.reading.record import TOO_COSTLY
-from newswire.model import Count, FoldState, IndexReport, ItemState, ItemWrite, Reading, Record, Refusal, RefusedItem
+from newswire.log import log_text
+from newswire.model import (
+    Count,
+    FoldState,
+    IndexReport,
+    ItemDeletion,
+    ItemState,
+    ItemWrite,
+    Reading,
+    Record,
+    Refusal,
+    RefusedItem,
+    Withdrawal,
+)
 from newswire.storage.feeds import FeedRow, Lease, new_lease
 from newswire.storage.feeds.status import status_of
 
@@ -85,7 +98,9 @@ def index_feeds(
     run = _IndexRun(app, number, feed_ids, progress, time_left)
     try:
         while run.claim():
-            run.save(app.engine.index(run.writes(), number))
+            report = app.engine.index(run.writes(), number)
+            run.withdraw()
+            run.save(report)
             remember_index(app, number)
     finally:
         run.release()
@@ -106,6 +121,8 @@ class _Progress:
         self.refusal: Refusal | None = None
         self.refused_records: list[tuple[int, Refusal]] = []
         self.problem: str | None = None
+        self.withdrawals: dict[str, tuple[Withdrawal, int]] = {}
+        """The withdrawals to carry out, with the numbers of their records, by item."""
 
     @property
     def needs_care(self) -> bool:
@@ -230,6 +247,8 @@ class _IndexRun:
         feed.fold = folded.fold
         feed.states.update(folded.states)
         feed.counts.append(folded.count)
+        if folded.withdrawal is not None:
+            feed.withdrawals[folded.withdrawal.id] = (folded.withdrawal, record.seq)
         feed.records += 1
         self._records += 1
         for write in folded.writes:
@@ -275,6 +294,32 @@ class _IndexRun:
         return seconds <= self._time_left() - SAVING_SECONDS
 
     # --- results ---
+
+    def withdraw(self) -> None:
+        """Delete the withdrawn items of the group from the index, after its writes, and publish why.
+
+        The statuses with fewer items come first, so that no search takes the deleted ones for lost ones.
+        """
+        feeds = [feed for feed in self._claimed if feed.withdrawals]
+        if not feeds:
+            return
+        engine = self._app.engine
+        if self._generation == engine.generation():
+            status_by_feed = {feed.row.feed.id: status_of(feed.row) for feed in feeds}
+            known = {status.id: status for status in engine.statuses(status_by_feed)}
+            engine.publish(
+                msgspec.structs.replace(
+                    known.get(feed.row.feed.id, status_by_feed[feed.row.feed.id]),
+                    indexed=max(status_by_feed[feed.row.feed.id].indexed - len(feed.withdrawals), 0),
+                )
+                for feed in feeds
+            )
+        withdrawn = [withdrawal for feed in feeds for withdrawal in feed.withdrawals.values()]
+        engine.publish_withdrawals(withdrawal for withdrawal, _seq in withdrawn)
+        deletions = [ItemDeletion(withdrawal.id, seq) for withdrawal, seq in withdrawn]
+        engine.delete_items(deletions, self._generation)
+        for withdrawal, _seq in withdrawn:
+            log_text(f"The item {withdrawal.id} of {withdrawal.feed} is withdrawn: {withdrawal.reason}")
 
     def save(self, report: IndexReport) -> None:
         """Save states and cursors of the group; release the feeds that are done and keep the others claimed.

@@ -82,6 +82,9 @@ class _Comparison:
         self.fold = folded.fold
         digests = {write.item.id: _digest(write.item) for write in folded.writes}
         for id_, state in folded.states.items():
+            if state.withdrawn:
+                self.expected.pop(id_, None)
+                continue
             known = self.expected.get(id_)
             self.expected[id_] = _Expected(digests.get(id_, known.digest if known else b""), state)
 

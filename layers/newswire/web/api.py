@@ -27,6 +27,7 @@ from newswire.search.parameters import FEED_FORMATS, ITEM_FIELDS, MAX_SIZE
 from newswire.search.recency import bands_of
 from newswire.search.request import SearchRequest, add_invalid_cursor, read_search
 from newswire.settings import Settings
+from newswire.web.absence import absent_item
 from newswire.web.answer_size import MAX_ANSWER_BYTES, MAX_EVENT_BYTES, count_that_fits, event_length, is_too_long
 from newswire.web.feed_answers import DEFAULT_FEEDS_SIZE, FeedOut, FeedsOut, HealthOut, feed_out, status_out
 from newswire.web.messages import (
@@ -181,7 +182,7 @@ class Api:
         ParameterReader(request.parameters, ()).raise_if_wrong()
         item = get_items(self._engine, [item_id]).get(item_id)
         if item is None:
-            return _missing(f"There is no item {shorten(item_id)!r}; find items with /v1/search.")
+            return problem_response(absent_item(self._engine, item_id, "find items with /v1/search"))
         answer = item_out(item, self._clock(), ALL_FIELDS - {"score"})
         stable = _encoder.encode(msgspec.structs.replace(answer, age=UNSET))
         return json_response(request, _encoder.encode(answer), weak_etag(stable))

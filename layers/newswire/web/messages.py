@@ -30,6 +30,7 @@ TITLES = {
     404: "Not found",
     405: "Method not allowed",
     408: "Request timeout",
+    410: "Gone",
     500: "Internal error",
     503: "Unavailable",
     504: "Timeout",
@@ -37,6 +38,7 @@ TITLES = {
 ProblemCode = Literal[
     "invalid_request",
     "not_found",
+    "withdrawn",
     "method_not_allowed",
     "internal",
     "engine_unavailable",

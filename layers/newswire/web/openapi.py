@@ -167,6 +167,7 @@ def _route(summary: str, name: str, answer: Json, problem: Json, parameters: lis
     for status, description in (
         ("400", "Wrong parameters; every problem is named."),
         ("404", "No such route, item or feed."),
+        *((("410", "The item was withdrawn."),) if name == "item" else ()),
         ("405", "Another method than GET or HEAD."),
         ("500", "A defect of newswire; it is logged with the request id."),
         ("503", "The search engine does not answer, or the server is overloaded."),

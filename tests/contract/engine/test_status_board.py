@@ -10,7 +10,7 @@ from newswire.engines import StatusPage
 from newswire.engines.coverage import CoverageQuery, coverage_of
 from newswire.engines.query import SearchQuery
 from newswire.feed_status import NOT_POLLED
-from newswire.model import FeedStatus, Gap, ItemWrite
+from newswire.model import FeedStatus, Gap, ItemWrite, Withdrawal
 from tests.contract.engine.contract import contract
 from tests.contract.engine.writing import put
 from tests.factories import feed_status, item
@@ -141,3 +141,18 @@ def test_published_status_is_not_ahead_of_the_items(make) -> None:
         writer.publish([feed_status("news", n + 1, newest=n)])
         page = reader.search(SearchQuery(coverage=CoverageQuery(NOW, GRACE_S)))
         assert (page.total, page.coverage.newest) == (n + 1, n)
+
+
+@contract.covers("SE-57", "SE-58")
+def test_withdrawals_are_kept_and_are_no_feeds(engine) -> None:
+    assert engine.withdrawal("gone") is None
+    engine.publish([watched("a")])
+    query = CoverageQuery(NOW, GRACE_S)
+    before = engine.coverage(query)
+    engine.publish_withdrawals([])
+    engine.publish_withdrawals([Withdrawal("gone", "a", NOW, "first"), Withdrawal("other", "a", NOW, "x")])
+    assert engine.withdrawal("gone") == Withdrawal("gone", "a", NOW, "first")
+    engine.publish_withdrawals([Withdrawal("gone", "a", NOW + 1, "second")])
+    assert engine.withdrawal("gone") == Withdrawal("gone", "a", NOW + 1, "second")
+    assert (engine.withdrawal("a"), engine.withdrawal("none")) == (None, None)
+    assert (engine.coverage(query), [status.id for status in engine.statuses()]) == (before, ["a"])

@@ -4,10 +4,11 @@ import re
 
 from newswire.app import App
 from newswire.errors import EngineUnavailableError
+from newswire.model import ItemDeletion, Withdrawal
 from tests.contract.http.asking import target
 from tests.contract.http.broken import Broken
 from tests.contract.http.contract import contract
-from tests.contract.http.library import ITEMS
+from tests.contract.http.library import ITEMS, at
 from tests.support.transports import AsEvents, OverHttp
 
 
@@ -126,3 +127,16 @@ def test_items_by_id_have_no_score_and_no_highlights(api) -> None:
     (other,) = api.ask(f"/v1/items?ids={ITEMS[0].id}").json()["items"]
     assert one == other
     assert not {"score", "highlights"} & set(one)
+
+
+@contract.covers("O1", "S18")
+def test_withdrawn_item_is_gone_with_when_and_why(events, app) -> None:
+    gone = ITEMS[1]
+    app.engine.publish_withdrawals([Withdrawal(gone.id, gone.feed, at("2025-11-24"), "A court order.")])
+    app.engine.delete_items([ItemDeletion(gone.id, 9)], 1)
+    response = events.ask(f"/v1/items/{gone.id}")
+    problem = response.json()
+    assert (response.status, problem["status"], problem["code"]) == (410, 410, "withdrawn")
+    assert problem["detail"] == f"The item {gone.id} was withdrawn at 2025-11-24T00:00:00Z: A court order."
+    assert events.ask(f"/v1/items?ids={gone.id}").json()["not_found"] == [gone.id]
+    assert events.ask("/v1/items/none").status == 404

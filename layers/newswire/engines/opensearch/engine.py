@@ -56,11 +56,13 @@ from newswire.engines.opensearch.status_bodies import (
     read_coverage,
     status_document,
     statuses_body,
+    withdrawal_document,
+    withdrawal_id,
 )
 from newswire.engines.query import FacetQuery, Position, SearchQuery
 from newswire.errors import EngineTimeoutError, EngineUnavailableError
 from newswire.feed_status import State
-from newswire.model import FeedStatus, IndexIdentity, IndexReport, Item, ItemDeletion, ItemWrite
+from newswire.model import FeedStatus, IndexIdentity, IndexReport, Item, ItemDeletion, ItemWrite, Withdrawal
 from newswire.settings import Signing
 
 _OK, _NOT_FOUND = 200, 404
@@ -192,6 +194,28 @@ class OpenSearchEngine:
             self._refresh(name)
             if self._cluster.is_serverless:
                 self._bulk.wait_until_seen(name, result)
+
+    def publish_withdrawals(self, withdrawals: Iterable[Withdrawal]) -> None:
+        result = BulkResult()
+        documents = [withdrawal_document(withdrawal, result.mark) for withdrawal in withdrawals]
+        if not documents:
+            return
+        with self._cluster.translate_errors():
+            name = self._indexes.ensure_statuses()
+            operations = [result.make_operation(document["id"], document["seq"], document) for document in documents]
+            self._bulk.send(name, operations, result)
+            if result.failed or result.refused:
+                first = (result.failed or result.refused)[0]
+                raise EngineUnavailableError(f"{CLUSTER_NAME} did not keep a withdrawal ({first.reason}).")
+            self._refresh(name)
+            if self._cluster.is_serverless:
+                self._bulk.wait_until_seen(name, result)
+
+    def withdrawal(self, item_id: str) -> Withdrawal | None:
+        body = {"size": 1, "_source": ["status"], "query": {"term": {"id": {"value": withdrawal_id(item_id)}}}}
+        (answer,) = self._search_many([(self._indexes.statuses, body)])
+        hits = answer["hits"]["hits"] if answer is not None else []
+        return msgspec.convert(hits[0]["_source"]["status"], Withdrawal) if hits else None
 
     def _complete_older_statuses(self, name: str) -> None:
         """Write the statuses of an older newswire again, once, with the fields by which a coverage counts them."""

@@ -22,7 +22,7 @@ from newswire.engines.coverage import (
     unwatched_feed,
 )
 from newswire.feed_status import STATES, Standing, State, dated_state, stale_before, standing_of
-from newswire.model import FeedStatus, Gap
+from newswire.model import FeedStatus, Gap, Withdrawal
 
 Json = dict[str, Any]
 
@@ -65,6 +65,17 @@ def status_document(status: FeedStatus, mark: int) -> Json:
     document |= {name: number for name, number in numbers.items() if number is not None}
     gaps = [{"from": gap.start, "to": gap.end} for gap in status.gaps]
     return document | {"standing": standing_of(status), "behind": status.behind, "gaps": gaps, "status": status}
+
+
+def withdrawal_id(item_id: str) -> str:
+    """Return the id of the document that says why an item was taken out: no feed has such an id."""
+    return f"withdrawn/{item_id}"
+
+
+def withdrawal_document(withdrawal: Withdrawal, mark: int) -> Json:
+    """Build the document of a withdrawal: for whoever counts feeds it is a deleted status."""
+    document: Json = {"id": withdrawal_id(withdrawal.id), "seq": withdrawal.at, "mark": mark}
+    return document | {"deleted": True, "indexed": 0, "status": withdrawal}
 
 
 # --- statuses ---------------------------------------------------------------------------------------------------------

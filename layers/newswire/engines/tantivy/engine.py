@@ -43,7 +43,16 @@ from newswire.engines.tantivy.ranking import MAX_NARROW_LEAVES, page_by_date, pa
 from newswire.engines.tantivy.status_board import StatusBoardFile
 from newswire.errors import DataError, EngineUnavailableError, IndexOutdatedError, IndexSchemaError
 from newswire.feed_status import State
-from newswire.model import FeedStatus, IndexIdentity, IndexReport, Item, ItemDeletion, ItemWrite, RefusedItem
+from newswire.model import (
+    FeedStatus,
+    IndexIdentity,
+    IndexReport,
+    Item,
+    ItemDeletion,
+    ItemWrite,
+    RefusedItem,
+    Withdrawal,
+)
 from newswire.storage.data_folder import translate_os_errors
 from newswire.storage.file_lock import FileLock
 from newswire.storage.small_file import replace_file
@@ -144,6 +153,9 @@ class TantivyEngine:
 
     def publish(self, statuses: Iterable[FeedStatus]) -> None:
         self._board.publish(statuses)
+
+    def publish_withdrawals(self, withdrawals: Iterable[Withdrawal]) -> None:
+        self._board.publish_withdrawals(withdrawals)
 
     @contextmanager
     def _write_section(self, doing: str) -> Iterator[None]:
@@ -324,6 +336,9 @@ class TantivyEngine:
 
     def statuses(self, feeds: Iterable[str] | None = None) -> list[FeedStatus]:
         return self._board.statuses(feeds)
+
+    def withdrawal(self, item_id: str) -> Withdrawal | None:
+        return self._board.withdrawal(item_id)
 
     def status_page(
         self, after: str, size: int, state: State | None = None, now: Instant = 0, grace_s: int = 0

@@ -28,7 +28,7 @@ from newswire.engines.coverage import (
     unwatched_feed,
 )
 from newswire.feed_status import STATES, Standing, State, stale_before, standing_of, state_of
-from newswire.model import FeedStatus
+from newswire.model import FeedStatus, Withdrawal
 from newswire.storage.sqlite_file import SqliteFile
 
 _SCHEMA = """
@@ -36,10 +36,12 @@ CREATE TABLE IF NOT EXISTS statuses (id TEXT PRIMARY KEY, rev INTEGER NOT NULL, 
 CREATE TABLE IF NOT EXISTS changes (count INTEGER NOT NULL);
 INSERT INTO changes SELECT 0 WHERE NOT EXISTS (SELECT 1 FROM changes);
 ALTER TABLE statuses ADD COLUMN change INTEGER NOT NULL DEFAULT 0;
-CREATE INDEX statuses_by_change ON statuses (change)
+CREATE INDEX statuses_by_change ON statuses (change);
+CREATE TABLE withdrawals (id TEXT PRIMARY KEY, withdrawal BLOB NOT NULL) WITHOUT ROWID
 """
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(FeedStatus).decode
+_decode_withdrawal = msgspec.json.Decoder(Withdrawal).decode
 T = TypeVar("T", str, tuple[Instant, str])
 
 
@@ -211,6 +213,17 @@ class StatusBoardFile:
                 " SET rev = excluded.rev, status = excluded.status, change = excluded.change WHERE excluded.rev >= rev",
                 ((status.id, status.rev, None if status.deleted else _encode(status)) for status in statuses),
             )
+
+    def publish_withdrawals(self, withdrawals: Iterable[Withdrawal]) -> None:
+        """Keep why items were taken out."""
+        with self._file.writing() as cursor:
+            rows = ((withdrawal.id, _encode(withdrawal)) for withdrawal in withdrawals)
+            cursor.executemany("INSERT OR REPLACE INTO withdrawals VALUES (?, ?)", rows)
+
+    def withdrawal(self, item_id: str) -> Withdrawal | None:
+        """Return why an item was taken out, if it was."""
+        rows = self._file.rows("SELECT withdrawal FROM withdrawals WHERE id = ?", (item_id,))
+        return _decode_withdrawal(rows[0][0]) if rows else None
 
     def statuses(self, feeds: Iterable[str] | None) -> list[FeedStatus]:
         """Return the statuses of these feeds, or of all, by id."""

@@ -66,7 +66,7 @@ class GuardedReader:
 
     def seconds_for(self, record: Record, *, careful: bool = False) -> float:
         """Return the limit of time for a record that the child reads; 0 for one that this process reads."""
-        return self._timeout_s if record.kind != "load" and (careful or is_suspect(record.body)) else 0.0
+        return self._timeout_s if record.kind == "document" and (careful or is_suspect(record.body)) else 0.0
 
     def close(self) -> None:
         """End the child process."""

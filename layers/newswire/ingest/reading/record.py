@@ -6,7 +6,7 @@ import msgspec
 
 from newswire.ingest.item import candidates_of
 from newswire.ingest.parse import MAX_ENTRIES, parse
-from newswire.model import Reading, Record, Refusal
+from newswire.model import Document, Reading, Record, Refusal
 
 TOO_COSTLY = "too_costly"
 """The code of a refusal: reading the document takes too much time or memory."""
@@ -26,6 +26,8 @@ def refuse_defect(error: str) -> Refusal:
 
 def read_record(record: Record, max_entries: int = MAX_ENTRIES) -> Reading:
     """Return the result of reading a record. May raise anything: a hostile document may break any library."""
+    if record.kind == "withdrawal":
+        return Reading(Document(record.kind))
     document = parse(record, max_entries)
     if isinstance(document, Refusal):
         return Reading(refusal=document)

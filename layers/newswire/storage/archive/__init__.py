@@ -12,8 +12,9 @@ import msgspec
 from newswire.errors import DataError, DataNewerError
 from newswire.model import Record
 
-FORMAT = 1
-"""Version of the form of an archived record; a newer one is not read."""
+FORMAT = 2
+"""Newest version of the form of an archived record; a newer one is not read. A withdrawal has this one, others have 1, so
+that an older newswire reads them."""
 
 
 class Archive(Protocol):
@@ -74,7 +75,7 @@ def encode_record(record: Record) -> bytes:
     packed = zlib.compress(record.body, _ZLIB_LEVEL) if len(record.body) > _MAX_PLAIN_BYTES else record.body
     packing = "zlib" if len(packed) < len(record.body) else "plain"
     bare = msgspec.structs.replace(record, body=b"")
-    line = _encode(_Stored(FORMAT, packing, msgspec.Raw(_encode(bare))))
+    line = _encode(_Stored(FORMAT if record.kind == "withdrawal" else 1, packing, msgspec.Raw(_encode(bare))))
     return line + b"\n" + (packed if packing == "zlib" else record.body)
 
 

@@ -24,6 +24,7 @@ from newswire.search.parameter_reader import (
 from newswire.search.parameters import MAX_SIZE
 from newswire.search.request import Bands, read_search, read_zone_parameter
 from newswire.settings import Settings
+from newswire.web.absence import absent_item
 from newswire.web.messages import (
     RETRY_AFTER_SECONDS,
     ProblemOut,
@@ -124,7 +125,7 @@ class Pages:
         reader.raise_if_wrong()
         item = get_items(self._engine, [item_id]).get(item_id)
         if item is None:
-            return self.problem(request, problem_of(404, "not_found", f"There is no item {shorten(item_id)!r}."))
+            return self.problem(request, absent_item(self._engine, item_id, "look for it on the search page"))
         statuses = {status.id: status for status in self._engine.statuses([item.feed])}
         view = item_view(item, statuses, zone, self._clock())
         return self._page_response(request, "item.html", "../", view=view)
