@@ -23,6 +23,9 @@ HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "newswire" / "bundle"
 START_S = 30
+ARCHITECTURE = "arm64" if os.uname().machine in {"arm64", "aarch64"} else "x86_64"
+LAYER = "NewswireLayerArm64" if ARCHITECTURE == "arm64" else "NewswireLayerX86"
+"""The layer for the processor of this machine; the application is built with both."""
 
 
 class CannotBuildError(Exception):
@@ -82,11 +85,9 @@ def _install(python: str, lock: Path, *where: str) -> None:
 
 def build(folder: Path, source: Path = ROOT) -> Path:
     """Build the application for this machine's architecture into `folder` and return it."""
-    machine = os.uname().machine
-    architecture = "arm64" if machine in {"arm64", "aarch64"} else "x86_64"
-    environ = {**os.environ, "SAM_CLI_TELEMETRY": "0", "LAYER_ARCHITECTURE": architecture, "PYTHON_3_13": python_3_13()}
+    environ = {**os.environ, "SAM_CLI_TELEMETRY": "0", "PYTHON_3_13": python_3_13()}
     command = [tool("sam"), "build", "--build-dir", str(folder), "--cache-dir", str(folder.with_name("cache"))]
-    command += ["--parameter-overrides", f"Architecture={architecture}"]
+    command += ["--parameter-overrides", f"Architecture={ARCHITECTURE}"]
     completed = subprocess.run(command, cwd=source, env=environ, capture_output=True, text=True, check=False)
     if completed.returncode:
         raise CannotBuildError(f"sam build ended with {completed.returncode}: {completed.stderr[-2000:]}")
@@ -103,7 +104,7 @@ class BuiltFunction:
         self._server = Loopback(self._runtime_api)
         task = built / name
         self.log = built.with_name(f"{name}-{uuid.uuid4().hex[:6]}.log")
-        path = map(str, [*before, task, built / "NewswireLayer" / "python", runtime_folder()])
+        path = map(str, [*before, task, built / LAYER / "python", runtime_folder()])
         self._environ = {
             "PATH": os.environ["PATH"],
             "PYTHONPATH": ":".join(path),

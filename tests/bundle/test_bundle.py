@@ -9,7 +9,7 @@ from newswire.engines.opensearch.engine import OpenSearchEngine
 from newswire.model import Feed, FetchLine, Gap, ItemWrite
 from newswire.storage.feeds.dynamodb import _feed_key as feed_key
 from newswire.storage.queue.sqs import batch_of
-from tests.bundle.build import build
+from tests.bundle.build import LAYER, build
 from tests.bundle.stack import asked
 from tests.conftest import NOON, ROOT
 from tests.factories import feed_status, item
@@ -152,7 +152,7 @@ def test_init_error_names_the_invalid_setting(stack) -> None:
 
 
 def test_layer_is_small_compiled_and_minimal(built) -> None:
-    layer = built / "NewswireLayer" / "python"
+    layer = built / LAYER / "python"
     size = sum(file.stat().st_size for file in layer.rglob("*") if file.is_file())
     print(f"{size / 1e6:.1f} MB unzipped")
     assert size < MOST_MB * 1_000_000
@@ -169,7 +169,7 @@ def test_builds_are_reproducible(tmp_path) -> None:
     def files(folder):
         return {str(file.relative_to(folder)): file.read_bytes() for file in folder.rglob("*") if file.is_file()}
 
-    for name in ("NewswireLayer", "IngestFunction", "SearchFunction"):
+    for name in ("NewswireLayerArm64", "NewswireLayerX86", "IngestFunction", "SearchFunction"):
         ours, theirs = files(first / name), files(other / name)
         assert ours.keys() == theirs.keys()
         assert [file for file in ours if ours[file] != theirs[file]] == []

@@ -201,6 +201,7 @@ def _in_no_order(query, all_items):
     queried = threading.local()
     parameters = inspect.signature(query)
 
+    @functools.wraps(query)  # a second stand-in in this process wraps it again, and reads its signature
     def looking(table: Table, *arguments, **named):
         asked = parameters.bind(table, *arguments, **named).arguments
         queried.table, queried.rows = table, _candidates(table, asked)

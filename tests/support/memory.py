@@ -117,12 +117,15 @@ class MemoryFeedStore:
 
     # --- polling ---
 
-    def due(self, now: Instant, limit: int) -> list[DueFeed]:
+    def due(self, now: Instant, limit: int, since: Instant = 0) -> list[DueFeed]:
         with self._all.guard:
             results = [
                 DueFeed(feed_id, feed.host, feed.poll.next_check)
                 for feed_id, feed in self._all.feeds.items()
-                if feed.poll.next_check <= now and feed.active and feed.lease.is_free(now)
+                if feed.poll.next_check <= now
+                and feed.active
+                and feed.lease.is_free(now)
+                and (not since or feed.poll.next_check > since)
             ]
         return sorted(results, key=lambda value: (value.at, value.id))[:limit]
 

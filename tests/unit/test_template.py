@@ -35,11 +35,17 @@ def test_functions_and_layer_share_python_and_architecture() -> None:
     for function in functions.values():
         assert (function["Runtime"], function["Architectures"]) == ("python3.13", [{"Ref": "Architecture"}])
         assert function["TracingConfig"] == {"Mode": "Active"}
-    (layer,) = resources("AWS::Lambda::LayerVersion").values()
-    assert (layer["CompatibleRuntimes"], layer["CompatibleArchitectures"]) == (
-        ["python3.13"],
-        [{"Ref": "Architecture"}],
-    )
+    every = transformed()["Resources"]
+    layers = {name: layer for name, layer in every.items() if layer["Type"] == "AWS::Lambda::LayerVersion"}
+    of_architecture = {layer["Condition"]: layer["Properties"]["CompatibleArchitectures"] for layer in layers.values()}
+    assert of_architecture == {"UsesArm64": ["arm64"], "UsesX86": ["x86_64"]}
+    for function in functions.values():
+        name, x86, arm = function["Layers"][0]["Fn::If"]
+        assert (name, every[x86["Ref"]]["Condition"], every[arm["Ref"]]["Condition"]) == (
+            "UsesX86",
+            "UsesX86",
+            "UsesArm64",
+        )
 
 
 def test_first_deployment_fits_a_new_account() -> None:
@@ -218,19 +224,32 @@ def test_every_alarm_notifies_the_topic() -> None:
         "IngestErrorsAlarm",
         "SearchFailuresAlarm",
         "SearchSlowAlarm",
+        "QueueAgeAlarm",
+        "IngestThrottledAlarm",
+        "SearchThrottledAlarm",
+        "NoItemsAlarm",
+        "DomainRedAlarm",
+        "DomainBlockedAlarm",
+        "DomainSpaceAlarm",
+        "DomainMemoryAlarm",
+        "DomainSnapshotAlarm",
         "FeedsStaleAlarm",
         "FeedsBehindAlarm",
         "ItemsMissingAlarm",
     }
     for alarm in alarms.values():
-        assert alarm["AlarmActions"] == [{"Ref": "Alarms"}]
+        assert alarm["AlarmActions"] == alarm["OKActions"] == [{"Ref": "Alarms"}]
     (topic,) = resources("AWS::SNS::Topic").values()
     assert "KmsMasterKeyId" not in topic, "CloudWatch may not use the key that AWS keeps for topics"
     own = variables("IngestFunction")["POWERTOOLS_SERVICE_NAME"]
-    for name in ("FeedsStaleAlarm", "FeedsBehindAlarm", "ItemsMissingAlarm"):
+    for name in ("FeedsBehindAlarm", "ItemsMissingAlarm", "NoItemsAlarm"):
         assert alarms[name]["Dimensions"] == [{"Name": "service", "Value": own}]
+    for metric in alarms["FeedsStaleAlarm"]["Metrics"][1:]:
+        assert metric["MetricStat"]["Metric"]["Dimensions"] == [{"Name": "service", "Value": own}]
+    every = transformed()["Resources"]
+    assert all(every[name]["Condition"] == "MakesDomain" for name in alarms if name.startswith("Domain"))
     written = (ROOT / "layers" / "newswire" / "handlers" / "ingest.py").read_text()
-    for name in ("FeedsStale", "FeedsBehind", "ItemsMissing"):
+    for name in ("FeedsStale", "FeedsPolled", "FeedsBehind", "ItemsMissing", "ItemsNew"):
         assert f'"{name}"' in written
 
 
@@ -295,3 +314,19 @@ def test_serverless_policies_admit_only_named_principals(has_operator: bool) -> 
 def test_the_dashboard_is_json() -> None:
     (board,) = resources("AWS::CloudWatch::Dashboard").values()
     assert json.loads(board["DashboardBody"]["Fn::Sub"])["widgets"]
+
+
+def test_new_version_takes_over_by_an_alias_and_is_rolled_back() -> None:
+    every = transformed()["Resources"]
+    alias = every["SearchFunctionAliaslive"]
+    assert alias["UpdatePolicy"]["CodeDeployLambdaAliasUpdate"]["ApplicationName"]
+    (group,) = [resource["Properties"] for resource in every.values() if resource["Type"].endswith("DeploymentGroup")]
+    assert [alarm["Name"] for alarm in group["AlarmConfiguration"]["Alarms"]] == [
+        {"Ref": "SearchFailuresAlarm"},
+        {"Ref": "SearchSlowAlarm"},
+    ]
+    assert group["ServiceRoleArn"] == {"Fn::GetAtt": ["RolloutRole", "Arn"]}
+    (api,) = resources("AWS::ApiGateway::RestApi").values()
+    uri = api["Body"]["paths"]["/"]["x-amazon-apigateway-any-method"]["x-amazon-apigateway-integration"]["uri"]
+    assert ":live/invocations" in uri["Fn::Sub"]
+    assert every["ApiMayCallSearch"]["Properties"]["FunctionName"] == {"Ref": "SearchFunctionAliaslive"}

@@ -20,7 +20,7 @@ from msgspec import Struct
 from newswire.app import App, DocumentFetcher
 from newswire.clock import MINUTE, SECOND, Instant
 from newswire.errors import DataError, EngineError
-from newswire.ingest.archiving import MAX_FEEDS_PER_SEARCH, append, reconcile, record_of, with_log_head
+from newswire.ingest.archiving import append, reconcile, record_of, with_log_head
 from newswire.ingest.decompress import unpacked
 from newswire.ingest.generations import serving_generation
 from newswire.ingest.indexing import IndexResult, index_feeds, publish
@@ -103,12 +103,12 @@ def run_batches(
     serving = serving_generation(app)
     run = _PollRun(app, serving.number, wanted, watch, time_left)
     polled = run.poll()
-    reconcile(app, app.feeds.orphaned(app.clock(), MAX_FEEDS_PER_SEARCH))
+    reconcile(app, run.unsettled())
     indexed: list[IndexResult] = []
     engine_error = None if serving.engine_error is None else str(serving.engine_error)
     if engine_error is None:
         try:
-            behind = set(app.feeds.behind(app.engine.generation(), among=wanted))
+            behind = run.behind(app.engine.generation())
             indexed = index_feeds(app, [feed_id for feed_id in wanted if feed_id in behind], time_left=time_left)
             publish(app, wanted)
         except EngineError as error:
@@ -184,6 +184,24 @@ class _PollRun:
         self._reports: list[PollReport] = []
         self._hosts: dict[str, _HostRun] = {}
         self._threads_running = 0
+        self._rows: dict[str, FeedRow] = {}
+        """The rows of the wanted feeds at the beginning, without their fold states."""
+        self._claimed: dict[str, FeedRow] = {}
+        self._heads: dict[str, int] = {}
+        """The last record of each feed whose poll state was written."""
+
+    def unsettled(self) -> list[str]:
+        """Return the feeds that were not polled, and whose poll lease was not given back: its holder may have died."""
+        return [id_ for id_, row in self._rows.items() if row.orphaned and id_ not in self._claimed]
+
+    def behind(self, generation: int) -> set[str]:
+        """Return the wanted feeds whose cursor is behind their last record; only those that were not polled are read."""
+        if generation != self._generation:
+            return set(self._app.feeds.behind(generation, among=self._wanted))
+        known = {id_: self._heads[id_] for id_ in self._claimed if id_ in self._heads}
+        unread = [id_ for id_ in self._wanted if id_ not in known]
+        behind = set(self._app.feeds.behind(generation, among=unread)) if unread else set()
+        return behind | {id_ for id_, head in known.items() if head > self._claimed[id_].fold.cursor}
 
     def poll(self) -> list[PollReport]:
         """Poll the feeds that are due or that a person asked for; return a report of each."""
@@ -213,7 +231,8 @@ class _PollRun:
 
     def _find_hosts(self) -> None:
         now = self._app.clock()
-        for row in self._app.feeds.rows(self._generation, self._wanted):
+        self._rows = {row.feed.id: row for row in self._app.feeds.rows(ids=self._wanted)}
+        for row in self._rows.values():
             at_once = self._wanted[row.feed.id]
             url = row.poll.adopted_url or row.feed.url
             is_due = at_once or row.poll.next_check <= now
@@ -260,6 +279,7 @@ class _PollRun:
         """Claim feeds and build their requests; give back feeds that are not due any more."""
         lease = new_lease(self._app.settings, now, self._token)
         rows = self._app.feeds.claim_many(feed_ids, lease, now, self._generation)
+        self._claimed |= rows
         tasks = []
         for feed_id in feed_ids:
             row = rows.get(feed_id)
@@ -318,6 +338,7 @@ class _PollRun:
                 reports.append(report)
                 results += [] if result is None else [result]
         lost = set(self._app.feeds.remember(results)) if results else set()
+        self._heads |= {result.feed: result.poll.head for result in results if result.feed not in lost}
         self._threads_running -= len(hosts_done)
         for host in hosts_done:
             self._fetch_next(threads, fetcher, host)
@@ -371,7 +392,7 @@ class _PollRun:
         if isinstance(outcome, Fetched):
             length, outcome = len(outcome.body), msgspec.structs.replace(outcome, body=b"")
         report = PollReport(feed_id, outcome, seq is not None, refused, length, poll.error_code is not None)
-        return PollResult(feed_id, self._token, decision.poll), report
+        return PollResult(feed_id, self._token, decision.poll, row), report
 
     def _read_carefully(self, record: Record) -> Reading:
         return reader_of(self._app).read(record, careful=True)

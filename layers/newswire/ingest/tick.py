@@ -8,7 +8,7 @@ from contextlib import suppress
 from msgspec import Struct
 
 from newswire.app import App
-from newswire.clock import HOUR, SECOND, Instant
+from newswire.clock import HOUR, MINUTE, SECOND, Instant
 from newswire.errors import EngineError
 from newswire.ingest.archiving import MAX_FEEDS_PER_SEARCH
 from newswire.ingest.generations import serving_generation
@@ -19,6 +19,11 @@ from newswire.storage.feeds.metadata import LastTick
 from newswire.storage.queue import WorkQueue
 
 MAX_FEEDS_PER_BATCH = 20
+COUNT_INTERVAL = 10 * MINUTE
+"""While batches wait, all due feeds are read once in this time, to count those that are late: with 100,000 of them a tick
+would read them all each minute."""
+FEW_FEEDS = 1_000
+"""So few due feeds are read at each tick all the same."""
 
 
 class TickResult(Struct, frozen=True):
@@ -41,7 +46,8 @@ def tick(app: App, work: WorkQueue, now: Instant | None = None) -> TickResult:
     waiting = work.waiting()
     last = app.feeds.metadata(LastTick) or LastTick(at=0, whole_at=0)
     is_whole = not waiting or now - last.whole_at >= HOUR
-    due = app.feeds.due(now, MAX_FEEDS_PER_SEARCH)
+    counts_all = is_whole or last.due <= FEW_FEEDS or now - last.counted_at >= COUNT_INTERVAL
+    due = app.feeds.due(now, MAX_FEEDS_PER_SEARCH, since=0 if counts_all else last.at)
     missing = 0
     with suppress(EngineError):  # those who index report it
         missing = missing_items(app)
@@ -49,7 +55,8 @@ def tick(app: App, work: WorkQueue, now: Instant | None = None) -> TickResult:
         check_index(app)
     behind = app.feeds.behind(serving_generation(app).number)
     stale_before = now - app.settings.stale_grace_seconds * SECOND
-    stale = sum(feed.at < stale_before for feed in due)
+    stale = sum(feed.at < stale_before for feed in due) if counts_all else last.stale
+    due_count = len(due) if counts_all else last.due
     others: list[str] = []
     if is_whole:
         due_ids = {feed.id for feed in due}
@@ -59,7 +66,8 @@ def tick(app: App, work: WorkQueue, now: Instant | None = None) -> TickResult:
         due = [feed for feed in due if feed.at > last.at]
     work.put(_batches(due, others))
     if waiting is not None:  # after `put`: the next tick finds again what could not be put into the queue
-        app.feeds.keep_metadata(LastTick(at=now, whole_at=now if is_whole else last.whole_at))
+        whole_at, counted_at = now if is_whole else last.whole_at, now if counts_all else last.counted_at
+        app.feeds.keep_metadata(LastTick(now, whole_at, counted_at, stale, due_count))
     return TickResult(len(due) + len(others), len(behind), stale, missing)
 
 

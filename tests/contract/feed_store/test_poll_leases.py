@@ -103,3 +103,28 @@ def test_concurrent_claims_give_the_feed_to_one_caller(make, store) -> None:
     for thread in threads:
         thread.join()
     assert len(response) == 1
+
+
+def test_feeds_that_are_due_since_an_instant(store) -> None:
+    for feed, at in (("a", NOW - 100), ("b", NOW - 50), ("c", NOW)):
+        store.put(Feed(id=feed, url=f"https://{feed}.example/"), NOW)
+        claimed = store.claim(feed, lease(), NOW)
+        assert store.remember([PollResult(feed, "t", msgspec.structs.replace(claimed.poll, next_check=at))]) == []
+    soon(lambda: [value.id for value in store.due(NOW, 10)], ["a", "b", "c"])
+    soon(lambda: [value.id for value in store.due(NOW, 10, since=NOW - 50)], ["c"])
+    soon(lambda: [value.id for value in store.due(NOW, 10, since=NOW - 51)], ["b", "c"])
+    assert store.due(NOW, 10, since=NOW) == []
+
+
+def test_result_with_the_claimed_row_needs_no_look(store) -> None:
+    store.put(Feed(id="a", url="https://a.example/"), NOW)
+    mine = Lease("mine", NOW + 10)
+    claimed = store.claim("a", mine, NOW)
+    poll = msgspec.structs.replace(claimed.poll, head=3, next_check=NOW + 99)
+    assert store.remember([PollResult("a", "mine", poll, claimed)]) == []
+    row = store.row("a")
+    assert (row.poll.head, row.poll.next_check, row.orphaned) == (3, NOW + 99, False)
+    assert store.behind(1, among=["a"]) == ["a"]
+    again = store.claim("a", mine, NOW)
+    store.put(Feed(id="a", url="https://other.example/"), NOW)  # an edit ends the lease
+    assert store.remember([PollResult("a", "mine", poll, again)]) == ["a"]

@@ -288,7 +288,7 @@ def test_feed_that_was_only_loaded_is_archived(events, app) -> None:
     assert events.ask("/v1/feeds?state=archive").json()["feeds"][0]["id"] == "loaded"
 
 
-@contract.covers("A58", "P19")
+@contract.covers("A58", "P23")
 def test_coverage_is_told_in_lists_in_counts_or_not(api) -> None:
     full, counts = found(api, coverage="full")["coverage"], found(api, coverage="counts")["coverage"]
     assert full == found(api)["coverage"]

@@ -60,6 +60,8 @@ class PollResult(Struct, frozen=True):
     feed: str
     token: str
     poll: PollState
+    claimed: FeedRow | None = None
+    """The row as it was claimed, so that it need not be read again: an edit of the feed ends the lease."""
 
 
 class FeedList(Protocol):
@@ -85,8 +87,11 @@ class FeedList(Protocol):
 class PollLeases(Protocol):
     """Due feeds, poll leases and host leases. Used by `ingest/tick.py`, `ingest/poll.py` and `ingest/archiving.py`."""
 
-    def due(self, now: Instant, limit: int) -> list[DueFeed]:
-        """Return at most `limit` feeds whose check is due and that nobody has a lease on, the longest due first."""
+    def due(self, now: Instant, limit: int, since: Instant = 0) -> list[DueFeed]:
+        """Return at most `limit` feeds whose check is due and that nobody has a lease on, the longest due first.
+
+        With `since`, only those that are due since after this instant: what was due before it is not even read.
+        """
 
     def orphaned(self, now: Instant, limit: int) -> list[str]:
         """Return at most `limit` feeds whose poll lease expired, or lost its holder, without being given back."""

@@ -112,7 +112,7 @@ class DynamoFeedStore:
         else:
             sorted_ids = sorted(set(ids))
             feeds = self._table.get_many(map(_feed_key, sorted_ids))
-            states = self._table.get_many(_index_key(generation, id_) for id_ in sorted_ids)
+            states = self._table.get_many(_index_key(generation, id_) for id_ in sorted_ids if generation)
         by_id = {sort_key(state): state for state in states}
         return [_row_of(row, by_id.get(sort_key(row))) for row in sorted(feeds, key=sort_key)]
 
@@ -130,18 +130,23 @@ class DynamoFeedStore:
 
     # --- polling ---
 
-    def due(self, now: Instant, limit: int) -> list[DueFeed]:
-        rows = [row for row in self._rows_to_attend(now, limit) if "active" in row and _is_free(row, now)]
+    def due(self, now: Instant, limit: int, since: Instant = 0) -> list[DueFeed]:
+        rows = [row for row in self._rows_to_attend(now, limit, since) if "active" in row and _is_free(row, now)]
         feeds = [DueFeed(sort_key(row), string_in(row, "host") or "", number_in(row, "next_check")) for row in rows]
-        return sorted((feed for feed in feeds if feed.at <= now), key=lambda feed: (feed.at, feed.id))[:limit]
+        due = (feed for feed in feeds if feed.at <= now and (not since or feed.at > since))
+        return sorted(due, key=lambda feed: (feed.at, feed.id))[:limit]
 
     def orphaned(self, now: Instant, limit: int) -> list[str]:
         rows = self._rows_to_attend(now, limit)
         return sorted(sort_key(row) for row in rows if "token" in row and _is_free(row, now))[:limit]
 
-    def _rows_to_attend(self, now: Instant, limit: int) -> list[Row]:
-        """Return the table's rows of feeds whose `attention` instant is not after `now`."""
-        ids = self._ids_in_index(ATTENTION, limit, " AND attention_at <= :now", {":now": number(now)})
+    def _rows_to_attend(self, now: Instant, limit: int, since: Instant = 0) -> list[Row]:
+        """Return the table's rows of feeds whose `attention` instant is after `since`, and not after `now`.
+
+        An expired lease counts from its end, which is later than the check that was due.
+        """
+        bounds = {":since": number(since + 1 if since else 0), ":now": number(now)}
+        ids = self._ids_in_index(ATTENTION, limit, " AND attention_at BETWEEN :since AND :now", bounds)
         return self._table.get_many(map(_feed_key, ids), ("next_check", "host", "active", "token", "until"))
 
     def _ids_in_index(self, index: str, limit: int | None, condition: str = "", values: Row | None = None) -> list[str]:
@@ -172,17 +177,22 @@ class DynamoFeedStore:
 
     def remember(self, results: Iterable[PollResult], *, release: bool = True) -> list[str]:
         by_id = {result.feed: result for result in results}
-        rows = {sort_key(row): row for row in self._table.get_many(map(_feed_key, by_id))}
+        unread = [result.feed for result in by_id.values() if result.claimed is None or not release]
+        rows = {sort_key(row): row for row in self._table.get_many(map(_feed_key, unread))}
 
         def write(result: PollResult) -> str | None:
-            row = rows.get(result.feed)
-            if row is None or string_in(row, "token") != result.token:
-                return result.feed
-            feed, poll = _feed_of(row), result.poll
+            row, claimed, poll = rows.get(result.feed), result.claimed, result.poll
             change = _release_lease(result.token) if release else Change().if_same(token=string(result.token))
+            if row is not None and string_in(row, "token") == result.token:
+                feed, head = _feed_of(row), number_in(row, "head")
+            elif claimed is not None and result.feed not in unread:
+                feed, head = claimed.feed, claimed.poll.head
+            else:
+                return result.feed
             _set_polled(_set_poll(change, poll), feed, poll)
-            _set_attention(change, feed.id, _due_at(feed, poll) if release else number_in(row, "until"))
-            if poll.head > number_in(row, "head"):
+            attention = _due_at(feed, poll) if release or row is None else number_in(row, "until")
+            _set_attention(change, feed.id, attention)
+            if poll.head > head:
                 change.set(behind_bucket=string(_bucket_of(feed.id)))
             written = self._table.update(_feed_key(feed.id), change.add("rev", number(1)))
             return None if written is not None else result.feed

@@ -30,6 +30,12 @@ class LastTick(Metadata, frozen=True):
     KEY: ClassVar[str] = "ticked"
     at: Instant
     whole_at: Instant
+    counted_at: Instant = 0
+    """When all due feeds were last read."""
+    stale: int = 0
+    """Number of feeds that were late then."""
+    due: int = 0
+    """Number of feeds that were due then."""
 
 
 class BegunReindex(Metadata, frozen=True):

@@ -134,11 +134,11 @@ class SqliteFeedStore:
 
     # --- polling ---
 
-    def due(self, now: Instant, limit: int) -> list[DueFeed]:
+    def due(self, now: Instant, limit: int, since: Instant = 0) -> list[DueFeed]:
         rows = self._read(
             "SELECT id, host, next_check, token, holder, until FROM feeds WHERE active AND next_check <= ?"
-            " ORDER BY next_check, id LIMIT ?",
-            (now, limit),
+            " AND (? = 0 OR next_check > ?) ORDER BY next_check, id LIMIT ?",
+            (now, since, since, limit),
         )
         return [
             DueFeed(id_, host, at)
