@@ -101,6 +101,12 @@ _BACKSLASH = "\\"
 _QUERY = re.compile("([?#])")
 _NOT_IN_LINK = re.compile(r"[\s\"<>`{}]")
 _QUOTES = re.compile(r"[\"<>“”„«»]")
+_COLON_LOST = re.compile(r"(https?)//", re.IGNORECASE)
+_HOST_AND_PATH = re.compile(r"(?:[\w-]+\.)+([a-z]{2,})(?::\d+)?/", re.IGNORECASE)
+_EXTENSIONS = frozenset(["php", "asp", "aspx", "cgi", "cfm", "do", "htm", "html", "jsp", "pl", "py", "shtml", "xhtml"])
+"""Endings of a file that may stand before the path of a relative address, as in `index.php/story`."""
+_RELATIVE = re.compile(r"\w{2,}[/?#]|[/?#=](?:\w{2,}|\d)|\w\.\w{2,}")
+"""A part of a relative address that no placeholder has, such as `N/A`, `-/-` or `TBD.`."""
 _PATH = re.compile(r"[/?#.]")
 """What a relative address in a text has at least one of; without, it is a word, though RFC 3986 would take it for one."""
 _BAD_HOST = re.compile(r"[\s\"<>\\^`{|}%]")
@@ -257,7 +263,11 @@ def resolve(link: str, base: str) -> str:
 def resolve_text(text: str, base: str) -> str:
     """Return the link that a text gives, as `resolve` does; a text may also be a word, such as "none", which gives ""."""
     link = tidy_link(text)
-    is_path = link[:1] in {"/", "?", "#", "."} or (_PATH.search(link) is not None and " " not in link)
+    if broken := _COLON_LOST.match(link):
+        return f"{broken[1]}://{link[broken.end() :]}"
+    if (host := _HOST_AND_PATH.match(link)) and host[1].lower() not in _EXTENSIONS:
+        return f"https://{link}"
+    is_path = link[:1] in {"/", "?", "#", "."} or (_RELATIVE.search(link) is not None and " " not in link)
     return resolve(link, base) if is_path or _SCHEME.match(link) else ""
 
 

@@ -125,18 +125,29 @@ def test_late_body_is_not_the_answer_of_the_next_feed(serve, fetch, status: byte
     assert fetch(f"{server.base}/second").body == BODY
 
 
-@pytest.mark.parametrize("status", [b"304 Not Modified", b"204 No Content", b"205 Reset Content"])
-def test_second_answer_after_one_without_a_body_is_not_that_of_the_next_feed(serve, fetch, status: bytes) -> None:
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"304 Not Modified\r\n\r\n",
+        b"204 No Content\r\n\r\n",
+        b"205 Reset Content\r\n\r\n",
+        b"404 Not Found\r\nContent-Length: 0\r\n\r\n",
+        b"500 Oops\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        b"301 Moved\r\nLocation: /third\r\nContent-Length: 0\r\n\r\n",
+    ],
+)
+def test_second_answer_after_one_without_a_document_is_not_that_of_the_next_feed(serve, fetch, head: bytes) -> None:
     """Nothing announces the second answer, which comes with the next request of the connection."""
 
     def says(line: str, number: int) -> bytes:
         if "/first" in line:
-            return b"HTTP/1.1 " + status + b"\r\n\r\n"
+            return b"HTTP/1.1 " + head
         late = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nwrong" if number == 1 else b""
         return late + answer()
 
     server = serve(says)
-    fetch(f"{server.base}/first", validators=Validators(f"{server.base}/first", etag='"1"'))
+    first = fetch(f"{server.base}/first", validators=Validators(f"{server.base}/first", etag='"1"'))
+    assert not isinstance(first, Fetched) or first.body == BODY
     assert fetch(f"{server.base}/second").body == BODY
 
 

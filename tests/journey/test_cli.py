@@ -158,6 +158,23 @@ def test_other_feeds_of_a_page_are_named(run, server) -> None:
     assert (status, "Added the-news." in out, server.url("/b.xml") in out) == (0, True, True)
 
 
+def test_other_feeds_of_a_page_are_named_again_but_no_dead_ones(run, server) -> None:
+    server.says("/page", f"<html><head>{link('/gone.xml')}{link('/a.xml')}{link('/b.xml')}</head></html>")
+    server.says("/a.xml", rss(story(1), title="The news"))
+    server.says("/b.xml", rss(story(2)))
+    _status, out, _err = run("feeds", "add", server.url("/page"))
+    assert (server.url("/b.xml") in out, "gone.xml" in out) == (True, False)
+    status, _out, err = run("feeds", "add", server.url("/page"))
+    assert (status, "already polled" in err, server.url("/b.xml") in err, "gone.xml" in err) == (2, True, True, False)
+
+
+def test_reindex_of_a_folder_that_is_not_there_makes_none(tmp_path, monkeypatch, capsys) -> None:
+    monkeypatch.setenv("NEWSWIRE_DATA", str(tmp_path / "mistyped"))
+    assert main(["reindex"]) == 2
+    assert "There is no data in" in capsys.readouterr().err
+    assert not (tmp_path / "mistyped").exists()
+
+
 def test_page_whose_links_lead_to_no_feed_is_refused_with_the_reasons(run, server) -> None:
     server.says("/page", f"<html><head>{link('/gone.xml')}{link('/page2')}</head></html>")
     server.says("/page2", "<html></html>")

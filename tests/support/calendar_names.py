@@ -42,6 +42,7 @@ OTHER_MONTHS = {
         "ноя": 11,
         "дек": 12,
     },
+    "hr": {"studenog": 11},
     "tr": {"subat": 2, "agustos": 8, "eylul": 9, "kasim": 11, "aralik": 12},
 }
 """Spellings of feeds that CLDR does not list."""

@@ -324,3 +324,25 @@ def test_feeds_are_compared_by_the_address_that_is_asked() -> None:
 )
 def test_address_without_a_scheme_is_one_of_the_web(address: str, url: str) -> None:
     assert web_url(address) == url
+
+
+@pytest.mark.parametrize(
+    ("text", "link"),
+    [
+        ("N/A", ""),
+        ("n/a", ""),
+        ("TBD.", ""),
+        ("-/-", ""),
+        ("none", ""),
+        ("example.com/story", "https://example.com/story"),
+        ("http//x.example/a", "http://x.example/a"),
+        ("index.php/story", "https://site.example/index.php/story"),
+        ("news/1.html", "https://site.example/news/1.html"),
+        ("story.html", "https://site.example/story.html"),
+        ("p/5", "https://site.example/p/5"),
+        ("?id=5", "https://site.example/?id=5"),
+        ("2026/11/story", "https://site.example/2026/11/story"),
+    ],
+)
+def test_placeholder_is_no_link(text: str, link: str) -> None:
+    assert resolve_text(text, "https://site.example/") == link

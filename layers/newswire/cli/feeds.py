@@ -94,7 +94,8 @@ def add(app: App, arguments: argparse.Namespace) -> int:
     if known is not None and (is_same or not arguments.force):
         if not known.feed.removed:
             way = "" if is_same else f" leads to {known.feed.url}, which"
-            raise UsageError(f"{found.url}{way} is already polled as {known.feed.id}.")
+            others = f" The page also links to {', '.join(found.others)}." if found.others else ""
+            raise UsageError(f"{found.url}{way} is already polled as {known.feed.id}.{others}")
         app.feeds.put(msgspec.structs.replace(known.feed, removed=False), app.clock())
         publish(app, [known.feed.id])
         say(f"{known.feed.id} is polled again.")

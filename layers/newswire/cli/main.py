@@ -442,7 +442,13 @@ COMMANDS = (
         metavar="withdraw",
     ),
     Command("search", "Search, as /v1/search does.", _search, _search_arguments, needs_data=True),
-    Command("reindex", "Rebuild the index from the archive, and swap it in whole.", _reindex, uses_index=False),
+    Command(
+        "reindex",
+        "Rebuild the index from the archive, and swap it in whole.",
+        _reindex,
+        uses_index=False,
+        needs_data=True,
+    ),
     Command(
         "verify",
         "Compare the archive, the states of items and the index; with --repair, mend the index.",

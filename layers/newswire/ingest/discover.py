@@ -5,7 +5,7 @@ What is found is fetched before it counts, so that a feed that cannot be read is
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from html.parser import HTMLParser
 
@@ -97,20 +97,29 @@ def find_feed(fetcher: DocumentFetcher, url: str, user_agent: str) -> Found | No
     if not isinstance(sniffed, Refusal):
         return Found(url, outcome)  # also JSON that is not a JSON Feed: a listing says where its rows are
     links = list(dict.fromkeys(_links_of(outcome)))[:MAX_CANDIDATES]
-    reasons = []
+    reasons: dict[str, str] = {}
     for link in links:
         document = _fetch(fetcher, link, user_agent)
         if isinstance(document, Fetched):
             refusal = sniff(document.body, document.content_type)
             if not isinstance(refusal, Refusal) and not _is_other_json(document.body, refusal):
-                return Found(link, document, is_of_page=True, others=tuple(other for other in links if other != link))
+                return Found(
+                    link,
+                    document,
+                    is_of_page=True,
+                    others=tuple(other for other in links if other != link and other not in reasons),
+                )
             sentence = refusal.sentence if isinstance(refusal, Refusal) else "The document is not a JSON Feed."
-            reasons.append(f"{link}: {sentence}")
+            reasons[link] = sentence
         elif isinstance(document, FetchFailed):
-            reasons.append(f"{link}: {document.sentence}")
+            reasons[link] = document.sentence
     if links:
-        return NotFound(f"{url} is a web page, and none of its links to feeds can be read. {' '.join(reasons)}")
+        return NotFound(f"{url} is a web page, and none of its links to feeds can be read. {_listed(reasons)}")
     return NotFound(f"{url} is not a feed, and does not link to one. {sniffed.sentence}")
+
+
+def _listed(reasons: Mapping[str, str]) -> str:
+    return " ".join(f"{link}: {reason}" for link, reason in reasons.items())
 
 
 def _is_other_json(body: bytes, kind: str) -> bool:

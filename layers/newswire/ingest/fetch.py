@@ -54,7 +54,6 @@ _ACCEPT = (
 _DOCUMENT_STATUSES = frozenset({200, 203})
 """A 203 is a 200 that a proxy has changed (RFC 9110 section 15.3.4)."""
 _REDIRECT_STATUSES = frozenset({301, 302, 303, 307, 308})
-_BODILESS_STATUSES = frozenset({204, 205, 304})
 CHUNK_BYTES = 65_536
 """Maximum bytes of one read; a body up to this size is read to its end even if it is not used."""
 MAX_HEADER_CHARACTERS = 2_000
@@ -138,7 +137,7 @@ class Fetcher:
             if response.status not in _REDIRECT_STATUSES or not location:
                 return self._outcome_of(request, chain, response)
             chain.keep_cookies(response.headers.getlist("set-cookie"))
-            _discard(response)
+            response.close()  # as `_outcome_of` says of every answer that is no document
             chain.follow(response.status, location, self._settings.fetch_max_redirects)
 
     def _request(self, destination: _Destination, headers: Mapping[str, str | bytes]) -> urllib3.BaseHTTPResponse:
@@ -180,16 +179,21 @@ class Fetcher:
         return headers
 
     def _outcome_of(self, request: FetchRequest, chain: RedirectChain, response: urllib3.BaseHTTPResponse) -> Outcome:
+        """Return the outcome; keep the connection after a whole document only.
+
+        Some servers send a body after a status that has none, or a second answer after an error or a redirect. It would
+        be taken for the answer to the next request, which is that of another feed.
+        """
         headers = _plain_headers(response.headers)
         hops = tuple(chain.hops)
         if response.status == 304:  # noqa: PLR2004 - Not Modified
-            _discard(response)
+            response.close()
             if request.validators is None or request.validators.url != chain.url:
                 sentence = "The server answered 304 (Not Modified) to an unconditional request."
                 return FetchFailed(request.url, "bad_response", sentence, 304, headers, hops)
             return NotModified(request.url, chain.url, headers, hops, 0)
         if response.status not in _DOCUMENT_STATUSES:
-            _discard(response)
+            response.close()
             answer = (
                 f"{quotable_host(chain.url)} answers {response.status} {_REASONS.get(response.status, '')}".rstrip()
             )
@@ -349,29 +353,6 @@ def _send(pool: HTTPConnectionPool, target: str, headers: Mapping[str, str | byt
         decode_content=False,
         assert_same_host=False,
     )
-
-
-def _discard(response: urllib3.BaseHTTPResponse) -> None:
-    """End a response whose body is not used; read a small body, so that its connection can be reused.
-
-    A connection is kept only when its answer has surely ended. A status without a body ends with its head (RFC 9112
-    section 6.3), but servers exist that send a body after it, or a second answer, and it would be taken for the answer to
-    the next request. A body without a length ends with the connection, which may be at any time.
-    """
-    if response.status in _BODILESS_STATUSES or not _has_end(response.headers):
-        response.close()
-        return
-    try:
-        if not response.read(CHUNK_BYTES, decode_content=False) or response.length_remaining == 0:
-            response.release_conn()
-            return
-    except (HTTPError, OSError):
-        pass
-    response.close()
-
-
-def _has_end(headers: Mapping[str, str]) -> bool:
-    return "transfer-encoding" in headers or _LENGTH.fullmatch(headers.get("content-length", "")) is not None
 
 
 _UNKNOWN_AUTHORITY = frozenset({18, 19, 20, 21})

@@ -116,18 +116,26 @@ _ZERO = re.compile(r"-0001\b|\b0000[-/.]00[-/.]00")
 def date_of(candidates: Iterable[RawDate], fetched_at: Instant, lang: str | None = None) -> ItemDate:
     """Choose the date of publication from the dates of an entry, best first.
 
-    The first readable date counts, or a later one with the same second and a fraction. RSS has no fractions in pubDate,
-    but may have a dc:date as well. The instant of the fetch replaces a missing, unreadable or impossible date; source and
-    flags say so. Impossible are the zero of a clock (1970, or that of Excel, .NET or PHP), a year before 1800, and more
+    The first readable and possible date counts, or a later one with the same second and a fraction. RSS has no fractions
+    in pubDate, but may have a dc:date as well. The instant of the fetch replaces a missing, unreadable or impossible date;
+    source and flags say so.
+
+    Impossible are the zero of a clock (1970, or that of Excel, .NET or PHP), a year before 1800, and more
     than 24 h after the fetch. `lang` decides between months that one name has in several languages.
     """
     first: RawDate | None = None
-    later_candidates = iter(candidates)
-    for candidate in later_candidates:
+    impossible: ItemDate | None = None
+    every = list(candidates)
+    for position, candidate in enumerate(every, start=1):
         first = first or candidate
         date = read_feed_date(candidate.raw, lang)
         if date is not None:
-            return _check_date(*_prefer_fraction(candidate, date, later_candidates), fetched_at)
+            checked = _check_date(*_prefer_fraction(candidate, date, every[position:]), fetched_at)
+            if has_date(checked):
+                return checked
+            impossible = impossible or checked
+    if impossible is not None:
+        return impossible
     raw = first.raw[:VALUE_LENGTH] if first else None
     flag: DateFlag = "undated" if first is None else "epoch" if _ZERO.search(first.raw) else "unreadable"
     return ItemDate(fetched_at, "first_seen", "second", raw, (flag,))

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import html
 import re
+from html.entities import html5
 
 from newswire.analysis import limit_marks
 from newswire.model import Markup
@@ -62,6 +63,7 @@ _LINE_BREAK = "\x1e"
 """Stands for the boundary of a block until white space is collapsed: a control character that no text keeps."""
 _LONG_REFERENCE = re.compile(r"&#(?:[xX]([0-9a-fA-F]++)|([0-9]++));?")
 _MAX_REFERENCE_DIGITS = 7
+_NAMED_REFERENCE = re.compile(r"&([A-Za-z][A-Za-z0-9]*+)([;=]?)")
 _CONTROL_CHARACTERS = re.compile("[\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f\ud800-\udfff]+")
 
 
@@ -114,7 +116,17 @@ def decode_references(text: str) -> str:
         return text
     if "&#" in text:
         text = _LONG_REFERENCE.sub(_shorten_reference, _SURROGATES.sub(_join_surrogates, text))
-    return html.unescape(text)
+    return html.unescape(_NAMED_REFERENCE.sub(_keep_words, text))
+
+
+def _keep_words(match: re.Match[str]) -> str:
+    """Return a reference unchanged, and an ampersand before another word as text: `&notes` is not `¬es`.
+
+    HTML reads it so in attributes (13.2.5.73), and publishers mean it so in texts.
+    """
+    name, end = match.groups()
+    is_reference = f"{name};" in html5 if end == ";" else name in html5 and end != "="
+    return match.group() if is_reference else f"&amp;{name}{end}"
 
 
 def clean_line(text: str, most: int) -> str:

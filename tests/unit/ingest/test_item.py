@@ -147,3 +147,12 @@ def test_text_of_an_entry_without_content_keeps_its_paragraphs(summary: Markup, 
     assert candidate is not None
     assert candidate.content == content
     assert candidate.summary == plain_text(summary)
+
+
+@pytest.mark.parametrize(
+    "impossible", ["0001-01-01T00:00:00Z", "Thu, 01 Jan 1970 00:00:00 GMT", "2036-01-01T00:00:00Z"]
+)
+def test_possible_date_counts_behind_an_impossible_one(impossible: str) -> None:
+    date = date_of((RawDate("published", impossible), RawDate("updated", "2025-11-24T10:00:00Z")), NOW)
+    assert (date.at, date.source, date.flags) == (1_763_978_400_000, "updated", ())
+    assert date_of((RawDate("published", impossible), RawDate("updated", "soon")), NOW).source == "first_seen"

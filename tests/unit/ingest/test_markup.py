@@ -139,3 +139,18 @@ def test_lines_are_the_words_of_the_text(markup: str) -> None:
 @pytest.mark.parametrize("end", ["", ">", "-->", "--!>", "</svg>"])
 def test_stripping_takes_linear_time(part: str, end: str) -> None:
     assert_linear(lambda size: plain_text(Markup(part * (size // len(part)) + end), lines=True))
+
+
+@pytest.mark.parametrize(
+    ("written", "read"),
+    [
+        ("Fish&notes &region A&microns", "Fish&notes &region A&microns"),
+        ("&copy 2020, &copy; 2020, &eacute;t&eacute", "© 2020, © 2020, été"),
+        ("x?a=1&copy=2&lang=en&section=3", "x?a=1&copy=2&lang=en&section=3"),
+        ("&notit; &hellip; &nosuch;", "&notit; … &nosuch;"),
+        ("AT&amp;T &#65;&#x42", "AT&T AB"),
+    ],
+)
+def test_ampersand_before_a_word_is_no_reference(written: str, read: str) -> None:
+    assert plain_text(Markup(written)) == read
+    assert plain_text(Markup(f"<p>{written}</p>")) == read

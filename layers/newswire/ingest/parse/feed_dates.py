@@ -54,6 +54,7 @@ _ZONE_HOURS = {
     **dict.fromkeys(("nzst",), 12.0),
     **dict.fromkeys(("nzdt",), 13.0),
     **dict.fromkeys(("brt", "art", "uyt", "clst"), -3.0),
+    "brst": -2.0,
     **dict.fromkeys(("ndt",), -2.5),
     **dict.fromkeys(("nst",), -3.5),
     **dict.fromkeys(("adt",), -3.0),
@@ -83,7 +84,7 @@ _BEHIND = r"(?:\s*,?\s*\(?(?P<behind>[^\d\s,.()]{1,15}(?:-[^\d\s,.()]{2,10})?)\)
 _NAME = r"(?P<name>[^\W\d_]+(?:['’][^\W\d_]+)?)"
 _HALF = r"(?:\s*(?P<half>[ap])\.?\s?m\b\.?)"
 _TIME = (
-    r"(?P<hour>\d{1,2})(?:\s?[:.h]\s?(?P<minute>\d{2})(?:\s?[:.]\s?(?P<second>\d{1,2})(?:[.,](?P<fraction>\d{1,9}))?)?"
+    r"(?P<hour>\d{1,2})(?:\s?[:.h]\s?(?P<minute>\d{2}|\d(?=:\d))(?:\s?[:.]\s?(?P<second>\d{1,2})(?:[.,](?P<fraction>\d{1,9}))?)?"
     + _HALF
     + r"?|\s?h\b|(?P<half2>\s*[ap]\.?\s?m\b\.?))"
 )

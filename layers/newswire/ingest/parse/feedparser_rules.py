@@ -103,6 +103,21 @@ class _RuledParser(StrictFeedParser):  # type: ignore[misc]  # feedparser has no
         super().push_content(*arguments)
         self.contentparams = _TextDetails(self.contentparams)
 
+    # An empty link replaces none, and a relation may be written as the URI of its registration (RFC 4287 4.2.7.2).
+
+    def _start_link(self, attributes: dict[str, str]) -> None:
+        relation = attributes.get("rel", "").strip()
+        if relation.lower().startswith(_RELATIONS):
+            attributes["rel"] = relation[len(_RELATIONS) :].lower()
+        super()._start_link(attributes)
+
+    def _end_link(self) -> None:
+        context = self._get_context()
+        before = dict.get(context, "link")
+        self.pop("link")
+        if before and not dict.get(context, "link"):
+            context["link"] = before
+
     # A guid is a link only where it says so, and `syndication.py` decides.
 
     def _start_guid(self, attributes: dict[str, str]) -> None:
@@ -189,6 +204,9 @@ def _name_beside(text: str, address: str) -> str:
     if text[:1] == "(" and text[-1:] == ")":
         text = text[1:-1]
     return text.strip(" \t\r\n\"'") or address
+
+
+_RELATIONS = "http://www.iana.org/assignments/relation/"
 
 
 class _Events:

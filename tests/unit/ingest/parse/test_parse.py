@@ -436,3 +436,18 @@ def test_many_undeclared_prefixes_take_linear_time() -> None:
     document = parse(record(body))
     assert isinstance(document, Document)
     assert time.process_time() - started < 5  # a quadratic search took 7 s, this takes 0.3 s
+
+
+@pytest.mark.parametrize(
+    "links",
+    [
+        "<link>https://x.example/first</link><link></link>",
+        "<link></link><link>https://x.example/first</link>",
+        '<a:link xmlns:a="http://www.w3.org/2005/Atom" rel="http://www.iana.org/assignments/relation/alternate"'
+        ' href="https://x.example/first"/>',
+    ],
+)
+def test_empty_link_replaces_none_and_a_relation_may_be_a_uri(links: str) -> None:
+    item = f'<item><guid isPermaLink="false">1</guid><title>t</title>{links}</item>'
+    document = read(f'<rss version="2.0"><channel><title>x</title>{item}</channel></rss>')
+    assert document.entries[0].link == "https://x.example/first"
