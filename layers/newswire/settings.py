@@ -120,6 +120,11 @@ def read_aws_region(environ: Mapping[str, str] | None = None) -> str | None:
     return environ.get("AWS_REGION") or environ.get("AWS_DEFAULT_REGION") or None
 
 
+def set_variables(variables: Mapping[str, str]) -> None:
+    """Set variables in the environment of this process, which the processes that it starts inherit."""
+    os.environ.update(variables)
+
+
 def read_settings(environ: Mapping[str, str] | None = None) -> Settings:
     """Return the settings of the environment, or of `environ`.
 

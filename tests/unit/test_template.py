@@ -298,6 +298,13 @@ def test_gateway_errors_are_problem_json() -> None:
         )
 
 
+def test_too_many_requests_say_when_to_come_again() -> None:
+    (api,) = resources("AWS::ApiGateway::RestApi").values()
+    responses = api["Body"]["x-amazon-apigateway-gateway-responses"]
+    for name in ("THROTTLED", "QUOTA_EXCEEDED", "DEFAULT_5XX"):
+        assert "gatewayresponse.header.Retry-After" in responses[name]["responseParameters"]
+
+
 @pytest.mark.parametrize("has_operator", [True, False])
 def test_serverless_policies_admit_only_named_principals(has_operator: bool) -> None:
     for policy in resources("AWS::OpenSearchServerless::SecurityPolicy").values():

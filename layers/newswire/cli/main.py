@@ -29,7 +29,7 @@ from newswire.cli.console import complain
 from newswire.cli.search_options import SEARCH_OPTIONS, help_of, option_of
 from newswire.errors import IndexOutdatedError, NewswireError, UsageError
 from newswire.extras import needs_extra
-from newswire.settings import Settings, read_settings
+from newswire.settings import Settings, read_settings, set_variables
 from newswire.storage.data_folder import OTHERS, check
 
 
@@ -59,6 +59,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     os.umask(OTHERS)  # data and exports hold the keys of feeds
     app = None
     try:
+        if parsed.stack:
+            _use_stack(parsed.stack)
         settings = read_settings()
         check(settings.data_folder)
         if command.needs_data and not getattr(parsed, "remote", None):
@@ -95,6 +97,14 @@ def _hint_for(command: Command, parser: argparse.ArgumentParser, unread: Sequenc
     if command.run is _search:
         return f" To exclude a word, write -- before the query: `newswire search -- {' '.join(unread)}`."
     return ""
+
+
+def _use_stack(stack: str) -> None:
+    """Take the settings of a deployed stack, also for the worker processes of this command."""
+    with needs_extra("aws", "newswire --stack"):
+        from newswire.storage.stack import stack_environ  # noqa: PLC0415 - only for a stack
+
+    set_variables(stack_environ(stack))
 
 
 def _check_data(settings: Settings) -> None:
@@ -135,6 +145,7 @@ def make_parser() -> argparse.ArgumentParser:
     """Return the parser of the whole command line; a parsed command line has its `command` and `parser`."""
     parser = Parser(prog="newswire", description="Poll news feeds, keep them, and search them.")
     parser.add_argument("--version", action="version", version=f"newswire {__version__}")
+    parser.add_argument("--stack", metavar="NAME", help="work on this deployed stack; it needs your AWS credentials")
     _add_commands(parser, COMMANDS, "COMMAND", required=True)
     return parser
 
