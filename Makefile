@@ -14,7 +14,7 @@ WORKERS ?= 3
 COVERAGE := $(if $(CI),--cov --cov-report=,)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run unit test test-long bundle validate check format coverage bench sbom audit screenshots opensearch opensearch-stop local-aws lock clean
+.PHONY: help setup run unit test test-long bundle validate check format coverage bench sbom audit screenshots opensearch opensearch-stop local-aws smoke lock clean
 
 help: ## print this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -92,6 +92,9 @@ opensearch-stop: ## stop that node; its data stays
 local-aws: setup ## start OpenSearch and a stand-in for AWS with Docker, for `sam local`
 	docker compose up --detach --wait
 	@$(BIN)/python -m tests.support.local_aws http://127.0.0.1:5555
+
+smoke: setup ## try a deployed API, signed with your AWS credentials: make smoke URL=<the ApiUrl of the stack>
+	@$(BIN)/python -m tests.support.smoke "$(URL)"
 
 lock: ## write all locks again, with hashes and no index addresses
 	$(PYTHON) -m venv .venv-lock
