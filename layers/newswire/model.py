@@ -57,6 +57,8 @@ class Feed(Struct, frozen=True):
     lang: str | None = None
     groups: tuple[str, ...] = ()
     """The groups that its owner put it into: the folders of an OPML file."""
+    retention_days: int | None = None
+    """Days after which an item leaves the index; 0 for never, None for the setting of all feeds."""
     removed: bool = False
     """No longer in its feeds file: not polled, but its items and its log stay."""
 
@@ -324,6 +326,8 @@ class ItemState(Struct, frozen=True, array_like=True, gc=False):
     """The key of its title, by which it is found when its identity stands on several entries; "" from older versions."""
     withdrawn: bool = False
     """A person took it out for good: it is in no index, and its entry never makes it again."""
+    expired: bool = False
+    """It left the index by its age; its entry does not make it again."""
 
 
 class Item(Struct, frozen=True, gc=False):
@@ -513,6 +517,13 @@ class FoldState(Struct, frozen=True):
     """The last items that the engine refused."""
     refused_count: int = 0
     """The total number of refused items."""
+    expired: int = 0
+    """Number of items that left the index by their age."""
+
+    @property
+    def indexed(self) -> int:
+        """Return the number of items that the index must have."""
+        return self.items - self.refused_count - self.expired
 
 
 class FeedStatus(Struct, frozen=True):

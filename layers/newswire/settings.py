@@ -40,6 +40,7 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
     poll_minimum_seconds: Annotated[int, Meta(ge=10, le=86_400)] = 300
     poll_maximum_seconds: Annotated[int, Meta(ge=10, le=86_400)] = 21_600
     poll_concurrency: Annotated[int, Meta(ge=1, le=256)] = 16
+    retention_days: Annotated[int, Meta(ge=0, le=36_500)] = 0
     stale_grace_seconds: Annotated[int, Meta(ge=0, le=86_400)] = 900
     fetch_timeout_seconds: Annotated[int, Meta(ge=1, le=600)] = 60
     fetch_max_bytes: Annotated[int, Meta(ge=1_000, le=1_000_000_000)] = 20_000_000

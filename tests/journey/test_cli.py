@@ -368,6 +368,7 @@ def test_url_listed_twice_is_imported_once(run, tmp_path) -> None:
         ("[feed.x]\nurl = 'ftp://a'\n", "line 2, key feed.x.url"),
         ("[feed.x]\nurl = 'http://a.example'\nkindd = 'auto'\n", "line 3, key feed.x.kindd"),
         ("[feed.x]\nurl = 'http://a.example'\nminimum_seconds = 1\n", "line 3, key feed.x.minimum_seconds"),
+        ("[feed.x]\nurl = 'http://a.example'\nretention_days = -1\n", "line 3, key feed.x.retention_days"),
         ("[feed.x]\nurl = 'http://a.example'\nkind = 'listing'\n", "listing"),
         ("[feed.x]\nurl = 'http://a.example'\nlisting = { rows = 'a[' }\n", "JMESPath"),
         ("[feed.X]\nurl = 'http://a.example'\n", "letter or digit, got 'X'"),

@@ -25,6 +25,7 @@ MIN_INTERVAL_SECONDS = 10
 MAX_INTERVAL_SECONDS = 86_400
 """The range of `minimum_seconds` and `maximum_seconds`, the same as in `settings.py`."""
 
+MAX_RETENTION_DAYS = 36_500
 MAX_GROUPS = 50
 """Maximum groups of a feed."""
 _TOML_POSITION = re.compile(r"at line (\d+), column (\d+)")
@@ -45,6 +46,7 @@ class FeedTable(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=T
     listing: Listing | None = None
     lang: str | None = None
     groups: tuple[str, ...] = ()
+    retention_days: int | None = None
 
 
 def read_toml(data: bytes, name: str) -> list[Feed]:
@@ -114,6 +116,7 @@ def _feed_of(feed_id: str, table: object, name: str, text: str) -> Feed:
         listing=fields.listing,
         lang=fields.lang,
         groups=tuple(dict.fromkeys(filter(None, map(clean_group, fields.groups)))),
+        retention_days=fields.retention_days,
     )
 
 
@@ -132,6 +135,8 @@ def _problem_of(table: FeedTable) -> tuple[str, str] | None:
         value = getattr(table, key)
         if value is not None and not MIN_INTERVAL_SECONDS <= value <= MAX_INTERVAL_SECONDS:
             return key, f"it must be from {MIN_INTERVAL_SECONDS} to {MAX_INTERVAL_SECONDS}, got {value}"
+    if table.retention_days is not None and not 0 <= table.retention_days <= MAX_RETENTION_DAYS:
+        return "retention_days", f"it must be from 0 to {MAX_RETENTION_DAYS}, got {table.retention_days}"
     if len(table.groups) > MAX_GROUPS:
         return "groups", f"a feed must have at most {MAX_GROUPS} groups, got {len(table.groups)}"
     if table.kind == "listing" and table.listing is None:
@@ -199,6 +204,7 @@ def write_toml(feeds: Iterable[Feed]) -> str:
             listing=feed.listing,
             lang=feed.lang,
             groups=feed.groups,
+            retention_days=feed.retention_days,
         )
         lines = [f"[feed.{_toml_key(feed.id)}]"]
         lines += [f"{key} = {_toml_value(value)}" for key, value in msgspec.to_builtins(table).items()]

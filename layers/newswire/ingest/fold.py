@@ -152,10 +152,10 @@ def _withdraw(fold: FoldState, record: Record, states_of: StateReader) -> Step:
     count = Count(record.seq, 0, 0, 0)
     if state is None or (state.withdrawn and state.seq != record.seq):
         return Step(msgspec.structs.replace(fold, cursor=record.seq), {}, (), count)
-    after = msgspec.structs.replace(fold, cursor=record.seq, items=fold.items - 1)
-    return Step(
-        after, {withdrawal.id: msgspec.structs.replace(state, seq=record.seq, withdrawn=True)}, (), count, withdrawal
-    )
+    expired = fold.expired - state.expired
+    after = msgspec.structs.replace(fold, cursor=record.seq, items=fold.items - 1, expired=expired)
+    gone = msgspec.structs.replace(state, seq=record.seq, withdrawn=True, expired=False)
+    return Step(after, {withdrawal.id: gone}, (), count, withdrawal)
 
 
 # --- one item ---------------------------------------------------------------------------------------------------------
@@ -169,7 +169,7 @@ def _fold_item(before: ItemState | None, candidate: Candidate, record: Record) -
     is_loaded = record.kind == "load"
     if before is None:
         return _first_state(candidate, record), True
-    if before.withdrawn or before.seq >= record.seq or (is_loaded and not before.loaded):
+    if before.withdrawn or before.expired or before.seq >= record.seq or (is_loaded and not before.loaded):
         return None, False
     date = _choose_date(before, candidate.date)
     is_same = candidate.entry_hash == before.entry_hash and (

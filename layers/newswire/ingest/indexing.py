@@ -19,6 +19,7 @@ from newswire.ingest.fold import HISTORY_LENGTH, fold_reading, step
 from newswire.ingest.index_check import FENCE, check_index, remember_index
 from newswire.ingest.reading import reader_of, refuse_error
 from newswire.ingest.reading.record import TOO_COSTLY
+from newswire.ingest.retention import cutoff_of, without_expired
 from newswire.log import log_text
 from newswire.model import (
     Count,
@@ -240,6 +241,7 @@ class _IndexRun:
         except Exception as error:  # noqa: BLE001 - logged as a defect; the record is refused, and the others are indexed
             reading = Reading(refusal=refuse_error(error))
             folded = step(feed.fold, record, reading, {})
+        folded = without_expired(folded, cutoff_of(feed.row.feed, self._app.settings, self._app.clock()))
         feed.refusal = reading.refusal
         if reading.refusal is not None:
             feed.refused_records.append((record.seq, reading.refusal))

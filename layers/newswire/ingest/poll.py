@@ -22,6 +22,7 @@ from newswire.clock import MINUTE, SECOND, Instant
 from newswire.errors import DataError, EngineError
 from newswire.ingest.archiving import append, reconcile, record_of, with_log_head
 from newswire.ingest.decompress import unpacked
+from newswire.ingest.expiry import expire
 from newswire.ingest.generations import serving_generation
 from newswire.ingest.indexing import IndexResult, index_feeds, publish
 from newswire.ingest.poll_policy import (
@@ -37,7 +38,18 @@ from newswire.ingest.reading.record import INTERNAL, defect_sentence
 from newswire.ingest.schedule import limits_of
 from newswire.ingest.waiting_room import WaitingRoom
 from newswire.log import log_defect
-from newswire.model import Batch, Fetched, FetchFailed, FetchRequest, NotModified, Outcome, PollState, Reading, Record
+from newswire.model import (
+    Batch,
+    Feed,
+    Fetched,
+    FetchFailed,
+    FetchRequest,
+    NotModified,
+    Outcome,
+    PollState,
+    Reading,
+    Record,
+)
 from newswire.storage.feeds import FeedRow, PollResult, new_lease
 from newswire.urls import host_of
 
@@ -111,6 +123,7 @@ def run_batches(
             behind = run.behind(app.engine.generation())
             indexed = index_feeds(app, [feed_id for feed_id in wanted if feed_id in behind], time_left=time_left)
             publish(app, wanted)
+            expire(app, run.feeds())
         except EngineError as error:
             engine_error = str(error)
     return BatchReport(tuple(polled), tuple(indexed), engine_error, tuple(run.unreached))
@@ -189,6 +202,10 @@ class _PollRun:
         self._claimed: dict[str, FeedRow] = {}
         self._heads: dict[str, int] = {}
         """The last record of each feed whose poll state was written."""
+
+    def feeds(self) -> list[Feed]:
+        """Return the configurations of the wanted feeds."""
+        return [row.feed for row in self._rows.values()]
 
     def unsettled(self) -> list[str]:
         """Return the feeds that were not polled, and whose poll lease was not given back: its holder may have died."""

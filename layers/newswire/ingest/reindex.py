@@ -155,7 +155,7 @@ def _swap(
         _replay(app, target, fence, progress)
         lock.renew()
         rows = app.feeds.rows(target)
-        expected = sum(row.fold.items - row.fold.refused_count for row in rows)
+        expected = sum(row.fold.indexed for row in rows)
         app.engine.refresh()
         while (items := app.engine.count(target)) < expected and time.monotonic() < until:
             time.sleep(LOOK_SECONDS)

@@ -11,6 +11,7 @@ from newswire.app import App
 from newswire.clock import HOUR, MINUTE, SECOND, Instant
 from newswire.errors import EngineError
 from newswire.ingest.archiving import MAX_FEEDS_PER_SEARCH
+from newswire.ingest.expiry import feeds_with_expired_items
 from newswire.ingest.generations import serving_generation
 from newswire.ingest.index_check import check_index, missing_items
 from newswire.model import Batch
@@ -61,7 +62,10 @@ def tick(app: App, work: WorkQueue, now: Instant | None = None) -> TickResult:
     if is_whole:
         due_ids = {feed.id for feed in due}
         orphaned = app.feeds.orphaned(now, MAX_FEEDS_PER_SEARCH)
-        others = [feed_id for feed_id in dict.fromkeys((*orphaned, *behind)) if feed_id not in due_ids]
+        expired: list[str] = []
+        with suppress(EngineError):
+            expired = feeds_with_expired_items(app, now)
+        others = [feed_id for feed_id in dict.fromkeys((*orphaned, *behind, *expired)) if feed_id not in due_ids]
     else:
         due = [feed for feed in due if feed.at > last.at]
     work.put(_batches(due, others))

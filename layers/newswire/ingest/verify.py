@@ -172,7 +172,7 @@ def _disagreeing(app: App, rows: Mapping[str, FeedRow]) -> Iterator[str]:
         for feed_id in part:
             fold = rows[feed_id].fold
             is_short = app.archive.head(feed_id) < fold.cursor
-            if is_short or counts.get(feed_id, 0) != fold.items - fold.refused_count:
+            if is_short or counts.get(feed_id, 0) != fold.indexed:
                 yield feed_id
 
 
@@ -232,6 +232,8 @@ def _look_up(app: App, generation: int, feed_id: str, comparison: _Comparison) -
         states, found = app.feeds.item_states(generation, feed_id, part), app.engine.get(part)
         for id_ in part:
             expected, state = comparison.expected[id_], states.get(id_)
+            if state is not None and state.expired:
+                continue
             is_older = state is not None and state.extraction != EXTRACTION
             comparison.older += is_older
             if state != expected.state and not is_older:

@@ -44,7 +44,7 @@ def status_of(row: FeedRow) -> FeedStatus:
         fetches=tuple(_with_counts(line, counts) for line in poll.fetches),
         gaps=fold.gaps,
         refused_items=fold.refused_items,
-        indexed=fold.items - fold.refused_count,
+        indexed=fold.indexed,
         merged=counts[fold.good_seq].merged if fold.good_seq in counts else 0,
     )
 
