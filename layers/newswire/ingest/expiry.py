@@ -22,7 +22,7 @@ from newswire.storage.feeds import FeedRow, new_lease
 MAX_FEEDS = 200
 """Maximum feeds that one search counts."""
 MAX_ITEMS = 5_000
-"""Maximum items of a feed that one run deletes; the next run goes on."""
+"""Maximum items of a feed that one run deletes; the next run continues."""
 _ITEMS_PER_PAGE = 200
 
 
