@@ -332,6 +332,14 @@ def _reindex(app: App, arguments: argparse.Namespace) -> int:
     return reindex(app, arguments)
 
 
+def _reindex_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--salvage",
+        action="store_true",
+        help="first set a damaged feeds.sqlite aside, and make the list of feeds again; stop `newswire serve` before",
+    )
+
+
 def _verify(app: App, arguments: argparse.Namespace) -> int:
     from newswire.cli.verify import verify  # noqa: PLC0415
 
@@ -457,6 +465,7 @@ COMMANDS = (
         "reindex",
         "Rebuild the index from the archive, and swap it in whole.",
         _reindex,
+        _reindex_arguments,
         uses_index=False,
         needs_data=True,
     ),

@@ -7,9 +7,10 @@ import sqlite3
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from newswire.errors import DataBusyError, DataError, DataNewerError
 from newswire.storage.data_folder import translate_os_errors
@@ -85,7 +86,7 @@ class SqliteFile:
             msg = f"{self._path} is unusable: {reason}."
             raise DataError(msg) from error
         except sqlite3.DatabaseError as error:
-            msg = f"{self._path} is damaged ({error}). Move it away and run `newswire reindex`; the archive has everything."
+            msg = f"{self._path} is damaged ({error}). Run `newswire reindex --salvage`; the archive has everything."
             raise DataError(msg) from error
 
     def rows(self, sql: str, values: Sequence[object] = ()) -> list[Row]:
@@ -119,6 +120,15 @@ class SqliteFile:
                 connection.close()
             self._connections.clear()
         self._of_thread = threading.local()
+
+
+def readable_values(path: Path, sql: str) -> Iterator[Any]:
+    """Yield the first value of each row of a query, up to the first damage of the database; nothing is written."""
+    try:
+        with closing(sqlite3.connect(f"file:{quote(str(path))}?mode=ro", uri=True)) as connection:
+            yield from (row[0] for row in connection.execute(sql))
+    except sqlite3.Error:
+        return
 
 
 def _enable_wal(connection: sqlite3.Connection, wait_s: float) -> None:
