@@ -8,8 +8,17 @@ _logger = logging.getLogger("newswire")
 
 
 def log_text(text: str) -> None:
-    """Log a text at level ERROR, such as the trace of a child process, or that the index is rebuilt."""
-    _logger.error("%s", text)
+    """Log a text at level ERROR, such as the trace of a child process, or that the index is rebuilt.
+
+    Control characters but line breaks are escaped: the log may be a terminal.
+    """
+    _logger.error(
+        "%s", "".join(letter if letter.isprintable() or letter == "\n" else _escape(letter) for letter in text)
+    )
+
+
+def _escape(letter: str) -> str:
+    return f"\\u{ord(letter):04x}"
 
 
 def log_defect(error: BaseException, request_id: str | None = None) -> None:

@@ -105,7 +105,7 @@ _COLON_LOST = re.compile(r"(https?)//", re.IGNORECASE)
 _HOST_AND_PATH = re.compile(r"(?:[\w-]+\.)+([a-z]{2,})(?::\d+)?/", re.IGNORECASE)
 _EXTENSIONS = frozenset(["php", "asp", "aspx", "cgi", "cfm", "do", "htm", "html", "jsp", "pl", "py", "shtml", "xhtml"])
 """Endings of a file that may stand before the path of a relative address, as in `index.php/story`."""
-_RELATIVE = re.compile(r"\w{2,}[/?#]|[/?#=](?:\w{2,}|\d)|\w\.\w{2,}")
+_RELATIVE = re.compile(r"\w\w[/?#]|[/?#=](?:\w\w|\d)|\w\.\w\w")
 """A part of a relative address that no placeholder has, such as `N/A`, `-/-` or `TBD.`."""
 _PATH = re.compile(r"[/?#.]")
 """What a relative address in a text has at least one of; without, it is a word, though RFC 3986 would take it for one."""

@@ -33,6 +33,7 @@ MATCHED_AT_ONE_PLACE = {
     ("newswire.urls", "_SCHEME"),
     ("newswire.search.grammar", "_FIELD"),
     ("newswire.urls", "_HOST"),
+    ("newswire.urls", "_HOST_AND_PATH"),
     ("newswire.ingest.response_head", "_FIELD"),
     ("newswire.ingest.parse.feedparser_rules", "_BEHIND_ADDRESS"),
     ("newswire.ingest.parse.feedparser_rules", "_NEXT_NAME"),

@@ -57,14 +57,25 @@ def test_server_on_all_addresses_answers_to_every_ip_address(app) -> None:
 
 
 def test_surplus_connection_is_answered(app, monkeypatch) -> None:
-    api = OverHttp(app)
-    idle = socket.create_connection(("127.0.0.1", api.port))
-    time.sleep(0.1)
-    monkeypatch.setattr(connections, "max_connections", lambda: 1)
-    with idle:
+    """Where every connection is being answered, a new one is refused; one that is idle would make room."""
+    api, begun, go_on = OverHttp(app), threading.Event(), threading.Event()
+
+    def busy(*_: object) -> dict:
+        begun.set()
+        go_on.wait(10)
+        return {}
+
+    monkeypatch.setattr(app.engine, "get", busy)
+    with socket.create_connection(("127.0.0.1", api.port)) as asking:
+        asking.sendall(b"GET /v1/items/x HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
+        assert begun.wait(10)
+        monkeypatch.setattr(connections, "max_connections", lambda: 1)
         answer = api.raw(b"")
         assert answer.startswith(b"HTTP/1.1 503 Unavailable")
         assert b"overloaded" in answer
+        go_on.set()
+        assert asking.recv(100).startswith(b"HTTP/1.1 404 ")
+        assert api.ask("/healthz").status == 200, "the first one is idle now, and makes room"
     monkeypatch.undo()
     assert max_connections() >= 8
     assert api.ask("/healthz").status == 200

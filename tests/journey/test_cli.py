@@ -811,3 +811,24 @@ def test_serve_keeps_polling_after_an_unexpected_error(monkeypatch, settings) ->
     poll()
     assert len(rounds) == 2
     app.close()
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("items", "withdraw", "\udcff\udcfe", "--reason", "x"),
+        ("items", "withdraw", "x", "--reason", "\x1b[31mX"),
+        ("verify", "\udcff\udcfe"),
+        ("feeds", "add", "http://127.0.0.1:1/\udcff\udcfe", "--force"),
+        ("feeds", "set", "news", "--title", "\x1b]0;x\x07"),
+        ("--stack", "a\nb", "status"),
+    ],
+)
+def test_argument_that_is_no_text_is_refused(run, tmp_path, arguments: tuple[str, ...]) -> None:
+    status, _out, err = run(*arguments)
+    assert (status, "must be printable Unicode text" in err, "Traceback" in err) == (2, True, False)
+    assert not list(tmp_path.rglob("suspect")), "a wrong argument is no damage of the index"
+
+
+def test_negative_sample_is_refused(run) -> None:
+    assert run("verify", "--sample", "-1")[0] == 2

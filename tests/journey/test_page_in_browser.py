@@ -273,7 +273,7 @@ def test_validation_errors_are_shown_at_their_fields(read) -> None:
     [
         ("/nowhere", 404, "Page not found"),
         ("/feeds/none", 404, "There is no feed 'none'."),
-        ("/items/none", 404, "There is no item 'none'."),
+        ("/items/none", 404, "There is no item 'none'"),
         ("/feeds/coast-dispatch?tz=Mars", 400, "tz must be a time zone of the IANA database, got 'Mars'."),
         ("/?cursor=x", 400, "cursor: Invalid cursor: it was not issued by this API."),
         (f"/?q={'x' * 6001}", 400, "The request target must have at most 6000 bytes, got 6005."),

@@ -44,6 +44,15 @@ def whole_number(text: str) -> int:
         raise argparse.ArgumentTypeError(msg) from None
 
 
+def count(text: str) -> int:
+    """Return a number that is not negative; raise `argparse.ArgumentTypeError` for another text."""
+    number = whole_number(text)
+    if number < 0:
+        msg = f"must not be negative, got {number}"
+        raise argparse.ArgumentTypeError(msg)
+    return number
+
+
 def positive_number(text: str) -> int:
     """Return a number of processes, 1 to `MAX_WORKERS`; raise `argparse.ArgumentTypeError` for another text."""
     number = whole_number(text)

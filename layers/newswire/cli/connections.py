@@ -36,6 +36,8 @@ class LimitedProtocol(H11Protocol):
 
     _senders: ClassVar[dict[LimitedProtocol, None]] = {}
     """The connections of this process whose answers their clients have not read yet, the oldest first."""
+    _waiting: ClassVar[dict[LimitedProtocol, None]] = {}
+    """The connections of this process without a whole request, the one that has waited longest first."""
     _head_timer: asyncio.TimerHandle | None = None
     _send_timer: asyncio.TimerHandle | None = None
     _unsent = 0
@@ -44,16 +46,18 @@ class LimitedProtocol(H11Protocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Accept a connection, or refuse it with 503 if there are as many as file descriptors allow.
 
-        A connection whose client does not read its answer makes room for a new one.
+        A connection whose client does not read its answer makes room for a new one, else the one that has waited longest
+        for a request. So a client that opens connections and sends nothing keeps no other one out.
         """
         super().connection_made(transport)
         self._set_option(socket.SO_SNDBUF, SEND_BUFFER_BYTES)
         if len(self.connections) > max_connections():
-            if not self._senders:
+            longest = next(iter(self._senders), None) or next(iter(self._waiting), None)
+            if longest is None:
                 detail = "The server has as many connections as it can; try again in a moment."
                 self._send_problem(503, "overloaded", detail)
                 return
-            next(iter(self._senders)).reset()
+            longest.reset()
         self._expect_head()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -79,6 +83,8 @@ class LimitedProtocol(H11Protocol):
             self._send_timer = self.loop.call_later(LOOK_SECONDS, self._look_at_sender)
             self._limit_unsent()
         super().on_response_complete()
+        if (self.cycle is None or self.cycle.response_complete) and not self.transport.is_closing():
+            self._waiting[self] = None
 
     def resume_writing(self) -> None:
         """Go on writing; forget a client that has read its answer."""
@@ -94,6 +100,7 @@ class LimitedProtocol(H11Protocol):
     def reset(self) -> None:
         """Close the connection at once, with what the system has buffered for it: its client reads nothing."""
         self._forget_sender()
+        self._forget_head()
         self._set_option(socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.transport.abort()
 
@@ -134,15 +141,19 @@ class LimitedProtocol(H11Protocol):
             sender.reset()
 
     def _expect_head(self) -> None:
+        self._waiting.pop(self, None)
+        self._waiting[self] = None
         self._head_timer = self.loop.call_later(HEAD_SECONDS, self._close_slow)
 
     def _forget_head(self) -> None:
+        self._waiting.pop(self, None)
         if self._head_timer is not None:
             self._head_timer.cancel()
             self._head_timer = None
 
     def _close_slow(self) -> None:
         self._head_timer = None
+        self._waiting.pop(self, None)
         if not self.transport.is_closing():
             self._send_problem(408, "request_timeout", f"The request did not arrive within {HEAD_SECONDS:g} s.")
 

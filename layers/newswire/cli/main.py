@@ -22,6 +22,7 @@ from newswire.cli.arguments import (
     add_ids_argument,
     add_json_argument,
     add_voice_arguments,
+    count,
     positive_number,
     whole_number,
 )
@@ -59,6 +60,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     os.umask(OTHERS)  # data and exports hold the keys of feeds
     app = None
     try:
+        _check_texts(parsed)
         if parsed.stack:
             _use_stack(parsed.stack)
         settings = read_settings()
@@ -97,6 +99,20 @@ def _hint_for(command: Command, parser: argparse.ArgumentParser, unread: Sequenc
     if command.run is _search:
         return f" To exclude a word, write -- before the query: `newswire search -- {' '.join(unread)}`."
     return ""
+
+
+_TEXTS = ("id", "ids", "reason", "title", "lang", "url", "feed", "feeds", "stack")
+"""Arguments that are texts: names of files may be any bytes."""
+
+
+def _check_texts(parsed: argparse.Namespace) -> None:
+    """Raise `UsageError` for an argument with control characters, or with bytes that are not UTF-8."""
+    for name in _TEXTS:
+        value = getattr(parsed, name, None)
+        for text in value if isinstance(value, list) else [value]:
+            if isinstance(text, str) and not text.isprintable():
+                msg = f"{name} must be printable Unicode text, got {text[:60]!a}."
+                raise UsageError(msg)
 
 
 def _use_stack(stack: str) -> None:
@@ -353,7 +369,7 @@ def _verify_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--sample",
-        type=whole_number,
+        type=count,
         default=5,
         metavar="N",
         help="feeds that are compared item by item although their numbers agree; the default is 5",

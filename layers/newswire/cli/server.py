@@ -111,8 +111,12 @@ def make_config(asgi_app: ThreadedAsgiApp) -> uvicorn.Config:
     )
 
 
+_ODD_REQUESTS = ("Invalid HTTP request", "Unsupported upgrade request", "No supported WebSocket library")
+"""How uvicorn's lines about such requests begin."""
+
+
 class _Seldom(logging.Filter):
-    """Lets uvicorn's line about a request that is not valid HTTP pass once in `TOLD_SECONDS`: a client can send thousands."""
+    """Lets uvicorn's lines about odd requests pass once in `TOLD_SECONDS`: a client can send thousands."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -120,7 +124,7 @@ class _Seldom(logging.Filter):
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Return whether a line is written."""
-        if not str(record.msg).startswith("Invalid HTTP request"):
+        if not str(record.msg).startswith(_ODD_REQUESTS):
             return True
         now = time.monotonic()
         if now - self._told_at < TOLD_SECONDS:

@@ -186,9 +186,10 @@ def _stdout(process: subprocess.Popen[bytes]) -> BinaryIO:
 
 
 def _send(pipe: BinaryIO, message: bytes) -> None:
-    view = memoryview(len(message).to_bytes(_LENGTH_BYTES, "big") + message)
-    while view:
-        view = view[pipe.write(view) :]
+    for part in (len(message).to_bytes(_LENGTH_BYTES, "big"), message):  # not joined: a copy may not fit
+        view = memoryview(part)
+        while view:
+            view = view[pipe.write(view) :]
 
 
 # --- the child --------------------------------------------------------------------------------------------------------
