@@ -94,7 +94,7 @@ def strip_markup(text: str, *, lines: bool = False, title: bool = False) -> str:
     scanner = _Scanner(text, lines=lines, title=title)
     at = 0
     while (start := text.find("<", at)) >= 0:
-        parts.append(text[at:start])
+        parts.append(scanner.text_of(text[at:start]))
         following = text[start + 1 : start + 2]
         if following.isascii() and following.isalpha():
             at = scanner.skip_element(start, parts)
@@ -105,7 +105,7 @@ def strip_markup(text: str, *, lines: bool = False, title: bool = False) -> str:
         else:
             parts.append("<")
             at = start + 1
-    parts.append(text[at:])
+    parts.append(scanner.text_of(text[at:]))
     plain = "".join(parts)
     return decode_references(plain.replace("]]>", "") if scanner.has_section else plain)
 
@@ -181,11 +181,18 @@ class _Scanner:
         self._known: dict[str, int] = {}
         """The last position of each mark that was searched for; -1 for one that does not come any more."""
         self._quotes_count = True
+        self._is_preformatted = False
+        """Inside an element whose line breaks are shown as they are."""
         self._end_names: set[str] | None = None
+
+    def text_of(self, text: str) -> str:
+        """Return a text between tags, with the line breaks that HTML shows where lines are kept."""
+        return text.replace("\n", self._block) if self._is_preformatted else text
 
     def skip_element(self, start: int, parts: list[str]) -> int:
         """Return the position after a start tag, and after its element if that is hidden."""
         name, end = self._read_tag(start, parts)
+        self._is_preformatted = self._is_preformatted or name == "pre"
         is_empty = self._text[end - 2 : end] == "/>"  # HTML elements ignore the slash, but publishers mean it
         if name in _HIDDEN and not is_empty and name not in self._unclosed:
             return self._skip_hidden(name, end)
@@ -194,7 +201,9 @@ class _Scanner:
     def skip_end_tag(self, start: int, parts: list[str]) -> int:
         following = self._text[start + 2 : start + 3]
         if following.isascii() and following.isalpha():
-            return self._read_tag(start, parts)[1]
+            name, end = self._read_tag(start, parts)
+            self._is_preformatted = self._is_preformatted and name != "pre"
+            return end
         return self._skip_nameless(start, parts)
 
     def skip_comment(self, start: int, parts: list[str]) -> int:

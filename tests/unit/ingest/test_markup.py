@@ -117,6 +117,8 @@ def test_only_elements_that_titles_have_are_markup_in_a_title(title: str, plain:
         ("<table><tr><td>1</td><td>2</td></tr><tr><td>3</td></tr></table>", ["1 2", "3"]),
         ("no blocks\nat all", ["no blocks at all"]),
         ("a\x1eb", ["ab"]),
+        ("<pre>def f():\n  return 1</pre><p>a\nb</p>", ["def f():", "return 1", "a b"]),
+        ("<p>x\ny</p><PRE class=verse>a\nb", ["x y", "a", "b"]),
     ],
 )
 def test_content_keeps_its_lines(content: str, lines: list[str]) -> None:
