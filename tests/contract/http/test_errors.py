@@ -120,7 +120,7 @@ def test_late_head_of_a_request_is_a_timeout(app, monkeypatch) -> None:
 def test_errors_of_the_gateway_are_problem_documents() -> None:
     text = (ROOT / "template.yaml").read_text().partition("x-amazon-apigateway-gateway-responses:")[2]
     bodies = re.findall(r"application/json: '(.*)'", text)
-    assert len(bodies) == text.count("application/problem+json") == 2
+    assert len(bodies) == text.count("application/problem+json") == 3
     for body in bodies:
         problem = json.loads(body.replace("$context.error.messageString", '"x"'))
         assert problem["code"] == "gateway"
