@@ -28,9 +28,10 @@ _ITEMS_PER_PAGE = 200
 
 def expire(app: App, feeds: Iterable[Feed]) -> int:
     """Delete the expired items of these feeds; return their number."""
+    now = app.clock()  # once, so that feeds with the same retention have the same cutoff, and one search
     by_cutoff: dict[Instant, list[str]] = defaultdict(list)
     for feed in feeds:
-        cutoff = cutoff_of(feed, app.settings, app.clock())
+        cutoff = cutoff_of(feed, app.settings, now)
         if cutoff is not None:
             by_cutoff[cutoff].append(feed.id)
     deleted = 0
