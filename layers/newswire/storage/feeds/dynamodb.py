@@ -177,21 +177,21 @@ class DynamoFeedStore:
 
     def remember(self, results: Iterable[PollResult], *, release: bool = True) -> list[str]:
         by_id = {result.feed: result for result in results}
-        unread = [result.feed for result in by_id.values() if result.claimed is None or not release]
+        unread = {result.feed for result in by_id.values() if result.claimed is None or not release}
         rows = {sort_key(row): row for row in self._table.get_many(map(_feed_key, unread))}
 
         def write(result: PollResult) -> str | None:
-            row, claimed, poll = rows.get(result.feed), result.claimed, result.poll
-            change = _release_lease(result.token) if release else Change().if_same(token=string(result.token))
-            if row is not None and string_in(row, "token") == result.token:
-                feed, head = _feed_of(row), number_in(row, "head")
-            elif claimed is not None and result.feed not in unread:
+            claimed, poll = result.claimed, result.poll
+            until: Instant | None = None
+            if claimed is not None and release:
                 feed, head = claimed.feed, claimed.poll.head
+            elif (row := rows.get(result.feed)) is not None and string_in(row, "token") == result.token:
+                feed, head, until = _feed_of(row), number_in(row, "head"), number_in(row, "until")
             else:
                 return result.feed
+            change = _release_lease(result.token) if release else Change().if_same(token=string(result.token))
             _set_polled(_set_poll(change, poll), feed, poll)
-            attention = _due_at(feed, poll) if release or row is None else number_in(row, "until")
-            _set_attention(change, feed.id, attention)
+            _set_attention(change, feed.id, _due_at(feed, poll) if release else until)
             if poll.head > head:
                 change.set(behind_bucket=string(_bucket_of(feed.id)))
             written = self._table.update(_feed_key(feed.id), change.add("rev", number(1)))
